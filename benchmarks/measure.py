@@ -1,0 +1,111 @@
+"""Runs presets as written and keeps the slim records behind the figures of the README.
+
+    python benchmarks/measure.py mnist_cnn lenet5 --seeds 3      # train, seeds 0, 1, 2; results to benchmarks/records
+    python benchmarks/measure.py --table                         # write the README's table from the records
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+RECORDS = HERE / "records"
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def main() -> None:
+    """Measures the presets named, or writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("presets", nargs="*")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    for preset in arguments.presets:
+        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+            measure(preset, seed)
+    if arguments.table:
+        write_table()
+
+
+def measure(preset: str, seed: int) -> None:
+    """Trains one preset with one seed in a process of its own and keeps its slim record."""
+    folder = Path("outputs") / "measure" / f"{preset}-seed-{seed}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{preset}-seed-{seed}-{number}")
+    command = [f"experiment={preset}", f"seed={seed}", f"hydra.run.dir={folder}"]
+    subprocess.run([sys.executable, "-m", "dlexp", *command], check=True)
+    keep(folder, RECORDS / preset / f"seed-{seed}")
+
+
+def keep(folder: Path, target: Path) -> None:
+    """Copies what a figure rests on: config, run.json, environment and one line an evaluated epoch; no paths of the machine."""
+    target.mkdir(parents=True, exist_ok=True)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config["data"]["root"] = None
+    if config["data"].get("class_names") and len(config["data"]["class_names"]) > 10:
+        config["data"]["class_names"] = None
+    (target / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run["overrides"] = [word for word in run["overrides"] if "root=" not in word and "dir=" not in word]
+    (target / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    environment = (folder / "environment.json").read_text(encoding="utf-8")
+    (target / "environment.json").write_text(environment, encoding="utf-8")
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    wanted = [line for line in lines if '"val/loss"' in line or '"test/loss"' in line]
+    stride = max(1, len(wanted) // 50)
+    kept = [line for i, line in enumerate(wanted) if i % stride == 0 or i == len(wanted) - 1]
+    (target / "metrics.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+
+def write_table() -> None:
+    """Rewrites the part of the README between the two markers."""
+    text = README.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    README.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}", encoding="utf-8")
+
+
+def table() -> str:
+    """Returns the results as Markdown, one line a preset: mean over the seeds (smallest – largest)."""
+    rows = ["| preset | test result | seeds | minutes a run | machine | date |", "|---|---|---|---|---|---|"]
+    for preset in sorted(RECORDS.iterdir()):
+        rows.append(row(preset.name, [read(folder) for folder in sorted(preset.iterdir())]))
+    return "\n".join(rows)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Returns a record's run.json with its environment."""
+    run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return run | {"environment": json.loads((folder / "environment.json").read_text(encoding="utf-8"))}
+
+
+def row(preset: str, runs: list[dict[str, Any]]) -> str:
+    """Returns one line of the table."""
+    name = "test/accuracy" if "test/accuracy" in runs[0]["metrics"] else "test/loss"
+    values = [run["metrics"][name] for run in runs]
+    if name == "test/accuracy":
+        result = f"{100 * statistics.mean(values):.2f} %"
+        spread = f" ({100 * min(values):.2f} – {100 * max(values):.2f})" if len(values) > 1 else ""
+    else:
+        result, spread = f"loss {statistics.mean(values):.3g}", ""
+    minutes = statistics.median(run["seconds"] for run in runs) / 60
+    first = runs[0]["environment"]
+    device = first["device"]
+    machine = device["gpu"] or f"{first['cpu']['name']}, {device['threads']} thread{'s' * (device['threads'] != 1)}"
+    machine += f", {device['precision']}, torch {first['packages']['torch'].partition('+')[0]}"
+    date = max(run["ended"] for run in runs)[:10]
+    return f"| `{preset}` | {result}{spread} | {len(runs)} | {minutes:.1f} | {machine} | {date} |"
+
+
+if __name__ == "__main__":
+    main()

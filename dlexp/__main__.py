@@ -1,0 +1,92 @@
+"""The entry point: `python -m dlexp` answers --help, runs a command, or composes a config with Hydra and trains."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlexp import registry
+from dlexp.console import setup_console
+from dlexp.errors import UserError, did_you_mean
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code: 0, 1 (a mistake or a failed run) or 130 (interrupted)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    setup_console()
+    try:
+        return dispatch(words)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def dispatch(words: list[str]) -> int:
+    """Decides what the words ask for: the help page, a command, or a training run."""
+    first = words[0] if words else ""
+    if first and "=" not in first and not first.startswith("-"):
+        return run_command(first, words[1:])
+    if "--help" in words or "-h" in words:
+        from dlexp.help import page
+
+        print(page())
+        return 0
+    return train(words)
+
+
+def run_command(name: str, words: list[str]) -> int:
+    """Runs dlexp/commands/NAME.py."""
+    names = registry.commands()
+    if name not in names:
+        raise UserError(
+            f"there is no command '{name}'.{did_you_mean(name, names)} Commands: {', '.join(names)};"
+            " a training run takes key=value, such as model=vgg16 (see --help)"
+        )
+    from importlib import import_module
+
+    return int(import_module(f"dlexp.commands.{name}").main(words))
+
+
+def train(words: list[str]) -> int:
+    """Gives the words to Hydra and runs one experiment, or a sweep of them with -m."""
+    words = take_allow(words)
+    is_multirun = bool({"-m", "--multirun"} & set(words))
+    words = ["-m"] * is_multirun + [word for word in words if word not in ("-m", "--multirun")]
+
+    import hydra
+
+    from dlexp import config, job, mistakes
+
+    words = config.with_quoted_paths(words, is_multirun)
+    config.register()
+    mistakes.prepare_hydra()
+    sys.argv = ["dlexp", *words]
+    try:
+        hydra.main(config_path=str(registry.CONF), config_name="config", version_base="1.3")(job.run_job)()
+    except mistakes.HYDRA_ERRORS as error:
+        if job.has_started():
+            raise
+        raise mistakes.as_user_error(error, words) from None
+    return job.exit_code()
+
+
+def take_allow(words: list[str]) -> list[str]:
+    """Takes `allow=module` out of the words into the environment, which child processes inherit.
+
+    It is no config key, so that no file can grant it.
+    """
+    names = [word.removeprefix("allow=") for word in words if word.startswith("allow=")]
+    if names:
+        os.environ["DLEXP_ALLOW"] = ",".join([*names, *filter(None, [os.environ.get("DLEXP_ALLOW")])])
+    if os.environ.get("DLEXP_ALLOW") and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # `python -m dlexp` has it, the console script has not
+    return [word for word in words if not word.startswith("allow=")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

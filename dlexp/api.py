@@ -1,0 +1,105 @@
+"""dlexp from Python: `run` trains, `load` returns a trained model."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from dlexp import build, checkpoint, config, job, mistakes, record, registry
+from dlexp.check import check, listed
+from dlexp.console import log_to
+from dlexp.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dlexp.experiment import Result
+
+
+def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """Composes the config of a single run; returns it without Hydra's own node, and the options chosen.
+
+    Raises:
+        UserError: lists everything wrong with the overrides.
+    """
+    config.register()
+    mistakes.prepare_hydra()
+
+    def compose_words(words: list[str]) -> DictConfig:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
+            return compose("config", words, return_hydra_config=True)
+
+    cfg, problems = mistakes.compose_or_explain(
+        compose_words, config.with_quoted_paths(list(overrides), multirun=False)
+    )
+    if cfg is None or problems:
+        raise UserError(listed(problems))
+    choices = job.chosen(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, choices
+
+
+def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "Result":
+    """Trains what the overrides describe, like `python -m dlexp OVERRIDES…` in this process.
+
+    `folder` is where the run is recorded; by default a new one under `outputs/`. Returns the final metrics, the history
+    (a dict an epoch) and the folder.
+
+    Raises:
+        UserError: an override is wrong or the data is missing.
+    """
+    logging.getLogger("dlexp").setLevel(logging.INFO)
+    cfg, choices = composed(overrides)
+    check(cfg)
+    name = choices.get("experiment") or "-".join(choices[group] for group in ("model", "data", "optimizer"))
+    if folder is None:
+        place = config.new_folder(Path("outputs"), config.plain_name(name))
+    else:
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+    from dlexp.experiment import run_experiment
+
+    close = log_to(place)
+    try:
+        return run_experiment(cfg, place, list(overrides), choices)
+    finally:
+        close()
+
+
+def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
+    """Returns the trained model of a run folder as a function: un-normalised inputs (images N×C×H×W as bytes or in [0, 1], or
+    features N×F) to outputs N×K on the CPU, computed without gradients.
+
+    The run's config is read as data and built through the allow-list; the weights are read without running anything.
+
+    Raises:
+        UserError: the folder is no finished run of dlexp, or its files are damaged.
+    """
+    import torch
+
+    place = Path(folder)
+    try:
+        cfg = OmegaConf.create(yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8")))
+        facts = record.read_json(place / "data.json")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{place} is not the folder of a run: {error}") from error
+    best = place / "weights" / "best.pt"
+    model = build.build(cfg.model)
+    model.load_state_dict(checkpoint.load(best if best.exists() else place / "weights" / "last.pt")["model"])
+    model.eval()
+    shape = [1, -1, *[1] * (len(facts["shape"]) - 1)]
+    mean, std = (torch.tensor(facts["normalisation"][key]).view(shape) for key in ("mean", "std"))
+
+    @torch.no_grad()
+    def predict(inputs: Tensor) -> Any:
+        values = inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs.float()
+        return model((values - mean) / std)
+
+    return predict

@@ -1,0 +1,161 @@
+"""From a config to everything a training needs: device, data on it, model, optimizer, schedule, in that order."""
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from dlexp import device as machine
+from dlexp.build import build, build_augment, load_data, plain
+from dlexp.data.batches import Batches
+from dlexp.data.splits import Split, Splits, prepare, statistics
+from dlexp.summary import summarise
+from dlexp.train.fit import Plan
+from dlexp.train.state import TrainState
+
+log = logging.getLogger(__name__)
+
+# With `overfit_batches` a training is this long at least: enough for a few batches to be learnt by heart.
+OVERFIT_STEPS = 500
+
+
+@dataclass
+class Assembly:
+    """The parts of one run."""
+
+    plan: Plan
+    splits: Splits
+    train: Batches
+    val: Batches | None
+    test: Batches | None
+    state: TrainState
+    criterion: nn.Module
+    task: Any
+    data_facts: dict[str, Any]
+    model_summary: dict[str, Any]
+    device_facts: dict[str, Any]
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.plan.total_steps(len(self.train))
+
+
+def assemble(cfg: DictConfig) -> Assembly:
+    """Builds all parts of a checked config.
+
+    Raises:
+        UserError: the data set is not there, is damaged, or does not fit what the config says of it.
+    """
+    device = machine.select_device(cfg.device)
+    advice = machine.device_advice(cfg.device, device)
+    if advice:
+        log.warning(advice)
+    machine.keep_freed_memory()
+    machine.set_speed(cfg.deterministic)
+    with torch.device("meta"):
+        skeleton = build(cfg.model)
+    convolutional = any(isinstance(layer, nn.Conv2d) for layer in skeleton.modules())
+    summary = summarise(skeleton, plain(cfg.data.shape))
+    threads = machine.set_threads(cfg.threads, flops=summary["flops"] * cfg.batch_size)
+    precision = machine.select_precision(cfg.precision, device, convolutional)
+
+    splits = prepare(
+        load_data(cfg.data), val_size=cfg.data.val_size, split_seed=cfg.data.split_seed, limit=cfg.data.limit
+    )
+    mean, std = plain(cfg.data.mean), plain(cfg.data.std)
+    if mean is None or std is None:
+        found_mean, found_std = statistics(splits.train)
+        mean, std = mean or found_mean, std or found_std
+    splits = _on(device, splits)
+    train, val, test = _batches(cfg, splits, mean, std, convolutional)
+
+    epochs = cfg.epochs if cfg.overfit_batches is None else max(cfg.epochs, math.ceil(OVERFIT_STEPS / len(train)))
+    plan = Plan(
+        epochs=epochs,
+        max_steps=cfg.max_steps,
+        accumulate=cfg.accumulate,
+        grad_clip=cfg.grad_clip,
+        log_steps=cfg.log_steps,
+        device=device,
+        precision=precision,
+    )
+    return Assembly(
+        plan=plan,
+        splits=splits,
+        train=train,
+        val=val,
+        test=test,
+        state=_state(cfg, plan, len(train), convolutional),
+        criterion=build(cfg.criterion).to(device),
+        task=build(cfg.task),
+        data_facts=_data_facts(cfg, splits, mean, std),
+        model_summary=summary,
+        device_facts=machine.device_facts(device, precision, threads),
+    )
+
+
+def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool) -> TrainState:
+    machine.seed_everything(cfg.seed)
+    model: nn.Module = build(cfg.model).to(plan.device)
+    if convolutional:
+        model = model.to(memory_format=torch.channels_last)
+    optimizer = build(cfg.optimizer, list(model.parameters()))
+    return TrainState(
+        model=model,
+        optimizer=optimizer,
+        schedule=build(cfg.scheduler, optimizer, plan.total_steps(num_batches)),
+        scaler=torch.amp.GradScaler(plan.device.type, enabled=plan.precision == torch.float16),
+        average=build(cfg.ema, model),
+        losses=torch.zeros(num_batches, device=plan.device),
+        sums={},
+    )
+
+
+def _on(device: torch.device, splits: Splits) -> Splits:
+    moved = {
+        name: None if split is None else Split(split.inputs.to(device), split.targets.to(device))
+        for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test))
+    }
+    return Splits(**moved)  # type: ignore[arg-type]
+
+
+def _batches(
+    cfg: DictConfig, splits: Splits, mean: list[float], std: list[float], channels_last: bool
+) -> tuple[Batches, Batches | None, Batches | None]:
+    size, seed = cfg.batch_size, cfg.seed
+    # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
+    eval_size = max(size, min(1000, 2**22 // math.prod(cfg.data.shape)))
+
+    def evaluation(split: Split | None) -> Batches | None:
+        if split is None or not len(split.targets):
+            return None
+        return Batches(split, batch_size=eval_size, mean=mean, std=std, seed=seed, augment=[], shuffle=False,
+                       channels_last=channels_last)  # fmt: skip
+
+    if cfg.overfit_batches is None:
+        train = Batches(splits.train, batch_size=size, mean=mean, std=std, seed=seed, augment=build_augment(cfg.augment),
+                        shuffle=True, channels_last=channels_last)  # fmt: skip
+        return train, evaluation(splits.val), evaluation(splits.test)
+    few = Split(*(tensor[: cfg.overfit_batches * size] for tensor in splits.train))
+    train = Batches(
+        few, batch_size=size, mean=mean, std=std, seed=seed, augment=[], shuffle=False, channels_last=channels_last
+    )
+    return train, evaluation(few), None
+
+
+def _data_facts(cfg: DictConfig, splits: Splits, mean: list[float], std: list[float]) -> dict[str, Any]:
+    sizes = {
+        name: len(split.targets) for name in ("train", "val", "test") if (split := getattr(splits, name)) is not None
+    }
+    return {
+        "shape": plain(cfg.data.shape),
+        "num_outputs": cfg.data.num_outputs,
+        "class_names": plain(cfg.data.class_names),
+        "normalisation": {"mean": mean, "std": std},
+        "sizes": sizes,
+    }

@@ -1,0 +1,76 @@
+"""From config nodes to objects: the only caller of `instantiate`, behind an allow-list of what a config may name."""
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from dlexp.errors import UserError
+
+# Everything a `_target_` may start with; a person adds a module of their own with `allow=module`.
+ALLOWED = (
+    "dlexp.criteria.",
+    "dlexp.data.",
+    "dlexp.models.",
+    "dlexp.optimizers.",
+    "dlexp.schedules.",
+    "dlexp.tasks.",
+    "dlexp.train.average.",
+    "torch.nn.",
+    "torch.optim.",
+)
+COMMON_DATA_KEYS = ("_target_", "root", "download", "url", "val_size", "split_seed", "limit") + (
+    FACTS := ("shape", "num_outputs", "class_names", "mean", "std")
+)
+
+
+def allowed_modules() -> list[str]:
+    """Returns the modules the person allowed: only the command line and the environment can, never a file."""
+    return [name for name in os.environ.get("DLEXP_ALLOW", "").replace(",", " ").split() if name]
+
+
+def target(path: str) -> Callable[..., Any]:
+    """Returns the class or function that a `_target_` names.
+
+    Raises:
+        UserError: it is not on the allow-list, or there is no such thing.
+    """
+    own = tuple(f"{name}." for name in allowed_modules())
+    if not path.startswith(ALLOWED + own):
+        module = path.rpartition(".")[0]
+        raise UserError(
+            f"_target_ '{path}' is not allowed to run; if you trust it, add allow={module or path} to the command"
+        )
+    try:
+        found = get_object(path)
+    except Exception as error:  # Hydra turns whatever the import raised into ImportError or InstantiationException
+        raise UserError(f"_target_ '{path}' can't be imported: {error}") from error
+    if not callable(found):
+        raise UserError(f"_target_ '{path}' is not a class or function")
+    return found  # type: ignore[no-any-return]
+
+
+def build(node: DictConfig, *args: Any) -> Any:
+    """Makes the object of a node; run-time objects (parameters, an optimizer) come first, by position."""
+    target(node["_target_"])
+    return instantiate(node, *args, _convert_="all")
+
+
+def build_augment(node: DictConfig) -> list[Any]:
+    """Makes the operations of the group `augment`, in their order."""
+    return [build(operation) for operation in node.values() if operation is not None]
+
+
+def load_data(node: DictConfig) -> Any:
+    """Calls the data set's function with those keys of its node that its signature names; returns `Splits`."""
+    function = target(node["_target_"])
+    values = plain(node)
+    return function(**{name: values[name] for name in inspect.signature(function).parameters if name in values})
+
+
+def plain(node: Any) -> Any:
+    """Returns a node as resolved dicts, lists and scalars."""
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node

@@ -1,0 +1,177 @@
+"""Everything that can be wrong before training, all of it in one go."""
+
+import inspect
+import math
+import sys
+import types
+import typing
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlexp.build import COMMON_DATA_KEYS, plain, target
+from dlexp.config import DataSettings, Settings
+from dlexp.errors import UserError, did_you_mean
+
+GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema")
+# What the engine passes by position, so a config need not.
+POSITIONAL = {"optimizer": 1, "scheduler": 2, "ema": 1}
+
+
+class BeforeRun(Callback):
+    """Checks a single run before Hydra makes its folder; a sweep checks all its jobs itself."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Ends the process with a sentence when the config can't run; Hydra lets nothing else pass."""
+        try:
+            check(config)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises one UserError that lists every problem of a composed config; returns when it can run.
+
+    First what the config alone shows, then (when that is right) the device, and the model's layers at the data's shape.
+    """
+    problems = config_problems(cfg)
+    if not problems:
+        from dlexp.rehearsal import rehearse  # torch is needed only from here on
+
+        problems = rehearse(cfg)
+    if problems:
+        raise UserError(listed(problems))
+
+
+def listed(problems: list[str]) -> str:
+    """Returns one problem as it is, several as a list."""
+    return problems[0] if len(problems) == 1 else "\n  - ".join([f"{len(problems)} things are wrong:", *problems])
+
+
+def config_problems(cfg: DictConfig) -> list[str]:
+    """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
+    try:
+        values = {key: plain(cfg[key]) for key in Settings.__dataclass_fields__}
+    except OmegaConfBaseException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__ or cause.__context__
+        return [str(cause) if cause else str(error).splitlines()[0]]
+    problems = _against_hints(values, _hints(Settings), "")
+    for group in GROUPS:
+        problems += _group_problems(group, values[group])
+    return problems
+
+
+def _group_problems(group: str, node: Any) -> list[str]:
+    if not isinstance(node, dict):
+        return [f"{group} is {node!r}, not an option of conf/{group}"]
+    if group == "augment":
+        return [
+            p for name, value in node.items() if value is not None for p in _node_problems(f"{group}.{name}", value)
+        ]
+    return _node_problems(group, node)
+
+
+def _node_problems(name: str, node: dict[str, Any]) -> list[str]:
+    if not isinstance(node, dict) or "_target_" not in node:
+        return [f"{name} has no _target_, the class or function to call"]
+    try:
+        function = target(node["_target_"])
+    except UserError as error:
+        return [f"{name}: {error}"]
+    values = {key: value for key, value in node.items() if key != "_target_"}
+    parameters, takes_any = _parameters(function, POSITIONAL.get(name, 0))
+    problems, hints = [], _hints(function)
+    if name == "data":
+        hints = _hints(DataSettings) | hints
+        missing = [fact for fact in COMMON_DATA_KEYS if fact not in node]
+        problems += [f"data.{fact} is missing; every data set states it" for fact in missing]
+        known = [*parameters, *COMMON_DATA_KEYS]
+    else:
+        known = list(parameters)
+    if not takes_any:
+        problems += [
+            f"{name}.{key} is not a setting of {node['_target_']};"
+            f"{did_you_mean(key, known) or ' it has ' + (', '.join(k for k in known if k != '_target_') or 'none')}"
+            for key in values
+            if key not in known
+        ]
+    problems += [
+        f"{name}.{key} is missing"
+        for key, parameter in parameters.items()
+        if parameter.default is parameter.empty and key not in values
+    ]
+    return problems + _against_hints(values, hints, f"{name}.")
+
+
+def _parameters(function: Any, num_positional: int) -> tuple[dict[str, inspect.Parameter], bool]:
+    parameters = list(inspect.signature(function).parameters.values())[num_positional:]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}, takes_any
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    if inspect.isclass(function) and not hasattr(function, "__dataclass_fields__"):
+        function = function.__init__
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError):  # a stranger's signature may name types that are not there at run time
+        return {}
+
+
+def _against_hints(values: dict[str, Any], hints: dict[str, Any], prefix: str) -> list[str]:
+    problems = []
+    for key, value in values.items():
+        problem = value_problem(value, hints[key]) if key in hints else None
+        if problem:
+            problems.append(f"{prefix}{key}={value} {problem}")
+    return problems
+
+
+NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
+def value_problem(value: Any, hint: Any) -> str | None:
+    """Returns what is wrong with `value` under a type hint ("must be a whole number", "must be ≥ 1"), or None."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        problem = value_problem(value, args[0])
+        if problem or value is None:
+            return problem
+        return next((p for mark in args[1:] if hasattr(mark, "problem") and (p := mark.problem(value))), None)
+    if origin in (Union, types.UnionType):
+        found = [value_problem(value, arg) for arg in args]
+        return None if None in found else " or ".join(p for p in found if p).replace(" or must be", " or")
+    if origin in (list, tuple) or hint in (list, tuple):
+        if not isinstance(value, list):
+            return "must be a list like [1,2]"
+        if origin is list:
+            return next(
+                (f"must hold values that {p.removeprefix('must ')}" for v in value if (p := value_problem(v, args[0]))),
+                None,
+            )
+        return None
+    if hint is type(None):
+        return None if value is None else "must be null"
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return None if math.isfinite(value) else "must be finite"
+    if hint in NAMES and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
+        return f"must be {NAMES[hint]}"
+    return None
+
+
+def composed(cfg: DictConfig) -> dict[str, Any]:
+    """Returns the run's config (without Hydra's own node), resolved, as plain data."""
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    return plain(own)  # type: ignore[no-any-return]

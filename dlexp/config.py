@@ -1,0 +1,140 @@
+"""The run's own settings with their types and ranges, the path of conf/, names of folders, paths as people type them."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+from dlexp.data.facts import RESOLVERS
+from dlexp.ranges import Choice, Range
+
+
+@dataclass
+class Settings:
+    """Types and ranges of the top level of conf/config.yaml; the values stand there."""
+
+    seed: Annotated[int, Range(ge=0, lt=2**63)] = MISSING
+    epochs: Annotated[int, Range(ge=1)] = MISSING
+    batch_size: Annotated[int, Range(ge=1)] = MISSING
+    max_steps: Annotated[int | None, Range(ge=1)] = MISSING
+    overfit_batches: Annotated[int | None, Range(ge=1)] = MISSING
+    accumulate: Annotated[int, Range(ge=1)] = MISSING
+    grad_clip: Annotated[float | None, Range(gt=0)] = MISSING
+    patience: Annotated[int | None, Range(ge=1)] = MISSING
+    device: str = MISSING
+    precision: Annotated[str, Choice("auto", "float32", "bfloat16", "float16")] = MISSING
+    deterministic: bool = MISSING
+    threads: Annotated[int | None, Range(ge=1)] = MISSING
+    test: bool = MISSING
+    pictures: bool = MISSING
+    val_every: Annotated[int, Range(ge=1)] = MISSING
+    log_steps: Annotated[int, Range(ge=1)] = MISSING
+    n_jobs: Annotated[int, Range(ge=1)] = MISSING
+    data: Any = MISSING
+    task: Any = MISSING
+    model: Any = MISSING
+    recipe: Any = None
+    criterion: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    augment: Any = MISSING
+    ema: Any = MISSING
+
+
+@dataclass
+class DataSettings:
+    """What every data set understands, and the facts that every data set states."""
+
+    root: str | None
+    download: bool
+    url: str | None
+    val_size: Annotated[float, Range(ge=0)]
+    split_seed: Annotated[int, Range(ge=0)]
+    limit: Annotated[int | None, Range(ge=1)]
+    shape: list[int]
+    num_outputs: Annotated[int, Range(ge=1)]
+    class_names: list[str] | None
+    mean: list[float] | None
+    std: list[float] | None
+
+
+@dataclass
+class Recipe:
+    """What a recipe may set per optimizer; conf/optimizer/*.yaml read it."""
+
+    lr: dict[str, float]
+    weight_decay: dict[str, float] | None = None
+
+
+def register() -> None:
+    """Tells Hydra of the schema and OmegaConf of the resolvers. Safe to call again."""
+    ConfigStore.instance().store(name="schema", node=Settings)
+    OmegaConf.register_new_resolver("run_folder", _run_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("sweep_folder", _sweep_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("job_name", job_name, replace=True)
+    for name, function in RESOLVERS.items():
+        OmegaConf.register_new_resolver(name, function, use_cache=True, replace=True)
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Makes and returns `parent/name`, or `name-2`, `name-3`, … where that exists: two starts never share a folder."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def plain_name(text: str) -> str:
+    """Returns `text` in letters, digits, `.`, `_` and `-`, at most 98 characters (the end of a longer one becomes a hash)."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
+    return name if len(name) <= 98 else f"{name[:89]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def job_name(number: int, overrides: str) -> str:
+    """Returns the folder name of a sweep's job: its overrides, as TensorBoard's list of runs shows them."""
+    return plain_name(overrides) if overrides else f"job-{number}"
+
+
+def _run_folder(parent: str, experiment: str | None, model: str, data: str, optimizer: str) -> str:
+    return str(new_folder(Path(parent), plain_name(experiment or f"{model}-{data}-{optimizer}")))
+
+
+def _sweep_folder(parent: str, experiment: str | None, model: str, data: str) -> str:
+    return str(new_folder(Path(parent), plain_name(f"sweep-{experiment or f'{model}-{data}'}")))
+
+
+PATH_KEY = re.compile(r"(\+{0,2}(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder))=(.+)", re.DOTALL)
+
+
+def with_quoted_paths(overrides: list[str], multirun: bool) -> list[str]:
+    """Returns the overrides with the values of path keys quoted, for Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
+
+    A key whose last word is root, path, dir, url, file or folder holds a path. In a sweep a comma separates
+    values, unless a file of that name exists.
+    """
+    return [_quoted(word, multirun) for word in overrides]
+
+
+def _quoted(word: str, multirun: bool) -> str:
+    match = PATH_KEY.fullmatch(word)
+    if match is None:
+        return word
+    key, value = match.groups()
+    is_sweep = multirun and ("," in value or value.startswith("choice(")) and not os.path.exists(value)
+    if value == "null" or value[0] in "'\"" or is_sweep:
+        return word
+    value = os.path.expanduser(value).replace("'", "\\'")
+    if value.endswith("\\"):  # before the closing quote a backslash would escape it
+        value += "\\" * (len(value) - len(value.rstrip("\\")))
+    return f"{key}='{value}'"

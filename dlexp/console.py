@@ -1,0 +1,81 @@
+"""Output that arrives: on consoles that know no UTF-8, above a progress bar, and in the run's own log file."""
+
+import codecs
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+LOG_FILE = "log.txt"
+PLAIN = {
+    "≥": ">=",
+    "≤": "<=",
+    "≈": "~",
+    "≠": "!=",
+    "±": "+/-",
+    "×": "x",
+    "·": "*",
+    "→": "->",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "…": "...",
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+    "\u00a0": " ",
+    "²": "^2",
+}
+
+
+def setup_console() -> None:
+    """Lets stdout and stderr write what their encoding lacks in plain characters (≥ as >=), never with an
+    error.
+    """
+    codecs.register_error("dlexp.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        # A notebook's or a test's stream has no encoding to change, and pythonw has no stream at all.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="dlexp.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(PLAIN.get(character, "?") for character in missing), error.end
+
+
+class ConsoleHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever `sys.stdout` is at that moment: a progress bar replaces it to keep lines above
+    itself.
+    """
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stdout
+
+
+def log_to(folder: Path) -> Callable[[], None]:
+    """Sends the log (INFO and above) to `log.txt` of the run folder too; call what it returns to end that."""
+    root, ours = logging.getLogger(), logging.getLogger("dlexp")
+    handler = logging.FileHandler(folder / LOG_FILE, encoding="utf-8", errors="backslashreplace")
+    handler.setLevel(logging.INFO)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level = ours.level
+    if ours.getEffectiveLevel() > logging.INFO:
+        ours.setLevel(logging.INFO)  # a notebook's root logger lets only warnings pass
+    root.addHandler(handler)
+
+    def close() -> None:
+        root.removeHandler(handler)
+        handler.close()
+        ours.setLevel(level)
+
+    return close

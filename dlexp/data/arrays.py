@@ -1,0 +1,49 @@
+"""A person's own table: an NPZ of arrays or a CSV with a label column."""
+
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlexp.data.array_files import read_table
+from dlexp.data.splits import Split, Splits
+from dlexp.errors import UserError
+from dlexp.ranges import Choice, Range
+
+
+def arrays(
+    *,
+    file: str | None,
+    label_column: str | None,
+    targets: Annotated[str, Choice("classes", "values")],
+    test_size: Annotated[float, Range(gt=0, lt=1)],
+    split_seed: int,
+) -> Splits:
+    """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
+
+    Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8, everything else becomes float32. Raises UserError as
+    `read_table` does.
+    """
+    table = read_table(file, label_column, targets)
+    parts = {name: _split(x, y) for name, (x, y) in table.splits.items()}
+    whole = parts.get("all", parts.get("train"))
+    assert whole is not None
+    if "test" not in parts:
+        num_samples = len(whole.inputs)
+        num_test = max(1, round(num_samples * test_size))
+        if num_test >= num_samples:
+            raise UserError(f"{file}: {num_samples} samples are too few to split off a test set.")
+        order = torch.randperm(num_samples, generator=torch.Generator().manual_seed(split_seed))
+        parts["test"] = _taken(whole, order[:num_test])
+        whole = _taken(whole, order[num_test:])
+    return Splits(train=whole, test=parts["test"], val=parts.get("val"))
+
+
+def _split(x: NDArray[Any], y: NDArray[Any]) -> Split:
+    return Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(y))
+
+
+def _taken(split: Split, index: torch.Tensor) -> Split:
+    rows = index.sort().values
+    return Split(split.inputs[rows], split.targets[rows])

@@ -1,0 +1,107 @@
+"""Batches of tensors that lie on the device whole: a batch is an index, the rest works on whole batches."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dlexp.data.splits import Split
+from dlexp.errors import UserError
+
+
+class Operation(Protocol):
+    """Changes a batch before normalisation, every sample by its own random draw."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Takes and returns N×C×H×W of one dtype; `generator` lives on the batch's device."""
+        ...
+
+
+def derived_seed(*numbers: int) -> int:
+    """Returns one seed for a tuple of numbers; neighbouring tuples get unrelated seeds."""
+    digest = hashlib.blake2b(",".join(map(str, numbers)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+class Batches:
+    """Yields a split in batches, on the split's device, without host synchronisation.
+
+    shuffle=True: a new order every epoch, and the incomplete last batch is dropped (a split smaller than one
+    batch is one batch). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch,
+    step) alone, so an epoch can be entered at any step. mean, std: per channel or feature, in [0, 1] for
+    uint8 images. Raises UserError if mean or std has another length than the data has channels.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        mean: list[float],
+        std: list[float],
+        seed: int,
+        augment: Sequence[Operation],
+        shuffle: bool,
+        channels_last: bool,
+    ) -> None:
+        inputs = split.inputs
+        for key, values in (("mean", mean), ("std", std)):
+            if len(values) != inputs.shape[1]:
+                kind = "channel" if inputs.ndim == 4 else "feature"
+                raise UserError(
+                    f"data.{key} has {len(values)} values, but the data has {inputs.shape[1]} {kind}s; "
+                    f"give one per {kind}, or null to compute them."
+                )
+        self.split = split
+        self.batch_size = min(batch_size, len(inputs)) if shuffle else batch_size
+        self.seed = seed
+        self.augment = list(augment)
+        self.shuffle = shuffle
+        self.format = torch.channels_last if channels_last and inputs.ndim == 4 else torch.contiguous_format
+        shape = [1, -1] + [1] * (inputs.ndim - 2)
+        unit = 255.0 if inputs.dtype == torch.uint8 else 1.0
+        scale = [1 / (unit * value) for value in std]
+        shift = [-centre / value for centre, value in zip(mean, std, strict=True)]
+        self.scale = torch.tensor(scale, dtype=torch.float32, device=inputs.device).view(shape)
+        self.shift = torch.tensor(shift, dtype=torch.float32, device=inputs.device).view(shape)
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        num_samples = len(self.split.inputs)
+        return num_samples // self.batch_size if self.shuffle else -(-num_samples // self.batch_size)
+
+    @property
+    def num_samples(self) -> int:
+        """Samples an epoch yields, so without those of a dropped last batch."""
+        return len(self) * self.batch_size if self.shuffle else len(self.split.inputs)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields (normalised float32 inputs, targets) of one epoch from step `start` on."""
+        inputs, targets = self.split
+        generator = torch.Generator(device=inputs.device)
+        order = self._order(epoch, generator) if self.shuffle else None
+        for step in range(start, len(self)):
+            rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            if order is None:
+                batch, answers = inputs[rows], targets[rows]
+            else:
+                # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
+                batch, answers = inputs.index_select(0, order[rows]), targets.index_select(0, order[rows])
+            if self.augment:
+                generator.manual_seed(derived_seed(self.seed, epoch, step))
+                for operation in self.augment:
+                    batch = operation(batch, generator)
+            yield self._normalised(batch), answers
+
+    def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
+        generator.manual_seed(derived_seed(self.seed, epoch))
+        return torch.randperm(len(self.split.inputs), generator=generator, device=self.split.inputs.device)
+
+    def _normalised(self, batch: Tensor) -> Tensor:
+        if batch.dtype == torch.uint8:
+            floats = batch.to(dtype=torch.float32, memory_format=self.format)
+            return floats.mul_(self.scale).add_(self.shift)
+        # Floats may be a view of the data itself: never in place.
+        return (batch.to(torch.float32) * self.scale + self.shift).contiguous(memory_format=self.format)

@@ -1,0 +1,57 @@
+"""Facts of a data set that its YAML cannot know, for interpolation: `${image_classes:${data.folder}}`.
+
+Plain functions; who composes the config registers them as resolvers. Nothing here imports torch, and what
+reads files is imported when it is asked.
+"""
+
+from collections.abc import Callable, Sized
+from typing import Any
+
+
+def count(values: Sized | None) -> int:
+    """Returns the length of a list; 0 for null."""
+    return 0 if values is None else len(values)
+
+
+def numbered(word: str, number: int) -> list[str]:
+    """Returns ["arm 0", "arm 1", …]."""
+    return [f"{word} {index}" for index in range(number)]
+
+
+def fake_classes(num_outputs: int, targets: str) -> list[str] | None:
+    """Returns names for generated classes, or None when values are asked for."""
+    return numbered("class", num_outputs) if targets == "classes" else None
+
+
+def image_classes(folder: str | None) -> list[str]:
+    """Returns the classes of an image folder. Raises UserError as `image_tree` does."""
+    from dlexp.data.image_tree import image_tree
+
+    return image_tree(folder).class_names
+
+
+def table_shape(file: str | None, label_column: str | None, targets: str) -> list[int]:
+    """Returns the shape of one sample of an NPZ or CSV. Raises UserError as `read_table` does."""
+    from dlexp.data.array_files import read_table
+
+    return read_table(file, label_column, targets).shape
+
+
+def table_classes(file: str | None, label_column: str | None, targets: str) -> list[str] | None:
+    """Returns the class names in an NPZ or CSV, None for values. Raises UserError as `read_table` does."""
+    from dlexp.data.array_files import read_table
+
+    return read_table(file, label_column, targets).class_names
+
+
+def table_outputs(file: str | None, label_column: str | None, targets: str) -> int:
+    """Returns how many classes or values an NPZ or CSV asks for. Raises UserError as `read_table` does."""
+    from dlexp.data.array_files import read_table
+
+    return read_table(file, label_column, targets).num_outputs
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (count, numbered, fake_classes, image_classes, table_shape, table_classes, table_outputs)
+}

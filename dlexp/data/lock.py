@@ -1,0 +1,57 @@
+"""One process at a time in a folder: a lock file the operating system frees when its holder dies."""
+
+import errno
+import importlib
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+BUSY = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+
+
+@contextmanager
+def locked(path: Path, poll_seconds: float = 0.2) -> Iterator[None]:
+    """Holds the lock file `path` (created if need be, never removed: that would race) while the block runs.
+
+    Waits as long as another process holds it. Where neither the system nor the file system has locks, the
+    block runs without: files are replaced whole and checked by MD5, so two writers waste work but spoil
+    nothing.
+    """
+    with path.open("ab") as file:
+        waited = False
+        while not _acquired(file.fileno()):
+            if not waited:
+                logger.info("Another process is at work in %s; waiting for it.", path.parent)
+            waited = True
+            time.sleep(poll_seconds)
+        yield  # closing the file frees the lock
+
+
+def _acquired(descriptor: int) -> bool:
+    """Tries once; True also where there are no locks."""
+    try:
+        fcntl: Any = importlib.import_module("fcntl")
+    except ImportError:
+        return _acquired_windows(descriptor)
+    return _tried(lambda: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB))
+
+
+def _acquired_windows(descriptor: int) -> bool:
+    try:
+        msvcrt: Any = importlib.import_module("msvcrt")
+    except ImportError:
+        return True
+    return _tried(lambda: msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1))
+
+
+def _tried(take: Any) -> bool:
+    try:
+        take()
+    except OSError as error:
+        return error.errno not in BUSY  # anything else: this file system knows no locks
+    return True

@@ -1,0 +1,34 @@
+"""MNIST: 70 000 handwritten digits (LeCun, Cortes and Burges 1998)."""
+
+from dlexp.data.files import Archive, Source
+from dlexp.data.idx import load_idx
+from dlexp.data.splits import Splits
+
+# MD5 of the archives as torchvision publishes them; those of the files were computed from the unpacked
+# originals.
+SOURCE = Source(
+    name="mnist",
+    folder="MNIST/raw",
+    files={
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    archives={
+        "train-images-idx3-ubyte.gz": Archive("f68b3c2dcbeaaa9fbdd348bbdeb94873", ("train-images-idx3-ubyte",)),
+        "train-labels-idx1-ubyte.gz": Archive("d53e105ee54ea40749a09fcbcd1e9432", ("train-labels-idx1-ubyte",)),
+        "t10k-images-idx3-ubyte.gz": Archive("9fb629c4189551a2d022fa330f9573f3", ("t10k-images-idx3-ubyte",)),
+        "t10k-labels-idx1-ubyte.gz": Archive("ec29112dd5afa0611ce80d1b7f02629c", ("t10k-labels-idx1-ubyte",)),
+    },
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "http://yann.lecun.com/exdb/mnist/",
+    ),
+)
+
+
+def mnist(*, root: str | None, download: bool, url: str | None) -> Splits:
+    """Returns 60 000 training and 10 000 test images, uint8 1×28×28. Raises UserError as `load_idx` does."""
+    return load_idx(SOURCE, root=root, download=download, url=url)

@@ -1,0 +1,122 @@
+"""What a data set is once loaded: tensors of a training, a validation and a test split."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlexp.errors import UserError
+
+CHUNK = 2048
+
+
+class Split(NamedTuple):
+    """Samples and what is asked about them.
+
+    inputs: uint8 N×C×H×W (images) or float32 N×features. targets: int64 N (classes) or float32 N×outputs.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set as its files give it; `val` is None unless it brings one of its own."""
+
+    train: Split
+    test: Split | None
+    val: Split | None = None
+
+
+def prepare(splits: Splits, *, val_size: float, split_seed: int, limit: int | None) -> Splits:
+    """Splits validation samples off the training split and shortens all three to `limit` samples each.
+
+    val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
+    own. A data set's own validation split is taken as it is. Choices depend on `split_seed` alone. Raises
+    UserError if no training sample would remain.
+    """
+    train, val = splits.train, splits.val
+    if val_size == 0:
+        val = None
+    elif val is None:
+        count = _val_count(len(train.inputs), val_size)
+        order = torch.randperm(len(train.inputs), generator=_generator(split_seed))
+        # Sorted: batches are shuffled anyway, and one seed's samples keep the order of the file.
+        val = _take(train, order[:count].sort().values)
+        train = _take(train, order[count:].sort().values)
+    return Splits(
+        train=_shorten(train, limit, split_seed + 1),
+        val=None if val is None else _shorten(val, limit, split_seed + 2),
+        test=None if splits.test is None else _shorten(splits.test, limit, split_seed + 3),
+    )
+
+
+def statistics(split: Split) -> tuple[list[float], list[float]]:
+    """Returns mean and standard deviation (of the population) per channel or feature.
+
+    In units of [0, 1] for uint8 images. Exact: uint8 is counted, floats are summed in float64, both in
+    chunks, so the split never exists as floats. A channel that never changes gets std 1, which leaves it at
+    0.
+    """
+    inputs = split.inputs
+    mean, var = _of_bytes(inputs) if inputs.dtype == torch.uint8 else _of_floats(inputs)
+    std = torch.where(var > 0, var.clamp(min=0).sqrt(), torch.ones_like(var))
+    return [float(value) for value in mean], [float(value) for value in std]
+
+
+def chunks(tensor: Tensor) -> Iterator[Tensor]:
+    """Yields views of a few thousand samples each."""
+    return (tensor[first : first + CHUNK] for first in range(0, len(tensor), CHUNK))
+
+
+def _val_count(num_samples: int, val_size: float) -> int:
+    count = round(num_samples * val_size) if val_size < 1 else int(val_size)
+    count = max(count, 1)
+    if count >= num_samples:
+        raise UserError(
+            f"data.val_size={val_size:g} would leave nothing of the {num_samples} training samples; "
+            "give a fraction such as 0.1, a smaller count, or 0 for no validation."
+        )
+    return count
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _take(split: Split, index: Tensor) -> Split:
+    inputs, targets = split
+    return Split(inputs.index_select(0, index.to(inputs.device)), targets.index_select(0, index.to(targets.device)))
+
+
+def _shorten(split: Split, limit: int | None, seed: int) -> Split:
+    num_samples = len(split.inputs)
+    if limit is None or num_samples <= limit:
+        return split
+    return _take(split, torch.randperm(num_samples, generator=_generator(seed))[:limit].sort().values)
+
+
+def _of_bytes(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    channels = inputs.shape[1]
+    counts = torch.zeros(channels, 256, dtype=torch.float64)
+    for chunk in chunks(inputs):
+        for channel in range(channels):
+            counts[channel] += torch.bincount(chunk[:, channel].reshape(-1), minlength=256).cpu()
+    values = torch.arange(256, dtype=torch.float64) / 255
+    weights = counts / counts.sum(1, keepdim=True)
+    mean = weights @ values
+    return mean, (weights * (values - mean[:, None]).square()).sum(1)
+
+
+def _of_floats(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    over = [axis for axis in range(inputs.ndim) if axis != 1]
+    count = inputs.numel() // inputs.shape[1]
+    # MPS has no float64: the sums are made where there is one.
+    sums = [chunk.cpu().double().sum(over) for chunk in chunks(inputs)]
+    mean = torch.stack(sums).sum(0) / count
+    shape = [1, -1] + [1] * (inputs.ndim - 2)
+    squares = [(chunk.cpu().double() - mean.view(shape)).square().sum(over) for chunk in chunks(inputs)]
+    return mean, torch.stack(squares).sum(0) / count

@@ -1,0 +1,50 @@
+"""One job as Hydra starts it: asks Hydra for the run's folder and overrides, which nothing below knows, and runs it."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from dlexp.errors import UserError
+
+log = logging.getLogger(__name__)
+
+_state = {"started": False, "exit_code": 0}
+
+
+def run_job(cfg: DictConfig) -> float | None:
+    """Trains one composed config; returns the validation value that sweepers compare."""
+    _state["started"] = True
+    from dlexp.experiment import run_experiment
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    try:
+        return run_experiment(cfg, folder, list(hydra.overrides.task), chosen(hydra.runtime.choices)).objective
+    except UserError:
+        raise
+    except Exception as error:
+        log.debug("the run failed", exc_info=True)  # the console gets the traceback from Python, log.txt from here
+        raise error
+
+
+def has_started() -> bool:
+    """Returns whether training began in this process: from there on an error of Hydra's is a bug, not a typed mistake."""
+    return _state["started"]
+
+
+def exit_code() -> int:
+    """Returns what the process should end with after Hydra returned."""
+    return _state["exit_code"]
+
+
+def fail(code: int) -> None:
+    """Notes the exit code of a sweep in which not everything went well."""
+    _state["exit_code"] = code
+
+
+def chosen(choices: Mapping[str, str | None]) -> dict[str, str]:
+    """Returns the options chosen of our own groups, without Hydra's and without those that chose nothing."""
+    return {name: str(option) for name, option in choices.items() if "/" not in name and option and name != "recipe"}

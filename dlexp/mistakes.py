@@ -1,0 +1,164 @@
+"""Hydra's errors as sentences: which typed word is wrong, and what would work. All wrong words are named in one go."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException, ValidationError
+from yaml import YAMLError
+
+from dlexp import registry
+from dlexp.errors import UserError, did_you_mean
+
+HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+Compose = Callable[[list[str]], DictConfig]
+
+
+def prepare_hydra() -> None:
+    """Lets Hydra raise its errors instead of printing them, and find the sweeper and launcher of this package.
+
+    On Python 3.14 argparse checks every help text when it is declared, and Hydra 1.3 declares one that is no text.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    plugins = str(Path(__file__).parent / "plugins")
+    if plugins not in sys.path:
+        sys.path.append(plugins)
+    if sys.version_info >= (3, 14):
+        import argparse
+
+        argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
+
+
+def as_user_error(error: Exception, words: list[str]) -> UserError:
+    """Returns one UserError that lists everything wrong with the typed words, beginning with `error`."""
+    from dlexp.check import config_problems, listed
+
+    overrides = [word for word in words if not word.startswith("-")]
+    folders = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--config-dir", "-cd")]
+    folders += [word.partition("=")[2] for word in words if word.startswith(("--config-dir=", "-cd="))]
+    if "-m" in words:
+        return UserError(sentence(error, overrides))
+    places = ",".join(f"'file://{Path(folder).resolve()}'" for folder in folders)
+    search_path = [f"hydra.searchpath=[{places}]"] if folders else []
+
+    def compose_again(words: list[str]) -> DictConfig:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
+            return compose("config", [*search_path, *words])
+
+    cfg, problems = compose_or_explain(compose_again, overrides)
+    if cfg is not None:
+        problems += config_problems(cfg)
+    return UserError(listed(problems or [sentence(error, overrides)]))
+
+
+def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConfig | None, list[str]]:
+    """Composes; while that fails, names the guilty override and tries again without it.
+
+    Returns what could be composed of the blameless overrides (None when nothing could) and a sentence each for the rest.
+    """
+    problems: list[str] = []
+    while True:
+        try:
+            return compose(overrides), problems
+        except HYDRA_ERRORS as error:
+            problems.append(sentence(error, overrides))
+            guilty = next(_guilty(compose, overrides, str(error)), None)
+            if guilty is None:
+                return None, problems
+            overrides = [word for index, word in enumerate(overrides) if index != guilty]
+
+
+def _guilty(compose: Compose, overrides: list[str], message: str) -> Iterator[int]:
+    """Yields the overrides without which that error is gone."""
+    for index in range(len(overrides)):
+        try:
+            compose(overrides[:index] + overrides[index + 1 :])
+        except HYDRA_ERRORS as error:
+            if str(error) == message:
+                continue
+        yield index
+
+
+def sentence(error: BaseException, overrides: list[str]) -> str:
+    """Returns an error of Hydra, OmegaConf or YAML as one sentence."""
+    if isinstance(error, MissingConfigException):
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return _unreadable(error.override)
+    if isinstance(error, YAMLError):
+        return f"a YAML file can't be read: {' '.join(str(error).split())}"
+    text = str(error)
+    group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)
+    if group:
+        return _unknown_key(group[1].split("@")[0], None)
+    if "Ambiguous value for argument" in text:
+        value = text.split("'")[1]
+        return f"{value} has several values, which only a sweep can take: add -m, or write a list as key=[a,b]"
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if isinstance(cause, ValidationError):
+        return _wrong_type(cause)
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
+        return _unknown_key(str(cause.full_key), cause.parent_node)
+    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.__cause__ or cause.__context__, UserError):
+        return str(cause.__cause__ or cause.__context__)
+    return " ".join(text.split())
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    if not error.options:
+        groups = registry.groups()
+        return f"there is no group '{group}'.{did_you_mean(group, groups)} Groups: {', '.join(groups)}"
+    options = sorted(error.options)
+    return f"there is no {group} '{name}'.{did_you_mean(name, options)} Options of {group}: {', '.join(options)}"
+
+
+def _unreadable(override: str | None) -> str:
+    key, equals, value = (override or "").partition("=")
+    if not equals:
+        return f"'{override}' is not key=value"
+    return f"""{override} can't be read; if the value is a text, quote it twice: "{key}='{value}'" """.rstrip()
+
+
+def _wrong_type(cause: ValidationError) -> str:
+    from dlexp.check import value_problem
+    from dlexp.config import Settings
+
+    field = Settings.__dataclass_fields__.get(str(cause.full_key))
+    value = re.search(r"Value '(.*?)'", str(cause))
+    typed = f"{cause.full_key}={value[1]}" if value else str(cause.full_key)
+    problem = value_problem(object(), field.type) if field else None
+    return f"{typed} {problem}" if problem else f"{typed}: {str(cause).splitlines()[0]}"
+
+
+def _unknown_key(key: str, parent: object) -> str:
+    parent_key, _, word = key.rpartition(".")
+    siblings = [str(k) for k in parent] if isinstance(parent, DictConfig) else _settings()
+    near = did_you_mean(word, siblings)
+    if near and parent_key:
+        near = near.replace("'", f"'{parent_key}.", 1)
+    if not near and isinstance(parent, DictConfig):
+        root = parent._get_root()
+        near = next(
+            (
+                f" Did you mean '{k}.{word}'?"
+                for k in root
+                if k != "hydra" and OmegaConf.is_dict(root[k]) and word in root[k]
+            ),
+            "",
+        )
+    where = f"{parent_key} has: {', '.join(k for k in siblings if k != '_target_')}" if parent_key else "see --help"
+    return f"there is no setting '{key}'.{near or ' ' + where[0].upper() + where[1:]}"
+
+
+def _settings() -> list[str]:
+    from dlexp.config import Settings
+
+    return list(Settings.__dataclass_fields__) + ["experiment"]

@@ -1,0 +1,59 @@
+"""AlexNet (Krizhevsky et al. 2012, in the one-column widths of arXiv 1404.5997), with a stem that fits the image."""
+
+from typing import Annotated
+
+from torch import nn
+
+from dlexp.models.parts import image_size, initialise, sequence
+from dlexp.ranges import Range
+
+WIDTHS = (64, 192, 384, 256, 256)
+POOLED = (1, 2, 5)  # the convolutions that a pool follows
+LARGE = 128  # from this many pixels a side on, the stem has the paper's stride of 4
+
+
+def alexnet(
+    *,
+    shape: list[int],
+    num_outputs: Annotated[int, Range(ge=1)],
+    hidden: Annotated[int, Range(ge=1)],
+    dropout: Annotated[float, Range(ge=0, lt=1)],
+    batch_norm: bool,
+) -> nn.Sequential:
+    """Returns five convolutions and two hidden layers of `hidden` units, from N×channels×height×width to N×num_outputs.
+
+    Images below 128 pixels get a 5×5 stem without stride and a 3×3 second convolution (the paper's 11×11 with stride 4
+    would leave 2×2 positions of a CIFAR image); pools are the paper's overlapping 3×3 with stride 2.
+
+    Raises:
+        UserError: samples are no images.
+    """
+    channels, height, width = image_size(shape, "alexnet")
+    large = min(height, width) >= LARGE
+    kernels = (11, 5, 3, 3, 3) if large else (5, 3, 3, 3, 3)
+    layers: dict[str, nn.Module] = {}
+    for number, (kernel, maps) in enumerate(zip(kernels, WIDTHS, strict=True), start=1):
+        stride = 4 if large and number == 1 else 1
+        layers[f"conv{number}"] = nn.Conv2d(
+            channels, maps, kernel, stride=stride, padding=kernel // 2, bias=not batch_norm
+        )
+        if batch_norm:
+            layers[f"norm{number}"] = nn.BatchNorm2d(maps)
+        layers[f"relu{number}"] = nn.ReLU(inplace=True)
+        height, width = -(-height // stride), -(-width // stride)
+        if number in POOLED:
+            layers[f"pool{number}"] = nn.MaxPool2d(3, stride=2, padding=1)
+            height, width = -(-height // 2), -(-width // 2)
+        channels = maps
+    layers["flatten"] = nn.Flatten()
+    inputs = channels * height * width
+    for number in (6, 7):
+        if dropout:
+            layers[f"dropout{number}"] = nn.Dropout(dropout)
+        layers[f"linear{number}"] = nn.Linear(inputs, hidden)
+        layers[f"relu{number}"] = nn.ReLU(inplace=True)
+        inputs = hidden
+    output = nn.Linear(hidden, num_outputs)
+    model = sequence(layers | {"output": output})
+    initialise(model, last=output)
+    return model

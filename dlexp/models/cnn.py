@@ -1,0 +1,46 @@
+"""A small convolutional network for small images: strong for its cost, about 10 million multiply-adds at 32×32."""
+
+from typing import Annotated
+
+from torch import nn
+
+from dlexp.errors import UserError
+from dlexp.models.parts import image_size, initialise, sequence
+from dlexp.ranges import Range
+
+
+def cnn(
+    *,
+    shape: list[int],
+    num_outputs: Annotated[int, Range(ge=1)],
+    widths: list[int],
+    convolutions: Annotated[int, Range(ge=1)],
+    dropout: Annotated[float, Range(ge=0, lt=1)],
+) -> nn.Sequential:
+    """Returns one stage per entry of `widths`, from N×channels×height×width to N×num_outputs.
+
+    A stage has `convolutions` times 3×3 convolution, batch norm and ReLU; max-pooling halves the image between stages.
+    The mean of each channel, dropout and a linear layer follow, so any size from 2^(stages - 1) pixels works.
+
+    Raises:
+        UserError: samples are no images or too small ones, or `widths` is empty or has a width below 1.
+    """
+    if not widths or min(widths) < 1:
+        raise UserError(f"model.widths={list(widths)} must list the channels of at least one stage, each ≥ 1")
+    channels, _, _ = image_size(shape, "cnn", smallest=2 ** (len(widths) - 1))
+    layers: dict[str, nn.Module] = {}
+    for stage, width in enumerate(widths, start=1):
+        if stage > 1:
+            layers[f"pool{stage - 1}"] = nn.MaxPool2d(2)
+        for number in range(1, convolutions + 1):
+            layers[f"conv{stage}_{number}"] = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+            layers[f"norm{stage}_{number}"] = nn.BatchNorm2d(width)
+            layers[f"relu{stage}_{number}"] = nn.ReLU(inplace=True)
+            channels = width
+    output = nn.Linear(channels, num_outputs)
+    layers |= {"mean": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    if dropout:
+        layers["dropout"] = nn.Dropout(dropout)
+    model = sequence(layers | {"output": output})
+    initialise(model, last=output)
+    return model

@@ -1,0 +1,68 @@
+"""What several model families share: activations by name, the look at the data's shape, first weights."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Annotated
+
+from torch import nn
+
+from dlexp.errors import UserError
+from dlexp.ranges import Choice
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+Activation = Annotated[str, Choice(*ACTIVATIONS)]
+
+
+def sequence(layers: Mapping[str, nn.Module]) -> nn.Sequential:
+    """Returns the layers one after another, under their names."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def num_features(shape: list[int]) -> int:
+    """Returns how many numbers a sample of this shape has."""
+    return math.prod(shape)
+
+
+def image_size(shape: list[int], name: str, smallest: int = 1) -> tuple[int, int, int]:
+    """Returns channels, height and width of images.
+
+    Raises:
+        UserError: samples are no images, or a side is shorter than `smallest` pixels.
+    """
+    if len(shape) != 3:
+        raise UserError(
+            f"model {name} needs images (channels × height × width), but data has shape {list(shape)}; use model=mlp"
+        )
+    channels, height, width = shape
+    if min(height, width) < smallest:
+        raise UserError(
+            f"model {name} needs images of at least {smallest}×{smallest} pixels, but data has shape {list(shape)}"
+            f"; use a smaller model, such as model=mlp, or larger images"
+        )
+    return channels, height, width
+
+
+def initialise(model: nn.Module, last: nn.Linear) -> None:
+    """Draws first weights that keep the size of signals through a deep ReLU network, from torch's default generator.
+
+    Convolutions and hidden linear layers after He et al., arXiv 1502.01852 (convolutions keep the size of gradients,
+    fan-out); the last layer starts small, so that the first loss is close to that of a guess, ln(classes).
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    nn.init.normal_(last.weight, std=0.01)

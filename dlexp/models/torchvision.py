@@ -1,0 +1,44 @@
+"""Any classifier of torchvision by name, with or without its published weights."""
+
+from typing import Annotated
+
+import torch
+from torch import nn
+
+from dlexp import vision
+from dlexp.errors import UserError
+from dlexp.models.parts import image_size
+from dlexp.ranges import Range
+
+
+def torchvision(
+    *, shape: list[int], num_outputs: Annotated[int, Range(ge=1)], name: str, weights: str | None
+) -> nn.Module:
+    """Returns torchvision's model `name` from N×3×height×width to N×num_outputs.
+
+    Published `weights` (DEFAULT or a name such as IMAGENET1K_V1) fill every layer whose shape they fit: the last layer
+    starts new unless there are as many outputs as published classes. They expect inputs normalised with the mean and
+    standard deviation of ImageNet: data.mean=[0.485,0.456,0.406] data.std=[0.229,0.224,0.225].
+
+    Raises:
+        UserError: samples are no colour images, there is no such model or such weights, or these can't be fetched.
+    """
+    channels, _, _ = image_size(shape, f"torchvision {name}")
+    if channels != 3:
+        raise UserError(
+            f"model torchvision {name} takes images of 3 channels, but data has shape {list(shape)}"
+            f"; use model=cnn or another model of our own, which take any number of channels"
+        )
+    model = vision.classifier(name, num_outputs)
+    if weights is not None:
+        published = vision.published_weights(name, weights)
+        if next(model.parameters()).device.type != "meta":  # a look at shapes must not download
+            load_fitting(model, vision.fetch(published))
+    return model
+
+
+def load_fitting(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Copies into the model the tensors whose name and shape it has."""
+    own = model.state_dict()
+    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    model.load_state_dict(fitting, strict=False)

@@ -1,0 +1,16 @@
+"""Pure functions from numbers to matplotlib figures; none of them opens a window or keeps global state."""
+
+from dlexp.pictures.classes import confusion_matrix, per_class_accuracy
+from dlexp.pictures.grids import image_grid, mistakes
+from dlexp.pictures.lines import curves
+from dlexp.pictures.planes import decision_regions, prediction_against_truth
+
+__all__ = [
+    "confusion_matrix",
+    "curves",
+    "decision_regions",
+    "image_grid",
+    "mistakes",
+    "per_class_accuracy",
+    "prediction_against_truth",
+]

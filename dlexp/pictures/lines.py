@@ -1,0 +1,104 @@
+"""Curves of a training: each metric of the training and the validation split against the epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dlexp.pictures.style import FAINT, INK, TRAIN, VAL, in_per_cent, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SPLITS = {"train": ("training", TRAIN), "val": ("validation", VAL)}
+WORTH_A_LOG_SCALE = 50.0
+MOST_MARKERS = 40
+
+Points = dict[int, float]
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    """Returns a figure by metric name (`loss`, `accuracy`, …) from the records of `metrics.jsonl`.
+
+    Of several records of an epoch the last one counts. A record with `test/…` adds the test value as a dotted
+    line. Missing and non-finite values are left out; a metric without any value has no figure.
+    """
+    keys = [key for record in history for key in record if key.startswith(("train/", "val/"))]
+    names = dict.fromkeys(name for _, _, name in (key.partition("/") for key in keys) if not name.startswith("recent_"))
+    lines = {name: {split: _points(history, f"{split}/{name}") for split in SPLITS} for name in names}
+    return {
+        name: _figure(name, by_split, _points(history, f"test/{name}"))
+        for name, by_split in lines.items()
+        if any(by_split.values())
+    }
+
+
+def _points(history: Sequence[Mapping[str, Any]], key: str) -> Points:
+    """Returns the values of `key` by epoch."""
+    return {
+        record.get("epoch", 0): record[key]
+        for record in history
+        if isinstance(record.get(key), int | float) and math.isfinite(record[key])
+    }
+
+
+@styled
+def _figure(name: str, by_split: Mapping[str, Points], test: Points) -> Figure:
+    figure = new_figure(6.4, 3.9)
+    axes = figure.subplots()
+    for split, points in by_split.items():
+        if points:
+            label, colour = SPLITS[split]
+            marker = "o" if len(points) <= MOST_MARKERS else None
+            axes.plot(list(points), list(points.values()), color=colour, label=label, marker=marker, markersize=3.5)
+    everything = [value for points in (*by_split.values(), test) for value in points.values()]
+    if min(everything) > 0 and max(everything) / min(everything) > WORTH_A_LOG_SCALE and name != "accuracy":
+        axes.set_yscale("log")
+    if name == "accuracy":
+        in_per_cent(axes.yaxis)
+    if test:
+        value = list(test.values())[-1]
+        axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=f"test  {_number(name, value)}")
+    _mark_best(axes, name, by_split["val"])
+    _finish(axes, name, everything, [epoch for points in by_split.values() for epoch in points])
+    return figure
+
+
+def _mark_best(axes: Axes, name: str, points: Points) -> None:
+    if len(points) < 2:
+        return
+    choose = max if name == "accuracy" else min
+    epoch = choose(points, key=lambda each: points[each])
+    label = f"best validation  {_number(name, points[epoch])}, epoch {epoch}"
+    ring: dict[str, Any] = {
+        "markersize": 9,
+        "markerfacecolor": "none",
+        "markeredgecolor": VAL,
+        "markeredgewidth": 1.4,
+    }
+    axes.plot([epoch], [points[epoch]], linestyle="none", marker="o", label=label, **ring)
+
+
+def _finish(axes: Axes, name: str, values: Sequence[float], epochs: Sequence[int]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_title({"mae": "Mean absolute error"}.get(name, name.capitalize()))
+    axes.set_xlabel("epoch")
+    axes.grid(axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+    first, last = min(epochs), max(epochs)
+    margin = max(0.5, 0.025 * (last - first))
+    axes.set_xlim(first - margin, last + margin)
+    if name == "accuracy":
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -0.02), min(high, 1.02) if max(values) <= 1 else high)
+    legend = axes.legend(loc="best", fontsize=8.5, handlelength=1.6)
+    legend.set_frame_on(True)
+    legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
+    axes.tick_params(length=3, color=FAINT)
+
+
+def _number(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.4g}"

@@ -1,0 +1,148 @@
+"""What a model makes of plain numbers: the regions it divides a plane into, and predictions against the
+truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dlexp.pictures.style import COLOURS, FAINT, INK, class_colours, new_figure, shortened, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+GRID = 320
+MOST_POINTS = 2000
+MOST_IN_THE_LEGEND = 12
+
+
+@styled
+def decision_regions(
+    predict: Callable[[Tensor], Tensor], points: Tensor, targets: Tensor, class_names: Sequence[str]
+) -> Figure:
+    """Returns the plane in the colours of the classes, pale where the model is unsure, with the points N×2 on
+    it.
+
+    `predict` takes such points (float32, as they stand in the data) and returns logits N×classes. Wrong ones
+    are ringed.
+    """
+    points = points.detach().cpu().float()
+    targets = targets.cpu()
+    low, high = points.amin(dim=0), points.amax(dim=0)
+    margin = 0.08 * float((high - low).max()) + 1e-6
+    low, high = low - margin, high + margin
+    classes, confidences = _answers(predict, _lattice(low, high))
+    colours = _rgb(class_colours(len(class_names)))
+    figure = new_figure(6.4, 5.4)
+    axes = figure.subplots()
+    extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
+    strength = (0.12 + 0.38 * _above_chance(confidences, len(class_names))).unsqueeze(-1)
+    plane = 1 - strength * (1 - colours[classes])
+    axes.imshow(plane.numpy(), extent=extent, origin="lower", interpolation="bilinear", aspect="equal")
+    _borders(axes, classes, extent)
+    wrong = _scatter(axes, predict, points, targets, colours, class_names)
+    axes.set_title(f"Decision regions, {wrong} of {len(points)} points wrong")
+    axes.set_xlabel("feature 1")
+    axes.set_ylabel("feature 2")
+    return figure
+
+
+def _lattice(low: Tensor, high: Tensor) -> Tensor:
+    """Returns GRID×GRID points (GRID² × 2), rows from low to high in the second feature."""
+    x, y = (torch.linspace(float(low[axis]), float(high[axis]), GRID) for axis in (0, 1))
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([columns.flatten(), rows.flatten()], dim=1)
+
+
+def _answers(predict: Callable[[Tensor], Tensor], lattice: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the class at each point of the lattice and its probability, both GRID×GRID."""
+    with torch.no_grad():
+        shares = torch.cat(
+            [predict(part).detach().cpu().float().softmax(dim=1) for part in torch.split(lattice, 16384)]
+        )
+    confidences, classes = shares.max(dim=1)
+    return classes.reshape(GRID, GRID), confidences.reshape(GRID, GRID)
+
+
+def _above_chance(confidences: Tensor, num_classes: int) -> Tensor:
+    chance = 1 / num_classes
+    return ((confidences - chance) / (1 - chance)).clamp(0, 1)
+
+
+def _borders(axes: Axes, classes: Tensor, extent: tuple[float, float, float, float]) -> None:
+    """Draws the lines between regions: one contour a class, around the places that are its own."""
+    for number in range(int(classes.max()) + 1):
+        own = (classes == number).float()
+        if own.min() != own.max():
+            axes.contour(own.numpy(), levels=[0.5], extent=extent, origin="lower", colors="white", linewidths=1.3)
+
+
+def _scatter(
+    axes: Axes,
+    predict: Callable[[Tensor], Tensor],
+    points: Tensor,
+    targets: Tensor,
+    colours: Tensor,
+    class_names: Sequence[str],
+) -> int:
+    """Draws the points, those in the wrong region ringed; returns how many of all are wrong."""
+    with torch.no_grad():
+        is_wrong = predict(points).detach().cpu().argmax(dim=1) != targets
+    every = -(-len(points) // MOST_POINTS)
+    x, y, classes, wrong = points[::every, 0], points[::every, 1], targets[::every], is_wrong[::every]
+    size = 20.0 if len(x) <= 400 else 11.0
+    for number, name in enumerate(class_names):
+        own = classes == number
+        label = shortened(name, 16)
+        colour = [colours[number].tolist()]
+        axes.scatter(x[own], y[own], s=size, c=colour, edgecolors="white", linewidths=0.4, label=label, zorder=3)
+    if wrong.any():
+        style: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.0, "label": "wrong"}
+        axes.scatter(x[wrong], y[wrong], s=3 * size, zorder=4, **style)
+    if len(class_names) <= MOST_IN_THE_LEGEND:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
+    return int(is_wrong.sum())
+
+
+def _rgb(colours: Sequence[Any]) -> Tensor:
+    from matplotlib.colors import to_rgb
+
+    return torch.tensor([to_rgb(colour) for colour in colours])
+
+
+@styled
+def prediction_against_truth(predictions: Tensor, targets: Tensor) -> Figure:
+    """Returns a point a sample, one colour an output (the first eight), perfect ones on the diagonal; both
+    N×outputs.
+    """
+    predictions, targets = (values.detach().cpu().double() for values in (predictions, targets))
+    every = -(-len(targets) // MOST_POINTS)
+    figure = new_figure(5.2, 5.0)
+    axes = figure.subplots()
+    low = float(torch.minimum(predictions.min(), targets.min()))
+    high = float(torch.maximum(predictions.max(), targets.max()))
+    margin = 0.04 * (high - low) or 0.5
+    ends = [low - margin, high + margin]
+    axes.plot(ends, ends, color=FAINT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+    outputs = min(targets.shape[1], len(COLOURS))
+    for index in range(outputs):
+        label = f"output {index + 1}" if outputs > 1 else None
+        x, y = targets[::every, index], predictions[::every, index]
+        axes.scatter(x, y, s=13, color=COLOURS[index], alpha=0.55, linewidths=0, label=label, zorder=2)
+    if outputs > 1:
+        axes.legend(loc="upper left", markerscale=1.5)
+    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="truth", ylabel="prediction")
+    axes.grid()
+    error = float((predictions - targets).abs().mean())
+    axes.set_title(f"Prediction against truth\nmean absolute error {error:.3g}{_r2(predictions, targets)}")
+    return figure
+
+
+def _r2(predictions: Tensor, targets: Tensor) -> str:
+    spread = float(((targets - targets.mean(dim=0)) ** 2).sum())
+    return f", R² {1 - float(((predictions - targets) ** 2).sum()) / spread:.4f}" if spread else ""

@@ -1,0 +1,36 @@
+"""`hydra/launcher=dlexp`: every job is a process of its own, `n_jobs` at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class DlexpLauncherConf:
+    """The node `hydra.launcher`."""
+
+    _target_: str = "hydra_plugins.dlexp_plugins.launcher.DlexpLauncher"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="dlexp", node=DlexpLauncherConf, provider="dlexp")
+
+
+class DlexpLauncher(Launcher):
+    """Starts jobs as child processes, so that memory, crashes and GPU state never pass from one to the next."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keeps what Hydra gives."""
+        self.config, self.hydra_context = config, hydra_context
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs the jobs and returns one result each, in order."""
+        from dlexp.launch import launch
+
+        return launch(
+            [list(job) for job in job_overrides], initial_job_idx, self.config, self.hydra_context.config_loader
+        )

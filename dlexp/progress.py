@@ -1,0 +1,205 @@
+"""How far the run is: a bar on a terminal, one plain line an epoch anywhere else."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
+
+BAR_INTERVAL = 0.1
+LINE_INTERVAL = 0.5
+SHARE_OF_NEW_PACE = 0.3
+
+
+class Progress(Protocol):
+    """What the loop's caller tells; the numbers are those of a metrics record (`train/loss`, …), already on
+    the host.
+    """
+
+    def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
+        """Tells that `step_in_epoch` steps of `epoch` (both counted from 1) are done."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Tells that the epoch `record["epoch"]` is done, with its validation."""
+
+    def message(self, text: str) -> None:
+        """Shows a line without disturbing the display."""
+
+    def close(self) -> None:
+        """Ends the display; may be called twice."""
+
+
+def make_progress(total_epochs: int, steps_per_epoch: int, stream: TextIO) -> Progress:
+    """Returns a bar where `stream` is a terminal that can move its cursor, else plain lines."""
+    from rich.console import Console
+
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if stream.isatty() and console.is_terminal and not console.is_dumb_terminal:
+        return _Bar(total_epochs, steps_per_epoch, console)
+    return _Lines(total_epochs, steps_per_epoch, stream)
+
+
+class _Pace:
+    """Seconds a step, smoothed over reports, so that a slow start or a busy minute is forgotten."""
+
+    def __init__(self, total_steps: int) -> None:
+        self.total_steps = total_steps
+        self.done = 0
+        self._before: tuple[int, float] | None = None
+        self._seconds: float | None = None
+
+    def reached(self, done: int) -> None:
+        now = time.monotonic()
+        if self._before is not None and done > self._before[0]:
+            new = (now - self._before[1]) / (done - self._before[0])
+            old = new if self._seconds is None else self._seconds
+            self._seconds = old + SHARE_OF_NEW_PACE * (new - old)
+        if self._before is None or done > self._before[0]:
+            self._before = (done, now)
+        self.done = done
+
+    def left(self) -> str:
+        """Returns the time left in words; empty before there is a pace to tell it from."""
+        if self._seconds is None or self.done >= self.total_steps:
+            return ""
+        return f"{format_seconds(self._seconds * (self.total_steps - self.done))} left"
+
+
+class _Lines:
+    """One line an epoch; epochs of under half a second share one, so that a thousand of them stay readable."""
+
+    def __init__(self, total_epochs: int, steps_per_epoch: int, stream: TextIO) -> None:
+        self._total_epochs, self._steps_per_epoch, self._stream = total_epochs, steps_per_epoch, stream
+        self._pace = _Pace(total_epochs * steps_per_epoch)
+        self._last_line = float("-inf")
+
+    def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
+        self._pace.reached((epoch - 1) * self._steps_per_epoch + step_in_epoch)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        self._pace.reached(int(record["epoch"]) * self._steps_per_epoch)
+        now = time.monotonic()
+        if now - self._last_line >= LINE_INTERVAL or record["epoch"] >= self._total_epochs:
+            self._last_line = now
+            self.message(epoch_line(record, self._total_epochs, self._pace.left()))
+
+    def message(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        pass
+
+
+class _Bar:
+    """A bar over the whole run, drawn at most ten times a second; lines of epochs stay above it."""
+
+    def __init__(self, total_epochs: int, steps_per_epoch: int, console: Any) -> None:
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._total_epochs, self._steps_per_epoch, self._console = total_epochs, steps_per_epoch, console
+        self._pace = _Pace(total_epochs * steps_per_epoch)
+        self._last_drawn = self._last_line = float("-inf")
+        # Without its own thread (auto_refresh) the bar costs nothing between two reports.
+        self._bar = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24, complete_style="cyan", finished_style="green"),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._bar.add_task(f"epoch 1/{total_epochs}", total=self._pace.total_steps, numbers="")
+        self._bar.start()
+
+    def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
+        self._pace.reached((epoch - 1) * self._steps_per_epoch + step_in_epoch)
+        if time.monotonic() - self._last_drawn < BAR_INTERVAL:
+            return
+        where = f"epoch {epoch}/{self._total_epochs}  step {step_in_epoch}/{self._steps_per_epoch}"
+        self._draw(where, _joined(describe(numbers), self._pace.left()))
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        self._pace.reached(int(record["epoch"]) * self._steps_per_epoch)
+        now, is_last = time.monotonic(), record["epoch"] >= self._total_epochs
+        if now - self._last_line >= LINE_INTERVAL or is_last:
+            self._last_line = now
+            self.message(epoch_line(record, self._total_epochs, ""))
+            where = f"epoch {record['epoch']}/{self._total_epochs}"
+            self._draw(where, self._pace.left())
+
+    def _draw(self, where: str, numbers: str) -> None:
+        self._last_drawn = time.monotonic()
+        self._bar.update(self._task, completed=self._pace.done, description=where, numbers=numbers)
+        self._bar.refresh()
+
+    def message(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def epoch_line(record: Mapping[str, Any], total_epochs: int, left: str) -> str:
+    """Returns `epoch 3/30  train loss 0.512  accuracy 81.3 %  …` for one record of the metrics."""
+    width = len(str(total_epochs))
+    return _joined(f"epoch {record['epoch']:>{width}}/{total_epochs}", describe(record), left)
+
+
+def describe(numbers: Mapping[str, Any]) -> str:
+    """Returns the metrics of a record in words: each split's name once, then its loss, accuracy and others."""
+    parts: list[str] = []
+    for split in ("train", "val", "test"):
+        values = {key.partition("/")[2]: value for key, value in numbers.items() if key.startswith(f"{split}/")}
+        named = [(name, value) for name, value in values.items() if not name.startswith("recent_")]
+        named.sort(key=lambda pair: pair[0] != "loss")
+        parts += [
+            f"{split + ' ' if position == 0 else ''}{name} {_number(name, value)}"
+            for position, (name, value) in enumerate(named)
+        ]
+    speed = numbers.get("time/images_per_second")
+    if speed is not None:
+        parts.append(f"{speed:.0f} images/s" if speed >= 10 else f"{speed:.2g} images/s")
+    return _joined(*parts)
+
+
+def _number(name: str, value: Any) -> str:
+    if value is None or value != value:
+        return "nan"
+    return f"{100 * value:.1f} %" if name == "accuracy" else f"{value:.4g}"
+
+
+def _joined(*parts: str) -> str:
+    return "  ".join(part for part in parts if part)
+
+
+def format_seconds(seconds: float) -> str:
+    """Returns a duration as people say it, with two units at most: `0.4 s`, `2 min 10 s`, `3 h 05 min`, `2 d
+    4 h`.
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def estimate(seconds_per_step: float, steps: int) -> str:
+    """Returns `about 12 min`: the time `steps` steps take, in one rounded unit, since it is a guess."""
+    seconds = seconds_per_step * steps
+    if seconds < 1:
+        return "under a second"
+    if seconds < 90:
+        return f"about {round(seconds)} s"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} min"
+    if seconds < 48 * 3600:
+        return f"about {seconds / 3600:.1f} h"
+    return f"about {seconds / 86400:.1f} days"

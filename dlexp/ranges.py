@@ -1,0 +1,42 @@
+"""What a number or a word may be, written in the signature: `width: Annotated[int, Range(ge=1)]`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number; a bound that is None does not bind."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value` ("must be ≥ 1"), or None."""
+        fits = (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+        return None if fits else f"must be {self}"
+
+    def __str__(self) -> str:
+        bounds = (("≥", self.ge), (">", self.gt), ("≤", self.le), ("<", self.lt))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+
+class Choice:
+    """The words a parameter may take."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        return None if value in self.words else f"must be one of {self}"
+
+    def __str__(self) -> str:
+        return ", ".join(self.words)

@@ -1,0 +1,48 @@
+"""The learning rate as a factor of its peak, step by step; the warm-up every schedule has."""
+
+from dataclasses import dataclass
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from dlexp.errors import UserError
+
+
+@dataclass
+class Factor:
+    """Called with a step (from 0) it returns the factor: linear from almost 0 to 1, then 1.
+
+    A subclass says what follows the warm-up in `after`. Fields must be numbers and lists of them: `LambdaLR` saves
+    them, and a checkpoint holds primitives only.
+    """
+
+    total_steps: int
+    warmup_steps: int
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return (step + 1) / (self.warmup_steps + 1)
+        return self.after(step)
+
+    def after(self, step: int) -> float:
+        return 1.0
+
+    def progress(self, step: int) -> float:
+        """Returns how much of the time after the warm-up has passed, from 0 to 1."""
+        return min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
+
+
+def schedule(optimizer: Optimizer, factor: Factor) -> LambdaLR:
+    """Returns the schedule that multiplies every group's learning rate by `factor`; it steps with the optimizer."""
+    return LambdaLR(optimizer, factor)
+
+
+def in_steps(fraction: float, total_steps: int) -> int:
+    """Returns how many steps a fraction of the run is.
+
+    Raises:
+        UserError: the fraction is not between 0 and 1.
+    """
+    if not 0 <= fraction <= 1:
+        raise UserError(f"a schedule counts in fractions of the run, from 0 to 1, not {fraction}")
+    return round(fraction * total_steps)

@@ -1,0 +1,91 @@
+"""Which of several classes is it: accuracy, confusion matrix, most confident mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.errors import UserError
+from dlexp.ranges import Choice, Range
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dlexp.data.splits import Split
+
+
+class Classification:
+    """One class a sample: outputs are logits N×classes, targets class numbers N (int64).
+
+    Raises UserError where there are not as many class names as outputs. Without names the classes are
+    numbered.
+    """
+
+    metric = "accuracy"
+    higher_is_better = True
+
+    def __init__(
+        self,
+        *,
+        class_names: list[str] | None,
+        num_outputs: Annotated[int, Range(ge=2)],
+        targets: Annotated[str, Choice("classes")],
+    ) -> None:
+        if class_names is not None and len(class_names) != num_outputs:
+            raise UserError(
+                f"data.class_names lists {len(class_names)} names but data.num_outputs is {num_outputs}: "
+                "give as many names as classes, or null."
+            )
+        self.class_names = list(map(str, range(num_outputs) if class_names is None else class_names))
+        self.num_outputs = num_outputs
+        self.targets = targets
+        self.chance: float | None = 1 / num_outputs
+
+    def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Returns the batch's sums by metric as tensors on its device: `accuracy`, the number of right
+        answers.
+        """
+        return {"accuracy": (outputs.argmax(dim=1) == targets).sum(dtype=torch.float32)}
+
+    def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
+        """Returns each class's accuracy by name (None where the split has no sample of it), outputs N×classes
+        on the CPU.
+        """
+        counts = confusion(outputs, targets)
+        right, totals = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
+        shares = [hits / total if total else None for hits, total in zip(right, totals, strict=True)]
+        return {"per_class_accuracy": dict(zip(self.class_names, shares, strict=True))}
+
+    def coefficients(self, model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()) -> None:
+        """Returns None: classes have no coefficients worth a line."""
+
+    def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
+        """Returns the pictures of the end of a run, by file name.
+
+        `outputs` are the logits N×classes of the whole `split`, both on the CPU; `split.inputs`
+        un-normalised. `predict` takes un-normalised inputs like these (float32) and returns logits.
+        """
+        from dlexp import pictures
+
+        inputs, targets = split.inputs, split.targets
+        counts = confusion(outputs, targets)
+        figures = {
+            "per_class_accuracy": pictures.per_class_accuracy(counts, self.class_names),
+            "confusion_matrix": pictures.confusion_matrix(counts, self.class_names),
+        }
+        if inputs.ndim == 4:
+            confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
+            figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
+        if inputs.ndim == 2 and inputs.shape[1] == 2:
+            figures["decision_regions"] = pictures.decision_regions(predict, inputs, targets, self.class_names)
+        return figures
+
+
+def confusion(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Counts classes×classes (int64): row the true class, column the answer. Outputs are logits N×classes."""
+    num_classes = outputs.shape[1]
+    cells = targets * num_classes + outputs.argmax(dim=1)
+    return torch.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)

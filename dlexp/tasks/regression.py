@@ -1,0 +1,95 @@
+"""Which numbers is it: mean absolute error, prediction against truth, the coefficients of a linear model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.ranges import Choice, Range
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dlexp.data.splits import Split
+
+MOST_COEFFICIENTS = 16
+
+
+class Regression:
+    """Numbers a sample: outputs and targets are floats N×outputs. The loss itself says which epoch was best."""
+
+    metric = "loss"
+    higher_is_better = False
+    chance: float | None = None
+
+    def __init__(self, *, num_outputs: Annotated[int, Range(ge=1)], targets: Annotated[str, Choice("values")]) -> None:
+        self.num_outputs = num_outputs
+        self.targets = targets
+
+    def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Returns the batch's sums by metric as tensors on its device: `mae`, the absolute error averaged
+        over outputs.
+
+        Raises ValueError where the shapes differ, since N×1 against N would broadcast to N×N.
+        """
+        if outputs.shape != targets.shape:
+            raise ValueError(f"outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} differ in shape")
+        return {"mae": (outputs - targets).abs().sum(dtype=torch.float32) / self.num_outputs}
+
+    def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
+        """Returns `mae` and `r2` of each output (r2 None where its truth never varies), outputs N×outputs on
+        the CPU.
+        """
+        errors = outputs.double() - targets.double()
+        spread = ((targets.double() - targets.double().mean(dim=0)) ** 2).sum(dim=0).tolist()
+        squares = (errors**2).sum(dim=0).tolist()
+        return {
+            "mae": errors.abs().mean(dim=0).tolist(),
+            "r2": [1 - left / whole if whole else None for left, whole in zip(squares, spread, strict=True)],
+        }
+
+    def coefficients(
+        self, model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()
+    ) -> dict[str, Any] | None:
+        """Returns `{"w": [...], "b": ...}` of y = Xw + b where the model is one linear layer of up to 16
+        features.
+
+        None for every other model. With the `mean` and `std` its features were normalised by, w and b are
+        those of the features as they came.
+        """
+        layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+        if len(layers) != 1 or layers[0].out_features != 1 or layers[0].in_features > MOST_COEFFICIENTS:
+            return None
+        affine = copy.deepcopy(layers[0]).cpu().double()
+        if not _compute_the_same(copy.deepcopy(model).cpu().double().eval(), affine):
+            return None
+        weight = affine.weight.detach()[0]
+        bias = affine(torch.zeros(affine.in_features, dtype=torch.float64)).detach()[0]
+        if std:
+            weight = weight / torch.tensor(std, dtype=torch.float64)
+        if mean:
+            bias = bias - weight @ torch.tensor(mean, dtype=torch.float64)
+        return {"w": weight.tolist(), "b": bias.item()}
+
+    def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
+        """Returns the pictures of the end of a run, by file name; outputs N×outputs of the whole split, on
+        the CPU.
+        """
+        from dlexp import pictures
+
+        return {"prediction_against_truth": pictures.prediction_against_truth(outputs, split.targets)}
+
+
+def _compute_the_same(model: nn.Module, layer: nn.Linear) -> bool:
+    """Says whether `model` is nothing but its one `layer`: an activation or a square around it would show
+    here.
+    """
+    generator = torch.Generator().manual_seed(0)
+    points = 100 * torch.randn(64, layer.in_features, dtype=torch.float64, generator=generator)
+    with torch.no_grad():
+        outputs, expected = model(points), layer(points)
+    return outputs.shape == expected.shape and torch.allclose(outputs, expected)

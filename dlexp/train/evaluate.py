@@ -1,0 +1,37 @@
+"""Evaluation of a model on one split."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.data.batches import Batches
+from dlexp.device import autocast
+from dlexp.train.fit import Plan, Sums
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over a split (`loss` and the task's metrics) and, on the CPU, the outputs for every sample in order."""
+
+    means: dict[str, float]
+    outputs: Tensor
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Evaluation:
+    """Runs the model in evaluation mode over all samples; it is in training mode again afterwards if it was before."""
+    was_training = model.training
+    model.eval()
+    totals: dict[str, Tensor] = {}
+    outputs = []
+    for inputs, targets in batches.epoch(0):
+        with autocast(plan.device, plan.precision):
+            output = model(inputs)
+        output = output.float()
+        found = {"loss": criterion(output, targets).double() * len(targets), **sums(output, targets)}
+        totals = {name: totals[name] + value if name in totals else value for name, value in found.items()}
+        outputs.append(output)
+    model.train(was_training)
+    means = {name: total.item() / batches.num_samples for name, total in totals.items()}
+    return Evaluation(means, torch.cat(outputs).cpu())

@@ -1,0 +1,122 @@
+"""The training loop, as a generator: it trains, and yields plain dicts for others to record, show and act on."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.data.batches import Batches
+from dlexp.device import autocast
+from dlexp.train.state import TrainState
+
+Sums = Callable[[Tensor, Tensor], dict[str, Tensor]]
+PROGRESS_SECONDS = 0.5
+
+
+class NonFiniteLoss(Exception):
+    """The loss became infinite or not a number; epoch and step (both from 1) and learning rate are in the message."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train."""
+
+    epochs: int
+    max_steps: int | None
+    accumulate: int
+    grad_clip: float | None
+    log_steps: int
+    device: torch.device
+    precision: torch.dtype
+
+    def steps_per_epoch(self, num_batches: int) -> int:
+        """Optimizer steps an epoch: the last group of accumulated batches may be smaller."""
+        return -(-num_batches // self.accumulate)
+
+    def total_steps(self, num_batches: int) -> int:
+        """Optimizer steps of the whole training."""
+        steps = self.epochs * self.steps_per_epoch(num_batches)
+        return steps if self.max_steps is None else min(steps, self.max_steps)
+
+
+def fit(state: TrainState, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Trains until the plan is fulfilled, from wherever `state` is.
+
+    Yields dicts with `kind`: "progress" (now and then, by the clock; never recorded), "steps" (every
+    `plan.log_steps` optimizer steps) and "epoch" (after each epoch, also one cut short by `max_steps`).
+
+    Raises:
+        NonFiniteLoss: seen at the next yield after it happened.
+    """
+    model, optimizer, num_batches = state.model, state.optimizer, len(batches)
+    total_steps = plan.total_steps(num_batches)
+    first_step = state.step - state.batch // plan.accumulate  # optimizer steps before this epoch
+    while state.step < total_steps:
+        model.train()
+        epoch_start = last_yield = time.perf_counter()
+        first_batch = state.batch
+        for inputs, targets in batches.epoch(state.epoch, start=state.batch):
+            group_start = state.batch - state.batch % plan.accumulate
+            group_size = min(plan.accumulate, num_batches - group_start)
+            with autocast(plan.device, plan.precision):
+                outputs = model(inputs)
+            loss = criterion(outputs.float(), targets)
+            state.scaler.scale(loss / group_size if group_size > 1 else loss).backward()
+
+            state.losses[state.batch] = loss.detach()
+            for name, value in sums(outputs.detach(), targets).items():
+                state.sums[name] = state.sums[name] + value if name in state.sums else value
+            state.batch += 1
+            if state.batch == group_start + group_size:
+                _step(state, plan)
+
+                if state.step % plan.log_steps == 0:
+                    yield {"kind": "steps", "lr": state.lr} | _numbers(state, plan, batches, first_step)
+                    last_yield = time.perf_counter()
+            if time.perf_counter() - last_yield > PROGRESS_SECONDS:
+                yield {"kind": "progress"} | _numbers(state, plan, batches, first_step)
+                last_yield = time.perf_counter()
+            if state.step >= total_steps:
+                break
+
+        numbers = _numbers(state, plan, batches, first_step)
+        seconds = time.perf_counter() - epoch_start
+        images = (state.batch - first_batch) * batches.batch_size
+        state.epoch, state.batch, state.sums, first_step = state.epoch + 1, 0, {}, state.step
+        speed = {"time/train": seconds, "time/images_per_second": images / seconds}
+        yield {"kind": "epoch", "lr": state.lr} | numbers | speed
+
+
+def _step(state: TrainState, plan: Plan) -> None:
+    if plan.grad_clip is not None:
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.model.parameters(), plan.grad_clip)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.optimizer.zero_grad(set_to_none=True)
+    state.schedule.step()
+    state.step += 1
+    state.average.update(state.step)
+
+
+def _numbers(state: TrainState, plan: Plan, batches: Batches, first_step: int) -> dict[str, Any]:
+    """Reads the epoch's losses and sums from the device: the loop's only synchronisation.
+
+    `train/recent_loss` is the mean over the last `plan.log_steps` optimizer steps (or since the epoch began).
+    """
+    losses = state.losses[: state.batch].double().cpu()
+    bad = torch.nonzero(~torch.isfinite(losses))
+    if len(bad):
+        batch = int(bad[0])
+        raise NonFiniteLoss(
+            f"the loss became {losses[batch].item():g} in epoch {state.epoch + 1} at step"
+            f" {first_step + batch // plan.accumulate + 1} (learning rate {state.lr:g})"
+        )
+    seen = state.batch * batches.batch_size
+    numbers: dict[str, Any] = {"epoch": state.epoch + 1, "step": state.step, "batch": state.batch}
+    numbers["train/recent_loss"] = losses[-plan.log_steps * plan.accumulate :].mean().item()
+    numbers["train/loss"] = losses.mean().item()
+    return numbers | {f"train/{name}": total.item() / seen for name, total in state.sums.items()}

@@ -1,0 +1,69 @@
+"""All that changes while a model trains, in one object: an exact resume is one save and one load."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from dlexp.train.average import Average
+
+
+@dataclass
+class TrainState:
+    """Model, optimizer, schedule, gradient scaler, averaged weights, and where the training is."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    schedule: LRScheduler
+    scaler: torch.amp.GradScaler
+    average: Average
+    losses: Tensor  # loss of every batch of the epoch, on the device: one read a log instead of one a step
+    sums: dict[str, Tensor]  # sums of the task's metrics over the epoch, on the device
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # batches done in this epoch
+    step: int = 0  # optimizer steps
+    best: float | None = None  # best validation value so far
+    best_epoch: int | None = None
+    bad_epochs: int = 0  # epochs since then
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def improves(self, value: float, higher_is_better: bool) -> bool:
+        """Takes in a validation value after an epoch; returns whether it is the best so far (of equals the first)."""
+        better = self.best is None or (value > self.best if higher_is_better else value < self.best)
+        if better:
+            self.best, self.best_epoch, self.bad_epochs = value, self.epoch, 0
+        else:
+            self.bad_epochs += 1
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything as tensors and primitives, with the default generators (dropout draws from them)."""
+        parts = {name: getattr(self, name).state_dict() for name in _PARTS}
+        scalars = {name: getattr(self, name) for name in _SCALARS}
+        generators = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_initialized():
+            generators["cuda"] = torch.cuda.get_rng_state(self.losses.device)
+        return parts | scalars | {"losses": self.losses, "sums": self.sums, "generators": generators}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from a saved state."""
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(state[name])
+        for name in _SCALARS:
+            setattr(self, name, state[name])
+        self.losses.copy_(state["losses"])
+        self.sums = {name: total.to(self.losses.device) for name, total in state["sums"].items()}
+        torch.set_rng_state(state["generators"]["cpu"].cpu())
+        if "cuda" in state["generators"]:
+            torch.cuda.set_rng_state(state["generators"]["cuda"].cpu(), self.losses.device)
+
+
+_PARTS = ("model", "optimizer", "schedule", "scaler", "average")
+_SCALARS = ("epoch", "batch", "step", "best", "best_epoch", "bad_epochs")

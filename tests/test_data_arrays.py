@@ -1,0 +1,169 @@
+"""A person's own NPZ or CSV: what is understood, and a sentence for everything else."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dlexp.data import facts
+from dlexp.data.arrays import arrays
+from dlexp.data.splits import Splits
+from dlexp.errors import UserError
+
+
+def load(file: Path, **changes: Any) -> Splits:
+    settings = {"label_column": None, "targets": "classes", "test_size": 0.2, "split_seed": 0}
+    return arrays(file=str(file), **(settings | changes))
+
+
+def npz(folder: Path, **contents: Any) -> Path:
+    np.savez(folder / "data.npz", **contents)
+    return folder / "data.npz"
+
+
+def csv(folder: Path, text: str) -> Path:
+    (folder / "data.csv").write_text(text, encoding="utf-8")
+    return folder / "data.csv"
+
+
+def test_npz_is_split_by_seed(tmp_path: Path) -> None:
+    file = npz(tmp_path, x=np.arange(20.0)[:, None], y=np.arange(20) % 2)
+    splits = load(file)
+    assert splits.test is not None and len(splits.test.targets) == 4 and len(splits.train.targets) == 16
+    both = torch.cat([splits.train.inputs, splits.test.inputs]).flatten()
+    assert sorted(both.tolist()) == list(range(20))
+    assert splits.train.inputs.dtype == torch.float32 and splits.train.targets.dtype == torch.int64
+    assert torch.equal(splits.train.inputs[:, 0].long() % 2, splits.train.targets)
+    other = load(file, split_seed=1).test
+    assert other is not None and not torch.equal(splits.test.inputs, other.inputs)
+
+
+def test_npz_with_its_own_splits(tmp_path: Path) -> None:
+    x, y = np.zeros((6, 3)), np.array(["cat", "dog"] * 3)
+    splits = load(npz(tmp_path, x_train=x, y_train=y, x_test=x[:2], y_test=y[:2], x_val=x[:4], y_val=y[:4]))
+    assert splits.test is not None and splits.val is not None
+    assert [len(split.inputs) for split in (splits.train, splits.val, splits.test)] == [6, 4, 2]
+    assert splits.train.targets.tolist() == [0, 1] * 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((4, 8, 9), [1, 8, 9]), ((4, 8, 9, 3), [3, 8, 9]), ((4, 3, 8, 9), [3, 8, 9])]
+)
+def test_images_keep_their_bytes(tmp_path: Path, shape: tuple[int, ...], expected: list[int]) -> None:
+    file = npz(tmp_path, x=np.ones(shape, dtype=np.uint8), y=np.array([0, 1, 0, 1]))
+    splits = load(file, test_size=0.5)
+    assert splits.train.inputs.dtype == torch.uint8 and list(splits.train.inputs.shape[1:]) == expected
+    assert facts.table_shape(str(file), None, "classes") == expected
+
+
+def test_csv_with_words_as_labels_and_a_named_column(tmp_path: Path) -> None:
+    lines = [f"{i},{'big' if i > 4 else 'small'},{i * i}" for i in range(10)]
+    file = csv(tmp_path, "\ufefflength,kind,square\r\n" + "\r\n".join(lines) + "\r\n\r\n")
+    splits = load(file, label_column="kind")
+    assert splits.train.inputs.shape == (8, 2)
+    assert torch.equal(splits.train.inputs[:, 0] <= 4, splits.train.targets.bool())  # big = 0, small = 1
+    arguments = (str(file), "kind", "classes")
+    assert facts.table_classes(*arguments) == ["big", "small"]
+    assert facts.table_outputs(*arguments) == 2 and facts.table_shape(*arguments) == [2]
+
+
+def test_numbered_classes_are_sorted_as_numbers(tmp_path: Path) -> None:
+    file = csv(tmp_path, "x,label\n" + "".join(f"{i},{i}.0\n" for i in (10, 9, 2) * 2))
+    assert facts.table_classes(str(file), None, "classes") == ["2", "9", "10"]
+
+
+def test_values(tmp_path: Path) -> None:
+    file = csv(tmp_path, "a,b,price\n" + "".join(f"{i},1,{i / 3}\n" for i in range(10)))
+    splits = load(file, targets="values")
+    assert splits.train.targets.shape == (8, 1) and splits.train.targets.dtype == torch.float32
+    arguments = (str(file), None, "values")
+    assert facts.table_classes(*arguments) is None and facts.table_outputs(*arguments) == 1
+    two = npz(tmp_path, x=np.zeros((5, 2)), y=np.ones((5, 2)))
+    assert load(two, targets="values").train.targets.shape == (4, 2)
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    file = csv(tmp_path, "x,label\n1,a\n2,b\n")
+    assert facts.table_classes(str(file), None, "classes") == ["a", "b"]
+    csv(tmp_path, "x,label\n1,a\n2,b\n3,c\n")
+    assert facts.table_classes(str(file), None, "classes") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "must begin with a line of column names"),
+        ("x,label\n", "0 samples"),
+        ("x,label\n1,a\n2\n", "line 3: 1 values, but 2 columns"),
+        ("x,label\n1,a\nred,b\n", "line 3: 'red' in column 'x' is not a number"),
+        ("x,label\n1,a\n,b\n", "line 3: '' in column 'x' is not a number"),
+        ("x,label\n1,a\n2,\n", "line 3: no label"),
+        ("x,label\n1,a\nnan,b\n", "1 inputs are missing or infinite"),
+        ("x,label\n1,a\n2,a\n", "all samples have the same label, a"),
+        ("x,label\n1,0.5\n2,0.7\n", "task=regression"),
+    ],
+)
+def test_csv_mistakes_are_sentences(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        load(csv(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("contents", "sentence"),
+    [
+        ({"images": np.zeros(3)}, "it holds images"),
+        ({"x": np.zeros((3, 2)), "y": np.zeros(2)}, "3 samples and 2 answers"),
+        ({"x": np.array(["a", "b"]), "y": np.array([0, 1])}, "must be numbers"),
+        ({"x": np.zeros((2, 1)), "y": np.array([[0, 1], [1, 0]])}, "one number or word a sample"),
+        ({"x": np.array([{}, {}]), "y": np.array([0, 1])}, "cannot be read as NPZ"),
+        ({"x": np.zeros((2, 1)), "y": np.array([np.nan, 1])}, "task=regression"),
+        ({"x": np.zeros((1, 1)), "y": np.array([1])}, "same label"),
+        (
+            {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_test": np.zeros((1, 1)), "y_test": [2]},
+            "label 2 appears in testing",
+        ),
+        (
+            {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_test": np.zeros((1, 4)), "y_test": [0]},
+            "differ in shape",
+        ),
+    ],
+)
+def test_npz_mistakes_are_sentences(tmp_path: Path, contents: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        load(npz(tmp_path, **contents))
+
+
+def test_text_answers_for_regression(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is 'red'"):
+        load(csv(tmp_path, "x,label\n1,red\n2,blue\n"), targets="values")
+
+
+def test_wrong_column_and_file(tmp_path: Path) -> None:
+    file = csv(tmp_path, "length,colour\n1,a\n2,b\n")
+    with pytest.raises(UserError, match="Did you mean 'colour'"):
+        load(file, label_column="color")
+    with pytest.raises(UserError, match=r"missing\.csv cannot be read"):
+        load(tmp_path / "missing.csv")
+    (tmp_path / "table.xlsx").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"must end in \.npz or \.csv"):
+        load(tmp_path / "table.xlsx")
+    with pytest.raises(UserError, match=r"data\.file=FILE"):
+        arrays(file=None, label_column=None, targets="classes", test_size=0.2, split_seed=0)
+
+
+@pytest.mark.parametrize("name", ["data.npz", "data.csv"])
+def test_foreign_bytes_are_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00broken\x00" * 10)
+    with pytest.raises(UserError, match="cannot be read|must begin"):
+        load(tmp_path / name)
+
+
+def test_truncated_npz_is_a_sentence(tmp_path: Path) -> None:
+    file = npz(tmp_path, x=np.zeros((50, 2)), y=np.arange(50) % 2)
+    whole = file.read_bytes()
+    for length in range(0, len(whole), 97):
+        file.write_bytes(whole[:length])
+        with pytest.raises(UserError):
+            load(file)

@@ -1,0 +1,105 @@
+"""Augmentation: every sample drawn by itself, every result one a slow and plain version could have made."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlexp.data.augment import Cutout, RandomCrop, RandomFlip
+from dlexp.errors import UserError
+
+COUNT = 2000
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def same_image(count: int = COUNT, height: int = 6, width: int = 7) -> Tensor:
+    """One image of distinct values, many times, so that what happened to each can be read off."""
+    image = torch.arange(1, 2 * height * width + 1, dtype=torch.uint8).view(1, 2, height, width)
+    return image.repeat(count, 1, 1, 1)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "zeros"])
+@pytest.mark.parametrize("padding", [1, 2, 4])
+def test_crop_makes_exactly_the_crops_of_the_padded_image_equally_often(padding: int, mode: str) -> None:
+    images = same_image()
+    pad = {"reflect": {"mode": "reflect"}, "zeros": {"mode": "constant"}}[mode]
+    padded = torch.nn.functional.pad(images[:1].float(), [padding] * 4, **pad).to(torch.uint8)
+    height, width = images.shape[2:]
+    possible = {
+        padded[0, :, top : top + height, left : left + width].numpy().tobytes(): 0
+        for top in range(2 * padding + 1)
+        for left in range(2 * padding + 1)
+    }
+    cropped = RandomCrop(padding=padding, mode=mode)(images, generator())
+    assert cropped.dtype == torch.uint8 and cropped.shape == images.shape
+    for image in cropped:
+        possible[image.numpy().tobytes()] += 1  # a KeyError is an image no crop gives
+    expected = COUNT / len(possible)
+    assert all(abs(times - expected) < 6 * expected**0.5 for times in possible.values())
+
+
+def test_crop_leaves_its_input_alone() -> None:
+    images = same_image(10)
+    RandomCrop(padding=2, mode="zeros")(images, generator())
+    assert torch.equal(images, same_image(10))
+
+
+def test_crop_larger_than_the_image_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="6×7"):
+        RandomCrop(padding=6, mode="reflect")(same_image(2), generator())
+    assert RandomCrop(padding=9, mode="zeros")(same_image(2), generator()).shape == (2, 2, 6, 7)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_flip_mirrors_its_share(probability: float) -> None:
+    images = same_image()
+    flipped = RandomFlip(probability=probability)(images, generator())
+    mirrored = (flipped == images.flip(3)).all((1, 2, 3))
+    assert (mirrored | (flipped == images).all((1, 2, 3))).all()
+    assert float(mirrored.float().mean()) == pytest.approx(probability, abs=0.05)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 16])
+def test_cutout_covers_one_square_a_sample(size: int) -> None:
+    images = torch.full((COUNT, 3, 8, 9), 200, dtype=torch.uint8)
+    covered = Cutout(size=size, fill="zeros")(images, generator()) == 0
+    assert torch.equal(covered[:, 0], covered[:, 2])
+    rows, columns = covered[:, 0].any(2).sum(1), covered[:, 0].any(1).sum(1)
+    assert torch.equal(rows * columns, covered[:, 0].sum((1, 2)))  # a rectangle
+    assert int(rows.max()) == min(size, 8) and int(columns.max()) == min(size, 9)
+    assert size > 8 or len({tuple(sample.flatten().tolist()) for sample in covered[:200, 0]}) > 20
+    assert covered[:, 0].any(0).all()  # every pixel is reached
+
+
+def test_cutout_fills_with_the_mean_colour() -> None:
+    images = torch.zeros(4, 2, 8, 8, dtype=torch.uint8)
+    images[:, 1] = 77
+    assert torch.equal(Cutout(size=4, fill="mean")(images, generator()), images)
+
+
+OPERATIONS = [
+    RandomCrop(padding=2, mode="reflect"),
+    RandomCrop(padding=2, mode="zeros"),
+    RandomFlip(probability=0.5),
+    Cutout(size=3, fill="mean"),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: type(operation).__name__)
+def test_samples_differ_and_the_generator_decides(operation: RandomCrop) -> None:
+    images = same_image(64)
+    result = operation(images, generator(5))
+    assert len({sample.numpy().tobytes() for sample in result}) > 1
+    assert torch.equal(result, operation(images, generator(5)))
+    assert not torch.equal(result, operation(images, generator(6)))
+    # floats and the channels-last layout give the same pixels
+    floats = operation(images.float().contiguous(memory_format=torch.channels_last), generator(5))
+    torch.testing.assert_close(floats, result.float(), rtol=0, atol=1)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: type(operation).__name__)
+def test_features_are_refused_in_a_sentence(operation: RandomCrop) -> None:
+    with pytest.raises(UserError, match="augment=none"):
+        operation(torch.zeros(4, 2), generator())

@@ -1,0 +1,119 @@
+"""Batches: order, normalisation, layout, and that an epoch can be entered at any step."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlexp.data.augment import RandomCrop, RandomFlip
+from dlexp.data.batches import Batches, derived_seed
+from dlexp.data.splits import Split
+from dlexp.errors import UserError
+
+
+def images(count: int = 50) -> Split:
+    generator = torch.Generator().manual_seed(1)
+    return Split(torch.randint(0, 256, (count, 3, 8, 8), generator=generator).to(torch.uint8), torch.arange(count))
+
+
+def batches(split: Split, **changes: object) -> Batches:
+    channels = split.inputs.shape[1]
+    settings = {
+        "batch_size": 8,
+        "mean": [0.5] * channels,
+        "std": [0.25] * channels,
+        "seed": 0,
+        "augment": [],
+        "shuffle": True,
+        "channels_last": False,
+    }
+    return Batches(split, **(settings | changes))  # type: ignore[arg-type]
+
+
+def targets(of: Batches, epoch: int = 0) -> list[int]:
+    return [int(target) for _, answers in of.epoch(epoch) for target in answers]
+
+
+def test_in_order_keeps_everything() -> None:
+    ordered = batches(images(), shuffle=False)
+    assert len(ordered) == 7 and ordered.num_samples == 50
+    assert targets(ordered) == list(range(50))
+
+
+def test_shuffled_drops_the_incomplete_batch_and_repeats_nothing() -> None:
+    shuffled = batches(images())
+    assert len(shuffled) == 6 and shuffled.num_samples == 48
+    seen = targets(shuffled)
+    assert len(seen) == len(set(seen)) == 48
+    assert seen != targets(shuffled, epoch=1)
+    assert seen == targets(batches(images()))
+    assert seen != targets(batches(images(), seed=1))
+
+
+def test_split_smaller_than_a_batch_is_one_batch() -> None:
+    small = batches(images(5))
+    assert len(small) == 1 and sorted(targets(small)) == [0, 1, 2, 3, 4]
+
+
+def test_bytes_are_normalised() -> None:
+    split = images()
+    inputs, answers = next(batches(split, mean=[0.1, 0.2, 0.3], std=[0.5, 0.6, 0.7]).epoch(0))
+    expected = split.inputs[answers].double() / 255
+    expected = (expected - torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1)) / torch.tensor([0.5, 0.6, 0.7]).view(
+        1, 3, 1, 1
+    )
+    assert inputs.dtype == torch.float32
+    torch.testing.assert_close(inputs.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_features_are_normalised_and_left_untouched() -> None:
+    split = Split(torch.ones(4, 2), torch.zeros(4, 1))
+    inputs, _ = next(batches(split, mean=[1, 0], std=[1, 2], shuffle=False, channels_last=True).epoch(0))
+    assert inputs.tolist() == [[0, 0.5]] * 4
+    assert torch.equal(split.inputs, torch.ones(4, 2))
+
+
+def test_channels_last() -> None:
+    inputs, _ = next(batches(images(), channels_last=True).epoch(0))
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    plain, _ = next(batches(images()).epoch(0))
+    assert plain.is_contiguous() and torch.equal(plain, inputs)
+
+
+@pytest.mark.parametrize("start", range(7))
+def test_an_epoch_entered_midway_is_identical(start: int) -> None:
+    def run(first: int) -> list[tuple[Tensor, Tensor]]:
+        operations = [RandomCrop(padding=2, mode="reflect"), RandomFlip(probability=0.5)]
+        return list(batches(images(), augment=operations).epoch(4, first))
+
+    whole, rest = run(0), run(start)
+    assert len(rest) == 6 - min(start, 6)
+    for (inputs, answers), (again, same) in zip(whole[start:], rest, strict=True):
+        assert torch.equal(inputs, again) and torch.equal(answers, same)
+
+
+def test_augmentation_changes_with_epoch_step_and_seed() -> None:
+    same = Split(torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8).expand(16, 1, 8, 8), torch.zeros(16))
+
+    def first(seed: int, epoch: int, step: int) -> Tensor:
+        operations = [RandomCrop(padding=3, mode="zeros")]
+        return list(batches(same, augment=operations, seed=seed).epoch(epoch))[step][0]
+
+    drawn = [first(0, 0, 0), first(0, 0, 1), first(0, 1, 0), first(1, 0, 0)]
+    assert all(not torch.equal(one, other) for i, one in enumerate(drawn) for other in drawn[:i])
+
+
+def test_global_generator_is_left_alone() -> None:
+    before = torch.random.get_rng_state()
+    list(batches(images(), augment=[RandomFlip(probability=0.5)]).epoch(0))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_wrong_number_of_means_is_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"data\.std has 1 values, but the data has 3 channels"):
+        batches(images(), std=[1.0])
+
+
+def test_derived_seeds_differ_and_fit() -> None:
+    seeds = {derived_seed(seed, epoch, step) for seed in range(10) for epoch in range(10) for step in range(10)}
+    assert len(seeds) == 1000 and all(0 <= seed < 2**63 for seed in seeds)
+    assert derived_seed(1, 23) != derived_seed(12, 3)

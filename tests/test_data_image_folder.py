@@ -1,0 +1,213 @@
+"""Folders of images: trees, formats, sizes, damaged files, and too little memory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dlexp.data import image_folder as module
+from dlexp.data import memory
+from dlexp.data.facts import image_classes
+from dlexp.data.image_folder import image_folder
+from dlexp.data.images import image_endings, read_image
+from dlexp.data.splits import Splits
+from dlexp.errors import UserError
+
+COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
+
+
+def fill(folder: Path, count: int = 4, suffixes: tuple[str, ...] = (".png", ".jpg", ".gif", ".BMP")) -> None:
+    """Writes one-coloured images of mixed sizes and formats, one class a colour."""
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            image = Image.new("RGB", (20 + 7 * index, 30), colour)
+            image.save(folder / name / f"{index}{suffixes[index % len(suffixes)]}")
+
+
+def load(folder: Path, **changes: Any) -> Splits:
+    settings = {"size": 16, "channels": 3, "test_size": 0.25, "split_seed": 0, "val_size": 0.1, "limit": None}
+    return image_folder(folder=str(folder), **(settings | changes))
+
+
+def colours_fit(splits: Splits) -> bool:
+    """Whether every image of every split has its class's colour (blue = 0, red = 1)."""
+    return all(
+        bool((split.inputs.float().mean((2, 3))[:, [2, 0]].argmax(1) == split.targets).all())
+        for split in (splits.train, splits.val, splits.test)
+        if split is not None
+    )
+
+
+@pytest.mark.parametrize("val_name", ["val", "valid", "Validation"])
+def test_tree_with_splits(tmp_path: Path, val_name: str) -> None:
+    for name, count in (("train", 4), (val_name, 2), ("test", 3)):
+        fill(tmp_path / name, count)
+    (tmp_path / "annotations").mkdir()
+    splits = load(tmp_path)
+    assert splits.val is not None and splits.test is not None
+    assert [len(split.inputs) for split in (splits.train, splits.val, splits.test)] == [8, 4, 6]
+    assert splits.train.inputs.shape[1:] == (3, 16, 16) and splits.train.inputs.dtype == torch.uint8
+    assert splits.train.targets.dtype == torch.int64 and colours_fit(splits)
+    assert image_classes(str(tmp_path)) == ["blue", "red"]
+
+
+def test_tree_without_splits_is_split_by_seed(tmp_path: Path) -> None:
+    fill(tmp_path, 10)
+    splits, again, other = load(tmp_path), load(tmp_path), load(tmp_path, split_seed=1)
+    assert splits.test is not None and again.test is not None and other.test is not None
+    assert len(splits.train.inputs) == 15 and len(splits.test.inputs) == 5 and colours_fit(splits)
+    assert torch.equal(splits.test.targets, again.test.targets)
+    assert not torch.equal(splits.train.targets, other.train.targets) or not torch.equal(
+        splits.test.targets, other.test.targets
+    )
+
+
+def test_class_called_train_is_a_class(tmp_path: Path) -> None:
+    for name in ("car", "train"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / name / "a.png")
+    assert image_classes(str(tmp_path)) == ["car", "train"]
+    assert len(load(tmp_path).train.inputs) == 1
+
+
+def test_other_files_are_left_out_and_folders_inside_a_class_belong_to_it(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    (tmp_path / "red" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "red" / "._0.png").write_bytes(b"x")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "red" / "more").mkdir()
+    Image.new("RGB", (9, 9), COLOURS["red"]).save(tmp_path / "red" / "more" / "x.webp")
+    splits = load(tmp_path)
+    assert splits.test is not None and len(splits.train.inputs) + len(splits.test.inputs) == 5
+    assert colours_fit(splits)
+
+
+def test_grey(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    assert load(tmp_path, channels=1).train.inputs.shape[1:] == (1, 16, 16)
+    with pytest.raises(UserError, match="not 2"):
+        load(tmp_path, channels=2)
+
+
+def test_shorter_side_is_scaled_and_the_centre_cut_out(tmp_path: Path) -> None:
+    wide = np.zeros((20, 60, 3), dtype=np.uint8)
+    wide[:, 20:40] = 255  # only the middle third is white
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    Image.fromarray(wide.transpose(1, 0, 2)).save(tmp_path / "tall.png")
+    for name in ("wide", "tall"):
+        pixels = read_image(tmp_path / f"{name}.png", size=10, channels=3)
+        assert pixels.shape == (3, 10, 10) and pixels[:, 2:-2, 2:-2].min() == 255
+
+
+def test_upright_as_the_camera_noted(tmp_path: Path) -> None:
+    half = np.zeros((16, 16, 3), dtype=np.uint8)
+    half[:, :8] = 255  # white on the left; turned by 90 degrees clockwise it is on top
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(half).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    pixels = read_image(tmp_path / "a.jpg", size=16, channels=1)[0]
+    assert pixels[:6].min() > 200 and pixels[-6:].max() < 50
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_every_mode_becomes_bytes(tmp_path: Path, mode: str) -> None:
+    grey = {"1": 1, "I;16": 32896, "I": 32896, "F": 0.5}.get(mode)
+    image = Image.new("RGBA", (12, 12), (128, 128, 128, 255)).convert("L" if grey is not None else mode)
+    if grey is not None:
+        image = Image.new(mode, (12, 12), grey)
+    suffix = ".tif" if mode in ("CMYK", "F", "I") else ".png"
+    image.save(tmp_path / f"a{suffix}")
+    pixels = read_image(tmp_path / f"a{suffix}", size=12, channels=3)
+    assert pixels.shape == (3, 12, 12) and abs(int(pixels[0, 6, 6]) - (255 if mode == "1" else 128)) <= 2
+
+
+def test_pillow_knows_the_usual_endings() -> None:
+    assert {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm"} <= image_endings()
+
+
+def test_damaged_images_are_counted_and_named(tmp_path: Path) -> None:
+    fill(tmp_path, 6)
+    whole = (tmp_path / "red" / "0.png").read_bytes()
+    (tmp_path / "red" / "0.png").write_bytes(whole[: len(whole) // 2])
+    for index, name in enumerate(("1.jpg", "2.gif", "3.BMP")):
+        (tmp_path / "red" / name).write_bytes(b"no image" * index)  # the first is empty
+    with pytest.raises(UserError, match=r"4 of 12 images cannot be read: .*red.* and 1 more") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_too_large_for_memory_is_a_sentence_with_what_would_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, 10)
+    monkeypatch.setattr(module, "available_bytes", lambda: 200_000)
+    with pytest.raises(UserError, match=r"streaming from disk isn't there yet\. data\.size=(\d+)") as caught:
+        load(tmp_path, size=64)
+    words = dict(word.rstrip(".").split("=") for word in str(caught.value).split() if word.startswith("data."))
+    load(tmp_path, size=int(words["data.size"]))
+    load(tmp_path, size=64, limit=int(words["data.limit"]))
+    monkeypatch.setattr(module, "available_bytes", lambda: None)
+    load(tmp_path, size=64)
+
+
+def test_limit_decodes_only_what_is_needed(tmp_path: Path) -> None:
+    fill(tmp_path, 30)
+    splits = load(tmp_path, limit=9, val_size=0.25)
+    assert splits.test is not None and len(splits.test.inputs) == 9 and len(splits.train.inputs) == 13
+
+
+def test_mistakes_in_the_tree_are_sentences(tmp_path: Path) -> None:
+    def refused(sentence: str, folder: str | None = str(tmp_path)) -> None:
+        with pytest.raises(UserError, match=sentence):
+            image_folder(folder=folder, size=8, channels=3, test_size=0.2, split_seed=0, val_size=0.1, limit=None)
+
+    refused("data.folder=FOLDER", None)
+    refused("is not a folder", str(tmp_path / "nowhere"))
+    refused("at least two classes")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    refused("no images for training in 2 of 2 classes: a, b")
+    fill(tmp_path / "train", 1)
+    fill(tmp_path / "test", 1)
+    (tmp_path / "test" / "green").mkdir()
+    refused("classes that training lacks: green")
+
+
+def test_available_memory_is_asked_of_whatever_the_system_offers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (memory.available_bytes() or 0) > 0
+    meminfo, group = tmp_path / "meminfo", tmp_path / "group"
+    meminfo.write_text("MemTotal: 9 kB\nMemAvailable:  1000 kB\n", encoding="utf-8")
+    monkeypatch.setattr(memory, "MEMINFO", meminfo)
+    monkeypatch.setattr(memory, "CGROUP", group)
+    assert memory.available_bytes() == 1_024_000
+    group.mkdir()
+    for name, text in (("memory.max", "500"), ("memory.current", "400"), ("memory.stat", "anon 1\nfile 300\n")):
+        (group / name).write_text(text, encoding="utf-8")
+    assert memory.available_bytes() == 400
+    (group / "memory.max").write_text("max\n", encoding="utf-8")
+    assert memory.available_bytes() == 1_024_000
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")  # macOS: half the physical memory
+    assert (memory.available_bytes() or 0) > 0
+    monkeypatch.delattr(memory.os, "sysconf")  # nobody to ask
+    assert memory.available_bytes() is None
+
+
+def test_windows_is_asked_for_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        @staticmethod
+        def GlobalMemoryStatusEx(reference: Any) -> int:
+            reference._obj.free = 12345
+            return 1
+
+    class Windows:
+        kernel32 = Kernel
+
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(memory.ctypes, "windll", Windows, raising=False)
+    assert memory.available_bytes() == 12345

@@ -1,0 +1,227 @@
+"""Models: every YAML of conf/model builds on the meta device, takes a real step, and refuses what it can't take."""
+
+import importlib
+import inspect
+import math
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from dlexp.errors import UserError
+from dlexp.models.parts import ACTIVATIONS
+from dlexp.summary import check_shapes, summarise
+
+CONF = Path(__file__).parents[1] / "conf"
+FILES = sorted((CONF / "model").glob("*.yaml"))
+RECIPES = sorted((CONF / "recipe").rglob("*.yaml"))
+NAMES = [file.stem for file in FILES]
+FOR_ANY_SHAPE = {"linear", "mlp"}
+ONLY_COLOUR = {"torchvision"}
+SMALLER = {"alexnet": {"hidden": 32}}
+SIZES = [(1, 28, 28), (3, 32, 32), (3, 17, 40), (2, 64, 64)]
+
+
+def build(name, shape, num_outputs=10, **changes):
+    values = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text(encoding="utf-8"))
+    module, _, function = values.pop("_target_").rpartition(".")
+    values |= {"shape": list(shape), "num_outputs": num_outputs} | changes
+    return getattr(importlib.import_module(module), function)(**values)
+
+
+def on_meta(name, shape, **changes):
+    with torch.device("meta"):
+        return build(name, shape, **changes)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_every_file_is_collected():
+    assert len(FILES) >= 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_and_signature_name_the_same_keys(name):
+    values = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text(encoding="utf-8"))
+    module, _, function = values.pop("_target_").rpartition(".")
+    signature = inspect.signature(getattr(importlib.import_module(module), function))
+    assert set(values) == set(signature.parameters)
+    assert all(parameter.default is parameter.empty for parameter in signature.parameters.values())
+    assert set(get_type_hints(getattr(importlib.import_module(module), function), include_extras=True)) >= set(values)
+
+
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_builds_without_memory_and_sizes_itself(name, shape):
+    if name in ONLY_COLOUR and shape[0] != 3:
+        pytest.skip("takes 3 channels only")
+    model = on_meta(name, shape, num_outputs=7)
+    check_shapes(model, list(shape), 7, name)
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_takes_a_step_that_lowers_the_loss(name):
+    model = build(name, (3, 16, 16), **SMALLER.get(name, {})).train()
+    inputs, targets = torch.randn(8, 3, 16, 16), torch.arange(8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    losses = []
+    for _ in range(4):
+        torch.manual_seed(1)  # the same dropout every time
+        loss = nn.functional.cross_entropy(model(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_first_weights_follow_the_seed(name):
+    def weights(seed):
+        torch.manual_seed(seed)
+        return nn.utils.parameters_to_vector(build(name, (3, 32, 32), **SMALLER.get(name, {})).parameters())
+
+    first = weights(0)
+    assert torch.equal(first, weights(0))
+    assert not torch.equal(first, weights(1))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith(("vgg", "resnet", "alexnet", "cnn"))])
+def test_the_first_loss_is_that_of_a_guess(name):
+    model = build(name, (3, 32, 32)).eval()
+    with torch.no_grad():
+        outputs = model(torch.randn(4, 3, 32, 32))
+    assert nn.functional.cross_entropy(outputs, torch.arange(4)).item() == pytest.approx(math.log(10), abs=0.6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_are_taken_or_refused_in_a_sentence(name):
+    if name in FOR_ANY_SHAPE:
+        check_shapes(on_meta(name, [2], num_outputs=3), [2], 3, name)
+        return
+    with pytest.raises(UserError, match=r"needs images .*but data has shape \[2\]; use model=mlp"):
+        build(name, [2], num_outputs=3)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("cnn", (1, 3, 3)), ("vgg16", (3, 16, 16))])
+def test_too_small_images_are_a_sentence(name, shape):
+    with pytest.raises(UserError, match=r"needs images of at least \d+×\d+ pixels"):
+        build(name, shape, **({"head": 2048} if name == "vgg16" else {}))
+
+
+# Multiply-adds of weights, counted by hand from the papers' tables for 3×32×32 and 10 classes.
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiply_adds"),
+    [
+        ("linear", 30_730, 30_720),
+        ("lenet", 62_006, 651_720),
+        ("vgg11", 9_228_362, 152_769_536),
+        ("vgg16", 14_724_042, 313_201_664),
+        ("vgg19", 20_035_018, 398_136_320),
+        ("resnet18", 11_173_962, 555_422_720),
+        ("resnet34", 21_282_122, 1_159_402_496),
+    ],
+)
+def test_sizes_are_those_of_the_papers(name, parameters, multiply_adds):
+    summary = summarise(on_meta(name, (3, 32, 32)), [3, 32, 32])
+    assert (summary["parameters"], summary["flops"]) == (parameters, 2 * multiply_adds)
+
+
+def test_a_vgg_has_as_many_weighted_layers_as_its_name_says_less_two():
+    """One linear layer stands for the paper's three."""
+    for depth in (11, 13, 16, 19):
+        model = on_meta(f"vgg{depth}", (3, 32, 32))
+        assert sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in model.modules()) == depth - 2
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 64, 64), (3, 17, 17)], ids=str)
+def test_both_heads_of_vgg_have_the_inputs_they_are_named_after(shape):
+    for head in (512, 2048):
+        model = on_meta("vgg11", shape, head=head)
+        check_shapes(model, list(shape), 10, "vgg11")
+        assert model.output.in_features == head
+        assert hasattr(model, "pool5") == (head == 512)
+        assert hasattr(model, "mean") == (shape[1] == 64), "32×32 needs no averaging"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("vgg16", {"depth": 12}, "model.depth=12 is not a VGG; there are 11, 13, 16, 19"),
+        ("vgg16", {"head": 1024}, "model.head=1024 is not possible"),
+        ("resnet18", {"depth": 20}, "model.depth=20 is not possible; there are 18, 34"),
+        ("cnn", {"widths": []}, "at least one stage"),
+        ("cnn", {"widths": [8, 0]}, "each ≥ 1"),
+    ],
+)
+def test_impossible_values_are_sentences(name, changes, sentence):
+    with pytest.raises(UserError) as caught:
+        build(name, (3, 32, 32), **changes)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_mlp_has_the_layers_asked_for(activation):
+    model = build("mlp", (1, 4, 4), depth=3, width=5, activation=activation, dropout=0.5, batch_norm=True)
+    assert [name for name, _ in model.named_children()] == ["flatten"] + [
+        f"{layer}{number}" for number in (1, 2, 3) for layer in ("linear", "norm", "activation", "dropout")
+    ] + ["output"]
+    assert isinstance(model.activation2, ACTIVATIONS[activation])
+    assert (model.linear1.in_features, model.linear3.in_features, model.output.in_features) == (16, 5, 5)
+
+
+def test_mlp_of_depth_0_is_linear():
+    model = build("mlp", (1, 4, 4), depth=0)
+    assert [type(module).__name__ for module in model] == ["Flatten", "Linear"]
+
+
+@pytest.mark.parametrize("changes", [{"activation": "tanh", "pool": "average"}, {"batch_norm": True}], ids=str)
+def test_lenet_in_other_forms(changes):
+    check_shapes(on_meta("lenet", (1, 28, 28), **changes), [1, 28, 28], 10, "lenet")
+
+
+def test_a_28_pixel_image_reaches_lenets_first_linear_layer_in_the_papers_size():
+    assert on_meta("lenet", (1, 28, 28)).linear3.in_features == on_meta("lenet", (1, 32, 32)).linear3.in_features == 400
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "vgg16"])
+def test_large_images_work_too(name):
+    changes = {"stem": "large"} if name == "resnet18" else {}
+    model = on_meta(name, (3, 224, 224), num_outputs=1000, **changes)
+    check_shapes(model, [3, 224, 224], 1000, name)
+
+
+def test_every_recipe_is_collected():
+    assert len(RECIPES) >= 27
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_a_recipe_says_its_values_for_every_optimizer(file):
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert file.read_text(encoding="utf-8").startswith("# @package _global_\n# ")
+    if "defaults" in values:  # it takes all of its values from another
+        other = values["defaults"][0].removeprefix("/recipe/")
+        values = yaml.safe_load((CONF / "recipe" / f"{other}.yaml").read_text(encoding="utf-8"))
+        if "defaults" in values:
+            other = values["defaults"][0].removeprefix("/recipe/")
+            values = yaml.safe_load((CONF / "recipe" / f"{other}.yaml").read_text(encoding="utf-8"))
+    optimizers = {file.stem for file in (CONF / "optimizer").glob("*.yaml")}
+    assert {"sgd", "adam", "adamw", "rmsprop", "adagrad"} <= optimizers
+    assert values["epochs"] >= 1 and values["batch_size"] >= 1
+    for rates in values["recipe"].values():
+        assert set(rates) <= optimizers
+    assert len(values["recipe"]["lr"]) >= 5
+    assert all(isinstance(rate, float) and 0 < rate <= 1 for rate in values["recipe"]["lr"].values())
+    assert file.parent.name in NAMES

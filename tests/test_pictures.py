@@ -1,0 +1,186 @@
+"""Every picture is drawn from plausible and from extreme numbers, and read back as PNG."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dlexp import pictures
+from dlexp.pictures.style import class_colours, render
+
+TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+def _image(figure: Any) -> Image.Image:
+    png, width, height = render(figure)
+    image = Image.open(io.BytesIO(png))
+    assert image.size == (width, height)
+    colours = image.convert("RGB").getcolors(maxcolors=1 << 24)
+    assert colours is not None and len(colours) > 10, "the picture is empty"
+    return image
+
+
+def _words(figure: Any) -> str:
+    from matplotlib.text import Text
+
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def _history(epochs: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": n,
+            "train/loss": 1 / n,
+            "train/accuracy": 1 - 0.9 / n,
+            "val/loss": 1.1 / n,
+            "val/accuracy": 1 - 1 / n,
+        }
+        for n in range(1, epochs + 1)
+    ]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 1000])
+def test_curves(epochs: int) -> None:
+    figures = pictures.curves([*_history(epochs), {"epoch": 1, "test/loss": 0.4, "test/accuracy": 0.9}])
+    assert set(figures) == {"loss", "accuracy"}
+    for figure in figures.values():
+        _image(figure)
+    assert "test  90.00 %" in _words(figures["accuracy"])
+
+
+def test_curves_leave_out_what_is_missing() -> None:
+    history = [
+        {"epoch": 1, "train/loss": 2.0, "train/recent_loss": 2.0, "val/loss": None},
+        {"epoch": 1, "train/loss": 3.0, "train/mae": float("nan")},
+        {"epoch": 2, "train/loss": 1000.0, "lr": 0.1},
+    ]
+    figures = pictures.curves(history)
+    assert set(figures) == {"loss"}
+    (line, *_) = figures["loss"].axes[0].lines
+    assert list(line.get_ydata()) == [3.0, 1000.0]
+    assert figures["loss"].axes[0].get_yscale() == "log"
+    assert "validation" not in _words(figures["loss"])
+    assert pictures.curves([]) == {}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 28, 28), (9, 3, 8, 8), (80, 3, 20, 10), (5, 4, 6, 12)])
+@pytest.mark.parametrize("kind", ["uint8", "float"])
+def test_image_grid(shape: tuple[int, ...], kind: str) -> None:
+    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    titled = pictures.image_grid(images if kind == "uint8" else images / 255, ["$5 cat"] * shape[0], "Training images")
+    shown = _image(titled)
+    assert shown.width >= 600
+    _image(pictures.image_grid(images))
+
+
+def test_an_image_keeps_its_colours() -> None:
+    red = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    red[:, 0] = 200
+    colours = _image(pictures.image_grid(red)).convert("RGB").getcolors(maxcolors=1 << 24)
+    assert colours is not None
+    assert (200, 0, 0) in {colour for count, colour in colours if count > 1000}
+
+
+def _confusion(num_classes: int) -> Tensor:
+    counts = torch.randint(0, 5, (num_classes, num_classes))
+    counts += torch.diag(torch.randint(50, 90, (num_classes,)))
+    return counts
+
+
+@pytest.mark.parametrize("num_classes", [2, 10, 20, 100, 130])
+@pytest.mark.parametrize("draw", [pictures.per_class_accuracy, pictures.confusion_matrix])
+def test_pictures_of_classes(draw: Callable[[Tensor, list[str]], Any], num_classes: int) -> None:
+    counts = _confusion(num_classes)
+    counts[0] = 0  # a class without samples
+    names = TEN if num_classes == 10 else [f"class {index}" for index in range(num_classes)]
+    figure = draw(counts, names)
+    _image(figure)
+    assert names[1] in _words(figure)
+
+
+def test_ten_classes_have_numbers_and_a_hundred_have_none() -> None:
+    counts = _confusion(10)
+    assert str(int(counts[3, 3])) in _words(pictures.confusion_matrix(counts, TEN)).split("\n")
+    assert len(pictures.confusion_matrix(_confusion(100), [str(n) for n in range(100)]).axes[0].texts) == 0
+
+
+def test_class_names_in_any_script_are_no_error() -> None:
+    _image(pictures.per_class_accuracy(torch.tensor([[3, 1], [0, 4]]), ["猫", "a class with a name that does not end"]))
+
+
+def test_mistakes_come_surest_first() -> None:
+    targets, predictions = torch.tensor([0, 1, 2, 3]), torch.tensor([0, 2, 3, 4])
+    figure = pictures.mistakes(
+        torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8),
+        targets,
+        predictions,
+        torch.tensor([1.0, 0.5, 0.9, 0.7]),
+        TEN,
+    )
+    _image(figure)
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert shown == ["cat 90 %", "is bird", "deer 70 %", "is cat", "bird 50 %", "is automobile"]
+    assert "3 of 4 wrong (75.0 %)" in _words(figure)
+
+
+def test_many_mistakes_and_none() -> None:
+    images, zeros = torch.rand(50, 1, 8, 8), torch.zeros(50, dtype=torch.int64)
+    _image(pictures.mistakes(images, zeros, zeros + 1, torch.rand(50), TEN))
+    without = pictures.mistakes(images, zeros, zeros, torch.rand(50), TEN)
+    assert "No mistake in 50 images" in _words(without)
+    _image(without)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 15])
+def test_decision_regions(num_classes: int) -> None:
+    points = torch.randn(3000, 2)
+    targets = torch.randint(0, num_classes, (3000,))
+    weights = torch.randn(2, num_classes)
+    figure = pictures.decision_regions(
+        lambda x: x @ weights * 5, points, targets, [f"arm {n}" for n in range(num_classes)]
+    )
+    _image(figure)
+    right = (points @ weights).argmax(dim=1) == targets
+    assert f"{int((~right).sum())} of 3000 points wrong" in _words(figure)
+
+
+def test_one_point_and_one_region() -> None:
+    figure = pictures.decision_regions(
+        lambda x: torch.tensor([[1.0, 0.0]]).repeat(len(x), 1),
+        torch.zeros(1, 2),
+        torch.tensor([0]),
+        ["a", "b"],
+    )
+    _image(figure)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 12])
+def test_prediction_against_truth(outputs: int) -> None:
+    targets = torch.randn(3000, outputs)
+    figure = pictures.prediction_against_truth(targets + 0.1, targets)
+    _image(figure)
+    assert "mean absolute error 0.1" in _words(figure)
+    _image(pictures.prediction_against_truth(torch.ones(2, outputs), torch.ones(2, outputs)))
+
+
+def test_every_class_has_a_colour_of_its_own() -> None:
+    for num_classes in (2, 8, 9, 100):
+        assert len(set(class_colours(num_classes))) == num_classes
+
+
+def test_pictures_leave_the_persons_settings_alone_and_never_import_pyplot() -> None:
+    code = (
+        "import sys, matplotlib, torch; matplotlib.rcParams['font.size'] = 33\n"
+        "from dlexp import pictures; from dlexp.pictures.style import render\n"
+        "render(pictures.curves([{'epoch': 1, 'train/loss': 1.0}])['loss'])\n"
+        "render(pictures.confusion_matrix(torch.eye(3), ['a', 'b', 'c']))\n"
+        "print(matplotlib.rcParams['font.size'], 'matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.split() == ["33.0", "False"]

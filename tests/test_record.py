@@ -1,0 +1,188 @@
+"""run.json, the environment and the metrics file: whole or not there, and readable without torch."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dlexp import record
+
+
+def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
+    code = "import sys, dlexp.record; print([name for name in ('torch', 'numpy', 'hydra') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_json_knows_no_nan(tmp_path: Path) -> None:
+    data = {"a": float("nan"), "b": [float("inf"), 0.1], "path": Path("x"), "名": (1, True, None), 3: "three"}
+    record.write_json(tmp_path / "data.json", data)
+    text = (tmp_path / "data.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"a": None, "b": [None, 0.1], "path": "x", "名": [1, True, None], "3": "three"}
+    assert "名" in text
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.json"
+    record.write_json(path, {"old": 1})
+
+    def full(*_: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        record.write_json(path, {"new": 1})
+    assert record.read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_reader_that_holds_the_file_open_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, refusals = os.replace, [PermissionError(13, "in use"), PermissionError(13, "in use")]
+
+    def sometimes(source: str, target: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", sometimes)
+    record.write_json(tmp_path / "run.json", {"new": 1})
+    assert record.read_json(tmp_path / "run.json") == {"new": 1}
+
+
+@pytest.mark.parametrize("end", ['{"step": 3, "train/lo', '{"step": 3, "name": "é'])
+def test_a_truncated_last_line_is_left_out(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": 2, "train/loss": null}\n' + end.encode()[:-1])
+    assert record.read_metrics(path) == [{"step": 1}, {"step": 2, "train/loss": None}]
+
+
+def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"st\n{"step": 2}\n', encoding="utf-8")
+    with pytest.raises(json.JSONDecodeError):
+        record.read_metrics(path)
+
+
+def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
+    run = record.RunRecord(tmp_path, name="mlp-spiral", seed=3, overrides=["epochs=2"])
+    started = record.read_json(tmp_path / "run.json")
+    assert started["status"] == "running"
+    assert started["format_version"] == 1
+    assert (started["name"], started["seed"], started["overrides"]) == ("mlp-spiral", 3, ["epochs=2"])
+    assert datetime.fromisoformat(started["started"]).utcoffset() is not None
+    assert started["ended"] is None
+
+    run.note(estimate_seconds=12.0)
+    run.finished({"test/accuracy": 0.98, "val/loss": float("nan")}, chosen_epoch=2)
+    ended = record.read_json(tmp_path / "run.json")
+    assert ended["status"] == "finished"
+    assert ended["metrics"] == {"test/accuracy": 0.98, "val/loss": None}
+    assert (ended["chosen_epoch"], ended["estimate_seconds"], ended["error"]) == (2, 12.0, None)
+    assert ended["seconds"] >= 0
+    assert ended["started"] <= ended["ended"]
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped"])
+def test_a_run_that_did_not_finish_says_why(tmp_path: Path, status: str) -> None:
+    run = record.RunRecord(tmp_path, name="run", seed=0, overrides=[])
+    getattr(run, status)("the loss became nan in epoch 2")
+    ended = record.read_json(tmp_path / "run.json")
+    assert (ended["status"], ended["error"]) == (status, "the loss became nan in epoch 2")
+
+
+def _git(folder: Path, *words: str) -> None:
+    command = [
+        "git",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "-c",
+        "commit.gpgsign=false",
+        *words,
+    ]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def test_the_environment_names_the_revision_and_whether_it_is_dirty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        _git(tmp_path, "init", "-q")
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+    (tmp_path / "a").write_text("a", encoding="utf-8")
+    _git(tmp_path, "add", "a")
+    _git(tmp_path, "commit", "-qm", "first")
+    monkeypatch.chdir(tmp_path)
+    facts = record.environment({"type": "cpu"})
+    assert len(facts["git"]["revision"]) == 40
+    assert facts["git"]["dirty"] is False
+    assert facts["device"] == {"type": "cpu"}
+    assert facts["packages"]["torch"]
+    assert facts["python"] == platform.python_version()
+    assert facts["cpu"]["name"]
+    assert 1 <= facts["cpu"]["usable_cores"] <= facts["cpu"]["cores"]
+    assert platform.node() not in json.dumps(facts) or len(platform.node()) < 4
+
+    (tmp_path / "a").write_text("b", encoding="utf-8")
+    state = record.git_state(tmp_path)
+    assert state is not None and state["dirty"] is True
+
+
+def test_no_repository_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert record.git_state(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 5), PermissionError("git")]
+)
+def test_git_missing_or_hanging_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert record.git_state(tmp_path) is None
+
+
+def test_the_processor_is_named_on_linux(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text("processor\t: 0\nmodel name\t: Some CPU @ 3.00GHz\n", encoding="utf-8")
+    assert record._name_from_proc(path) == "Some CPU @ 3.00GHz"
+    path.write_text("processor\t: 0\nBogoMIPS\t: 50\n", encoding="utf-8")
+    assert record._name_from_proc(path) is None
+
+
+def test_the_processor_is_named_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "_name_from_proc", lambda: None)
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="Apple M9\n"))
+    assert record.cpu_name() == "Apple M9"
+
+
+def test_the_processor_is_named_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = SimpleNamespace(
+        HKEY_LOCAL_MACHINE=0, OpenKey=lambda *_: "key", QueryValueEx=lambda *_: ("Other CPU  ", 1)
+    )
+    monkeypatch.setattr(record, "_name_from_proc", lambda: None)
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setitem(sys.modules, "winreg", registry)
+    assert record.cpu_name() == "Other CPU"
+
+
+def test_a_system_that_tells_nothing_gives_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "_name_from_proc", lambda: None)
+    monkeypatch.setattr(record, "_output", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "winreg", None)
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert record.cpu_name() == "riscv64"
+    assert record._usable_cores() == os.cpu_count()

@@ -1,0 +1,185 @@
+"""Tasks and criteria: their numbers against torch's, and the combinations they refuse."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import yaml
+from torch import Tensor, nn
+
+from dlexp.criteria import NLL, CrossEntropy, Hinge, MeanSquaredError
+from dlexp.errors import UserError
+from dlexp.tasks.classification import Classification, confusion
+from dlexp.tasks.regression import Regression
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+class _Split(NamedTuple):
+    inputs: Tensor
+    targets: Tensor
+
+
+def _classification(num_outputs: int = 3) -> Classification:
+    return Classification(class_names=None, num_outputs=num_outputs, targets="classes")
+
+
+def _regression(num_outputs: int = 1) -> Regression:
+    return Regression(num_outputs=num_outputs, targets="values")
+
+
+def test_accuracy_counts_right_answers() -> None:
+    task = _classification()
+    outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1], [1, 0, 0]])
+    sums = task.sums(outputs, torch.tensor([0, 2, 2, 0]))
+    assert {name: value.item() for name, value in sums.items()} == {"accuracy": 3.0}
+    assert sums["accuracy"].shape == ()
+    assert task.chance == pytest.approx(1 / 3)
+    assert (task.metric, task.higher_is_better) == ("accuracy", True)
+
+
+def test_absolute_errors_are_averaged_over_outputs() -> None:
+    sums = _regression(2).sums(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 7.0]]))
+    assert sums["mae"].item() == 2.0
+    with pytest.raises(ValueError, match="differ in shape"):
+        _regression().sums(torch.zeros(4, 1), torch.zeros(4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
+    # On the meta device anything that reads a value raises.
+    outputs = torch.zeros(8, 3, dtype=dtype, device="meta")
+    classes = torch.zeros(8, dtype=torch.int64, device="meta")
+    assert _classification().sums(outputs, classes)["accuracy"].is_meta
+    assert _regression(3).sums(outputs, outputs)["mae"].is_meta
+    for criterion in (CrossEntropy(label_smoothing=0.1), NLL(), Hinge(margin=1.0, p=1)):
+        assert criterion(outputs, classes).is_meta
+
+
+def test_the_summary_of_classes() -> None:
+    task = Classification(class_names=["cat", "dog", "bird"], num_outputs=3, targets="classes")
+    outputs = torch.eye(3)[torch.tensor([0, 1, 1, 1])]
+    targets = torch.tensor([0, 0, 1, 1])
+    assert task.summary(outputs, targets) == {"per_class_accuracy": {"cat": 0.5, "dog": 1.0, "bird": None}}
+    assert confusion(outputs, targets).tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+
+
+def test_the_summary_of_numbers() -> None:
+    targets = torch.tensor([[0.0, 5.0], [2.0, 5.0]])
+    summary = _regression(2).summary(targets + torch.tensor([[0.5, 1.0]]), targets)
+    assert summary == {"mae": [0.5, 1.0], "r2": [0.75, None]}
+
+
+def test_as_many_names_as_classes() -> None:
+    with pytest.raises(UserError, match="lists 2 names but data.num_outputs is 3"):
+        Classification(class_names=["a", "b"], num_outputs=3, targets="classes")
+
+
+def _figures(task: Any, split: _Split, outputs: Tensor) -> set[str]:
+    return set(task.figures(outputs, split, lambda x: torch.zeros(len(x), 3)))
+
+
+def test_each_kind_of_data_has_its_pictures() -> None:
+    targets = torch.randint(0, 3, (20,))
+    outputs, common = torch.randn(20, 3), {"per_class_accuracy", "confusion_matrix"}
+    images = torch.randint(0, 256, (20, 1, 6, 6), dtype=torch.uint8)
+    assert _figures(_classification(), _Split(images, targets), outputs) == common | {"mistakes"}
+    assert _figures(_classification(), _Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
+    assert _figures(_classification(), _Split(torch.randn(20, 5), targets), outputs) == common
+    truth = torch.randn(20, 3)
+    assert _figures(_regression(3), _Split(torch.randn(20, 2), truth), outputs) == {"prediction_against_truth"}
+
+
+def test_a_linear_model_tells_its_coefficients() -> None:
+    layer = nn.Linear(2, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[2.0, -3.4]]))
+        layer.bias.fill_(4.2)
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), layer).train()
+    task = _regression()
+    assert task.coefficients(model) == {"w": pytest.approx([2.0, -3.4]), "b": pytest.approx(4.2)}
+    assert model.training
+    # A model on normalised features, told of in the features as they came.
+    inputs, mean, std = torch.randn(50, 2) * 3 + 7, [7.0, 6.0], [3.0, 2.0]
+    found = task.coefficients(model, mean, std)
+    assert found is not None
+    outputs = layer((inputs - torch.tensor(mean)) / torch.tensor(std)).flatten()
+    assert torch.allclose(inputs @ torch.tensor(found["w"]) + found["b"], outputs, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Linear(2, 1), nn.ReLU()),
+        nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)),
+        nn.Linear(17, 1),
+        nn.Linear(2, 2),
+        nn.Conv2d(1, 1, 3),
+    ],
+)
+def test_other_models_have_no_coefficients(model: nn.Module) -> None:
+    assert _regression().coefficients(model) is None
+    assert _classification().coefficients(model) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_criteria_are_those_of_torch(dtype: torch.dtype) -> None:
+    outputs, targets = torch.randn(16, 5, dtype=dtype), torch.randint(0, 5, (16,))
+    same = [
+        (CrossEntropy(label_smoothing=0.1), nn.CrossEntropyLoss(label_smoothing=0.1)),
+        (NLL(), nn.CrossEntropyLoss()),
+        (Hinge(margin=0.7, p=1), nn.MultiMarginLoss(margin=0.7, p=1)),
+        (Hinge(margin=1.0, p=2), nn.MultiMarginLoss(margin=1.0, p=2)),
+    ]
+    for ours, theirs in same:
+        first, second = (outputs.clone().requires_grad_() for _ in range(2))
+        ours(first, targets).backward()
+        theirs(second, targets).backward()
+        assert torch.allclose(ours(first, targets), theirs(second, targets))
+        assert first.grad is not None and second.grad is not None and torch.allclose(first.grad, second.grad)
+    assert torch.allclose(MeanSquaredError()(outputs, outputs + 2), torch.tensor(4.0, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    "criterion", [CrossEntropy(label_smoothing=0.0), NLL(), Hinge(margin=1.0, p=1), MeanSquaredError()]
+)
+def test_half_precision_outputs_give_a_float32_loss(criterion: nn.Module) -> None:
+    outputs = torch.randn(4, 3).bfloat16().requires_grad_()
+    targets: Tensor = torch.randn(4, 3) if isinstance(criterion, MeanSquaredError) else torch.tensor([0, 1, 2, 0])
+    loss = criterion(outputs, targets)
+    loss.backward()
+    assert loss.dtype == torch.float32
+
+
+# N×1 values and N classes, with as many classes as samples too: the cases torch lets pass.
+WRONG = [
+    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 1), torch.zeros(4, 1)),
+    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 3), torch.zeros(4, 3)),
+    (NLL(), torch.zeros(4, 1), torch.zeros(4, 1)),
+    (Hinge(margin=1.0, p=1), torch.zeros(4, 1), torch.zeros(4, 1)),
+    (MeanSquaredError(), torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64)),
+    (MeanSquaredError(), torch.zeros(4, 4), torch.zeros(4, dtype=torch.int64)),
+    (MeanSquaredError(), torch.zeros(4, 1), torch.zeros(4)),
+]
+
+
+@pytest.mark.parametrize(("criterion", "outputs", "targets"), WRONG)
+def test_a_criterion_of_another_task_is_a_sentence(criterion: nn.Module, outputs: Tensor, targets: Tensor) -> None:
+    with pytest.raises(UserError, match=r"It belongs to task=.*wants criterion="):
+        criterion(outputs, targets)
+
+
+@pytest.mark.parametrize(("group", "names"), [("task", 2), ("criterion", 4)])
+def test_every_yaml_names_something_that_takes_its_keys(group: str, names: int) -> None:
+    import importlib
+    import inspect
+
+    files = sorted((CONF / group).glob("*.yaml"))
+    assert len(files) >= names
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert text.startswith("# "), f"{file.name} does not say what it is for"
+        node = yaml.safe_load(text)
+        module, _, name = node.pop("_target_").rpartition(".")
+        inspect.signature(getattr(importlib.import_module(module), name)).bind(**node)

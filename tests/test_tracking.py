@@ -1,0 +1,176 @@
+"""What lands in the run folder: metrics.jsonl, and events read back with TensorBoard's own reader."""
+
+import io
+import logging
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import metadata
+from torch import Tensor, nn
+
+from dlexp.pictures import curves
+from dlexp.record import read_metrics
+from dlexp.tracking import Tracker
+
+
+def _events(folder: Path) -> EventAccumulator:
+    return EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "tensors": 0}).Reload()
+
+
+def test_metrics_stand_in_the_file_and_in_tensorboard(tmp_path: Path) -> None:
+    with Tracker(tmp_path) as tracker:
+        tracker.log({"epoch": 1, "step": 10, "train/loss": 0.1 + 0.2, "lr": 0.1, "kind": "epoch", "note/text": "x"})
+        tracker.log({"epoch": 2, "step": 20, "train/loss": math.nan, "val/loss": math.inf, "lr": 0.05})
+        # A reader sees a line as soon as it is logged.
+        assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2
+
+    first, second = read_metrics(tmp_path / "metrics.jsonl")
+    assert first["train/loss"] == 0.1 + 0.2
+    assert first["kind"] == "epoch"
+    assert second["train/loss"] is None and second["val/loss"] is None
+
+    events = _events(tmp_path)
+    assert set(events.Tags()["scalars"]) == {"train/loss", "val/loss", "lr"}
+    assert [(event.step, event.value) for event in events.Scalars("lr")] == [
+        (10, pytest.approx(0.1)),
+        (20, pytest.approx(0.05)),
+    ]
+    assert math.isnan(events.Scalars("train/loss")[1].value)
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
+
+
+def test_training_and_validation_share_a_chart(tmp_path: Path) -> None:
+    with Tracker(tmp_path) as tracker:
+        tracker.log({"epoch": 1, "step": 5, "train/loss": 2.0, "train/accuracy": 0.4})
+        tracker.log(
+            {
+                "epoch": 1,
+                "step": 9,
+                "train/loss": 1.0,
+                "train/accuracy": 0.5,
+                "val/loss": 1.1,
+                "val/accuracy": 0.4,
+            }
+        )
+    tensor = _events(tmp_path).Tensors("custom_scalars__config__")[-1].tensor_proto
+    layout = layout_pb2.Layout.FromString(tensor.string_val[0])
+    (category,) = layout.category
+    assert {chart.title: list(chart.multiline.tag) for chart in category.chart} == {
+        "loss": ["train/loss", "val/loss"],
+        "accuracy": ["train/accuracy", "val/accuracy"],
+    }
+
+
+def test_text_is_shown(tmp_path: Path) -> None:
+    with Tracker(tmp_path) as tracker:
+        tracker.text("config", "```yaml\nmodel: 模型\n```")
+    tensor = _events(tmp_path).Tensors("config/text_summary")[0].tensor_proto
+    assert "模型" in tensor.string_val[0].decode("utf-8")
+
+
+def test_a_figure_is_a_file_and_an_image(tmp_path: Path) -> None:
+    history = [{"epoch": epoch, "train/loss": 1 / epoch, "val/loss": 1.2 / epoch} for epoch in (1, 2, 3)]
+    with Tracker(tmp_path) as tracker:
+        tracker.log({"step": 7, "epoch": 1})
+        tracker.figures(curves(history))
+    file = (tmp_path / "plots" / "loss.png").read_bytes()
+    (image,) = _events(tmp_path).Images("plots/loss")
+    assert image.encoded_image_string == file
+    assert image.step == 7
+    assert Image.open(io.BytesIO(file)).size == (image.width, image.height)
+
+
+def test_one_row_in_the_hparams_tab_with_final_metrics(tmp_path: Path) -> None:
+    with Tracker(tmp_path) as tracker:
+        tracker.log({"step": 1, "val/accuracy": 0.9})
+        tracker.log({"step": 2, "val/accuracy": 0.8})
+        tracker.log({"step": 2, "test/accuracy": 0.85})
+        params = {"lr": 0.1, "optimizer": "adam", "nesterov": True, "ema": None, "betas": [0.9, 0.99]}
+        tracker.hparams(params, {"val/accuracy": 0.9, "test/accuracy": 0.85, "test/loss": None})
+
+    # A second run of its own is what TensorBoard's add_hparams would have made.
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+    events = _events(tmp_path)
+    data = events.summary_metadata
+    start = metadata.parse_session_start_info_plugin_data(data[metadata.SESSION_START_INFO_TAG].plugin_data.content)
+    assert start.hparams["lr"].number_value == 0.1
+    texts = {name: start.hparams[name].string_value for name in ("optimizer", "nesterov", "ema", "betas")}
+    assert texts == {"optimizer": "adam", "nesterov": "true", "ema": "none", "betas": "[0.9, 0.99]"}
+    experiment = metadata.parse_experiment_plugin_data(data[metadata.EXPERIMENT_TAG].plugin_data.content)
+    names = {info.name.tag for info in experiment.metric_infos}
+    assert names == {"final/val/accuracy", "test/accuracy"}
+    assert [event.value for event in events.Scalars("final/val/accuracy")] == [pytest.approx(0.9)]
+    assert len(events.Scalars("test/accuracy")) == 1
+    assert metadata.SESSION_END_INFO_TAG in data
+
+
+class _Noisy(nn.Module):
+    """Draws random numbers, keeps statistics, prints and branches on data: all that tracing could leak or
+    disturb.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
+        self.frozen = nn.BatchNorm1d(8)
+        self.calls: Tensor
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.calls += 1
+        print("forward")
+        hidden = self.frozen(self.first(inputs)) + torch.rand(8)
+        return hidden * 2 if hidden.sum() > 0 else hidden
+
+
+def test_the_graph_is_drawn_and_the_model_left_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    model = _Noisy().train()
+    model.frozen.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = {name: module.training for name, module in model.named_modules()}
+    torch.manual_seed(5)
+    random_state, python_state = torch.get_rng_state(), random.getstate()
+    with Tracker(tmp_path) as tracker:
+        tracker.graph(model, torch.randn(6, 4, generator=torch.Generator().manual_seed(0)))
+    assert _events(tmp_path).Tags()["graph"] is True
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert modes == {name: module.training for name, module in model.named_modules()}
+    assert torch.equal(random_state, torch.get_rng_state())
+    assert python_state == random.getstate()
+    output = capfd.readouterr()
+    assert (output.out, output.err) == ("", "")
+    assert [entry for entry in caplog.records if entry.name.startswith("dlexp")] == []
+
+
+class _Untraceable(nn.Module):
+    def forward(self, inputs: Tensor) -> Any:
+        raise KeyError("traced in vain\nwith a second line")
+
+
+def test_a_model_that_cannot_be_traced_costs_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with Tracker(tmp_path) as tracker:
+        tracker.graph(_Untraceable(), torch.zeros(1, 4))
+    (message,) = caplog.messages
+    assert "cannot be traced" in message and "traced in vain" in message and "\n" not in message
+    output = capfd.readouterr()
+    assert (output.out, output.err) == ("", "")
+
+
+def test_closing_twice_is_allowed(tmp_path: Path) -> None:
+    tracker = Tracker(tmp_path / "new" / "folder")
+    tracker.close()
+    tracker.close()
+    assert (tmp_path / "new" / "folder" / "metrics.jsonl").read_text(encoding="utf-8") == ""
