@@ -8,7 +8,7 @@ import typing
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dlexp.build import COMMON_DATA_KEYS, plain, target
@@ -54,15 +54,39 @@ def listed(problems: list[str]) -> str:
 def config_problems(cfg: DictConfig) -> list[str]:
     """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
     try:
-        values = {key: plain(cfg[key]) for key in Settings.__dataclass_fields__}
+        values = resolved(cfg)
+    except UserError as error:
+        return [str(error)]
+    return _against_settings(values) + [p for group in GROUPS for p in _group_problems(group, values[group])]
+
+
+def settings_problems(cfg: DictConfig) -> list[str]:
+    """Returns what is wrong with the run's own settings and the common ones of the data, without importing torch."""
+    try:
+        return _against_settings(resolved(cfg))
+    except UserError as error:
+        return [str(error)]
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Returns the run's config as plain data.
+
+    Raises:
+        UserError: an interpolation fails; the sentence is the resolver's own where it gave one.
+    """
+    try:
+        return {key: plain(cfg[key]) for key in Settings.__dataclass_fields__}
     except OmegaConfBaseException as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, UserError):
             cause = cause.__cause__ or cause.__context__
-        return [str(cause) if cause else str(error).splitlines()[0]]
+        raise cause or UserError(str(error).splitlines()[0]) from None
+
+
+def _against_settings(values: dict[str, Any]) -> list[str]:
     problems = _against_hints(values, _hints(Settings), "")
-    for group in GROUPS:
-        problems += _group_problems(group, values[group])
+    if isinstance(values["data"], dict):
+        problems += _against_hints(values["data"], _hints(DataSettings), "data.")
     return problems
 
 
@@ -83,29 +107,22 @@ def _node_problems(name: str, node: dict[str, Any]) -> list[str]:
         function = target(node["_target_"])
     except UserError as error:
         return [f"{name}: {error}"]
-    values = {key: value for key, value in node.items() if key != "_target_"}
+    shared = COMMON_DATA_KEYS if name == "data" else ("_target_",)
+    values = {key: value for key, value in node.items() if key not in shared}
     parameters, takes_any = _parameters(function, POSITIONAL.get(name, 0))
-    problems, hints = [], _hints(function)
-    if name == "data":
-        hints = _hints(DataSettings) | hints
-        missing = [fact for fact in COMMON_DATA_KEYS if fact not in node]
-        problems += [f"data.{fact} is missing; every data set states it" for fact in missing]
-        known = [*parameters, *COMMON_DATA_KEYS]
-    else:
-        known = list(parameters)
-    if not takes_any:
-        problems += [
-            f"{name}.{key} is not a setting of {node['_target_']};"
-            f"{did_you_mean(key, known) or ' it has ' + (', '.join(k for k in known if k != '_target_') or 'none')}"
-            for key in values
-            if key not in known
-        ]
-    problems += [
-        f"{name}.{key} is missing"
-        for key, parameter in parameters.items()
-        if parameter.default is parameter.empty and key not in values
+    known = sorted({*parameters, *shared} - {"_target_"})
+    unknown = [] if takes_any else [key for key in values if key not in known]
+    required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+    missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node]
+    return [
+        *(f"{name}.{key} is no setting of {node['_target_']}.{_hint(key, known)}" for key in unknown),
+        *(f"{name}.{key} is missing in the config" for key in missing),
+        *_against_hints(values, _hints(function), f"{name}."),
     ]
-    return problems + _against_hints(values, hints, f"{name}.")
+
+
+def _hint(key: str, known: list[str]) -> str:
+    return did_you_mean(key, known) or f" It has: {', '.join(known) or 'none'}"
 
 
 def _parameters(function: Any, num_positional: int) -> tuple[dict[str, inspect.Parameter], bool]:
@@ -169,9 +186,3 @@ def value_problem(value: Any, hint: Any) -> str | None:
     if hint in NAMES and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
         return f"must be {NAMES[hint]}"
     return None
-
-
-def composed(cfg: DictConfig) -> dict[str, Any]:
-    """Returns the run's config (without Hydra's own node), resolved, as plain data."""
-    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    return plain(own)  # type: ignore[no-any-return]

@@ -9,6 +9,10 @@ class UserError(Exception):
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Returns ` Did you mean 'x'?` for the closest candidate, or an empty string."""
-    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    """Returns ` Did you mean 'x'?` for the closest candidate, or an empty string.
+
+    Of equally close ones the one with the same letters wins: `vgg61` means vgg16, not vgg19.
+    """
+    close = difflib.get_close_matches(word, list(candidates), n=5, cutoff=0.6)
+    same_letters = [each for each in close if sorted(each) == sorted(word)]
+    return f" Did you mean '{(same_letters or close)[0]}'?" if close else ""

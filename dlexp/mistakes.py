@@ -37,7 +37,7 @@ def prepare_hydra() -> None:
 
 def as_user_error(error: Exception, words: list[str]) -> UserError:
     """Returns one UserError that lists everything wrong with the typed words, beginning with `error`."""
-    from dlexp.check import config_problems, listed
+    from dlexp.check import listed, settings_problems
 
     overrides = [word for word in words if not word.startswith("-")]
     folders = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--config-dir", "-cd")]
@@ -54,7 +54,7 @@ def as_user_error(error: Exception, words: list[str]) -> UserError:
 
     cfg, problems = compose_or_explain(compose_again, overrides)
     if cfg is not None:
-        problems += config_problems(cfg)
+        problems += settings_problems(cfg)  # the groups' keys would have to wait for torch
     return UserError(listed(problems or [sentence(error, overrides)]))
 
 

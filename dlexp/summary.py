@@ -1,4 +1,4 @@
-"""A model on the meta device (shapes without memory): its layers, sizes and FLOPs, and whether it fits the data."""
+"""A model run on one sample: its layers, sizes and FLOPs, and whether it fits the data."""
 
 import contextlib
 import copy
@@ -11,6 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlexp.errors import UserError
 
+# Up to this size a model is run on zeros on the CPU: shape propagation on the meta device is written in Python and loads
+# the compiler, which took 5 s where the run itself takes milliseconds. Larger ones stay without memory.
+LARGEST_ON_CPU = 2**30  # bytes
 COLUMNS = ("layer", "type", "output shape", "parameters", "FLOPs")
 # What a layer demands of its input: the attribute that says how much, the dimension it is about, the word for it.
 EXPECTED = ((nn.Linear, "in_features", -1, "inputs"), (nn.modules.conv._ConvNd, "in_channels", 1, "channels")) + (
@@ -34,7 +37,7 @@ def summarise(model: nn.Module, shape: list[int]) -> dict[str, Any]:
     flops: int | None = None
     with contextlib.suppress(RuntimeError, NotImplementedError):
         with _counting(shadow, rows, counter), counter:
-            _forward(shadow, torch.empty(1, *shape, device="meta"))
+            _forward(shadow, [1, *shape])
         flops = counter.get_total_flops()
     parameters = list(model.parameters())
     return {
@@ -73,7 +76,7 @@ def format_summary(summary: dict[str, Any]) -> str:
 
 
 def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str) -> None:
-    """Runs the model on two samples of `shape` without memory or values.
+    """Runs the model on two samples of `shape`, all of it zeros (large models: without memory or values).
 
     Raises:
         UserError: a layer can't take what reaches it (named, with expected and received shape), or the output is not
@@ -88,7 +91,7 @@ def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str
     inside: list[tuple[str, nn.Module, Any]] = []
     _track(shadow, inside)
     try:
-        output = _forward(shadow, torch.empty(2, *shape, device="meta"))
+        output = _forward(shadow, [2, *shape])
     except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
         if "meta" in str(error):  # the model looks at values, which are not there: no verdict on its shapes
             return
@@ -118,17 +121,20 @@ def _row(name: str, module: nn.Module) -> dict[str, Any]:
 
 
 def _shadow(model: nn.Module) -> nn.Module:
-    """Returns a copy without values, in evaluation mode (batch norm then takes a single sample)."""
+    """Returns a copy of zeros (large models: without values) in evaluation mode: batch norm then takes a single sample."""
+    tensors = [*model.parameters(), *model.buffers()]
+    is_small = sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= LARGEST_ON_CPU
     memory: dict[int, Any] = {}
-    for tensor in (*model.parameters(), *model.buffers()):  # copied by shape, so a large model is not doubled
-        empty: torch.Tensor = torch.empty_like(tensor, device="meta")
+    for tensor in tensors:  # copied by shape, so a large model is not doubled
+        empty = torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu" if is_small else "meta")
         memory[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
     return copy.deepcopy(model, memory).eval()
 
 
-def _forward(model: nn.Module, inputs: torch.Tensor) -> Any:
-    with torch.no_grad(), torch.device("meta"):  # tensors that a forward makes for itself join the others
-        return model(inputs)
+def _forward(model: nn.Module, shape: list[int]) -> Any:
+    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    with torch.no_grad(), torch.device(device):  # tensors that a forward makes for itself join the others
+        return model(torch.zeros(shape))
 
 
 @contextlib.contextmanager

@@ -101,6 +101,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
         ("x,label\n1,a\n,b\n", "line 3: '' in column 'x' is not a number"),
         ("x,label\n1,a\n2,\n", "line 3: no label"),
         ("x,label\n1,a\nnan,b\n", "1 inputs are missing or infinite"),
+        ("x,label\n1,a\n1e300,b\n", "1 inputs are missing or infinite"),
         ("x,label\n1,a\n2,a\n", "all samples have the same label, a"),
         ("x,label\n1,0.5\n2,0.7\n", "task=regression"),
     ],

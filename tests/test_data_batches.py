@@ -111,6 +111,8 @@ def test_global_generator_is_left_alone() -> None:
 def test_wrong_number_of_means_is_a_sentence() -> None:
     with pytest.raises(UserError, match=r"data\.std has 1 values, but the data has 3 channels"):
         batches(images(), std=[1.0])
+    with pytest.raises(UserError, match=r"data\.std=.* must be above 0"):
+        batches(images(), std=[1.0, 0.0, 1.0])
 
 
 def test_derived_seeds_differ_and_fit() -> None:

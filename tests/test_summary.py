@@ -108,7 +108,7 @@ def test_the_table_is_aligned():
         (nn.Sequential(nn.Flatten(), nn.Linear(5, 3)), [2], "'1' (Linear) expects 5 inputs but gets 2 ("),
         (small_network(), [1, 8, 8], "layer '0' (Conv2d) expects 3 channels but gets 1 (its input is N×1×8×8)"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(5)), [3, 8, 8], "(BatchNorm2d) expects 5 channels but"),
-        (nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2)), [3, 2, 2], "(MaxPool2d) can't take an input of shape N×3×1×1"),
+        (nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2)), [3, 2, 2], "MaxPool2d) can't take an input of shape N×3×1×1"),
         (small_network(), [3, 16, 16], "layer '5' (Linear) expects 64 inputs but gets 256"),
     ],
 )  # fmt: skip

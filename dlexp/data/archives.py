@@ -22,14 +22,9 @@ def unpack(source: Source, archive: Path, folder: Path, wanted: list[str]) -> No
     Names inside the archive are compared, never used as paths, and links are not followed, so nothing leaves
     `folder`. Raises UserError for an archive that is not the published one, and for a full disk.
     """
-    expected = source.archives[archive.name]
-    if md5_of(archive) != expected.md5:
-        raise UserError(
-            f"{archive} ({archive.stat().st_size} bytes) is not the published archive of {source.name} (MD5 "
-            f"{expected.md5}): it is corrupt, cut short or something else. Delete it and fetch it again."
-        )
-    remaining = {name for name in expected.holds if name in wanted}
+    remaining = {name for name in source.archives[archive.name].holds if name in wanted}
     try:
+        _check(source, archive)
         for name, stream in _files_of(archive, remaining):
             with closing(stream):
                 _write(source, name, stream, folder)
@@ -40,6 +35,15 @@ def unpack(source: Source, archive: Path, folder: Path, wanted: list[str]) -> No
         raise UserError(f"{archive} cannot be unpacked into {folder}: {error.strerror or error}.") from error
     if remaining:
         raise UserError(f"{archive} lacks {', '.join(sorted(remaining))}.")
+
+
+def _check(source: Source, archive: Path) -> None:
+    expected = source.archives[archive.name].md5
+    if md5_of(archive) != expected:
+        raise UserError(
+            f"{archive} ({archive.stat().st_size} bytes) is not the published archive of {source.name} (MD5 "
+            f"{expected}): it is corrupt, cut short or something else. Delete it and fetch it again."
+        )
 
 
 def _files_of(archive: Path, wanted: set[str]) -> Iterator[tuple[str, Readable]]:

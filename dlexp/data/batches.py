@@ -31,7 +31,7 @@ class Batches:
     shuffle=True: a new order every epoch, and the incomplete last batch is dropped (a split smaller than one
     batch is one batch). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch,
     step) alone, so an epoch can be entered at any step. mean, std: per channel or feature, in [0, 1] for
-    uint8 images. Raises UserError if mean or std has another length than the data has channels.
+    uint8 images. Raises UserError if mean or std has another length than the data has channels, or a std is 0.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Batches:
                     f"data.{key} has {len(values)} values, but the data has {inputs.shape[1]} {kind}s; "
                     f"give one per {kind}, or null to compute them."
                 )
+        if min(std) <= 0:
+            raise UserError(f"data.std={std} must be above 0 everywhere.")
         self.split = split
         self.batch_size = min(batch_size, len(inputs)) if shuffle else batch_size
         self.seed = seed
@@ -101,7 +103,9 @@ class Batches:
 
     def _normalised(self, batch: Tensor) -> Tensor:
         if batch.dtype == torch.uint8:
-            floats = batch.to(dtype=torch.float32, memory_format=self.format)
-            return floats.mul_(self.scale).add_(self.shift)
-        # Floats may be a view of the data itself: never in place.
-        return (batch.to(torch.float32) * self.scale + self.shift).contiguous(memory_format=self.format)
+            floats = batch.to(torch.float32).mul_(self.scale).add_(self.shift)
+        else:
+            # Floats may be a view of the data itself: never in place.
+            floats = batch.to(torch.float32) * self.scale + self.shift
+        # Layout last: in channels-last order the arithmetic would run over 3 neighbours at a time, 5 times slower.
+        return floats.contiguous(memory_format=self.format)

@@ -54,7 +54,8 @@ def _cell(path: Path, header: list[str], row: list[str], column: int, line: int)
 def _numbers(path: Path, header: list[str], row: list[str], column: int, line: int) -> NDArray[np.float32]:
     cells = row[:column] + row[column + 1 :]
     try:
-        return np.array(cells, dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large becomes infinite, which the reader of the whole refuses
+            return np.array(cells, dtype=np.float32)
     except ValueError:
         names = header[:column] + header[column + 1 :]
         wrong = next((pair for pair in zip(names, cells, strict=True) if not is_number(pair[1])), ("?", "?"))

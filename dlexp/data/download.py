@@ -43,7 +43,8 @@ def _unpacked(source: Source, roots: list[Path]) -> Path | None:
                 names = source.archives_for(source.missing(target))
                 if held.issuperset(names) and is_writable(target):
                     with locked(target / f".{source.name}.lock"):
-                        for name in names:
+                        # Asked again: another process may have unpacked them while this one waited.
+                        for name in source.archives_for(source.missing(target)):
                             logger.info("Unpacking %s into %s.", place / name, target)
                             unpack(source, place / name, target, source.missing(target))
                     return target

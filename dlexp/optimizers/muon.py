@@ -81,14 +81,18 @@ class Muon(Optimizer):
 def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:
     """Returns a matrix rows×columns with the singular vectors of `matrix` and singular values near 1.
 
-    Newton-Schulz iteration on the smaller side, in bfloat16 on CUDA (the iteration forgives rounding), else float32.
+    Newton-Schulz iteration, in float32. Every iterate is a polynomial of the first Gram matrix times the first matrix,
+    so only the small square matrices are iterated: 2.6 times fewer operations for the 512×4608 filters of a VGG.
     """
     a, b, c = COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.bfloat16() if matrix.is_cuda else matrix.float()
-    x = x.T if is_tall else x
+    x = (matrix.T if is_tall else matrix).float()
     x = x / (x.norm() + 1e-7)
+    gram = x @ x.T
+    product = torch.eye(len(x), device=x.device)
     for _ in range(iterations):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        factor = a * torch.eye(len(x), device=x.device) + b * gram + c * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    x = product @ x
     return (x.T if is_tall else x).to(matrix.dtype)
