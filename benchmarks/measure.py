@@ -1,7 +1,7 @@
 """Runs presets as written and keeps the slim records behind the figures of the README.
 
-    python benchmarks/measure.py mnist_cnn lenet5 --seeds 3      # train, seeds 0, 1, 2; results to benchmarks/records
-    python benchmarks/measure.py --table                         # write the README's table from the records
+python benchmarks/measure.py mnist_cnn lenet5 --seeds 3      # train, seeds 0, 1, 2; results to benchmarks/records
+python benchmarks/measure.py --table                         # write the README's table from the records
 """
 
 import argparse

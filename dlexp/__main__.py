@@ -62,6 +62,7 @@ def train(words: list[str]) -> int:
 
     from dlexp import config, job, mistakes
 
+    refuse_silent_losses(words)
     words = config.with_quoted_paths(words, is_multirun)
     config.register()
     mistakes.prepare_hydra()
@@ -73,6 +74,18 @@ def train(words: list[str]) -> int:
             raise
         raise mistakes.as_user_error(error, words) from None
     return job.exit_code()
+
+
+def refuse_silent_losses(words: list[str]) -> None:
+    """Refuses what Hydra would take and then ignore: a typed recipe, and own options named like built-in ones."""
+    if any(word.startswith("recipe=") for word in words):
+        raise UserError("recipe follows from model and data and can't be chosen; change its values, such as epochs=5")
+    for folder in registry.own_folders(words):
+        taken = registry.clashes(folder)
+        if taken:
+            raise UserError(
+                f"{folder} has {', '.join(taken)}, which dlexp has too; the built-in one would win, so rename yours"
+            )
 
 
 def take_allow(words: list[str]) -> list[str]:

@@ -40,12 +40,10 @@ def as_user_error(error: Exception, words: list[str]) -> UserError:
     from dlexp.check import listed, settings_problems
 
     overrides = [word for word in words if not word.startswith("-")]
-    folders = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--config-dir", "-cd")]
-    folders += [word.partition("=")[2] for word in words if word.startswith(("--config-dir=", "-cd="))]
     if "-m" in words:
         return UserError(sentence(error, overrides))
-    places = ",".join(f"'file://{Path(folder).resolve()}'" for folder in folders)
-    search_path = [f"hydra.searchpath=[{places}]"] if folders else []
+    places = ",".join(f"'file://{folder.resolve()}'" for folder in registry.own_folders(words))
+    search_path = [f"hydra.searchpath=[{places}]"] if places else []
 
     def compose_again(words: list[str]) -> DictConfig:
         GlobalHydra.instance().clear()

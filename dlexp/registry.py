@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from dlexp.errors import UserError
+
 # In a wheel conf/ travels inside the package; in a checkout it lies beside it.
 CONF = next(p for p in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
 
@@ -30,3 +32,23 @@ def commands() -> dict[str, str]:
         for file in sorted(folder.glob("*.py"))
         if file.stem != "__init__"
     }
+
+
+def own_folders(words: list[str]) -> list[Path]:
+    """Returns the folders of options that the words add with --config-dir.
+
+    Raises:
+        UserError: such a folder does not exist.
+    """
+    flags = ("--config-dir", "-cd")
+    folders = [Path(after) for word, after in zip(words, words[1:], strict=False) if word in flags]
+    folders += [Path(word.partition("=")[2]) for word in words if word.startswith(tuple(f"{flag}=" for flag in flags))]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {folder}: there is no such folder")
+    return folders
+
+
+def clashes(folder: Path, conf: Path = CONF) -> list[str]:
+    """Returns the options of a person's own folder that have the name of a built-in one."""
+    return [name for name in options(folder) if (conf / f"{name}.yaml").exists()]
