@@ -58,8 +58,8 @@ def keep(folder: Path, target: Path) -> None:
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     run["overrides"] = [word for word in run["overrides"] if "root=" not in word and "dir=" not in word]
     (target / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    environment = (folder / "environment.json").read_text(encoding="utf-8")
-    (target / "environment.json").write_text(environment, encoding="utf-8")
+    for name in ("environment.json", "results.json"):
+        (target / name).write_text((folder / name).read_text(encoding="utf-8"), encoding="utf-8")
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     wanted = [line for line in lines if '"val/loss"' in line or '"test/loss"' in line]
     stride = max(1, len(wanted) // 50)
@@ -86,7 +86,10 @@ def table() -> str:
 def read(folder: Path) -> dict[str, Any]:
     """Returns a record's run.json with its environment."""
     run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    return run | {"environment": json.loads((folder / "environment.json").read_text(encoding="utf-8"))}
+    extra = {
+        name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("environment", "results")
+    }
+    return run | extra
 
 
 def row(preset: str, runs: list[dict[str, Any]]) -> str:
@@ -97,7 +100,10 @@ def row(preset: str, runs: list[dict[str, Any]]) -> str:
         result = f"{100 * statistics.mean(values):.2f} %"
         spread = f" ({100 * min(values):.2f} – {100 * max(values):.2f})" if len(values) > 1 else ""
     else:
-        result, spread = f"loss {statistics.mean(values):.3g}", ""
+        result, spread = f"mean squared error {statistics.mean(values):.2e}", ""
+    learnt = runs[0]["results"].get("coefficients")
+    if learnt:
+        result += f", w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"
     minutes = statistics.median(run["seconds"] for run in runs) / 60
     first = runs[0]["environment"]
     device = first["device"]

@@ -44,10 +44,6 @@ def finish(
 
         tracker.figures(curves(history))
     last = {"epoch": run.state.best_epoch or run.state.epoch, "step": run.state.step}
-    coefficients = _coefficients(run)
-    if coefficients:
-        record.write_json(folder / "coefficients.json", coefficients)
-        log.info(f"learnt: {_formula(coefficients)}")
     tracker.log(last | {key: value for key, value in metrics.items() if key.startswith("test/")} | {"is_final": True})
     tracker.text("config", "```yaml\n" + (folder / "config.yaml").read_text(encoding="utf-8") + "\n```")
     tracker.hparams(_parameters(config, choices), metrics)
@@ -64,7 +60,11 @@ def _look_back(
     run: Assembly, folder: Path, tracker: Tracker, evaluation: Evaluation, split: Split, with_pictures: bool
 ) -> None:
     on_cpu = Split(split.inputs.cpu(), split.targets.cpu())
-    record.write_json(folder / "results.json", run.task.summary(evaluation.outputs, on_cpu.targets))
+    coefficients = _coefficients(run)
+    if coefficients:
+        log.info(f"learnt: {_formula(coefficients)}")
+    details = run.task.summary(evaluation.outputs, on_cpu.targets) | {"coefficients": coefficients}
+    record.write_json(folder / "results.json", details)
     if with_pictures:
         tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
 
