@@ -48,7 +48,7 @@ def measure(preset: str, seed: int) -> None:
 
 
 def keep(folder: Path, target: Path) -> None:
-    """Copies what a figure rests on: config, run.json, environment and one line an evaluated epoch; no paths of the machine."""
+    """Copies what a figure rests on: config, run.json, environment, a line an evaluated epoch; no paths."""
     target.mkdir(parents=True, exist_ok=True)
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     config["data"]["root"] = None

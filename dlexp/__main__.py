@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def dispatch(words: list[str]) -> int:
     """Decides what the words ask for: the help page, a command, or a training run."""
     first = words[0] if words else ""
-    if first and "=" not in first and not first.startswith("-"):
+    if first and "=" not in first and first[0] not in "-~":  # ~key removes a key
         return run_command(first, words[1:])
     if "--help" in words or "-h" in words:
         from dlexp.help import page
@@ -77,9 +77,12 @@ def train(words: list[str]) -> int:
 
 
 def refuse_silent_losses(words: list[str]) -> None:
-    """Refuses what Hydra would take and then ignore: a typed recipe, and own options named like built-in ones."""
+    """Refuses what Hydra ignores or fails on: a typed recipe, `group=null`, own options named like built-in ones."""
     if any(word.startswith("recipe=") for word in words):
         raise UserError("recipe follows from model and data and can't be chosen; change its values, such as epochs=5")
+    for group in registry.groups():
+        if f"{group}=null" in words:  # Hydra answers with a traceback
+            raise UserError(f"{group}=null can't be chosen; leave it out, or take one of its options (see --help)")
     for folder in registry.own_folders(words):
         taken = registry.clashes(folder)
         if taken:

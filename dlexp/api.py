@@ -74,8 +74,9 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
 
 
 def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
-    """Returns the trained model of a run folder as a function: un-normalised inputs (images N×C×H×W as bytes or in [0, 1], or
-    features N×F) to outputs N×K on the CPU, computed without gradients.
+    """Returns the trained model of a run folder as a function from un-normalised inputs to outputs N×K on the CPU.
+
+    Inputs are images N×C×H×W as bytes or in [0, 1], or features N×F; no gradients are kept.
 
     The run's config is read as data and built through the allow-list; the weights are read without running anything.
 

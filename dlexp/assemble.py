@@ -138,8 +138,9 @@ def _batches(
                        channels_last=channels_last)  # fmt: skip
 
     if cfg.overfit_batches is None:
-        train = Batches(splits.train, batch_size=size, mean=mean, std=std, seed=seed, augment=build_augment(cfg.augment),
-                        shuffle=True, channels_last=channels_last)  # fmt: skip
+        operations = build_augment(cfg.augment)
+        train = Batches(splits.train, batch_size=size, mean=mean, std=std, seed=seed, augment=operations, shuffle=True,
+                        channels_last=channels_last)  # fmt: skip
         return train, evaluation(splits.val), evaluation(splits.test)
     few = Split(*(tensor[: cfg.overfit_batches * size] for tensor in splits.train))
     train = Batches(

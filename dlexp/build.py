@@ -2,9 +2,10 @@
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -40,23 +41,42 @@ def target(path: str) -> Callable[..., Any]:
     """
     own = tuple(f"{name}." for name in allowed_modules())
     if not path.startswith(ALLOWED + own):
-        module = path.rpartition(".")[0]
-        raise UserError(
-            f"_target_ '{path}' is not allowed to run; if you trust it, add allow={module or path} to the command"
-        )
+        raise _not_allowed(path)
     try:
         found = get_object(path)
     except Exception as error:  # Hydra turns whatever the import raised into ImportError or InstantiationException
-        raise UserError(f"_target_ '{path}' can't be imported: {error}") from error
+        raise UserError(f"_target_ '{path}' can't be imported: {' '.join(str(error).split())}") from error
     if not callable(found):
         raise UserError(f"_target_ '{path}' is not a class or function")
+    if not path.startswith(own) and not f"{found.__module__}.".startswith(ALLOWED):
+        raise _not_allowed(path)  # dlexp.data.files.os.system lies in an allowed module, but comes from elsewhere
     return found  # type: ignore[no-any-return]
+
+
+def _not_allowed(path: str) -> UserError:
+    module = path.rpartition(".")[0] or path
+    return UserError(f"_target_ '{path}' is not allowed to run; if you trust it, add allow={module} to the command")
+
+
+def _targets(value: Any) -> Iterator[str]:
+    """Yields every `_target_` in a node, at any depth: `instantiate` calls all of them."""
+    if isinstance(value, dict):
+        yield from [value["_target_"]] if "_target_" in value else []
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _targets(item)
 
 
 def build(node: DictConfig, *args: Any) -> Any:
     """Makes the object of a node; run-time objects (parameters, an optimizer) come first, by position."""
-    target(node["_target_"])
-    return instantiate(node, *args, _convert_="all")
+    for path in _targets(plain(node)):
+        target(path)
+    try:
+        return instantiate(node, *args, _convert_="all")
+    except InstantiationException as error:  # Hydra puts its own exception around whatever a constructor raised
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
 
 
 def build_augment(node: DictConfig) -> list[Any]:

@@ -3,6 +3,7 @@
 import inspect
 import math
 import sys
+import traceback
 import types
 import typing
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -29,6 +30,9 @@ class BeforeRun(Callback):
             check(config)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except Exception:  # a bug: Hydra would make a warning of it, and train
+            traceback.print_exc()
             sys.exit(1)
 
 
@@ -168,7 +172,8 @@ def value_problem(value: Any, hint: Any) -> str | None:
             return problem
         return next((p for mark in args[1:] if hasattr(mark, "problem") and (p := mark.problem(value))), None)
     if origin in (Union, types.UnionType):
-        found = [value_problem(value, arg) for arg in args]
+        # torch writes `lr: float | Tensor`, and no config holds a tensor.
+        found = [value_problem(value, arg) for arg in args if getattr(arg, "__name__", "") != "Tensor"]
         return None if None in found else " or ".join(p for p in found if p).replace(" or must be", " or")
     if origin in (list, tuple) or hint in (list, tuple):
         if not isinstance(value, list):

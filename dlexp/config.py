@@ -1,4 +1,4 @@
-"""The run's own settings with their types and ranges, the path of conf/, names of folders, paths as people type them."""
+"""The run's own settings with their types and ranges, names of folders, paths as people type them."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from dlexp.data.facts import RESOLVERS
-from dlexp.ranges import Choice, Range
+from dlexp.ranges import Choice, Range, Sizes
 
 
 @dataclass
@@ -56,7 +56,7 @@ class DataSettings:
     val_size: Annotated[float, Range(ge=0)]
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
-    shape: list[int]
+    shape: Annotated[list[int], Sizes()]
     num_outputs: Annotated[int, Range(ge=1)]
     class_names: list[str] | None
     mean: list[float] | None
@@ -96,7 +96,7 @@ def new_folder(parent: Path, name: str) -> Path:
 
 
 def plain_name(text: str) -> str:
-    """Returns `text` in letters, digits, `.`, `_` and `-`, at most 98 characters (the end of a longer one becomes a hash)."""
+    """Returns `text` in letters, digits, `.`, `_` and `-`, at most 98 characters (a longer one ends in a hash)."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
     return name if len(name) <= 98 else f"{name[:89]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -118,7 +118,7 @@ PATH_KEY = re.compile(r"(\+{0,2}(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)
 
 
 def with_quoted_paths(overrides: list[str], multirun: bool) -> list[str]:
-    """Returns the overrides with the values of path keys quoted, for Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
+    """Returns the overrides with path keys' values quoted: Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
 
     A key whose last word is root, path, dir, url, file or folder holds a path. In a sweep a comma separates
     values, unless a file of that name exists.

@@ -52,9 +52,11 @@ def why_no_cuda() -> str:
     driver = has_nvidia_driver()
     if torch.version.cuda is None:
         there = "there is an NVIDIA driver, but " if driver else ""
-        return f"{there}this torch ({torch.__version__}) is a CPU-only build; README, 'Installation', tells how to get one with CUDA"
+        torch_is = f"this torch ({torch.__version__}) is a CPU-only build"
+        return f"{there}{torch_is}; README, 'Installation', tells how to get one with CUDA"
     if driver:
-        return f"torch ({torch.__version__}, CUDA {torch.version.cuda}) can't use the NVIDIA driver here; try nvidia-smi, or a newer driver"
+        build = f"{torch.__version__}, CUDA {torch.version.cuda}"
+        return f"torch ({build}) can't use the NVIDIA driver here; try nvidia-smi, or a newer driver"
     return "no NVIDIA driver is installed here (nvidia-smi is not found)"
 
 

@@ -29,9 +29,10 @@ def stuck_at_chance(metrics: dict[str, Any], task: Any, lr: float | None) -> str
 
 
 def overfit_verdict(metrics: dict[str, Any], task: Any, num_batches: int) -> str:
-    """Returns PASS when the few batches are learnt by heart (accuracy ≥ 99.9 %, or loss < 0.01), else FAIL and advice."""
+    """Returns PASS when the batches are learnt by heart (accuracy ≥ 99.9 %, or loss ≤ 0.01), else FAIL and advice."""
     batches = f"{num_batches} batch{'es' * (num_batches != 1)}"
-    value = metrics.get(f"val/{task.metric}", metrics.get(f"train/{task.metric}"))
+    split = "val" if f"val/{task.metric}" in metrics else "train"
+    value = metrics[f"{split}/{task.metric}"]
     if task.higher_is_better:
         passed, shown = value >= LEARNT_ACCURACY, f"{task.metric} {100 * value:.1f} %"
     else:
@@ -39,6 +40,6 @@ def overfit_verdict(metrics: dict[str, Any], task: Any, num_batches: int) -> str
     if passed:
         return f"PASS: {batches} learnt by heart ({shown} after {metrics['step']} steps)"
     return (
-        f"FAIL: {batches} not learnt by heart ({shown} after {metrics['step']} steps): a working model and learning rate"
-        " would; try another optimizer.lr, less regularisation (dropout, weight decay, label smoothing), or more epochs"
+        f"FAIL: {batches} not learnt by heart ({shown} after {metrics['step']} steps), which a working model and learning"
+        " rate can do; try another optimizer.lr, less regularisation (dropout, weight decay, label smoothing), or more epochs"
     )

@@ -1,7 +1,6 @@
 """The end of a run: the chosen weights, the one look at the test set, pictures, and what is said of it."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +9,35 @@ from torch import Tensor
 
 from dlexp import checkpoint, record
 from dlexp.assemble import Assembly
+from dlexp.context import Context
 from dlexp.data.splits import Split
-from dlexp.tracking import Tracker
 from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)
 
 
-def finish(
-    run: Assembly,
-    folder: Path,
-    tracker: Tracker,
-    history: list[dict[str, Any]],
-    config: dict[str, Any],
-    choices: Mapping[str, str],
-) -> dict[str, float]:
-    """Tests the best weights (the last ones without validation), writes pictures and the last record; returns the metrics."""
-    module = run.state.average.module
+def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> dict[str, float]:
+    """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
+    module, tracker, config = run.state.average.module, context.tracker, context.config
     if run.state.best_epoch is not None:
-        module.load_state_dict(checkpoint.load(folder / "weights" / "best.pt")["model"])
+        module.load_state_dict(checkpoint.load(context.folder / "weights" / "best.pt")["model"])
     metrics = _chosen_metrics(history, run.state.best_epoch)
     is_test = config["test"] and run.test is not None
-    batches = run.test if is_test else run.val
-    if batches is not None:
+    batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
+    if batches is not None and split is not None:
         evaluation = evaluate(module, batches, run.criterion, run.task.sums, run.plan)
         if is_test:
             metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
-        split = run.splits.test if is_test else run.splits.val
-        if config["overfit_batches"] is None and split is not None:
-            _look_back(run, folder, tracker, evaluation, split, config["pictures"])
+        if config["overfit_batches"] is None:
+            _look_back(run, context, evaluation, split)
     if config["pictures"]:
         from dlexp.pictures import curves
 
         tracker.figures(curves(history))
-    last = {"epoch": run.state.best_epoch or run.state.epoch, "step": run.state.step}
-    tracker.log(last | {key: value for key, value in metrics.items() if key.startswith("test/")} | {"is_final": True})
-    tracker.text("config", "```yaml\n" + (folder / "config.yaml").read_text(encoding="utf-8") + "\n```")
-    tracker.hparams(_parameters(config, choices), metrics)
+    tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    tracker.log({"epoch": run.state.best_epoch or run.state.epoch, "step": run.state.step, **tested})
+    final = {key: value for key, value in metrics.items() if not key.startswith("train/")}
+    tracker.hparams(_parameters(context), final)
     return metrics
 
 
@@ -56,17 +47,15 @@ def _chosen_metrics(history: list[dict[str, Any]], epoch: int | None) -> dict[st
     return {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
 
 
-def _look_back(
-    run: Assembly, folder: Path, tracker: Tracker, evaluation: Evaluation, split: Split, with_pictures: bool
-) -> None:
+def _look_back(run: Assembly, context: Context, evaluation: Evaluation, split: Split) -> None:
     on_cpu = Split(split.inputs.cpu(), split.targets.cpu())
     coefficients = _coefficients(run)
     if coefficients:
         log.info(f"learnt: {_formula(coefficients)}")
     details = run.task.summary(evaluation.outputs, on_cpu.targets) | {"coefficients": coefficients}
-    record.write_json(folder / "results.json", details)
-    if with_pictures:
-        tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
+    record.write_json(context.folder / "results.json", details)
+    if context.config["pictures"]:
+        context.tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
 
 
 @torch.no_grad()
@@ -89,12 +78,17 @@ def _formula(coefficients: dict[str, Any]) -> str:
     return f"w = [{weights}], b = {coefficients['b']:.4f}"
 
 
-def _parameters(config: dict[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
-    """Returns the columns of the HParams tab: the chosen options, the run's settings, and the optimizer's numbers."""
-    skipped = ("device", "n_jobs", "log_steps", "pictures", "test", "threads", "recipe")
-    settings = {key: value for key, value in config.items() if not isinstance(value, dict) and key not in skipped}
-    optimizer = {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
-    return dict(choices) | settings | optimizer
+def _parameters(context: Context) -> dict[str, Any]:
+    """Returns the columns of the HParams tab: the chosen options, what is compared most, and what was typed.
+
+    Not all settings, because the metrics stand to the right of them and should be seen without scrolling far.
+    """
+    config, quiet = context.config, ("pictures", "n_jobs", "data.root", "data.url", "data.download")
+    settings = {key: config[key] for key in ("seed", "epochs", "batch_size")}
+    settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
+    typed = dict(word.lstrip("+").split("=", 1) for word in context.overrides if "=" in word)
+    own = {key: value for key, value in typed.items() if key not in (*quiet, *context.choices)}
+    return dict(context.choices) | own | settings
 
 
 def objective(run: Assembly, metrics: dict[str, float]) -> float | None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from dlexp import checkpoint, ending, record
 from dlexp.assemble import Assembly, assemble
 from dlexp.build import plain
+from dlexp.context import Context
 from dlexp.diagnosis import overfit_verdict, stuck_at_chance
 from dlexp.errors import UserError
 from dlexp.progress import Progress, estimate, make_progress
@@ -45,10 +46,9 @@ class _Training:
     """What the loop over `fit` keeps: records so far, and whether something was said already."""
 
     run: Assembly
-    tracker: Tracker
+    context: Context
     progress: Progress
-    folder: Path
-    config: dict[str, Any]
+    num_epochs: int
     history: list[dict[str, Any]] = field(default_factory=list)
     pace_from: tuple[float, int] | None = None
     estimate_is_due: bool = True
@@ -65,10 +65,10 @@ def run_experiment(cfg: DictConfig, folder: Path, overrides: list[str], choices:
     """
     entry = record.RunRecord(folder, name=folder.name, seed=cfg.seed, overrides=overrides)
     entry.note(choices=dict(choices))
-    config = {key: plain(cfg[key]) for key in cfg if key != "hydra"}
+    config = {str(key): plain(cfg[key]) for key in cfg if key != "hydra"}
     try:
         with Tracker(folder) as tracker:
-            return _run(cfg, config, folder, entry, tracker, choices)
+            return _run(cfg, Context(config, overrides, choices, folder, tracker), entry)
     except NonFiniteLoss as error:
         entry.failed(str(error))
         lower = cfg.optimizer.get("lr", 0.1) / 10
@@ -82,33 +82,25 @@ def run_experiment(cfg: DictConfig, folder: Path, overrides: list[str], choices:
         raise
 
 
-def _run(
-    cfg: DictConfig,
-    config: dict[str, Any],
-    folder: Path,
-    entry: record.RunRecord,
-    tracker: Tracker,
-    choices: Mapping[str, str],
-) -> Result:
-    log.info(
-        f"{choices.get('model')} on {choices.get('data')} with {choices.get('optimizer')} → {ending.shown(folder)}"
-    )
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+def _run(cfg: DictConfig, context: Context, entry: record.RunRecord) -> Result:
+    folder, choices = context.folder, context.choices
+    log.info(f"{choices['model']} on {choices['data']} with {choices['optimizer']} → {ending.shown(folder)}")
+    (folder / "config.yaml").write_text(_as_yaml(context.config), encoding="utf-8")
     run = assemble(cfg)
-    _describe(run, config, folder, tracker)
+    _describe(run, context)
     if cfg.pictures:
-        _first_pictures(run, tracker)
+        _first_pictures(run, context)
 
     steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
-    progress = make_progress(-(-run.total_steps // steps_per_epoch), steps_per_epoch, sys.stdout)
-    training = _Training(run, tracker, progress, folder, config)
+    num_epochs = -(-run.total_steps // steps_per_epoch)
+    training = _Training(run, context, make_progress(num_epochs, steps_per_epoch, sys.stdout), num_epochs)
     try:
         train(training)
     finally:
-        progress.close()
+        training.progress.close()
         checkpoint.save(folder / "weights" / "last.pt", _weights(run))
 
-    metrics = ending.finish(run, folder, tracker, training.history, config, choices)
+    metrics = ending.finish(run, context, training.history)
     entry.finished(metrics, chosen_epoch=run.state.best_epoch)
     for line in ending.closing_words(run, folder, metrics):
         log.info(line)
@@ -117,14 +109,18 @@ def _run(
     return Result(metrics, training.history, folder, ending.objective(run, metrics))
 
 
+def _as_yaml(config: dict[str, Any]) -> str:
+    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
 def train(training: _Training) -> None:
     """Trains to the end, to the end of patience, or (with overfit_batches) until the batches are learnt."""
-    run, config = training.run, training.config
+    run, config, tracker = training.run, training.context.config, training.context.tracker
     for event in fit(run.state, run.train, run.criterion, run.task.sums, run.plan):
         kind, batch = event.pop("kind"), event.pop("batch")
         if kind != "epoch":
             if kind == "steps":
-                training.tracker.log({key: event[key] for key in ("epoch", "step", "train/recent_loss", "lr")})
+                tracker.log({key: event[key] for key in ("epoch", "step", "train/recent_loss", "lr")})
             training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
             _tell_time(training, event["step"])
             continue
@@ -133,12 +129,12 @@ def train(training: _Training) -> None:
         is_last = event["step"] >= run.total_steps
         if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
             event |= _validate(training)
-        training.tracker.log(event)
+        tracker.log(event)
         training.history.append(event)
         training.progress.epoch(event)
         _warn_if_stuck(training, event)
-        if config["patience"] is not None and run.state.bad_epochs >= config["patience"]:
-            training.progress.message(f"no better validation result for {config['patience']} epochs: stopping early")
+        if config["patience"] is not None and run.state.bad_validations >= config["patience"]:
+            training.progress.message(f"no better result in {config['patience']} validations: stopping early")
             break
         if config["overfit_batches"] is not None and overfit_verdict(event, run.task, 1).startswith("PASS"):
             break
@@ -149,7 +145,7 @@ def _validate(training: _Training) -> dict[str, float]:
     assert run.val is not None
     means = evaluate(run.state.average.module, run.val, run.criterion, run.task.sums, run.plan).means
     if run.state.improves(means[run.task.metric], run.task.higher_is_better):
-        checkpoint.save(training.folder / "weights" / "best.pt", _weights(run))
+        checkpoint.save(training.context.folder / "weights" / "best.pt", _weights(run))
     return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}
 
 
@@ -165,36 +161,35 @@ def _tell_time(training: _Training, step: int) -> None:
     elif training.estimate_is_due and now - training.pace_from[0] > WARMUP_SECONDS and step > training.pace_from[1]:
         training.estimate_is_due = False
         seconds_per_step = (now - training.pace_from[0]) / (step - training.pace_from[1])
-        epochs = training.config["epochs"]
-        training.progress.message(
-            f"{estimate(seconds_per_step, training.run.total_steps)} for {epochs} epochs (validation not counted)"
-        )
+        time_needed = estimate(seconds_per_step, training.run.total_steps)
+        training.progress.message(f"{time_needed} for {training.num_epochs} epochs (validation not counted)")
 
 
 def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:
     if training.advice_is_due:
-        advice = stuck_at_chance(event, training.run.task, training.config["optimizer"].get("lr"))
+        advice = stuck_at_chance(event, training.run.task, training.context.config["optimizer"].get("lr"))
         if advice:
             training.advice_is_due = False
             training.progress.message(advice)
 
 
-def _describe(run: Assembly, config: dict[str, Any], folder: Path, tracker: Tracker) -> None:
+def _describe(run: Assembly, context: Context) -> None:
     """Writes what the run is before it starts: environment, data, model; and says the essentials."""
+    folder, facts = context.folder, run.device_facts
     table = format_summary(run.model_summary)
-    record.write_json(folder / "environment.json", record.environment(run.device_facts))
+    record.write_json(folder / "environment.json", record.environment(facts))
     record.write_json(folder / "data.json", run.data_facts)
     record.write_json(folder / "model.json", run.model_summary)
-    (folder / "model.txt").write_text(table, encoding="utf-8")
-    tracker.text("model", f"```\n{table}\n```")
+    (folder / "model.txt").write_text(table + "\n", encoding="utf-8")
+    context.tracker.text("config", f"```yaml\n{_as_yaml(context.config)}\n```")
+    context.tracker.text("model", f"```\n{table}\n```")
     sizes = ", ".join(f"{count:,} {name}" for name, count in run.data_facts["sizes"].items())
-    facts = run.device_facts
     where = f"{facts['gpu'] or facts['device']}, {facts['precision']}"
     threads = f", {facts['threads']} thread{'s' * (facts['threads'] != 1)}" if facts["device"] == "cpu" else ""
     log.info(f"{run.model_summary['parameters']:,} parameters; samples: {sizes}; {where}{threads}")
 
 
-def _first_pictures(run: Assembly, tracker: Tracker) -> None:
+def _first_pictures(run: Assembly, context: Context) -> None:
     inputs, targets = next(run.train.epoch(0))
     if inputs.ndim == 4:
         from dlexp.pictures import image_grid
@@ -202,8 +197,8 @@ def _first_pictures(run: Assembly, tracker: Tracker) -> None:
         images = _unnormalised(inputs[:64], run)
         names = run.data_facts["class_names"]
         titles = [names[i] for i in targets[:64].tolist()] if names else None
-        tracker.figure("training_images", image_grid(images, titles), step=0)
-    tracker.graph(run.state.model, inputs[:1])
+        context.tracker.figure("training_images", image_grid(images, titles), step=0)
+    context.tracker.graph(run.state.model, inputs[:1])
 
 
 def _unnormalised(inputs: Tensor, run: Assembly) -> Tensor:

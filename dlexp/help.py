@@ -19,9 +19,9 @@ dlexp trains a PyTorch model from choices on the command line and records everyt
 Choose one option of each group as group=option; change any single value as key=value."""
 
 MORE = """\
-Also: --cfg job prints the composed config instead of running it; --info defaults where it comes from; --config-dir DIR adds
-your own folder of options; allow=MODULE lets a config name classes of your own module; tab completion: --shell-completion
-install=bash (see --hydra-help)."""
+Also: --cfg job prints the composed config instead of running it; --info defaults tells where it comes from;
+--config-dir DIR adds your own folder of options; allow=MODULE lets a config name classes of your own module;
+--shell-completion install=bash completes with the tab key (more: --hydra-help)."""
 
 
 def page() -> str:

@@ -11,12 +11,12 @@ from dlexp.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_state = {"started": False, "exit_code": 0}
+_state: dict[str, int] = {"started": 0, "exit_code": 0}
 
 
 def run_job(cfg: DictConfig) -> float | None:
     """Trains one composed config; returns the validation value that sweepers compare."""
-    _state["started"] = True
+    _state["started"] = 1
     from dlexp.experiment import run_experiment
 
     hydra = HydraConfig.get()
@@ -31,8 +31,8 @@ def run_job(cfg: DictConfig) -> float | None:
 
 
 def has_started() -> bool:
-    """Returns whether training began in this process: from there on an error of Hydra's is a bug, not a typed mistake."""
-    return _state["started"]
+    """Returns whether a run began in this process: from there on an error of Hydra's is a bug, not a typed mistake."""
+    return bool(_state["started"])
 
 
 def exit_code() -> int:

@@ -56,7 +56,7 @@ def launch(jobs: list[list[str]], first_index: int, config: DictConfig, loader: 
 
 
 def children_context() -> multiprocessing.context.BaseContext:
-    """Returns how children start: forked from a server that has torch loaded (11 ms a job), or spawned where there is no fork."""
+    """Returns how children start: forked from a server that has torch loaded (11 ms a job), spawned without fork."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

@@ -1,5 +1,6 @@
 """Hydra's errors as sentences: which typed word is wrong, and what would work. All wrong words are named in one go."""
 
+import logging
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from dlexp import registry
 from dlexp.errors import UserError, did_you_mean
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+FLAGS_WITH_VALUE = ("--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p")
 Compose = Callable[[list[str]], DictConfig]
 
 
@@ -26,6 +28,7 @@ def prepare_hydra() -> None:
     On Python 3.14 argparse checks every help text when it is declared, and Hydra 1.3 declares one that is no text.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
     plugins = str(Path(__file__).parent / "plugins")
     if plugins not in sys.path:
         sys.path.append(plugins)
@@ -39,7 +42,11 @@ def as_user_error(error: Exception, words: list[str]) -> UserError:
     """Returns one UserError that lists everything wrong with the typed words, beginning with `error`."""
     from dlexp.check import listed, settings_problems
 
-    overrides = [word for word in words if not word.startswith("-")]
+    overrides = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and before not in FLAGS_WITH_VALUE
+    ]
     if "-m" in words:
         return UserError(sentence(error, overrides))
     places = ",".join(f"'file://{folder.resolve()}'" for folder in registry.own_folders(words))
@@ -59,7 +66,7 @@ def as_user_error(error: Exception, words: list[str]) -> UserError:
 def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConfig | None, list[str]]:
     """Composes; while that fails, names the guilty override and tries again without it.
 
-    Returns what could be composed of the blameless overrides (None when nothing could) and a sentence each for the rest.
+    Returns what the blameless overrides compose to (None when they do not) and a sentence for each of the others.
     """
     problems: list[str] = []
     while True:
@@ -99,11 +106,14 @@ def sentence(error: BaseException, overrides: list[str]) -> str:
     if "Ambiguous value for argument" in text:
         value = text.split("'")[1]
         return f"{value} has several values, which only a sweep can take: add -m, or write a list as key=[a,b]"
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    cause = error.__cause__ or error.__context__
+    cause = cause if isinstance(cause, OmegaConfBaseException) else error
+    file = re.match(r"In '([^']+)': ", text)
+    where = f"{file[1]}.yaml: " if file else ""
     if isinstance(cause, ValidationError):
-        return _wrong_type(cause)
+        return where + _wrong_type(cause)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
-        return _unknown_key(str(cause.full_key), cause.parent_node)
+        return where + _unknown_key(str(cause.full_key), cause.parent_node)
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.__cause__ or cause.__context__, UserError):
         return str(cause.__cause__ or cause.__context__)
     return " ".join(text.split())
@@ -148,7 +158,7 @@ def _unknown_key(key: str, parent: object) -> str:
             (
                 f" Did you mean '{k}.{word}'?"
                 for k in root
-                if k != "hydra" and OmegaConf.is_dict(root[k]) and word in root[k]
+                if k not in ("hydra", "recipe") and OmegaConf.is_dict(root[k]) and word in root[k]
             ),
             "",
         )

@@ -40,3 +40,11 @@ class Choice:
 
     def __str__(self) -> str:
         return ", ".join(self.words)
+
+
+class Sizes:
+    """A list of at least one size, each at least 1."""
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        return None if value and min(value) >= 1 else "must be a list of sizes ≥ 1, such as [3,32,32]"

@@ -1,4 +1,4 @@
-"""The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes alone, before any data is read."""
+"""The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes, before any data is read."""
 
 import torch
 from omegaconf import DictConfig
@@ -47,6 +47,8 @@ def _criterion(cfg: DictConfig) -> None:
     try:
         loss = build(cfg.criterion)(outputs, targets)
         task.sums(outputs, targets)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(
             f"criterion {cfg.criterion['_target_']} does not go with task {cfg.task['_target_']}: {error}"

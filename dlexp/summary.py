@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlexp.errors import UserError
 
-# Up to this size a model is run on zeros on the CPU: shape propagation on the meta device is written in Python and loads
-# the compiler, which took 5 s where the run itself takes milliseconds. Larger ones stay without memory.
+# Up to this size a model is run on zeros on the CPU: shape propagation on the meta device is written in Python and
+# loads the compiler, which took 5 s where the run itself takes milliseconds. Larger ones stay without memory.
 LARGEST_ON_CPU = 2**30  # bytes
 COLUMNS = ("layer", "type", "output shape", "parameters", "FLOPs")
 # What a layer demands of its input: the attribute that says how much, the dimension it is about, the word for it.
@@ -121,7 +121,7 @@ def _row(name: str, module: nn.Module) -> dict[str, Any]:
 
 
 def _shadow(model: nn.Module) -> nn.Module:
-    """Returns a copy of zeros (large models: without values) in evaluation mode: batch norm then takes a single sample."""
+    """Returns a copy of zeros (large models: no values) in evaluation mode: batch norm then takes a single sample."""
     tensors = [*model.parameters(), *model.buffers()]
     is_small = sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= LARGEST_ON_CPU
     memory: dict[int, Any] = {}

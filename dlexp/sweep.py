@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Sweep
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, open_dict
@@ -74,10 +74,7 @@ def expand(overrides: list[Override]) -> list[Job]:
         elif override.is_discrete_sweep():
             axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
-            kind = override.value().tags if isinstance(override.value(), Sweep) else ""
-            raise UserError(
-                f"{override.input_line} {kind or ''}names a range of real numbers, and a grid needs values: {key}=a,b,c"
-            )
+            raise UserError(f"{override.input_line} names a range of numbers, and a grid needs values: {key}=a,b,c")
     jobs: list[Job] = []
     names: set[str] = set()
     for number, words in enumerate(itertools.product(*axes)):

@@ -138,16 +138,11 @@ class Tracker:
     def hparams(self, params: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
         """Gives the run its row in the HParams tab; call it once, at the end.
 
-        A `test/…` metric is the number logged under that name. Any other one is a curve whose last point need
-        not be the chosen epoch's, so its final value becomes a point of its own, `final/…`. The tab takes its
-        columns from one run: give all runs that are to be compared the same names. Null parameters show as
-        "none".
+        A `test/…` metric is the number logged under that name. One of validation is a curve whose last point need not
+        be the chosen epoch's, so its final value becomes a point of its own, `val/chosen_…`. The tab takes its columns
+        from one run: give all runs that are to be compared the same names. Null parameters show as "none".
         """
-        tags = {
-            key if key.startswith("test/") else f"final/{key}": value
-            for key, value in metrics.items()
-            if value is not None
-        }
+        tags = {key.replace("val/", "val/chosen_"): value for key, value in metrics.items() if value is not None}
         for tag, value in tags.items():
             if tag not in self._tags:
                 self._scalar(tag, value)

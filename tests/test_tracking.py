@@ -105,8 +105,8 @@ def test_one_row_in_the_hparams_tab_with_final_metrics(tmp_path: Path) -> None:
     assert texts == {"optimizer": "adam", "nesterov": "true", "ema": "none", "betas": "[0.9, 0.99]"}
     experiment = metadata.parse_experiment_plugin_data(data[metadata.EXPERIMENT_TAG].plugin_data.content)
     names = {info.name.tag for info in experiment.metric_infos}
-    assert names == {"final/val/accuracy", "test/accuracy"}
-    assert [event.value for event in events.Scalars("final/val/accuracy")] == [pytest.approx(0.9)]
+    assert names == {"val/chosen_accuracy", "test/accuracy"}
+    assert [event.value for event in events.Scalars("val/chosen_accuracy")] == [pytest.approx(0.9)]
     assert len(events.Scalars("test/accuracy")) == 1
     assert metadata.SESSION_END_INFO_TAG in data
 

@@ -94,5 +94,5 @@ def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:
         factor = a * torch.eye(len(x), device=x.device) + b * gram + c * gram @ gram
         product = factor @ product
         gram = factor @ gram @ factor
-    x = product @ x
-    return (x.T if is_tall else x).to(matrix.dtype)
+    result: Tensor = product @ x
+    return (result.T if is_tall else result).to(matrix.dtype)

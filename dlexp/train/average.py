@@ -36,7 +36,7 @@ class ExponentialAverage:
         self, model: nn.Module, *, decay: Annotated[float, Range(ge=0, lt=1)], every: Annotated[int, Range(ge=1)]
     ) -> None:
         self._decay, self._every = decay, every
-        self._average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self._average = AveragedModel(model, multi_avg_fn=_towards(decay), use_buffers=True)
         self._model = model
         self.module: nn.Module = self._average.module
 
@@ -46,7 +46,7 @@ class ExponentialAverage:
             return
         num_updates = step // self._every
         decay = min(self._decay, num_updates / (num_updates + 9))
-        self._average.multi_avg_fn = get_ema_multi_avg_fn(decay)
+        self._average.multi_avg_fn = _towards(decay)
         self._average.update_parameters(self._model)
 
     def state_dict(self) -> dict[str, Any]:
@@ -56,6 +56,10 @@ class ExponentialAverage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from a saved average."""
         self._average.load_state_dict(state)
+
+
+def _towards(decay: float) -> Any:
+    return get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
 
 Average = NoAverage | ExponentialAverage

@@ -51,7 +51,7 @@ def fit(state: TrainState, batches: Batches, criterion: nn.Module, sums: Sums, p
     Raises:
         NonFiniteLoss: seen at the next yield after it happened.
     """
-    model, optimizer, num_batches = state.model, state.optimizer, len(batches)
+    model, num_batches = state.model, len(batches)
     total_steps = plan.total_steps(num_batches)
     first_step = state.step - state.batch // plan.accumulate  # optimizer steps before this epoch
     while state.step < total_steps:

@@ -27,7 +27,7 @@ class TrainState:
     step: int = 0  # optimizer steps
     best: float | None = None  # best validation value so far
     best_epoch: int | None = None
-    bad_epochs: int = 0  # epochs since then
+    bad_validations: int = 0  # validations since then
 
     @property
     def lr(self) -> float:
@@ -38,9 +38,9 @@ class TrainState:
         """Takes in a validation value after an epoch; returns whether it is the best so far (of equals the first)."""
         better = self.best is None or (value > self.best if higher_is_better else value < self.best)
         if better:
-            self.best, self.best_epoch, self.bad_epochs = value, self.epoch, 0
+            self.best, self.best_epoch, self.bad_validations = value, self.epoch, 0
         else:
-            self.bad_epochs += 1
+            self.bad_validations += 1
         return better
 
     def state_dict(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class TrainState:
         parts = {name: getattr(self, name).state_dict() for name in _PARTS}
         scalars = {name: getattr(self, name) for name in _SCALARS}
         generators = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_initialized():
+        if self.losses.is_cuda:
             generators["cuda"] = torch.cuda.get_rng_state(self.losses.device)
         return parts | scalars | {"losses": self.losses, "sums": self.sums, "generators": generators}
 
@@ -66,4 +66,4 @@ class TrainState:
 
 
 _PARTS = ("model", "optimizer", "schedule", "scaler", "average")
-_SCALARS = ("epoch", "batch", "step", "best", "best_epoch", "bad_epochs")
+_SCALARS = ("epoch", "batch", "step", "best", "best_epoch", "bad_validations")

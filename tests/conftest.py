@@ -1,0 +1,117 @@
+"""Fixtures shared by the tests of the command line: a folder of their own, the command in this process and in another."""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """The folder that holds the real data sets, else the test is skipped."""
+    root = os.environ.get("DLEXP_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("needs the real data sets: set DLEXP_DATA to their folder")
+    return Path(root)
+
+
+def child_environment() -> dict[str, str]:
+    """Returns this process's variables, so that a child finds the package and uses one thread."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def run_cli(workdir: Path) -> Callable[..., Ended]:
+    """Runs `python -m dlexp ARGS` as a process of its own, in the empty folder."""
+
+    def run(args: list[str], **variables: str) -> Ended:
+        done = subprocess.run(
+            [sys.executable, "-m", "dlexp", *args],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=workdir,
+            env=child_environment() | variables,
+            timeout=240,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@contextlib.contextmanager
+def a_process_of_its_own() -> Iterator[None]:
+    """Undoes what one command line leaves behind in a process: Hydra's state, log handlers, path, arguments."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from dlexp import job
+
+    loggers = [logging.getLogger(name) for name in (None, "dlexp")]
+    kept = [(logger, list(logger.handlers), logger.level) for logger in loggers]
+    argv, path, variables, state = list(sys.argv), list(sys.path), dict(os.environ), dict(job._state)
+    job._state.update(started=False, exit_code=0)
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()
+        for logger, handlers, level in kept:
+            for handler in [each for each in logger.handlers if each not in handlers]:
+                logger.removeHandler(handler)
+                handler.close()
+            logger.handlers[:], logger.level = handlers, level
+        sys.argv[:], sys.path[:] = argv, path
+        os.environ.clear()
+        os.environ.update(variables)
+        job._state.update(state)
+
+
+@pytest.fixture(autouse=True)
+def clean_process() -> Iterator[None]:
+    """Every test leaves the process as it found it."""
+    if "dlexp.job" not in sys.modules:  # a test that never comes near Hydra need not wait for it
+        yield
+        return
+    with a_process_of_its_own():
+        yield
+
+
+@pytest.fixture
+def cli(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs one command line in this process; only `SystemExit` is caught, so a bug keeps its traceback."""
+    from dlexp.__main__ import main
+
+    def run(*args: str) -> Ended:
+        capsys.readouterr()
+        with a_process_of_its_own():
+            try:
+                code = main(list(args))
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 1
+        written = capsys.readouterr()
+        return Ended(code, written.out, written.err)
+
+    return run

@@ -1,0 +1,293 @@
+"""Every mistake is answered with a sentence that names key, value and remedy; every bug keeps its traceback."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlexp import api, check, device
+from dlexp.__main__ import main
+from dlexp.errors import UserError, did_you_mean
+
+IMAGES = ["data=fake", "data.shape=[1,28,28]"]
+
+# What is typed, and pieces of the sentence that must come.
+TYPED = [
+    (["model=vgg61"], ["no model 'vgg61'", "Did you mean 'vgg16'?", "Options of model: alexnet, cnn"]),
+    (["experiment=mnist_cn"], ["no experiment 'mnist_cn'", "Did you mean 'mnist_cnn'?"]),
+    (["modle=vgg16"], ["no setting 'modle'", "Did you mean 'model'?"]),
+    (["epoch=3"], ["no setting 'epoch'", "Did you mean 'epochs'?"]),
+    (["lr=3"], ["no setting 'lr'", "Did you mean 'optimizer.lr'?"]),
+    (["optimizer.lrr=3"], ["no setting 'optimizer.lrr'", "Did you mean 'optimizer.lr'?"]),
+    (["optimizer.betas=3"], ["no setting 'optimizer.betas'", "lr, momentum, nesterov"]),
+    (["data.lmit=3"], ["no setting 'data.lmit'", "Did you mean 'data.limit'?"]),
+    (["+optimizer.lrr=3"], ["optimizer.lrr", "Did you mean 'lr'?"]),
+    (["++model.foo.bar=3"], ["model.foo", "width"]),
+    (["+data.colour=3"], ["data.colour", "noise"]),
+    (["+augment.shake._target_=dlexp.data.augment.Shake"], ["augment.shake", "can't be imported"]),
+    (["epochs=0"], ["epochs=0 must be ≥ 1"]),
+    (["seed=-1"], ["seed=-1 must be ≥ 0"]),
+    (["n_jobs=0"], ["n_jobs=0 must be ≥ 1"]),
+    (["grad_clip=0"], ["grad_clip=0", "must be > 0"]),
+    (["data.limit=0"], ["data.limit=0 must be ≥ 1"]),
+    (["data.val_size=-1"], ["data.val_size=-1 must be ≥ 0"]),
+    (["scheduler.warmup=2"], ["scheduler.warmup=2 must be ≥ 0 and < 1"]),
+    (["criterion.label_smoothing=1"], ["criterion.label_smoothing=1 must be ≥ 0 and < 1"]),
+    (["ema=ema", "ema.decay=2"], ["ema.decay=2 must be ≥ 0 and < 1"]),
+    (["precision=float"], ["precision=float must be one of auto, float32, bfloat16, float16"]),
+    (["model.activation=rleu"], ["model.activation=rleu must be one of relu"]),
+    (["optimizer.lr=-1"], ["optimizer", "learning rate", "-1"]),
+    (["optimizer.lr=nan"], ["optimizer.lr=nan must be finite"]),
+    (["optimizer.lr=high"], ["optimizer.lr=high must be a number"]),
+    (["optimizer=adam", "optimizer.betas=[0.9,2]"], ["optimizer", "beta", "2"]),
+    (["epochs=ten"], ["epochs=ten must be a whole number"]),
+    (["epochs=1.5"], ["epochs=1.5 must be a whole number"]),
+    (["epochs="], ["epochs= must be a whole number"]),
+    (["test=maybe"], ["test=maybe must be true or false"]),
+    (["model.depth=two"], ["model.depth=two must be a whole number"]),
+    (["model.width=[1,2]"], ["model.width=[1, 2] must be a whole number"]),
+    (["optimizer=adam", "optimizer.betas=3"], ["optimizer.betas=3 must be a list"]),
+    (["note=a=b"], ["note=a=b can't be read", "quote it twice"]),
+    (["model.width={"], ["model.width={ can't be read"]),
+    (["seed=1,2"], ["seed=1,2 has several values", "add -m"]),
+    (["optimizer=sgd,adam"], ["has several values", "add -m"]),
+    (["trainn"], ["no command 'trainn'", "Commands: download"]),
+    (["downlaod", "mnist"], ["no command 'downlaod'", "Did you mean 'download'?"]),
+    (["model=null"], ["model=null"]),
+    (["recipe=cnn/mnist"], ["recipe"]),
+    (["~optimizer.lr"], ["optimizer.lr is missing"]),
+    (["criterion=mse"], ["criterion=mse", "task=regression", "criterion=cross_entropy"]),
+    (["data=linear", "criterion=cross_entropy"], ["criterion=cross_entropy", "task=classification", "criterion=mse"]),
+    (["data=linear", "criterion=hinge"], ["criterion=hinge", "criterion=mse"]),
+    (["data=linear", "task=classification"], ["num_outputs=1 must be ≥ 2"]),
+    (["model=lenet"], ["model lenet needs images", "[2]"]),
+    (["model=cnn", "data=fake", "data.shape=[3,2,2]"], ["model cnn", "[3, 2, 2]", "larger images"]),
+    ([*IMAGES, "model=cnn", "model.shape=[3,28,28]"], ["Conv2d", "3 channels", "[1, 28, 28]"]),
+    ([*IMAGES, "model=linear", "model.num_outputs=7"], ["data.num_outputs=10", "7"]),
+    (["data=fake", "data.shape=[]"], ["data.shape=[]"]),
+    (["data=fake", "data.shape=[3,0,32]"], ["data.shape=[3, 0, 32]"]),
+    (["data=fake", "data.class_names=[a,b]"], ["data.class_names", "2 names", "data.num_outputs is 10"]),
+    (["augment=crop_flip"], ["augment", "crop", "augment=none"]),
+    (["device=gpu"], ["device=gpu must be one of auto, cpu, cuda"]),
+    (["precision=float16", "device=cpu"], ["precision=float16 needs CUDA", "bfloat16"]),
+    (["model._target_=os.system"], ["'os.system' is not allowed", "allow=os"]),
+    (["model._target_=dlexp.models.mlp.mpl"], ["'dlexp.models.mlp.mpl' can't be imported"]),
+    (["model._target_=dlexp.models.mlp.annotations"], ["_target_"]),
+    (["data=image_folder"], ["data.folder=FOLDER"]),
+    (["data=arrays", "data.file=nothing.npz"], ["nothing.npz", "No such file"]),
+    (["--config-dir", "nowhere", "epochs=1"], ["nowhere", "no such folder"]),
+]
+
+
+@pytest.mark.parametrize("words, pieces", TYPED, ids=[" ".join(words) for words, _ in TYPED])
+def test_a_mistake_gives_its_sentence(cli, workdir: Path, words: list[str], pieces: list[str]) -> None:
+    ended = cli(*words)
+    assert ended.code == 1, ended
+    assert ended.err.startswith("error: ") and all(piece in ended.err for piece in pieces), ended.err
+    assert "Traceback" not in ended.out + ended.err
+    assert len(ended.err.strip().splitlines()) == 1, ended.err
+    assert not list(workdir.iterdir()), "a refused run leaves no folder"
+
+
+def test_all_mistakes_are_listed_at_once(cli, workdir: Path) -> None:
+    ended = cli("optimizer=sgdd", "model.widht=3", "epochs=0", "batch_size=-1", "precision=half", "seed=x")
+    assert ended.code == 1
+    for piece in ("6 things are wrong", "'sgd'?", "'model.width'?", "epochs=0", "batch_size=-1", "seed=x"):
+        assert piece in ended.err
+    assert len(ended.err.strip().splitlines()) == 7
+
+    ended = cli("model.width=0", "model.activation=rleu", "optimizer.momentum=high", "epochs=0", "data.limit=0")
+    assert "5 things are wrong" in ended.err
+
+    ended = cli(*IMAGES, "model=mlp", "model.num_outputs=3", "criterion=mse", "device=cuda:99", "optimizer.lr=-1")
+    assert "4 things are wrong" in ended.err and not list(workdir.iterdir())
+
+
+def test_a_folder_of_options_is_no_mistake_of_its_own(cli, workdir: Path) -> None:
+    (workdir / "own").mkdir()
+    ended = cli("--config-dir", "own", "optimizer.lrr=1", "epochs=0")
+    assert "2 things are wrong" in ended.err and "'own'" not in ended.err, ended.err
+
+
+def test_unknown_keys_of_a_preset_are_found(cli, workdir: Path) -> None:
+    folder = workdir / "own" / "experiment"
+    folder.mkdir(parents=True)
+    text = "# @package _global_\nepochs: 2\nmodel: {widht: 3}\noptimizer: {lrr: 1}\nepoch: 3\n"
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    ended = cli("--config-dir", "own", "experiment=mine")
+    assert ended.code == 1 and "Traceback" not in ended.err
+    assert "epoch" in ended.err and "'epochs'" in ended.err, ended.err
+
+    (folder / "mine.yaml").write_text(text.replace("epoch: 3\n", ""), encoding="utf-8")
+    ended = cli("--config-dir", "own", "experiment=mine")
+    assert ended.code == 1 and "model.widht" in ended.err and "optimizer.lrr" in ended.err, ended.err
+    assert [path.name for path in workdir.iterdir()] == ["own"]
+
+
+@pytest.mark.parametrize("text", ["epochs: [", "epochs: 1\n\tseed: 2\n", "- a\n- b\n", "epochs: ${nothing.there}\n"])
+def test_a_broken_yaml_is_named(cli, workdir: Path, text: str) -> None:
+    folder = workdir / "own" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "broken.yaml").write_text(f"# @package _global_\n{text}", encoding="utf-8")
+    ended = cli("--config-dir", "own", "experiment=broken")
+    assert ended.code == 1 and ended.err.startswith("error: ") and "Traceback" not in ended.err, ended.err
+
+
+def test_no_file_can_allow_anything(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DLEXP_ALLOW", raising=False)
+    folder = workdir / "own" / "experiment"
+    folder.mkdir(parents=True)
+    for line in ("allow: os", "allow: [os]", "hydra: {job: {env_set: {DLEXP_ALLOW: os}}}"):
+        text = f"# @package _global_\n{line}\nmodel: {{_target_: os.system, command: touch harm}}\n"
+        (folder / "harm.yaml").write_text(text, encoding="utf-8")
+        ended = cli("--config-dir", "own", "experiment=harm")
+        assert ended.code == 1 and not (workdir / "harm").exists(), (line, ended)
+    with pytest.raises(UserError, match="not allowed"):
+        api.build.target("os.system")
+
+
+@pytest.mark.parametrize(
+    "path", ["os.system", "builtins.eval", "subprocess.run", "torch.load", "dlexpected.f", "torch"]
+)
+def test_only_listed_modules_are_called(path: str) -> None:
+    with pytest.raises(UserError, match=f"'{path}' is not allowed"):
+        api.build.target(path)
+
+
+def test_allow_is_read_from_the_command_line(cli, workdir: Path) -> None:
+    (workdir / "mine_allowed.py").write_text("def net(*, shape: list[int], num_outputs: int): ...\n", encoding="utf-8")
+    words = ["model=linear", "~model.bias", "model._target_=mine_allowed.net"]
+    assert "not allowed" in cli(*words).err
+    ended = cli("allow=mine_allowed", *words)
+    assert ended.code == 1 and "not allowed" not in ended.err, ended.err
+    assert "not allowed" in cli(*words).err, "and only for that command"
+    sys.modules.pop("mine_allowed", None)
+
+
+def test_a_sweep_with_one_wrong_job_starts_none(cli, workdir: Path) -> None:
+    ended = cli("-m", "model=mlp,lenet", "seed=1,2")
+    assert ended.code == 1 and "Traceback" not in ended.err
+    for piece in ("model lenet needs images", "model-lenet_seed-1", "no job was started"):
+        assert piece in ended.err, ended.err
+    assert not [path for path in workdir.rglob("*") if path.is_file()] and not list(workdir.glob("outputs/*/*"))
+
+
+@pytest.mark.parametrize(
+    "words, pieces",
+    [
+        (["-m", "model=cnn,linear", *IMAGES, "model.shape=[3,28,28]"], ["Conv2d", "3 channels", "model-cnn", "linear"]),
+        (["seed=1,2", "-m", "optimizer=sgd,sdg"], ["no optimizer 'sdg'", "'sgd'?"]),
+        (["-m", "seed=1,2", "epochs=0", "optimizer.lr=-1"], ["epochs=0 must be ≥ 1", "no job was started"]),
+        (["-m", "model.width=3,0,x"], ["model.width=0 must be ≥ 1", "model.width=x must be a whole number"]),
+        (["-m", "optimizer.lr=interval(0,1)"], ["optimizer.lr=a,b,c"]),
+        (["-m", "seed=1,2", "optimizer.lrr=1"], ["'optimizer.lr'?"]),
+    ],
+    ids=lambda each: " ".join(each),
+)
+def test_mistakes_of_a_sweep(cli, workdir: Path, words: list[str], pieces: list[str]) -> None:
+    ended = cli(*words)
+    assert ended.code == 1 and "Traceback" not in ended.out + ended.err
+    assert all(piece in ended.err for piece in pieces), ended.err
+    assert not list(workdir.glob("outputs/*/*"))
+
+
+def test_cuda_that_is_not_there(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "has_nvidia_driver", lambda: False)
+    assert "no NVIDIA driver" in cli("device=cuda").err
+    monkeypatch.setattr(device, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    ended = cli("device=cuda")
+    assert "there is an NVIDIA driver, but this torch" in ended.err and "CPU-only" in ended.err
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert "can't use the NVIDIA driver" in cli("device=cuda").err
+
+
+def test_auto_beside_an_unused_driver_says_so(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(device, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    ended = cli("max_steps=1", "data.points_per_class=20", "pictures=false")
+    assert ended.code == 0 and "training on the CPU" in ended.out and "CPU-only" in ended.out
+
+
+def test_cuda_device_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match="cuda:1"):
+        device.select_device("cuda:2")
+
+
+class Bug(Exception):
+    """No mistake of a person."""
+
+
+@pytest.mark.parametrize("kind", [Bug, KeyError, RuntimeError])
+def test_a_bug_while_training_keeps_its_traceback(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    import dlexp.experiment
+
+    def broken(*_: object) -> None:
+        raise kind("on the way")
+
+    monkeypatch.setattr(dlexp.experiment, "assemble", broken)
+    with pytest.raises(kind):
+        main(["max_steps=1"])
+    (folder,) = (workdir / "outputs").iterdir()
+    found = api.record.read_json(folder / "run.json")
+    assert found["status"] == "failed" and kind.__name__ in found["error"] and "on the way" in found["error"]
+    assert "on the way" in (folder / "log.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", ["config_problems", "settings_problems"])
+def test_a_bug_in_the_check_keeps_its_traceback(workdir: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    def broken(*_: object) -> None:
+        raise Bug
+
+    monkeypatch.setattr(check, place, broken)
+    with pytest.raises(Bug):
+        check.check(api.composed([])[0]) if place == "config_problems" else main(["epochs=0", "model=vgg61"])
+
+
+def test_a_bug_in_a_model_is_no_mistake_of_the_config(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dlexp.models.mlp
+
+    def broken(**_: object) -> None:
+        raise Bug("in the constructor")
+
+    monkeypatch.setattr(dlexp.models.mlp, "mlp", broken)
+    with pytest.raises(Exception, match="in the constructor") as caught:
+        check.check(api.composed([])[0])
+    assert not isinstance(caught.value, UserError)
+
+
+def test_missing_data_is_a_sentence(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlexp.data import files
+
+    monkeypatch.setattr(files, "cache_folder", lambda: workdir / "cache", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workdir / "cache"))
+    ended = cli("data=mnist", "data.root=nowhere", "data.download=false", "model=linear")
+    assert ended.code == 1 and "Traceback" not in ended.out + ended.err
+    for piece in ("nowhere", "train-images-idx3-ubyte", "download mnist", "data.root=FOLDER"):
+        assert piece in ended.err
+    found = api.record.read_json(workdir / "outputs" / "linear-mnist-sgd" / "run.json")
+    assert found["status"] == "failed" and "nowhere" in found["error"]
+
+
+def test_an_interrupt_before_training_is_no_traceback(workdir: Path, monkeypatch, capsys) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dlexp.__main__.dispatch", interrupted)
+    assert main([]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_two_problems_and_one() -> None:
+    assert check.listed(["a"]) == "a"
+    assert check.listed(["a", "b"]) == "2 things are wrong:\n  - a\n  - b"
+    assert did_you_mean("vgg61", ["vgg16", "vgg19"]) == " Did you mean 'vgg16'?"
+    assert did_you_mean("xyz", ["vgg16"]) == ""
