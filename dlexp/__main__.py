@@ -73,6 +73,9 @@ def train(words: list[str]) -> int:
         if job.has_started():
             raise
         raise mistakes.as_user_error(error, words) from None
+    mistake = job.mistake()
+    if mistake:
+        raise mistake
     return job.exit_code()
 
 

@@ -40,6 +40,6 @@ def overfit_verdict(metrics: dict[str, Any], task: Any, num_batches: int) -> str
     if passed:
         return f"PASS: {batches} learnt by heart ({shown} after {metrics['step']} steps)"
     return (
-        f"FAIL: {batches} not learnt by heart ({shown} after {metrics['step']} steps), which a working model and learning"
-        " rate can do; try another optimizer.lr, less regularisation (dropout, weight decay, label smoothing), or more epochs"
+        f"FAIL: {batches} not learnt by heart ({shown} after {metrics['step']} steps), as a working model would;"
+        " try another optimizer.lr, less regularisation (dropout, weight decay, smoothing), more epochs"
     )

@@ -144,7 +144,7 @@ def _validate(training: _Training) -> dict[str, float]:
     run, started = training.run, time.perf_counter()
     assert run.val is not None
     means = evaluate(run.state.average.module, run.val, run.criterion, run.task.sums, run.plan).means
-    if run.state.improves(means[run.task.metric], run.task.higher_is_better):
+    if run.state.improves(means[run.task.metric], means["loss"], run.task.higher_is_better):
         checkpoint.save(training.context.folder / "weights" / "best.pt", _weights(run))
     return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}
 

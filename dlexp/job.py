@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from dlexp.errors import UserError
@@ -12,10 +13,14 @@ from dlexp.errors import UserError
 log = logging.getLogger(__name__)
 
 _state: dict[str, int] = {"started": 0, "exit_code": 0}
+_mistakes: list[UserError] = []
 
 
 def run_job(cfg: DictConfig) -> float | None:
-    """Trains one composed config; returns the validation value that sweepers compare."""
+    """Trains one composed config; returns the validation value that sweepers compare.
+
+    A single run's UserError is kept for `mistake` instead of raised: Hydra would print a line of its own about it.
+    """
     _state["started"] = 1
     from dlexp.experiment import run_experiment
 
@@ -23,8 +28,11 @@ def run_job(cfg: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir)
     try:
         return run_experiment(cfg, folder, list(hydra.overrides.task), chosen(hydra.runtime.choices)).objective
-    except UserError:
-        raise
+    except UserError as error:
+        if hydra.mode is not RunMode.RUN:
+            raise
+        _mistakes.append(error)
+        return None
     except Exception as error:
         log.debug("the run failed", exc_info=True)  # the console gets the traceback from Python, log.txt from here
         raise error
@@ -33,6 +41,11 @@ def run_job(cfg: DictConfig) -> float | None:
 def has_started() -> bool:
     """Returns whether a run began in this process: from there on an error of Hydra's is a bug, not a typed mistake."""
     return bool(_state["started"])
+
+
+def mistake() -> UserError | None:
+    """Returns the UserError that ended the run, if one did."""
+    return _mistakes[-1] if _mistakes else None
 
 
 def exit_code() -> int:

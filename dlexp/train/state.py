@@ -25,7 +25,8 @@ class TrainState:
     epoch: int = 0  # finished epochs
     batch: int = 0  # batches done in this epoch
     step: int = 0  # optimizer steps
-    best: float | None = None  # best validation value so far
+    best: float | None = None  # best validation value so far, and the loss that came with it
+    best_loss: float | None = None
     best_epoch: int | None = None
     bad_validations: int = 0  # validations since then
 
@@ -34,11 +35,19 @@ class TrainState:
         """Learning rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def improves(self, value: float, higher_is_better: bool) -> bool:
-        """Takes in a validation value after an epoch; returns whether it is the best so far (of equals the first)."""
-        better = self.best is None or (value > self.best if higher_is_better else value < self.best)
+    def improves(self, value: float, loss: float, higher_is_better: bool) -> bool:
+        """Takes in a validation value and loss after an epoch; returns whether they are the best so far.
+
+        Of equal values the one with the smaller loss is better: a few hundred samples often tie.
+        """
+        if self.best is None or self.best_loss is None:
+            better = True
+        elif value == self.best:
+            better = loss < self.best_loss
+        else:
+            better = (value > self.best) is higher_is_better
         if better:
-            self.best, self.best_epoch, self.bad_validations = value, self.epoch, 0
+            self.best, self.best_loss, self.best_epoch, self.bad_validations = value, loss, self.epoch, 0
         else:
             self.bad_validations += 1
         return better
@@ -66,4 +75,4 @@ class TrainState:
 
 
 _PARTS = ("model", "optimizer", "schedule", "scaler", "average")
-_SCALARS = ("epoch", "batch", "step", "best", "best_epoch", "bad_validations")
+_SCALARS = ("epoch", "batch", "step", "best", "best_loss", "best_epoch", "bad_validations")
