@@ -13,6 +13,7 @@ from dlexp import device as machine
 from dlexp.build import build, build_augment, load_data, plain
 from dlexp.data.batches import Batches
 from dlexp.data.splits import Split, Splits, prepare, statistics
+from dlexp.errors import UserError
 from dlexp.summary import summarise
 from dlexp.train.fit import Plan
 from dlexp.train.state import TrainState
@@ -67,6 +68,7 @@ def assemble(cfg: DictConfig) -> Assembly:
     splits = prepare(
         load_data(cfg.data), val_size=cfg.data.val_size, split_seed=cfg.data.split_seed, limit=cfg.data.limit
     )
+    _hold_against_facts(splits, plain(cfg.data.shape), cfg.data.num_outputs)
     mean, std = plain(cfg.data.mean), plain(cfg.data.std)
     if mean is None or std is None:
         found_mean, found_std = statistics(splits.train)
@@ -99,6 +101,29 @@ def assemble(cfg: DictConfig) -> Assembly:
     )
 
 
+def _hold_against_facts(splits: Splits, shape: list[int], num_outputs: int) -> None:
+    """Raises UserError when samples or targets are not what the data set's YAML says: on CUDA a class too many aborts."""
+    for name, split in _named(splits).items():
+        found, targets = list(split.inputs.shape[1:]), split.targets
+        if found != shape:
+            raise UserError(f"data.shape={shape}, but the samples of the {name} split have the shape {found}")
+        if targets.is_floating_point():
+            if list(targets.shape[1:]) != [num_outputs]:
+                raise UserError(
+                    f"data.num_outputs={num_outputs}, but a {name} target has the shape {list(targets.shape[1:])}"
+                )
+        elif len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < num_outputs:
+            classes = f"{int(targets.min())} to {int(targets.max())}"
+            raise UserError(
+                f"data.num_outputs={num_outputs}, but the classes of the {name} split are numbered {classes}"
+            )
+
+
+def _named(splits: Splits) -> dict[str, Split]:
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    return {name: split for name, split in parts.items() if split is not None}
+
+
 def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool) -> TrainState:
     machine.seed_everything(cfg.seed)
     model: nn.Module = build(cfg.model).to(plan.device)
@@ -117,11 +142,8 @@ def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool) -
 
 
 def _on(device: torch.device, splits: Splits) -> Splits:
-    moved = {
-        name: None if split is None else Split(split.inputs.to(device), split.targets.to(device))
-        for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test))
-    }
-    return Splits(**moved)  # type: ignore[arg-type]
+    moved = {name: Split(*(tensor.to(device) for tensor in split)) for name, split in _named(splits).items()}
+    return Splits(train=moved["train"], test=moved.get("test"), val=moved.get("val"))
 
 
 def _batches(
@@ -150,9 +172,7 @@ def _batches(
 
 
 def _data_facts(cfg: DictConfig, splits: Splits, mean: list[float], std: list[float]) -> dict[str, Any]:
-    sizes = {
-        name: len(split.targets) for name in ("train", "val", "test") if (split := getattr(splits, name)) is not None
-    }
+    sizes = {name: len(split.targets) for name, split in _named(splits).items()}
     return {
         "shape": plain(cfg.data.shape),
         "num_outputs": cfg.data.num_outputs,

@@ -61,8 +61,10 @@ def run_experiment(cfg: DictConfig, folder: Path, overrides: list[str], choices:
     `overrides` are the words typed, `choices` the option chosen of each group.
 
     Raises:
-        UserError: the data is missing or damaged, or the loss stopped being a number.
+        UserError: the folder holds a run, the data is missing or damaged, or the loss stopped being a number.
     """
+    if (folder / record.RUN_FILE).exists():
+        raise UserError(f"{folder} holds a run already; give another folder, or none for a new one")
     entry = record.RunRecord(folder, name=folder.name, seed=cfg.seed, overrides=overrides)
     entry.note(choices=dict(choices))
     config = {str(key): plain(cfg[key]) for key in cfg if key != "hydra"}
