@@ -102,7 +102,7 @@ def assemble(cfg: DictConfig) -> Assembly:
 
 
 def _hold_against_facts(splits: Splits, shape: list[int], num_outputs: int) -> None:
-    """Raises UserError when samples or targets are not what the data set's YAML says: on CUDA a class too many aborts."""
+    """Raises UserError when the data is not what its YAML says: on CUDA a class too many would abort the process."""
     for name, split in _named(splits).items():
         found, targets = list(split.inputs.shape[1:]), split.targets
         if found != shape:

@@ -1,12 +1,11 @@
 """Weights on disk: written whole or not at all, read without running anything of theirs."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dlexp.atomic import whole_file
 from dlexp.errors import UserError
 
 FORMAT_VERSION = 1
@@ -18,16 +17,8 @@ def save(path: Path, content: dict[str, Any]) -> None:
     Raises OSError when the disk is full or the folder gone; the old file is then untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with open(handle, "wb") as file:
-            torch.save({"format_version": FORMAT_VERSION, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        torch.save({"format_version": FORMAT_VERSION, **content}, file)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import math
 import os
 import platform
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from dlexp.atomic import whole_file
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
@@ -46,31 +47,10 @@ def as_json(value: Any) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Writes `data` (see `as_json`) so that a reader sees the whole old file or the whole new one, never a
-    part.
-    """
+    """Writes `data` (see `as_json`) so that a reader sees the whole old file or the whole new one, never a part."""
     text = json.dumps(as_json(data), ensure_ascii=False, indent=2) + "\n"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes files that only their owner reads; a run folder is often shared.
-        os.chmod(temporary, 0o644)
-        _replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _replace(source: str, target: Path) -> None:
-    """Renames over `target`; Windows refuses while another process has it open, for as long as a read takes."""
-    for _ in range(20):
-        try:
-            os.replace(source, target)
-            return
-        except PermissionError:
-            time.sleep(0.05)
-    os.replace(source, target)
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
 
 
 def read_json(path: Path) -> Any:

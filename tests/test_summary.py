@@ -87,7 +87,26 @@ class LooksAtValues(nn.Module):
         return self.layer(x) if x.sum() > 0 else self.layer(-x)
 
 
-def test_a_model_that_looks_at_values_has_no_flops_and_passes():
+@pytest.fixture
+def without_memory(monkeypatch):
+    """Treats every model as one too large for the CPU."""
+    monkeypatch.setattr("dlexp.summary.LARGEST_ON_CPU", 0)
+
+
+def test_a_model_that_looks_at_values_is_run_on_zeros():
+    assert summarise(LooksAtValues(), [4])["flops"] == 16
+    check_shapes(LooksAtValues(), [4], 2, "own")
+
+
+def test_a_large_model_has_the_same_summary(without_memory):
+    large = summarise(small_network(), [3, 8, 8])
+    assert large["flops"] == 2 * 3 * 9 * 4 * 64 + 2 * 64 * 5
+    assert [row["output_shape"] for row in large["layers"]][-1] == [5]
+    with pytest.raises(UserError, match="expects 3 channels but gets 1"):
+        check_shapes(small_network(), [1, 8, 8], 5, "own")
+
+
+def test_a_large_model_that_looks_at_values_has_no_flops_and_passes(without_memory):
     summary = summarise(LooksAtValues(), [4])
     assert summary["flops"] is None and summary["parameters"] == 10
     assert "10 parameters" in format_summary(summary)

@@ -1,0 +1,40 @@
+"""Files that are there whole or not at all."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a temporary file beside `path` that takes its place when the block ends without an error.
+
+    A reader sees the whole old file or the whole new one. When the block fails (a full disk raises OSError), the old
+    file stays as it was and the temporary one is removed.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with open(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's files are their owner's alone; a run folder is often shared
+        _replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _replace(source: str, target: Path) -> None:
+    """Renames over `target`; Windows refuses while another process has it open, for as long as a read takes."""
+    for _ in range(20):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            time.sleep(0.05)
+    os.replace(source, target)
