@@ -134,7 +134,6 @@ def _quoted(word: str, multirun: bool) -> str:
     is_sweep = multirun and ("," in value or value.startswith("choice(")) and not os.path.exists(value)
     if value == "null" or value[0] in "'\"" or is_sweep:
         return word
-    value = os.path.expanduser(value).replace("'", "\\'")
-    if value.endswith("\\"):  # before the closing quote a backslash would escape it
-        value += "\\" * (len(value) - len(value.rstrip("\\")))
+    # Hydra reads backslashes before a quote, and only those, as escapes: a quote gets one, and they themselves are doubled.
+    value = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), os.path.expanduser(value))
     return f"{key}='{value}'"

@@ -79,16 +79,16 @@ def _formula(coefficients: dict[str, Any]) -> str:
 
 
 def _parameters(context: Context) -> dict[str, Any]:
-    """Returns the columns of the HParams tab: the chosen options, what is compared most, and what was typed.
+    """Returns the columns of the HParams tab: what is compared most, and what was typed.
 
-    Not all settings, because the metrics stand to the right of them and should be seen without scrolling far.
+    Not all settings: the tab shows five columns until more are asked for, and the metrics stand to their right.
     """
     config, quiet = context.config, ("pictures", "n_jobs", "data.root", "data.url", "data.download")
+    chosen = {group: context.choices.get(group) for group in ("model", "data", "optimizer")}
     settings = {key: config[key] for key in ("seed", "epochs", "batch_size")}
     settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
     typed = dict(word.lstrip("+").split("=", 1) for word in context.overrides if "=" in word)
-    own = {key: value for key, value in typed.items() if key not in (*quiet, *context.choices)}
-    return dict(context.choices) | own | settings
+    return {key: value for key, value in typed.items() if key not in quiet} | chosen | settings
 
 
 def objective(run: Assembly, metrics: dict[str, float]) -> float | None:

@@ -63,8 +63,9 @@ class Tracker:
         self._metrics.flush()
         self._step = int(record["step"])
         for key, value in record.items():
-            if ("/" in key or key == "lr") and isinstance(value, int | float):
-                self._scalar(key, value)
+            tag = "train/lr" if key == "lr" else key  # a group of its own would stand above the losses
+            if "/" in tag and isinstance(value, int | float):
+                self._scalar(tag, value)
         self._chart_splits_together(record)
 
     def _scalar(self, tag: str, value: float) -> None:

@@ -37,8 +37,8 @@ def test_metrics_stand_in_the_file_and_in_tensorboard(tmp_path: Path) -> None:
     assert second["train/loss"] is None and second["val/loss"] is None
 
     events = _events(tmp_path)
-    assert set(events.Tags()["scalars"]) == {"train/loss", "val/loss", "lr"}
-    assert [(event.step, event.value) for event in events.Scalars("lr")] == [
+    assert set(events.Tags()["scalars"]) == {"train/loss", "val/loss", "train/lr"}
+    assert [(event.step, event.value) for event in events.Scalars("train/lr")] == [
         (10, pytest.approx(0.1)),
         (20, pytest.approx(0.05)),
     ]
