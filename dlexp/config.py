@@ -135,5 +135,5 @@ def _quoted(word: str, multirun: bool) -> str:
     if value == "null" or value[0] in "'\"" or is_sweep:
         return word
     # Hydra reads backslashes before a quote, and only those, as escapes: a quote gets one, and they themselves are doubled.
-    value = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), os.path.expanduser(value))
+    value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), os.path.expanduser(value))
     return f"{key}='{value}'"

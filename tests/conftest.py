@@ -72,8 +72,10 @@ def a_process_of_its_own() -> Iterator[None]:
 
     loggers = [logging.getLogger(name) for name in (None, "dlexp")]
     kept = [(logger, list(logger.handlers), logger.level) for logger in loggers]
-    argv, path, variables, state = list(sys.argv), list(sys.path), dict(os.environ), dict(job._state)
-    job._state.update(started=False, exit_code=0)
+    argv, path, variables = list(sys.argv), list(sys.path), dict(os.environ)
+    state, mistakes = dict(job._state), list(job._mistakes)
+    job._state.update(started=0, exit_code=0)
+    job._mistakes.clear()
     try:
         yield
     finally:
@@ -87,6 +89,7 @@ def a_process_of_its_own() -> Iterator[None]:
         os.environ.clear()
         os.environ.update(variables)
         job._state.update(state)
+        job._mistakes[:] = mistakes
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from dlexp import api, check, device
 from dlexp.__main__ import main
@@ -56,7 +57,7 @@ TYPED = [
     (["downlaod", "mnist"], ["no command 'downlaod'", "Did you mean 'download'?"]),
     (["model=null"], ["model=null"]),
     (["recipe=cnn/mnist"], ["recipe"]),
-    (["~optimizer.lr"], ["optimizer.lr is missing"]),
+    (["~model.width"], ["model.width is missing"]),
     (["criterion=mse"], ["criterion=mse", "task=regression", "criterion=cross_entropy"]),
     (["data=linear", "criterion=cross_entropy"], ["criterion=cross_entropy", "task=classification", "criterion=mse"]),
     (["data=linear", "criterion=hinge"], ["criterion=hinge", "criterion=mse"]),
@@ -73,7 +74,8 @@ TYPED = [
     (["precision=float16", "device=cpu"], ["precision=float16 needs CUDA", "bfloat16"]),
     (["model._target_=os.system"], ["'os.system' is not allowed", "allow=os"]),
     (["model._target_=dlexp.models.mlp.mpl"], ["'dlexp.models.mlp.mpl' can't be imported"]),
-    (["model._target_=dlexp.models.mlp.annotations"], ["_target_"]),
+    (["model._target_=dlexp.criteria.nn"], ["'dlexp.criteria.nn' is not a class or function"]),
+    (["model._target_=dlexp.data.files.os.system"], ["'dlexp.data.files.os.system' is not allowed"]),
     (["data=image_folder"], ["data.folder=FOLDER"]),
     (["data=arrays", "data.file=nothing.npz"], ["nothing.npz", "No such file"]),
     (["--config-dir", "nowhere", "epochs=1"], ["nowhere", "no such folder"]),
@@ -124,6 +126,10 @@ def test_unknown_keys_of_a_preset_are_found(cli, workdir: Path) -> None:
     assert ended.code == 1 and "model.widht" in ended.err and "optimizer.lrr" in ended.err, ended.err
     assert [path.name for path in workdir.iterdir()] == ["own"]
 
+    (folder / "mine.yaml").write_text("# @package _global_\nepochs: ten\n", encoding="utf-8")
+    ended = cli("--config-dir", "own", "experiment=mine")
+    assert ended.err == "error: experiment/mine.yaml: epochs=ten must be a whole number\n"
+
 
 @pytest.mark.parametrize("text", ["epochs: [", "epochs: 1\n\tseed: 2\n", "- a\n- b\n", "epochs: ${nothing.there}\n"])
 def test_a_broken_yaml_is_named(cli, workdir: Path, text: str) -> None:
@@ -148,15 +154,36 @@ def test_no_file_can_allow_anything(cli, workdir: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "path", ["os.system", "builtins.eval", "subprocess.run", "torch.load", "dlexpected.f", "torch"]
+    "path",
+    [
+        "os.system",
+        "builtins.eval",
+        "subprocess.run",
+        "torch.load",
+        "dlexpected.f",
+        "torch",
+        "torch.nn.modules.module.warnings.warn",
+        "dlexp.data.files.os.system",
+    ],
 )
 def test_only_listed_modules_are_called(path: str) -> None:
     with pytest.raises(UserError, match=f"'{path}' is not allowed"):
         api.build.target(path)
 
 
+def test_no_nested_target_escapes_the_list(workdir: Path) -> None:
+    harm = {"_target_": "os.system", "command": "touch harm"}
+    for node in ({"loss": harm}, {"parts": [{"deep": [harm]}]}):
+        with pytest.raises(UserError, match="'os.system' is not allowed"):
+            api.build.build(OmegaConf.create({"_target_": "torch.nn.ModuleDict", **node}))
+    assert not (workdir / "harm").exists()
+
+
 def test_allow_is_read_from_the_command_line(cli, workdir: Path) -> None:
-    (workdir / "mine_allowed.py").write_text("def net(*, shape: list[int], num_outputs: int): ...\n", encoding="utf-8")
+    (workdir / "mine_allowed.py").write_text(
+        "from torch import nn\n\n\ndef net(*, shape: list[int], num_outputs: int) -> nn.Module:\n    return nn.Identity()\n",
+        encoding="utf-8",
+    )
     words = ["model=linear", "~model.bias", "model._target_=mine_allowed.net"]
     assert "not allowed" in cli(*words).err
     ended = cli("allow=mine_allowed", *words)
@@ -252,12 +279,25 @@ def test_a_bug_in_the_check_keeps_its_traceback(workdir: Path, monkeypatch: pyte
         check.check(api.composed([])[0]) if place == "config_problems" else main(["epochs=0", "model=vgg61"])
 
 
+def test_a_bug_in_the_check_of_a_run_ends_it(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra makes a warning of what a callback raises, and would then train."""
+
+    def broken(*_: object) -> None:
+        raise Bug("in the check")
+
+    monkeypatch.setattr(check, "config_problems", broken)
+    ended = cli("max_steps=1")
+    assert ended.code == 1 and "Traceback" in ended.err and "in the check" in ended.err
+    assert not list(workdir.iterdir())
+
+
 def test_a_bug_in_a_model_is_no_mistake_of_the_config(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import dlexp.models.mlp
 
     def broken(**_: object) -> None:
         raise Bug("in the constructor")
 
+    broken.__module__ = "dlexp.models.mlp"
     monkeypatch.setattr(dlexp.models.mlp, "mlp", broken)
     with pytest.raises(Exception, match="in the constructor") as caught:
         check.check(api.composed([])[0])

@@ -1,0 +1,156 @@
+"""The help page, and what Hydra's own flags still do."""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import child_environment
+
+from dlexp import registry
+from dlexp.__main__ import main
+from dlexp.help import WIDTH, page
+
+GUARD = """
+import runpy, sys
+
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "hydra", "omegaconf", "numpy", "yaml", "matplotlib", "rich"}:
+            raise SystemExit(f"--help imports {name}")
+
+sys.meta_path.insert(0, Guard())
+sys.argv = ["dlexp", *sys.argv[1:]]
+runpy.run_module("dlexp", run_name="__main__")
+"""
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], capture_output=True, encoding="utf-8", env=child_environment())
+
+
+def test_the_page_lists_what_there_is() -> None:
+    text = page()
+    for group, options in registry.groups().items():
+        if group == "recipe":
+            assert "recipe" not in text.split()
+            continue
+        assert f"  {group}" in text
+        assert all(f" {option}" in text.replace("[", " ").replace("]", " ") for option in options), group
+    for default in ("[spiral]", "[mlp]", "[sgd]", "[cosine]", "[cross_entropy]"):
+        assert default in text
+    for setting in ("seed", "epochs", "max_steps", "overfit_batches", "device", "precision", "data.limit", "n_jobs"):
+        assert f"  {setting} " in text
+    for command in registry.commands():
+        assert f"  {command} " in text
+    for word in (
+        "python -m dlexp ",
+        "-m optimizer=sgd,adam",
+        "tensorboard --logdir",
+        "--cfg job",
+        "allow=",
+    ):
+        assert word in text
+    assert "hydra" not in text.replace("--hydra-help", "").lower()
+
+
+def test_every_setting_of_the_schema_is_explained() -> None:
+    from dlexp.config import Settings
+
+    text = page()
+    groups = set(registry.groups())
+    assert all(f"  {name} " in text for name in Settings.__dataclass_fields__ if name not in groups)
+
+
+def test_lines_fit_the_terminal() -> None:
+    long = [line for line in page().splitlines() if len(line) > 1.3 * WIDTH]
+    assert not long
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["model=vgg16", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    done = run("-c", GUARD, *words)
+    assert done.returncode == 0 and done.stdout.strip() == page().strip(), done.stderr
+
+
+def test_a_wrong_command_imports_nothing_heavy() -> None:
+    done = run("-c", GUARD, "trainn")
+    assert done.returncode == 1 and "no command 'trainn'" in done.stderr
+
+
+def test_help_is_fast() -> None:
+    def seconds(*command: str) -> float:
+        started = time.perf_counter()
+        assert run(*command).returncode == 0
+        return time.perf_counter() - started
+
+    bare = min(seconds("-c", "pass") for _ in range(3))
+    if bare > 0.1:
+        pytest.skip(f"the machine is busy: Python alone takes {bare:.2f} s")
+    assert min(seconds("-m", "dlexp", "--help") for _ in range(5)) < 0.3
+
+
+def test_cfg_job_prints_what_would_run(cli, workdir: Path) -> None:
+    ended = cli("--cfg", "job", "model=cnn", "data=mnist", "optimizer.lr=0.5")
+    found = yaml.safe_load(ended.out)
+    assert ended.code == 0 and found["optimizer"]["lr"] == 0.5 and found["model"]["_target_"] == "dlexp.models.cnn.cnn"
+    assert "hydra" not in found
+    ended = cli("--cfg", "job", "--resolve", "model=cnn", "data=mnist")
+    assert yaml.safe_load(ended.out)["model"]["num_outputs"] == 10
+    assert not list(workdir.iterdir())
+
+
+@pytest.mark.parametrize("words", [["--info", "defaults"], ["--info", "searchpath"], ["--cfg", "hydra"]], ids=" ".join)
+def test_hydras_own_flags_work(cli, workdir: Path, words: list[str]) -> None:
+    ended = cli(*words)
+    assert ended.code == 0 and len(ended.out.splitlines()) > 5, ended
+    assert not list(workdir.iterdir())
+
+
+def test_tab_completion(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "complete" in cli("--shell-completion", "install=bash").out
+    monkeypatch.setenv("COMP_LINE", "dlexp model=vgg")
+    monkeypatch.setenv("COMP_POINT", str(len("dlexp model=vgg")))
+    assert cli("--shell-completion", "query=bash").out.split() == [
+        "model=vgg11",
+        "model=vgg13",
+        "model=vgg16",
+        "model=vgg19",
+    ]
+
+
+def test_hydra_starts_on_python_3_14(workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """There argparse expands every help text when it is declared, and one of Hydra 1.3's is no text."""
+    add_argument = argparse._ActionsContainer.add_argument
+    reached = []
+
+    def checked(self, *args, **kwargs):
+        action = add_argument(self, *args, **kwargs)
+        reached.append(action)
+        self._check_help(action)
+        return action
+
+    def check_help(self, action) -> None:
+        if action.help and hasattr(self, "_get_formatter"):
+            try:
+                self._get_formatter()._expand_help(action)
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError("badly formed help string") from error
+
+    monkeypatch.setattr(argparse._ActionsContainer, "_check_help", check_help, raising=False)
+    monkeypatch.setattr(argparse.ArgumentParser, "_check_help", check_help, raising=False)
+    monkeypatch.setattr(argparse._ActionsContainer, "add_argument", checked)
+    from hydra._internal.utils import get_args_parser
+
+    with pytest.raises((ValueError, AttributeError)):
+        get_args_parser()
+    version = sys.version_info
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+    try:
+        assert main(["--cfg", "job"]) == 0
+    finally:
+        monkeypatch.setattr(sys, "version_info", version)
+    assert "_target_" in capsys.readouterr().out and reached

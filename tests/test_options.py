@@ -1,0 +1,245 @@
+"""Every YAML of every group composes, passes the check, builds and takes a training step; new files are found by themselves."""
+
+import csv
+import inspect
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+from dlexp import api, registry
+from dlexp.check import check, config_problems
+from dlexp.data import splits as data_splits
+from dlexp.data.facts import RESOLVERS
+from dlexp.data.fake import fake
+
+GROUPS = registry.groups()
+FEWEST = {
+    "augment": 3,
+    "criterion": 4,
+    "data": 9,
+    "ema": 2,
+    "experiment": 10,
+    "model": 12,
+    "optimizer": 6,
+    "recipe": 28,
+    "scheduler": 5,
+    "task": 2,
+}
+SHORT = ["max_steps=1", "batch_size=8", "data.limit=24", "pictures=false", "device=cpu", "threads=1"]
+FAKE = ["data=fake", "data.num_samples=64", "data.num_test_samples=24"]
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
+REAL = {"mnist", "fashion_mnist", "cifar10", "cifar100"}
+
+
+def files(group: str) -> list[str]:
+    return sorted(
+        path.relative_to(registry.CONF / group).as_posix() for path in (registry.CONF / group).rglob("*.y*ml")
+    )
+
+
+def test_every_file_of_every_group_is_collected() -> None:
+    assert sorted(GROUPS) == sorted(path.name for path in registry.CONF.iterdir() if path.is_dir())
+    for group, options in GROUPS.items():
+        assert [f"{option}.yaml" for option in options] == files(group), group
+        assert len(options) >= FEWEST.get(group, 2), group
+    assert set(FEWEST) <= set(GROUPS)
+    assert set(OPTIMIZERS) <= set(GROUPS["optimizer"])
+
+
+def test_every_file_says_what_it_is() -> None:
+    paths = [path for path in registry.CONF.rglob("*.yaml")]
+    assert len(paths) >= sum(FEWEST.values())
+    unsaid = [str(path) for path in paths if len(registry.headline(path)) < 10]
+    assert not unsaid
+
+
+def step(words: list[str], folder: Path) -> dict[str, float]:
+    """Takes a training step as `python -m dlexp WORDS` does, and returns the metrics, all of them numbers."""
+    metrics = api.run([*SHORT, *words], folder=folder / "run").metrics
+    assert {"train/loss", "test/loss"} <= set(metrics) and all(map(math.isfinite, metrics.values())), metrics
+    return metrics
+
+
+def smallest_shape(model: str) -> list[str]:
+    """Returns the data that the model can take: features if it will, else a small image."""
+    for shape in ("[3]", "[1,28,28]", "[3,32,32]", "[3,64,64]"):
+        words = [f"model={model}", *FAKE, f"data.shape={shape}"]
+        try:
+            check(api.composed(words)[0])
+        except api.UserError:
+            continue
+        return words
+    raise AssertionError(f"model={model} takes none of the shapes tried")
+
+
+@pytest.mark.parametrize("model", GROUPS["model"])
+def test_models(model: str, workdir: Path) -> None:
+    step(smallest_shape(model), workdir)
+
+
+def option_data(name: str, folder: Path) -> list[str]:
+    """Returns what a data set needs so that it can be read here and now."""
+    if name == "image_folder":
+        for index in range(12):
+            place = folder / "images" / ("cat" if index % 2 else "dog")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (9, 7), (20 * index, 90, 10)).save(place / f"{index}.png")
+        return [f"data.folder={folder / 'images'}", "data.size=16"]
+    if name == "arrays":
+        rows = [[value % 5, value % 3, ["no", "yes"][value % 2]] for value in range(40)]
+        with (folder / "table.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([["a", "b", "answer"], *rows])
+        return [f"data.file={folder / 'table.csv'}"]
+    return []
+
+
+@pytest.mark.parametrize("data", GROUPS["data"])
+def test_data(data: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"data={data}", *option_data(data, workdir)]
+    cfg, _ = api.composed(words)
+    check(cfg)
+    facts = {key: api.build.plain(cfg.data[key]) for key in api.build.FACTS}
+    assert facts["num_outputs"] >= 1 and all(size >= 1 for size in facts["shape"])
+    assert facts["class_names"] is None or len(facts["class_names"]) == facts["num_outputs"]
+    if data in REAL:  # the step is taken on generated images of the same facts
+        pretend(monkeypatch, cfg)
+    step(words, workdir)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, cfg: Any) -> None:
+    """Puts generated samples of the data's facts in place of its files."""
+    generated = fake(
+        shape=api.build.plain(cfg.data.shape),
+        num_outputs=cfg.data.num_outputs,
+        num_samples=256,
+        num_test_samples=64,
+        noise=1.0,
+        targets="classes",
+        data_seed=0,
+    )
+    monkeypatch.setattr("dlexp.assemble.load_data", lambda node: generated)
+    assert isinstance(generated, data_splits.Splits)
+
+
+@pytest.mark.parametrize("optimizer", GROUPS["optimizer"])
+def test_optimizers(optimizer: str, workdir: Path) -> None:
+    step([f"optimizer={optimizer}", *FAKE, "data.shape=[1,8,8]", "model=cnn", "model.widths=[4,4]"], workdir)
+
+
+@pytest.mark.parametrize("scheduler", GROUPS["scheduler"])
+def test_schedulers(scheduler: str, workdir: Path) -> None:
+    step([f"scheduler={scheduler}", "max_steps=4"], workdir)
+
+
+@pytest.mark.parametrize("criterion", GROUPS["criterion"])
+@pytest.mark.parametrize("task", GROUPS["task"])
+def test_criteria_go_with_one_task(criterion: str, task: str, workdir: Path) -> None:
+    words = [f"criterion={criterion}", f"task={task}", *FAKE, "data.shape=[3]", "data.num_outputs=3"]
+    fits = (criterion == "mse") == (task == "regression")
+    if fits:
+        step(words, workdir)
+    else:
+        with pytest.raises(api.UserError, match=f"{criterion}.*task="):
+            check(api.composed(words)[0])
+
+
+@pytest.mark.parametrize("group", ["augment", "ema"])
+def test_augmentations_and_averages(group: str, workdir: Path) -> None:
+    for option in GROUPS[group]:
+        step([f"{group}={option}", *FAKE, "data.shape=[3,16,16]", "max_steps=6", "epochs=9"], workdir / option)
+
+
+PAIRS = [tuple(name.split("/")) for name in GROUPS["recipe"]]
+
+
+def test_the_pairs_that_belong_together_have_a_recipe() -> None:
+    wanted = {(model, data) for model in ("mlp", "cnn", "lenet") for data in ("mnist", "fashion_mnist")}
+    deep = ("cnn", "alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "resnet18", "resnet34")
+    wanted |= {(model, data) for model in deep for data in ("cifar10", "cifar100")}
+    wanted |= {("mlp", "spiral"), ("linear", "spiral")}
+    assert wanted <= set(PAIRS)
+
+
+@pytest.mark.parametrize("model, data", PAIRS, ids=["/".join(pair) for pair in PAIRS])
+def test_recipes(model: str, data: str) -> None:
+    plain, _ = api.composed([f"model={model}", f"data={data}"])
+    check(plain)  # shapes stand in YAML: the files need not be there
+    assert plain.recipe is not None, "the recipe of a pair is found by the names of its files"
+    for optimizer in OPTIMIZERS:
+        if optimizer == "adam":
+            cfg, _ = api.composed([f"model={model}", f"data={data}", "optimizer=adam"])
+        else:  # the same interpolation without another composition, which takes 0.2 s
+            cfg = plain.copy()
+            cfg.optimizer = OmegaConf.load(registry.CONF / "optimizer" / f"{optimizer}.yaml")
+        assert not config_problems(cfg)
+        assert cfg.optimizer.lr > 0 and cfg.optimizer.weight_decay >= 0
+        assert cfg.optimizer.lr == cfg.recipe.lr[optimizer], "each optimizer has its own learning rate"
+        assert cfg.epochs >= 1 and cfg.batch_size >= 1
+
+
+def test_a_recipe_follows_the_model_and_the_command_line_wins() -> None:
+    spiral, vgg = api.composed([])[0], api.composed(["model=vgg16", "data=cifar10"])[0]
+    assert vgg.recipe.lr.sgd != spiral.recipe.lr.sgd
+    typed, _ = api.composed(["model=vgg16", "data=cifar10", "optimizer.lr=0.5", "epochs=3"])
+    assert (typed.optimizer.lr, typed.epochs) == (0.5, 3)
+    without, _ = api.composed(["model=resnet18", "data=mnist"])
+    assert without.recipe is None and without.optimizer.lr > 0
+    preset, _ = api.composed(["experiment=lenet5"])
+    assert preset.recipe.lr == api.composed(["model=lenet", "data=mnist"])[0].recipe.lr
+
+
+@pytest.mark.parametrize("experiment", GROUPS["experiment"])
+def test_presets(experiment: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"experiment={experiment}"]
+    cfg, choices = api.composed(words)
+    check(cfg)
+    assert choices["experiment"] == experiment
+    if choices["data"] in REAL:
+        pretend(monkeypatch, cfg)
+    step([*words, "max_steps=2"], workdir)
+
+
+@pytest.mark.parametrize("experiment", ["mnist_cnn", "cifar10_cnn"])
+def test_presets_on_their_own_data(experiment: str, workdir: Path, data_root: Path) -> None:
+    try:
+        step([f"experiment={experiment}", "data.download=false", "max_steps=2"], workdir)
+    except api.UserError as error:
+        if "is not there" in str(error):
+            pytest.skip(f"{data_root} does not hold the data of {experiment}")
+        raise
+
+
+def test_every_preset_tells_its_command() -> None:
+    for name in GROUPS["experiment"]:
+        text = (registry.CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")
+        assert f"python -m dlexp experiment={name}" in text, name
+        assert text.startswith("# @package _global_"), name
+
+
+def test_resolvers_are_registered_for_every_yaml() -> None:
+    used = {
+        call.split(":")[0]
+        for path in registry.CONF.rglob("*.yaml")
+        for call in path.read_text(encoding="utf-8").split("${")[1:]
+        if ":" in call.split("}")[0]
+    }
+    assert {"count", "numbered"} <= used
+    assert used - {"oc.env", "oc.select", "run_folder", "sweep_folder", "job_name"} <= set(RESOLVERS)
+
+
+def test_no_number_is_written_twice() -> None:
+    """Our own classes and functions take their values from YAML: no Python default stands beside it."""
+    found = {
+        line.partition("_target_:")[2].strip(" ,}\n").split(",")[0]
+        for path in registry.CONF.rglob("*.yaml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "_target_: dlexp." in line and "dlexp.check." not in line
+    }
+    assert len(found) >= 30
+    for name in found:
+        parameters = inspect.signature(api.build.target(name)).parameters.values()
+        assert not [each.name for each in parameters if each.default is not each.empty], name

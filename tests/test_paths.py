@@ -1,0 +1,133 @@
+"""Paths as people type them, unquoted, and names of folders that every file system takes."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlexp import api, config
+
+TYPED = [
+    r"D:\深度学习\data",
+    r"C:\Program Files (x86)\d",
+    "C:\\data\\",
+    "\\\\server\\share\\",
+    "/data/[old] (copy), 2nd/{x}",
+    "/a=b/c=d",
+    "/it's/here",
+    "/with space",
+    "relative/path",
+    "/100%/#1",
+    "/a\\'b",
+    "/a\\\\'b\\",
+    "$HOME/data",
+    "/data:set",
+    "/x'",
+    "/é/naïve/数据",
+]
+
+
+@pytest.mark.parametrize("path", TYPED)
+@pytest.mark.parametrize("key", ["data.root", "++data.folder"])
+def test_a_path_arrives_as_typed(path: str, key: str) -> None:
+    cfg, _ = api.composed([f"{key}={path}"])
+    assert cfg.data[key.rpartition(".")[2]] == path
+
+
+def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert Path(api.composed(["data.root=~/data"])[0].data.root) == tmp_path / "data"
+
+
+def test_what_a_path_key_leaves_alone() -> None:
+    for word in (
+        "data.root=null",
+        "data.root='quoted'",
+        'data.root="quoted"',
+        "epochs=3",
+        "model=vgg16",
+        "data.limit=3",
+    ):
+        assert config.with_quoted_paths([word], multirun=False) == [word]
+    assert api.composed(["data.root=null"])[0].data.root is None
+
+
+def test_in_a_sweep_a_comma_separates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert config.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file=a.csv,b.csv"]
+    assert config.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=False) == ["data.file='a.csv,b.csv'"]
+    Path("a.csv,b.csv").write_text("", encoding="utf-8")
+    assert config.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file='a.csv,b.csv'"]
+
+
+def test_a_run_folder_with_an_equals_sign(cli, workdir: Path) -> None:
+    small = ["max_steps=1", "data.points_per_class=20", "pictures=false"]
+    for name in ("runs/lr=0.1, wd=0", "runs/[a] b (c)", "runs/数据"):
+        ended = cli(f"hydra.run.dir={name}", *small)
+        assert ended.code == 0, ended
+        assert (workdir / name / "run.json").is_file() and (workdir / name / "log.txt").is_file()
+    assert not (workdir / "outputs").exists()
+    ended = cli(f"hydra.run.dir={workdir / 'absolute'}", *small)
+    assert ended.code == 0 and (workdir / "absolute" / "run.json").is_file()
+
+
+def test_the_current_folder_may_have_any_name(workdir: Path, cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = workdir / "深度 学习 [a=b], (x)"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    ended = cli("max_steps=1", "data.points_per_class=20", "pictures=false")
+    assert ended.code == 0 and (odd / "outputs" / "mlp-spiral-sgd" / "run.json").is_file()
+
+
+# What is typed on a command line reaches us without NUL; surrogates stand for undecodable bytes.
+TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=300)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXT)
+def test_plain_names(text: str) -> None:
+    name = config.plain_name(text)
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,98}", name)
+    assert not name.startswith((".", "-")) and name == config.plain_name(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT, st.integers(0, 99))
+def test_job_names(text: str, number: int) -> None:
+    name = config.job_name(number, text)
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,98}", name)
+    assert text or name == f"job-{number}"
+
+
+def test_long_names_stay_apart() -> None:
+    names = {config.plain_name("x" * 200 + str(index)) for index in range(20)}
+    assert len(names) == 20
+
+
+# An empty value and one in quotes are Hydra's own; what begins or ends with a blank, a shell has quoted already.
+PATHS = TEXT.filter(lambda text: bool(text) and text[0] not in "'\"~" and text not in ("null",) and "\n" not in text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATHS)
+def test_quoting_keeps_every_path(path: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (word,) = config.with_quoted_paths([f"data.root={path}"], multirun=False)
+    (override,) = OverridesParser.create().parse_overrides([word])
+    value = override.value()
+    assert str(value) == path
+
+
+def test_new_folders_are_never_shared(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: config.new_folder(tmp_path / "outputs", "mlp-spiral"), range(24)))
+    assert len(set(folders)) == 24 and all(folder.is_dir() for folder in folders)
+    assert {folder.name for folder in folders} == {"mlp-spiral", *(f"mlp-spiral-{i}" for i in range(2, 25))}
+    assert os.listdir(tmp_path) == ["outputs"]

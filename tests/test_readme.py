@@ -1,0 +1,230 @@
+"""The README is run: every command, its examples as printed; what it and docs/ list is compared with what there is."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from conftest import ROOT, Ended, child_environment
+from PIL import Image
+
+from dlexp import registry
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUN = ["python", "-m", "dlexp"]
+SHORT = ["epochs=1", "max_steps=3", "data.limit=200", "pictures=false", "data.download=false"]
+MOST_LINES = 15
+
+RunCli = Callable[..., Ended]
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the word after it ("" for commands that are simply run), its text."""
+
+    language: str
+    kind: str
+    text: str
+
+
+BLOCKS = [Block(*found) for found in re.findall(r"^```(\w*) ?(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)]
+
+
+def commands(kind: str) -> list[list[str]]:
+    """Returns the commands of the shell blocks of a kind as words, without comments and the program's path."""
+    lines = [
+        line for block in BLOCKS if (block.language, block.kind) == ("bash", kind) for line in block.text.splitlines()
+    ]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def cases(kind: str, is_quick: Callable[[list[str]], Any]) -> list[Any]:
+    """Returns the commands as test cases; those that are not quick are for `-m slow`."""
+    return [
+        pytest.param(words, id=" ".join(words), marks=[] if is_quick(words) else [pytest.mark.slow])
+        for words in commands(kind)
+        if words[:3] == RUN
+    ]
+
+
+def files() -> dict[str, str]:
+    """Returns the files the README shows: blocks whose first line is a comment with a path."""
+    found = {}
+    for block in BLOCKS:
+        name = re.match(r"# (\S+\.(?:py|yaml))\n", block.text)
+        if name and block.language in ("python", "yaml"):
+            found[name[1]] = block.text
+    return found
+
+
+@pytest.fixture
+def own_files(workdir: Path) -> Path:
+    """The README's files, in an empty folder."""
+    for name, text in files().items():
+        path = workdir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return workdir
+
+
+def has_succeeded(ended: Ended) -> None:
+    """Fails unless the command did; skips where the real data is not on this machine."""
+    if ended.code and "data.download=false" in ended.err + ended.out:
+        pytest.skip("needs the real data sets: set DLEXP_DATA to their folder")
+    assert ended.code == 0, f"{ended.out}\n{ended.err}"
+    assert "Traceback" not in ended.err
+
+
+def trains(words: list[str]) -> bool:
+    """Says whether a command of the README starts a training."""
+    return "download" not in words and not {"--help", "--cfg"} & set(words)
+
+
+def test_every_command_is_collected() -> None:
+    """A change of the README's form must not empty the lists below."""
+    assert len(commands("")) >= 14
+    assert len(commands("own")) >= 3
+    assert len(commands("files")) >= 3
+    assert [words for words in commands("") if words[:3] != RUN] == [["tensorboard", "--logdir", "outputs"]]
+    assert {block.kind for block in BLOCKS if block.language == "bash"} == {"", "own", "files", "install"}
+
+
+@pytest.mark.parametrize("words", cases("", lambda words: {"--help", "--cfg"} & set(words)))
+def test_command(words: list[str], run_cli: RunCli) -> None:
+    """Each command runs, shortened where it trains."""
+    shortened = SHORT if trains(words) else ["data.download=false"] if "download" in words else []
+    ended = run_cli([*words[3:], *shortened])
+    has_succeeded(ended)
+    assert not trains(words) or "test accuracy" in ended.out or "learnt by heart" in ended.out
+
+
+@pytest.mark.slow
+def test_tensorboard_starts(workdir: Path) -> None:
+    """The command for looking at the runs serves a page (at any free port here)."""
+    words = next(words for words in commands("") if words[0] == "tensorboard")
+    command = [sys.executable, "-m", "tensorboard.main", *words[1:], "--port=0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", env=child_environment()) as server:
+        too_late = threading.Timer(120, server.kill)
+        too_late.start()
+        try:
+            assert server.stderr is not None
+            assert any("http://" in line for line in server.stderr)
+        finally:
+            too_late.cancel()
+            server.kill()
+
+
+@pytest.mark.parametrize("words", cases("own", lambda words: "-m" not in words[3:]))
+def test_own_model_and_data(words: list[str], own_files: Path, run_cli: RunCli) -> None:
+    """The examples of an own model and own data work exactly as printed."""
+    ended = run_cli(words[3:])
+    has_succeeded(ended)
+    assert "test accuracy" in ended.out
+
+
+def test_own_examples_are_short() -> None:
+    """A module and its YAML together stay within what the README promises to be small."""
+    shown = files()
+    pairs = {"my_models.py": "my_conf/model/tanh_net.yaml", "my_data.py": "my_conf/data/circle.yaml"}
+    assert set(shown) == {*pairs, *pairs.values()}
+    for module, config in pairs.items():
+        lines = [line for name in (module, config) for line in shown[name].splitlines()[1:] if line.strip()]
+        assert len(lines) <= MOST_LINES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", cases("files", lambda words: True))
+def test_own_files(words: list[str], workdir: Path, run_cli: RunCli) -> None:
+    """The commands for one's own images and tables find such files where the README says."""
+    for number in range(40):
+        image = Image.new("RGB", (40, 30), color=(number * 6, 0, 255 * (number % 2)))
+        folder = workdir / "photos" / ("cat" if number % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        image.save(folder / f"{number}.jpg")
+    rows = [(x, x * x % 7, 2.5 * x) for x in range(60)]
+    for name, label in (("table", lambda x: "big" if x > 30 else "small"), ("prices", lambda x: 1.5 * x)):
+        text = "\n".join(["a,b,c,label", *(f"{x},{y},{z},{label(x)}" for x, y, z in rows)])
+        (workdir / f"{name}.csv").write_text(text, encoding="utf-8")
+    ended = run_cli([*words[3:], *SHORT], HOME=str(workdir), USERPROFILE=str(workdir))
+    has_succeeded(ended)
+    assert "test " in ended.out
+
+
+@pytest.mark.slow
+def test_from_python(workdir: Path) -> None:
+    """The example for a notebook runs as it stands."""
+    scripts = [block.text for block in BLOCKS if block.language == "python" and "from dlexp import" in block.text]
+    assert len(scripts) == 1
+    if not os.environ.get("DLEXP_DATA"):
+        pytest.skip("needs the real data sets: set DLEXP_DATA to their folder")
+    done = subprocess.run(
+        [sys.executable, "-c", scripts[0]], capture_output=True, encoding="utf-8", env=child_environment(), timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tensor([" in done.stdout
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of the README and of docs/ names a file, every # a heading."""
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+    assert len(pages) >= 5
+    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in README.splitlines()}
+    missing = []
+    for page in pages:
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            if target.startswith("#"):
+                missing += [target] * (target[1:] not in headings)
+            elif "://" not in target and not (page.parent / target).exists():
+                missing.append(f"{page.name}: {target}")
+    assert not missing
+
+
+def defaults() -> dict[str, str]:
+    """Returns the default option of each group."""
+    config = yaml.safe_load((registry.CONF / "config.yaml").read_text(encoding="utf-8"))
+    pairs = {key: value for entry in config["defaults"] if isinstance(entry, dict) for key, value in entry.items()}
+    return {group: str(pairs[group]) for group in registry.groups() if pairs.get(group)}
+
+
+def test_the_options_named_exist() -> None:
+    """What the table of groups names is there, and its defaults are the defaults. It need not name everything."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", README.partition("## Groups and options")[2], re.MULTILINE)
+    assert len(rows) >= 9
+    for group, cell in rows:
+        words = [word.strip(" *") for word in cell.split(",")]
+        assert set(words) - {"…"} <= set(registry.groups()[group])
+        bold = re.findall(r"\*\*(\w+)\*\*", cell)
+        assert bold == [name for name in [defaults().get(group)] if name]
+
+
+def test_the_settings_documented_are_the_settings() -> None:
+    """docs/configuration.md names every setting of config.yaml, with its default."""
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", text.partition("## Groups")[0], re.MULTILINE))
+    config = yaml.safe_load((registry.CONF / "config.yaml").read_text(encoding="utf-8"))
+    nested = {f"data.{key}": value for key, value in config["data"].items()} | {"data.root": None}
+    top = {key: value for key, value in config.items() if key not in ("defaults", "hydra", "data")}
+    assert documented == {key: json.dumps(value).strip('"') for key, value in (top | nested).items()}
+
+
+@pytest.mark.slow
+def test_a_run_folder_holds_what_is_documented(workdir: Path, run_cli: RunCli) -> None:
+    """docs/records.md describes every file of a run and every key of its JSON."""
+    has_succeeded(run_cli(["epochs=2", "log_steps=20", "hydra.run.dir=here"]))
+    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    folder = workdir / "here"
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names = {re.sub(r"^plots/.*", "plots/*.png", re.sub(r"(tfevents\.).*", r"\1*", name)) for name in names}
+    assert len(names) >= 12
+    assert {name for name in names if f"`{name}`" not in text} == set()
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    objects = [*lines, *(json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json"))]
+    assert len(objects) >= 8
+    assert {key for each in objects for key in each if f"`{key}`" not in text} == set()

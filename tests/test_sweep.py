@@ -1,0 +1,226 @@
+"""Sweeps: a process a job, one folder a job, a table at the end; none takes another down, and Ctrl-C ends all of them."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import child_environment
+
+from dlexp import launch, record
+from dlexp.sweep import Job, number, table, unique
+
+SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
+
+
+def sweep_folder(workdir: Path) -> Path:
+    (folder,) = (workdir / "outputs").iterdir()
+    return folder
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    return {path.parent.name: record.read_json(path)["status"] for path in folder.glob("*/run.json")}
+
+
+def test_two_jobs(cli, workdir: Path) -> None:
+    ended = cli("-m", "optimizer=sgd,adam", "model.width=8", *SHORT)
+    assert ended.code == 0 and ended.err == "", ended
+    folder = sweep_folder(workdir)
+    assert folder.name == "sweep-mlp-spiral" and statuses(folder) == {
+        "optimizer-sgd": "finished",
+        "optimizer-adam": "finished",
+    }
+    rows = ended.out.splitlines()
+    (head,) = [index for index, row in enumerate(rows) if row.startswith("optimizer ")]
+    assert rows[head].split() == ["optimizer", "val/accuracy", "test/accuracy", "time", "status"]
+    assert [row.split()[0] for row in rows[head + 2 : head + 4]] == ["sgd", "adam"]
+    assert rows[head + 2].count("%") == 2 and rows[head + 2].endswith("finished")
+    assert f"tensorboard --logdir {folder.relative_to(workdir)}" in ended.out
+    for name in ("optimizer-sgd", "optimizer-adam"):
+        assert {"config.yaml", "metrics.jsonl", "log.txt", "weights"} <= {
+            path.name for path in (folder / name).iterdir()
+        }
+        found = record.read_json(folder / name / "run.json")
+        assert found["name"] == name and "model.width=8" in found["overrides"]
+    assert record.read_json(folder / "optimizer-adam" / "run.json")["choices"]["optimizer"] == "adam"
+    again = cli("-m", "optimizer=sgd,adam", *SHORT)
+    assert again.code == 0 and len(list((workdir / "outputs").iterdir())) == 2, "another sweep, another folder"
+
+
+def test_a_failing_job_does_not_stop_the_others(cli, workdir: Path) -> None:
+    ended = cli("-m", "optimizer.lr=0.1,1e30", "seed=1,2", "n_jobs=2", *SHORT, "max_steps=9")
+    assert ended.code == 1 and "Traceback" not in ended.out + ended.err
+    found = statuses(sweep_folder(workdir))
+    assert len(found) == 4
+    assert {name: status for name, status in found.items() if "1e30" in name or "1e+30" in name} != found
+    assert sorted(found.values()) == ["failed", "failed", "finished", "finished"]
+    rows = [row for row in ended.out.splitlines() if "failed:" in row]
+    assert len(rows) == 2 and all("loss became" in row and "learning rate" in row for row in rows)
+    assert "[4/4]" in ended.out
+    outputs = [path.read_text(encoding="utf-8") for path in sweep_folder(workdir).glob("*/output.txt")]
+    assert len(outputs) == 4, "the words of jobs that share a console are kept in their folders"
+    assert sum("test accuracy" in text for text in outputs) == 2
+
+
+def test_where_a_sweep_goes(cli, workdir: Path) -> None:
+    ended = cli("-m", "seed=1,2", "hydra.sweep.dir=my runs/a=b, c", *SHORT)
+    assert ended.code == 0, ended
+    assert statuses(workdir / "my runs" / "a=b, c") == {"seed-1": "finished", "seed-2": "finished"}
+    assert not (workdir / "outputs").exists()
+
+
+def test_one_job_is_a_sweep_too(cli, workdir: Path) -> None:
+    ended = cli("-m", "optimizer=adam", *SHORT)
+    assert ended.code == 0 and statuses(sweep_folder(workdir)) == {"job-0": "finished"}
+    assert "job-0" in ended.out
+
+
+def test_hydras_own_launcher_works(cli, workdir: Path) -> None:
+    ended = cli("-m", "seed=1,2", "hydra/launcher=basic", *SHORT)
+    assert ended.code == 0, ended
+    assert statuses(sweep_folder(workdir)) == {"seed-1": "finished", "seed-2": "finished"}
+    assert ended.out.count("finished") == 2
+
+
+def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    ended = cli("-m", "seed=1,2", "n_jobs=2", *SHORT)
+    assert ended.code == 0 and set(statuses(sweep_folder(workdir)).values()) == {"finished"}, ended
+
+
+def killed_at_seed_2(argv: list[str], quiet_folder: str | None) -> None:
+    """Stands for `run_child`: what the kernel does to a job that takes all memory."""
+    if "seed=2" in argv:
+        os.kill(os.getpid(), signal.SIGKILL)
+    launch.run_child(argv, quiet_folder)
+
+
+@POSIX
+@pytest.mark.parametrize("num_jobs", [1, 2])
+def test_a_killed_job_leaves_the_others_alone(cli, workdir: Path, monkeypatch, num_jobs: int) -> None:
+    monkeypatch.setattr(launch, "run_child", killed_at_seed_2)
+    ended = cli("-m", "seed=1,2,3", f"n_jobs={num_jobs}", *SHORT)
+    assert ended.code == 1, ended
+    assert statuses(sweep_folder(workdir)) == {"seed-1": "finished", "seed-3": "finished"}
+    (row,) = [row for row in ended.out.splitlines() if row.startswith("2 ")]
+    assert "SIGKILL" in row and "out of memory" in row
+
+
+def started(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    """Waits until the condition holds; the process must not have ended by then."""
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def begin(workdir: Path, *words: str) -> subprocess.Popen[str]:
+    endless = ["epochs=1000000", "pictures=false", "data.points_per_class=60", "threads=1"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "dlexp", *endless, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=workdir,
+        env=child_environment(),
+        start_new_session=True,  # so that the signal reaches the parent only, as `kill -INT` would
+    )
+
+
+def has_metrics(workdir: Path, pattern: str) -> Callable[[], bool]:
+    return lambda: any(path.stat().st_size for path in workdir.glob(f"outputs/{pattern}/metrics.jsonl"))
+
+
+@POSIX
+def test_ctrl_c_ends_a_run(workdir: Path) -> None:
+    process = begin(workdir)
+    started(process, has_metrics(workdir, "*"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in out + err, (out, err)
+    assert "stopped; what was done so far is in outputs/mlp-spiral-sgd" in out
+    folder = workdir / "outputs" / "mlp-spiral-sgd"
+    found = record.read_json(folder / "run.json")
+    assert found["status"] == "stopped" and found["seconds"] > 0
+    assert (folder / "weights" / "last.pt").is_file()
+    assert [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@POSIX
+@pytest.mark.parametrize("num_jobs", [1, 2])
+def test_ctrl_c_ends_a_sweep(workdir: Path, num_jobs: int) -> None:
+    process = begin(workdir, "-m", "seed=1,2,3", f"n_jobs={num_jobs}")
+    started(process, lambda: len(list(workdir.glob("outputs/*/*/metrics.jsonl"))) == num_jobs)
+    started(process, has_metrics(workdir, "*/seed-1"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in out + err, (out, err)
+    rows = [row for row in out.splitlines() if row[:2] in ("1 ", "2 ", "3 ")]
+    assert len(rows) == 3 and "stopped" in rows[0] and "not started" in rows[2], out
+    assert statuses(sweep_folder(workdir))["seed-1"] == "stopped"
+
+
+@POSIX
+def test_a_terminal_tells_all_processes_at_once(workdir: Path) -> None:
+    """Ctrl-C on a terminal reaches the children and the server that forks them, too."""
+    process = begin(workdir, "-m", "seed=1,2")
+    started(process, has_metrics(workdir, "*/seed-1"))
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in out + err, (out, err)
+    assert "seed" in out and statuses(sweep_folder(workdir)) == {"seed-1": "stopped"}
+
+
+def test_a_job_that_does_not_listen_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Deaf:
+        pid = None
+        alive = True
+
+        def join(self, timeout: float | None = None) -> None:
+            told.append(f"join {timeout is not None}")
+
+        def is_alive(self) -> bool:
+            return self.alive
+
+        def terminate(self) -> None:
+            told.append("terminate")
+            self.alive = False
+
+    monkeypatch.setattr(launch, "PATIENCE_SECONDS", 0.01)
+    launch._stop([Deaf()])  # type: ignore[list-item]
+    assert told[-2:] == ["terminate", "join False"]
+
+
+def test_names_are_unique_also_where_case_does_not_count() -> None:
+    assert unique("a", {"b"}) == "a"
+    assert unique("A", {"a"}) == "A-2"
+    assert unique("a", {"a", "a-2"}) == "a-3"
+
+
+def test_the_table() -> None:
+    jobs = [Job(f"lr-{lr}", [], {"optimizer.lr": str(lr)}) for lr in (0.1, 1)]
+    done: dict[str, Any] = {
+        "status": "finished",
+        "metrics": {"val/accuracy": 0.5, "val/loss": 1.0},
+        "seconds": 3,
+        "error": None,
+    }
+    failed = {"status": "failed", "metrics": {}, "seconds": None, "error": "the loss\nbecame nan"}
+    lines = table(jobs, [done, failed]).strip().splitlines()
+    assert lines[0].split() == ["optimizer.lr", "val/accuracy", "time", "status"]
+    assert lines[2].split() == ["0.1", "50.00", "%", "3.0", "s", "finished"]
+    assert lines[3].split("  ")[-1] == "failed: the loss became nan" and " - " in lines[3]
+    assert number("val/loss", 0.123456) == "0.1235" and number("val/loss", None) == "-"
+    regression = table(jobs[:1], [{**done, "metrics": {"val/loss": 1.0, "test/loss": 2.0}}])
+    assert "val/loss" in regression and "test/loss" in regression and "accuracy" not in regression
