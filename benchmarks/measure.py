@@ -17,6 +17,7 @@ import yaml
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
 README = HERE.parent / "README.md"
+PRESETS = HERE.parent / "conf" / "experiment"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -68,19 +69,25 @@ def keep(folder: Path, target: Path) -> None:
 
 
 def write_table() -> None:
-    """Rewrites the part of the README between the two markers."""
-    text = README.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
+    """Rewrites the README between the two markers, and the line `# measured: …` of every measured preset."""
+    rows = {
+        preset.name: figures([read(seed) for seed in sorted(preset.iterdir())]) for preset in sorted(RECORDS.iterdir())
+    }
+    lines = ["| preset | test result | seeds | minutes a run | machine | date |", "|---|---|---|---|---|---|"]
+    lines += [f"| `{name}` | {' | '.join(row)} |" for name, row in rows.items()]
+    head, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
-    README.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}", encoding="utf-8")
+    README.write_text("\n".join([f"{head}{BEGIN}", *lines, f"{END}{tail}"]), encoding="utf-8")
+    for name, (result, seeds, minutes, machine, date) in rows.items():
+        header = f"# measured: {result}, seeds: {seeds}, {minutes} min a run, {machine}, {date}"
+        write_header(PRESETS / f"{name}.yaml", header)
 
 
-def table() -> str:
-    """Returns the results as Markdown, one line a preset: mean over the seeds (smallest – largest)."""
-    rows = ["| preset | test result | seeds | minutes a run | machine | date |", "|---|---|---|---|---|---|"]
-    for preset in sorted(RECORDS.iterdir()):
-        rows.append(row(preset.name, [read(folder) for folder in sorted(preset.iterdir())]))
-    return "\n".join(rows)
+def write_header(file: Path, header: str) -> None:
+    """Puts the measured result under the preset's command, in place of an older one."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("# measured")]
+    command = next(i for i, line in enumerate(lines) if line.startswith("# python -m dlexp"))
+    file.write_text("\n".join([*lines[: command + 1], header, *lines[command + 1 :]]) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -92,8 +99,8 @@ def read(folder: Path) -> dict[str, Any]:
     return run | extra
 
 
-def row(preset: str, runs: list[dict[str, Any]]) -> str:
-    """Returns one line of the table."""
+def figures(runs: list[dict[str, Any]]) -> list[str]:
+    """Returns a preset's result (mean over seeds, smallest – largest), number of seeds, minutes, machine and date."""
     name = "test/accuracy" if "test/accuracy" in runs[0]["metrics"] else "test/loss"
     values = [run["metrics"][name] for run in runs]
     if name == "test/accuracy":
@@ -103,14 +110,13 @@ def row(preset: str, runs: list[dict[str, Any]]) -> str:
         result, spread = f"mean squared error {statistics.mean(values):.2e}", ""
     learnt = runs[0]["results"].get("coefficients")
     if learnt:
-        result += f", w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"
+        result += f"; seed 0: w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"
     minutes = statistics.median(run["seconds"] for run in runs) / 60
     first = runs[0]["environment"]
     device = first["device"]
     machine = device["gpu"] or f"{first['cpu']['name']}, {device['threads']} thread{'s' * (device['threads'] != 1)}"
     machine += f", {device['precision']}, torch {first['packages']['torch'].partition('+')[0]}"
-    date = max(run["ended"] for run in runs)[:10]
-    return f"| `{preset}` | {result}{spread} | {len(runs)} | {minutes:.1f} | {machine} | {date} |"
+    return [result + spread, str(len(runs)), f"{minutes:.1f}", machine, max(run["ended"] for run in runs)[:10]]
 
 
 if __name__ == "__main__":
