@@ -99,7 +99,7 @@ def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
     mean, std = (torch.tensor(facts["normalisation"][key]).view(shape) for key in ("mean", "std"))
 
     @torch.no_grad()
-    def predict(inputs: Tensor) -> Any:
+    def predict(inputs: "Tensor") -> Any:
         values = inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs.float()
         return model((values - mean) / std)
 

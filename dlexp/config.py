@@ -131,9 +131,14 @@ def _quoted(word: str, multirun: bool) -> str:
     if match is None:
         return word
     key, value = match.groups()
-    is_sweep = multirun and ("," in value or value.startswith("choice(")) and not os.path.exists(value)
+    is_sweep = (
+        multirun
+        and not key.startswith("hydra.")
+        and ("," in value or value.startswith("choice("))
+        and not os.path.exists(value)
+    )
     if value == "null" or value[0] in "'\"" or is_sweep:
         return word
-    # Hydra reads backslashes before a quote, and only those, as escapes: a quote gets one, and they themselves are doubled.
+    # Hydra reads backslashes before a quote, and only those, as escapes: a quote gets one, and they are doubled.
     value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), os.path.expanduser(value))
     return f"{key}='{value}'"

@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests of the command line: a folder of their own, the command in this process and in another."""
+"""Fixtures shared by the tests of the command line: a folder of their own, the command here and in a process."""
 
 import contextlib
 import logging

@@ -181,7 +181,8 @@ def test_no_nested_target_escapes_the_list(workdir: Path) -> None:
 
 def test_allow_is_read_from_the_command_line(cli, workdir: Path) -> None:
     (workdir / "mine_allowed.py").write_text(
-        "from torch import nn\n\n\ndef net(*, shape: list[int], num_outputs: int) -> nn.Module:\n    return nn.Identity()\n",
+        "from torch import nn\n\n\n"
+        "def net(*, shape: list[int], num_outputs: int) -> nn.Module:\n    return nn.Identity()\n",
         encoding="utf-8",
     )
     words = ["model=linear", "~model.bias", "model._target_=mine_allowed.net"]

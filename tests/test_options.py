@@ -1,4 +1,4 @@
-"""Every YAML of every group composes, passes the check, builds and takes a training step; new files are found by themselves."""
+"""Every YAML of every group composes, passes the check, builds and takes a step; new files are found."""
 
 import csv
 import inspect

@@ -102,11 +102,7 @@ def test_command(words: list[str], run_cli: RunCli) -> None:
     shortened = SHORT if trains(words) else ["data.download=false"] if "download" in words else []
     ended = run_cli([*words[3:], *shortened])
     has_succeeded(ended)
-    said = (
-        "test accuracy",
-        "test/accuracy",
-        "learnt by heart",
-    )  # by a run, a sweep whose jobs share a console, a trial
+    said = ("test accuracy", "test/accuracy", "learnt by heart")  # a run, the table of a sweep, a trial
     assert not trains(words) or any(text in ended.out for text in said)
 
 
@@ -200,7 +196,8 @@ def defaults() -> dict[str, str]:
 
 def test_the_options_named_exist() -> None:
     """What the table of groups names is there, and its defaults are the defaults. It need not name everything."""
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", README.partition("## Groups and options")[2], re.MULTILINE)
+    section = README.partition("## Groups and options")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE)
     assert len(rows) >= 9
     for group, cell in rows:
         words = [word.strip(" *") for word in cell.split(",")]

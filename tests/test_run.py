@@ -75,7 +75,7 @@ def test_facts_of_data_model_and_machine(image_run: experiment.Result) -> None:
     assert model["parameters"] == sum(layer["parameters"] for layer in model["layers"]) > 0 and model["flops"] > 0
     assert "Conv2d" in (image_run.folder / "model.txt").read_text(encoding="utf-8")
     environment = record.read_json(image_run.folder / "environment.json")
-    assert environment["packages"]["torch"] == torch.__version__ and environment["device"]["threads"] == 1
+    assert torch.__version__.startswith(environment["packages"]["torch"]) and environment["device"]["threads"] == 1
     assert "git" in environment and environment["device"]["precision"] == "float32"
 
 
@@ -100,7 +100,7 @@ def test_the_tags_in_tensorboard(image_run: experiment.Result) -> None:
 
     events = EventAccumulator(str(image_run.folder)).Reload()
     tags = events.Tags()
-    wanted = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "time/images_per_second"}
+    wanted = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "train/lr", "time/images_per_second"}
     assert wanted | {"test/loss", "test/accuracy"} <= set(tags["scalars"])
     shown = {"training_images", "confusion_matrix", "per_class_accuracy", "mistakes", "loss", "accuracy"}
     assert {f"plots/{name}" for name in shown} == set(tags["images"])
@@ -212,8 +212,8 @@ def test_patience(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_best_weights_are_tested(workdir: Path) -> None:
     """A learning rate that ruins the weights later: the early epoch is chosen, and tested."""
-    words = [*SPIRAL, "epochs=6", "batch_size=90", "optimizer=adam", "scheduler=multistep", "scheduler.gamma=300.0"]
-    result = api.run([*words, "scheduler.milestones=[0.5]", "optimizer.lr=0.05"], folder="run")
+    words = [*SPIRAL, "epochs=6", "batch_size=90", "optimizer=sgd", "scheduler=cosine", "scheduler.warmup=0.9"]
+    result = api.run([*words, "optimizer.lr=20"], folder="run")
     best = max(result.history, key=lambda row: (row["val/accuracy"], -row["val/loss"]))
     found = record.read_json(result.folder / "run.json")
     assert found["chosen_epoch"] == best["epoch"] < 6 and result.metrics["val/accuracy"] == best["val/accuracy"]

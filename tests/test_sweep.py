@@ -1,4 +1,4 @@
-"""Sweeps: a process a job, one folder a job, a table at the end; none takes another down, and Ctrl-C ends all of them."""
+"""Sweeps: a process and a folder a job, a table at the end; none takes another down, and Ctrl-C ends all."""
 
 import json
 import multiprocessing
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_a_sweep(workdir: Path, num_jobs: int) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in out + err, (out, err)
-    rows = [row for row in out.splitlines() if row[:2] in ("1 ", "2 ", "3 ")]
+    rows = [row for row in out.splitlines() if row[:4] in ("1   ", "2   ", "3   ")]
     assert len(rows) == 3 and "stopped" in rows[0] and "not started" in rows[2], out
     assert statuses(sweep_folder(workdir))["seed-1"] == "stopped"
 
