@@ -192,7 +192,8 @@ for name in {LIGHT.split()} + {[f"dlexp.commands.{f.stem}" for f in (PACKAGE / "
     importlib.import_module(name)
     heavy = {{"torch", "numpy", "hydra", "omegaconf", "matplotlib", "PIL"}} & set(sys.modules)
     assert not heavy, (name, heavy)
-for name in [f"dlexp.{each}" for each in ("config", "check", "mistakes", "build", "job", "sweep", "launch")]:
+for name in "config check mistakes build job sweep launch".split():
+    name = "dlexp." + name
     importlib.import_module(name)
     heavy = {{"torch", "matplotlib", "torchvision"}} & set(sys.modules)
     assert not heavy, (name, heavy)
