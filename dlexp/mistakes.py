@@ -5,10 +5,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
@@ -32,6 +34,10 @@ def prepare_hydra() -> None:
     plugins = str(Path(__file__).parent / "plugins")
     if plugins not in sys.path:
         sys.path.append(plugins)
+    # Hydra looks for plugins once a process, which in a notebook may have been before this package came.
+    for name in ("sweeper", "launcher"):
+        module = import_module(f"hydra_plugins.dlexp_plugins.{name}")
+        Plugins.instance().register(getattr(module, f"Dlexp{name.capitalize()}"))
     if sys.version_info >= (3, 14):
         import argparse
 
