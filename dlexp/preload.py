@@ -1,8 +1,10 @@
 """What the server that forks a sweep's jobs loads once, so that each job starts in milliseconds."""
 
-import torch
+import torch._dynamo  # the first optimizer of a process imports it, which takes seconds
+import torch.utils.tensorboard
 
 import dlexp.experiment
+import dlexp.rehearsal
 
-# Threads started before a fork do not exist in the child; the import alone starts none.
+# Threads started before a fork do not exist in the child; these imports start none.
 __all__ = ["dlexp", "torch"]

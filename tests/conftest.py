@@ -41,7 +41,9 @@ def data_root() -> Path:
 def child_environment() -> dict[str, str]:
     """Returns this process's variables, so that a child finds the package and uses one thread."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    variables = os.environ | {"PYTHONPATH": path, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # else each child may compile all of torch's sources: 6 s
+    return variables
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="the locale of a POSIX sys
 
 
 @POSIX
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.slow)])
 def test_a_run_on_a_console_without_utf8(run_cli, workdir, encoding: str) -> None:
     """Files are UTF-8 whatever the console and the locale are."""
     plain = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONIOENCODING": encoding}
@@ -33,6 +33,7 @@ def test_a_run_on_a_console_without_utf8(run_cli, workdir, encoding: str) -> Non
 
 
 @POSIX
+@pytest.mark.slow
 def test_a_mistake_on_a_console_without_utf8(run_cli) -> None:
     ended = run_cli(["epochs=0"], PYTHONIOENCODING="ascii")
     assert ended.code == 1 and ended.err == "error: epochs=0 must be >= 1\n"

@@ -90,6 +90,7 @@ def test_hydras_own_launcher_works(cli, workdir: Path) -> None:
     assert ended.out.count("finished") == 2
 
 
+@pytest.mark.slow
 def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     ended = cli("-m", "seed=1,2", "n_jobs=2", *SHORT)
@@ -104,7 +105,7 @@ def killed_at_seed_2(argv: list[str], quiet_folder: str | None) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("num_jobs", [1, 2])
+@pytest.mark.parametrize("num_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_job_leaves_the_others_alone(cli, workdir: Path, monkeypatch, num_jobs: int) -> None:
     monkeypatch.setattr(launch, "run_child", killed_at_seed_2)
     ended = cli("-m", "seed=1,2,3", f"n_jobs={num_jobs}", *SHORT)
@@ -156,7 +157,7 @@ def test_ctrl_c_ends_a_run(workdir: Path) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("num_jobs", [1, 2])
+@pytest.mark.parametrize("num_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_ends_a_sweep(workdir: Path, num_jobs: int) -> None:
     process = begin(workdir, "-m", "seed=1,2,3", f"n_jobs={num_jobs}")
     started(process, lambda: len(list(workdir.glob("outputs/*/*/metrics.jsonl"))) == num_jobs)
@@ -170,6 +171,7 @@ def test_ctrl_c_ends_a_sweep(workdir: Path, num_jobs: int) -> None:
 
 
 @POSIX
+@pytest.mark.slow
 def test_a_terminal_tells_all_processes_at_once(workdir: Path) -> None:
     """Ctrl-C on a terminal reaches the children and the server that forks them, too."""
     process = begin(workdir, "-m", "seed=1,2")
