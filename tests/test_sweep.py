@@ -134,6 +134,8 @@ def begin(workdir: Path, *words: str) -> subprocess.Popen[str]:
         cwd=workdir,
         env=child_environment(),
         start_new_session=True,  # so that the signal reaches the parent only, as `kill -INT` would
+        # A shell starts background processes with SIGINT ignored, and the tests may run in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
