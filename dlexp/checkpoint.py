@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from dlexp.atomic import whole_file
+from dlexp.atomic import uninterrupted, whole_file
 from dlexp.errors import UserError
 
 FORMAT_VERSION = 1
@@ -17,7 +17,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     Raises OSError when the disk is full or the folder gone; the old file is then untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
+    with uninterrupted(), whole_file(path) as file:
         torch.save({"format_version": FORMAT_VERSION, **content}, file)
 
 

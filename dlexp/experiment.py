@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dlexp import checkpoint, ending, record
 from dlexp.assemble import Assembly, assemble
+from dlexp.atomic import uninterrupted
 from dlexp.build import plain
 from dlexp.context import Context
 from dlexp.diagnosis import overfit_verdict, stuck_at_chance
@@ -76,7 +77,8 @@ def run_experiment(cfg: DictConfig, folder: Path, overrides: list[str], choices:
         lower = cfg.optimizer.get("lr", 0.1) / 10
         raise UserError(f"{error}; try optimizer.lr={lower:g} or grad_clip=1. The run is in {folder}") from error
     except KeyboardInterrupt:
-        entry.stopped("interrupted")
+        with uninterrupted():  # a sweep's parent may tell its jobs a second time
+            entry.stopped("interrupted")
         log.info(f"stopped; what was done so far is in {ending.shown(folder)}")
         raise
     except BaseException as error:
