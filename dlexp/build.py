@@ -49,7 +49,7 @@ def target(path: str) -> Callable[..., Any]:
     if not callable(found):
         raise UserError(f"_target_ '{path}' is not a class or function")
     if not path.startswith(own) and not f"{found.__module__}.".startswith(ALLOWED):
-        raise _not_allowed(path)  # dlexp.data.files.os.system lies in an allowed module, but comes from elsewhere
+        raise _not_allowed(path)  # dlexp.data.image_tree.os.system lies in an allowed module, but comes from elsewhere
     return found  # type: ignore[no-any-return]
 
 

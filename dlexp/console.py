@@ -63,14 +63,12 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
 
 def log_to(folder: Path) -> Callable[[], None]:
-    """Sends the log (INFO and above) to `log.txt` of the run folder too; call what it returns to end that."""
+    """Sends the log to `log.txt` of the run folder too; call what it returns to end that."""
     root, ours = logging.getLogger(), logging.getLogger("dlexp")
     handler = logging.FileHandler(folder / LOG_FILE, encoding="utf-8", errors="backslashreplace")
-    handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = ours.level
-    if ours.getEffectiveLevel() > logging.INFO:
-        ours.setLevel(logging.INFO)  # a notebook's root logger lets only warnings pass
+    ours.setLevel(logging.DEBUG)  # a notebook's root logger lets only warnings pass
     root.addHandler(handler)
 
     def close() -> None:

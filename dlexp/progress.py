@@ -1,8 +1,11 @@
 """How far the run is: a bar on a terminal, one plain line an epoch anywhere else."""
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
+
+log = logging.getLogger(__name__)
 
 BAR_INTERVAL = 0.1
 LINE_INTERVAL = 0.5
@@ -84,6 +87,7 @@ class _Lines:
     def message(self, text: str) -> None:
         self._stream.write(text + "\n")
         self._stream.flush()
+        log.debug(text)  # the console has it from here, log.txt from the logger
 
     def close(self) -> None:
         pass
@@ -135,6 +139,7 @@ class _Bar:
 
     def message(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
+        log.debug(text)
 
     def close(self) -> None:
         self._bar.stop()

@@ -164,5 +164,5 @@ def test_facts_need_no_torch() -> None:
 
 
 def test_finding_and_downloading_needs_no_torch() -> None:
-    code = "import sys, dlexp.data.download; sys.exit('torch' in sys.modules)"
+    code = "import sys, dlexp.fetch.download; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

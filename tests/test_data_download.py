@@ -19,12 +19,13 @@ from typing import Any
 
 import pytest
 
-from dlexp.data import lock, progress, transfer
-from dlexp.data.download import obtain
-from dlexp.data.files import Archive, Source
-from dlexp.data.lock import locked
-from dlexp.data.transfer import TransferFailed
+from dlexp import lock, waiting
 from dlexp.errors import UserError
+from dlexp.fetch import transfer
+from dlexp.fetch.download import obtain
+from dlexp.fetch.files import Archive, Source
+from dlexp.fetch.transfer import TransferFailed
+from dlexp.lock import locked
 
 FILES = {"one": os.urandom(200_000), "two": os.urandom(1000)}
 
@@ -280,7 +281,7 @@ def test_two_threads_download_once(server: Server, tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from dlexp.data.lock import locked
+from dlexp.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -337,7 +338,7 @@ def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_progress_off_a_terminal_is_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), progress.progress("file", unit="bytes") as report:
+    with caplog.at_level(logging.INFO), waiting.progress("file", unit="bytes") as report:
         for done in range(0, 5_000_001, 1000):
             report(done, 5_000_000)
     assert caplog.messages == ["file: 5.0 MB (100 %)"]
@@ -346,7 +347,7 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(caplog: pytest.LogCaptur
 def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     for unit in ("bytes", "images"):
-        with progress.progress("file", unit=unit) as report:
+        with waiting.progress("file", unit=unit) as report:
             report(1, None)
             report(2, 2)
     assert "file" in capsys.readouterr().err

@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.data import cifar10, cifar100, download, fashion_mnist, files, mnist
-from dlexp.data.archives import unpack
+from dlexp.data import cifar10, cifar100, fashion_mnist, mnist
 from dlexp.data.cifar_batches import load_cifar, parse_batch
-from dlexp.data.download import obtain
-from dlexp.data.files import Archive, Source, cache_folder, search_roots
 from dlexp.data.idx import load_idx, parse_idx
 from dlexp.data.splits import Split, Splits, statistics
 from dlexp.errors import UserError
+from dlexp.fetch import download, files
+from dlexp.fetch.archives import unpack
+from dlexp.fetch.download import obtain
+from dlexp.fetch.files import Archive, Source, cache_folder, search_roots
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

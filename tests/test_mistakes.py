@@ -75,7 +75,7 @@ TYPED = [
     (["model._target_=os.system"], ["'os.system' is not allowed", "allow=os"]),
     (["model._target_=dlexp.models.mlp.mpl"], ["'dlexp.models.mlp.mpl' can't be imported"]),
     (["model._target_=dlexp.criteria.nn"], ["'dlexp.criteria.nn' is not a class or function"]),
-    (["model._target_=dlexp.data.files.os.system"], ["'dlexp.data.files.os.system' is not allowed"]),
+    (["model._target_=dlexp.data.image_tree.os.system"], ["'dlexp.data.image_tree.os.system' is not allowed"]),
     (["data=image_folder"], ["data.folder=FOLDER"]),
     (["data=arrays", "data.file=nothing.npz"], ["nothing.npz", "No such file"]),
     (["--config-dir", "nowhere", "epochs=1"], ["nowhere", "no such folder"]),
@@ -163,7 +163,7 @@ def test_no_file_can_allow_anything(cli, workdir: Path, monkeypatch: pytest.Monk
         "dlexpected.f",
         "torch",
         "torch.nn.modules.module.warnings.warn",
-        "dlexp.data.files.os.system",
+        "dlexp.data.image_tree.os.system",
     ],
 )
 def test_only_listed_modules_are_called(path: str) -> None:
@@ -306,7 +306,7 @@ def test_a_bug_in_a_model_is_no_mistake_of_the_config(workdir: Path, monkeypatch
 
 
 def test_missing_data_is_a_sentence(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlexp.data import files
+    from dlexp.fetch import files
 
     monkeypatch.setattr(files, "cache_folder", lambda: workdir / "cache", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(workdir / "cache"))

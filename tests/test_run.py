@@ -114,7 +114,14 @@ def test_the_tags_in_tensorboard(image_run: experiment.Result) -> None:
 
 def test_the_log_tells_the_run(image_run: experiment.Result) -> None:
     text = (image_run.folder / "log.txt").read_text(encoding="utf-8")
-    for piece in ("cnn on fake with sgd", "parameters", "test accuracy", "run folder", "tensorboard --logdir"):
+    for piece in (
+        "cnn on fake with sgd",
+        "parameters",
+        "epoch 2/2  train loss",
+        "test accuracy",
+        "run folder",
+        "tensorboard --logdir",
+    ):
         assert piece in text
 
 

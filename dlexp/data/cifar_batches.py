@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from dlexp.data.download import obtain
-from dlexp.data.files import Source, read
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
+from dlexp.fetch.download import obtain
+from dlexp.fetch.files import Source, read
 
 PIXELS = 3 * 32 * 32
 

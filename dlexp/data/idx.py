@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from dlexp.data.download import obtain
-from dlexp.data.files import Source, read
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
+from dlexp.fetch.download import obtain
+from dlexp.fetch.files import Source, read
 
 UNSIGNED_BYTES = 0x08
 FILES = (

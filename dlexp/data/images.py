@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from dlexp.data.progress import progress
 from dlexp.errors import UserError
+from dlexp.waiting import progress
 
 NUM_NAMED = 3
 

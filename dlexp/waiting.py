@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 Report = Callable[[int, int | None], None]
 SECONDS_BETWEEN_LINES = 10.0
@@ -48,6 +48,6 @@ def _lines(label: str, unit: str) -> Report:
             return
         last = time.monotonic()
         share = "" if not total else f" ({100 * done // total} %)"
-        logger.info("%s: %s%s", label, f"{done / 1e6:.1f} MB" if unit == "bytes" else f"{done} {unit}", share)
+        log.info("%s: %s%s", label, f"{done / 1e6:.1f} MB" if unit == "bytes" else f"{done} {unit}", share)
 
     return report

@@ -9,11 +9,11 @@ import urllib.request
 from pathlib import Path
 from typing import IO, Any
 
-from dlexp.data.files import md5_of
-from dlexp.data.progress import Report, progress
 from dlexp.errors import UserError
+from dlexp.fetch.files import md5_of
+from dlexp.waiting import Report, progress
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0  # for connecting and for each read: a slow server is waited for, a silent one is not
 MAX_INTERRUPTIONS = 20  # of a server that breaks off but sends something each time
@@ -61,7 +61,7 @@ def _fill(url: str, part: Path, timeout: float, report: Report) -> None:
             reason = _reason(error, timeout)
         if _size(part) <= before:
             raise TransferFailed(reason)
-        logger.info("%s: %s; going on from there.", url, reason)
+        log.info("%s: %s; going on from there.", url, reason)
     raise TransferFailed(f"broke off {MAX_INTERRUPTIONS} times")
 
 

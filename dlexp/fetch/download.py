@@ -4,13 +4,13 @@ import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dlexp.data.archives import unpack
-from dlexp.data.files import Source, cache_folder, find, is_writable, places, search_roots
-from dlexp.data.lock import locked
-from dlexp.data.transfer import TransferFailed, transfer
 from dlexp.errors import UserError
+from dlexp.fetch.archives import unpack
+from dlexp.fetch.files import Source, cache_folder, find, is_writable, places, search_roots
+from dlexp.fetch.transfer import TransferFailed, transfer
+from dlexp.lock import locked
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 ARCHIVE_ENDINGS = (".gz", ".tgz")
 
@@ -45,7 +45,7 @@ def _unpacked(source: Source, roots: list[Path]) -> Path | None:
                     with locked(target / f".{source.name}.lock"):
                         # Asked again: another process may have unpacked them while this one waited.
                         for name in source.archives_for(source.missing(target)):
-                            logger.info("Unpacking %s into %s.", place / name, target)
+                            log.info("Unpacking %s into %s.", place / name, target)
                             unpack(source, place / name, target, source.missing(target))
                     return target
     return None
@@ -56,12 +56,12 @@ def _fetched(source: Source, roots: list[Path], target: Path, url: str | None) -
         archive = target / name
         reasons = []
         for address in _addresses(source, name, url):
-            logger.info("Downloading %s to %s.", address, target)
+            log.info("Downloading %s to %s.", address, target)
             try:
                 transfer(address, archive, md5=source.archives[name].md5)
                 break
             except TransferFailed as failure:
-                logger.warning("%s %s.", address, failure)
+                log.warning("%s %s.", address, failure)
                 reasons.append(f"{address} {failure}")
         else:
             raise UserError(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 BUSY = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
@@ -26,7 +26,7 @@ def locked(path: Path, poll_seconds: float = 0.2) -> Iterator[None]:
         waited = False
         while not _acquired(file.fileno()):
             if not waited:
-                logger.info("Another process is at work in %s; waiting for it.", path.parent)
+                log.info("Another process is at work in %s; waiting for it.", path.parent)
             waited = True
             time.sleep(poll_seconds)
         yield  # closing the file frees the lock

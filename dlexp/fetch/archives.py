@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from dlexp.data.files import Source, md5_of
 from dlexp.errors import UserError
+from dlexp.fetch.files import Source, md5_of
 
 Readable = IO[bytes] | gzip.GzipFile
 
