@@ -8,12 +8,13 @@ from pathlib import Path
 from dlexp import registry
 from dlexp.console import setup_console
 from dlexp.errors import UserError, did_you_mean
+from dlexp.stops import StopRequested
 
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command line and returns its exit code: 0, 1 (a mistake or a failed run) or 130 (interrupted)."""
+    """Runs one command line and returns its exit code: 0, 1 (a mistake or a failed run), 128 + a signal."""
     words = list(sys.argv[1:] if argv is None else argv)
     setup_console()
     try:
@@ -27,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except StopRequested as stop:
+        print(f"stopped by {stop}", file=sys.stderr)
+        return stop.exit_code
 
 
 def dispatch(words: list[str]) -> int:
@@ -58,6 +62,12 @@ def run_command(name: str, words: list[str]) -> int:
 def train(words: list[str]) -> int:
     """Gives the words to Hydra and runs one experiment, or a sweep of them with -m."""
     words = take_allow(words)
+    if any(word.startswith("resume=") for word in words):
+        words, is_done = resume(words)
+        if is_done:
+            return 0
+    if "--cell" in words:
+        return tell_cell([word for word in words if word != "--cell"])
     is_multirun = bool({"-m", "--multirun"} & set(words))
     words = ["-m"] * is_multirun + [word for word in words if word not in ("-m", "--multirun")]
 
@@ -80,6 +90,33 @@ def train(words: list[str]) -> int:
     if mistake:
         raise mistake
     return job.exit_code()
+
+
+def resume(words: list[str]) -> tuple[list[str], bool]:
+    """Goes on with the run that `resume=` names; returns the other words, and whether all is done with that."""
+    from dlexp.console import log_to_console
+    from dlexp.resume import resume_from, split_words
+
+    named, rest = split_words(words)
+    if {"-m", "--multirun"} & set(rest):
+        raise UserError("resume= continues one run; a sweep is continued by typing it again")
+    log_to_console()
+    return rest, named is not None and resume_from(named, rest) is not None
+
+
+def tell_cell(words: list[str]) -> int:
+    """Prints the hash that makes two runs the same experiment, and the settings that enter it."""
+    import yaml
+
+    from dlexp.api import composed
+    from dlexp.cell import cell, essentials
+    from dlexp.check import resolved
+
+    cfg, _ = composed(words)
+    config = resolved(cfg)
+    print(f"# cell {cell(config)}: the hash of these settings")
+    print(yaml.safe_dump(essentials(config), sort_keys=False), end="")
+    return 0
 
 
 def refuse_silent_losses(words: list[str]) -> None:

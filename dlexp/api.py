@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dlexp import build, checkpoint, config, job, mistakes, record, registry
+from dlexp import build, checkpoint, config, job, mistakes, record, registry, resume
 from dlexp.check import check, listed
 from dlexp.console import log_to
 from dlexp.errors import UserError
@@ -18,7 +18,7 @@ from dlexp.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlexp.experiment import Result
+    from dlexp.result import Result
 
 
 def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
@@ -49,14 +49,19 @@ def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
 def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "Result":
     """Trains what the overrides describe, like `python -m dlexp OVERRIDES…` in this process.
 
-    `folder` is where the run is recorded; by default a new one under `outputs/`. Returns the final metrics, the history
-    (a dict an epoch) and the folder.
+    `resume=RUN` and `resume=auto` go on with a run that is there. `folder` is where a new run is recorded; by default a
+    new one under `outputs/`. Returns the final metrics, the history (a dict an epoch) and the folder.
 
     Raises:
         UserError: an override is wrong or the data is missing.
     """
     logging.getLogger("dlexp").setLevel(logging.INFO)
-    cfg, choices = composed(overrides)
+    named, words = resume.split_words(overrides)
+    if named is not None:
+        result = resume.resume_from(named, words)
+        if result is not None:
+            return result
+    cfg, choices = composed(words)
     check(cfg)
     name = choices.get("experiment") or "-".join(choices[group] for group in ("model", "data", "optimizer"))
     if folder is None:
@@ -68,7 +73,7 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
 
     close = log_to(place)
     try:
-        return run_experiment(cfg, place, list(overrides), choices)
+        return run_experiment(cfg, place, words, choices)
     finally:
         close()
 

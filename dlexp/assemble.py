@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from dlexp.build import build, build_augment, load_data, plain
 from dlexp.data.batches import Batches
 from dlexp.data.splits import Split, Splits, prepare, statistics
 from dlexp.errors import UserError
+from dlexp.initial import freeze, initialise
 from dlexp.summary import summarise
 from dlexp.train.fit import Plan
 from dlexp.train.state import TrainState
@@ -46,8 +48,8 @@ class Assembly:
         return self.plan.total_steps(len(self.train))
 
 
-def assemble(cfg: DictConfig) -> Assembly:
-    """Builds all parts of a checked config.
+def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
+    """Builds all parts of a checked config; with `is_resumed` a saved state will replace the initial weights.
 
     Raises:
         UserError: the data set is not there, is damaged, or does not fit what the config says of it.
@@ -92,7 +94,7 @@ def assemble(cfg: DictConfig) -> Assembly:
         train=train,
         val=val,
         test=test,
-        state=_state(cfg, plan, len(train), convolutional),
+        state=_state(cfg, plan, len(train), convolutional, is_resumed),
         criterion=build(cfg.criterion).to(device),
         task=build(cfg.task),
         data_facts=_data_facts(cfg, splits, mean, std),
@@ -124,12 +126,16 @@ def _named(splits: Splits) -> dict[str, Split]:
     return {name: split for name, split in parts.items() if split is not None}
 
 
-def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool) -> TrainState:
+def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool, is_resumed: bool) -> TrainState:
     machine.seed_everything(cfg.seed)
-    model: nn.Module = build(cfg.model).to(plan.device)
+    model: nn.Module = build(cfg.model)
+    if cfg.init_from is not None and not is_resumed:
+        initialise(model, Path(cfg.init_from).expanduser())
+    freeze(model, plain(cfg.freeze))
+    model = model.to(plan.device)
     if convolutional:
         model = model.to(memory_format=torch.channels_last)
-    optimizer = build(cfg.optimizer, list(model.parameters()))
+    optimizer = build(cfg.optimizer, [parameter for parameter in model.parameters() if parameter.requires_grad])
     return TrainState(
         model=model,
         optimizer=optimizer,

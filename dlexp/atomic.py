@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and the moments that Ctrl-C must not cut."""
+"""Files that are there whole or not at all, and the moments that no signal may cut."""
 
 import os
 import signal
@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from dlexp.stops import SIGNALS
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary file beside `path` that takes its place when the block ends without an error.
 
-    A reader sees the whole old file or the whole new one. When the block fails (a full disk raises OSError), the old
-    file stays as it was and the temporary one is removed.
+    A reader sees the whole old file or the whole new one, after a loss of power too. When the block fails (a full disk
+    raises OSError), the old file stays as it was and the temporary one is removed.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -29,22 +31,27 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Holds Ctrl-C back until the block is done: torch.save, when interrupted, ends in an error of its own instead."""
+    """Holds signals back until the block is done: torch.save, when interrupted, ends in an error of its own instead."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
         yield
         return
     came: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    held = [number for number in SIGNALS if callable(before[number])]
+    for number in held:
+        signal.signal(number, lambda number, frame: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous or signal.SIG_DFL)
-    if came and previous is not signal.SIG_IGN:
-        raise KeyboardInterrupt
+        for number in held:
+            signal.signal(number, before[number])
+    for number in came:
+        signal.raise_signal(number)
 
 
 def _replace(source: str, target: Path) -> None:
@@ -56,3 +63,17 @@ def _replace(source: str, target: Path) -> None:
         except PermissionError:
             time.sleep(0.05)
     os.replace(source, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name survive a loss of power, where the system can open a folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems
+        pass
+    finally:
+        os.close(descriptor)

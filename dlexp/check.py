@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dlexp.build import COMMON_DATA_KEYS, plain, target
-from dlexp.config import DataSettings, Settings
+from dlexp.config import CheckpointSettings, DataSettings, Settings
 from dlexp.errors import UserError, did_you_mean
 
 GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema")
@@ -89,8 +89,9 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 def _against_settings(values: dict[str, Any]) -> list[str]:
     problems = _against_hints(values, _hints(Settings), "")
-    if isinstance(values["data"], dict):
-        problems += _against_hints(values["data"], _hints(DataSettings), "data.")
+    for name, schema in (("data", DataSettings), ("checkpoint", CheckpointSettings)):
+        if isinstance(values[name], dict):
+            problems += _against_hints(values[name], _hints(schema), f"{name}.")
     return problems
 
 

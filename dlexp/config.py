@@ -1,6 +1,7 @@
 """The run's own settings with their types and ranges, names of folders, paths as people type them."""
 
 import hashlib
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from dlexp.data.facts import RESOLVERS
-from dlexp.ranges import Choice, Range, Sizes
+from dlexp.ranges import Choice, Incidental, Range, Sizes
 
 
 @dataclass
@@ -26,19 +27,25 @@ class Settings:
     accumulate: Annotated[int, Range(ge=1)] = MISSING
     grad_clip: Annotated[float | None, Range(gt=0)] = MISSING
     patience: Annotated[int | None, Range(ge=1)] = MISSING
-    device: str = MISSING
+    init_from: str | None = MISSING
+    freeze: list[str] = MISSING
+    device: Annotated[str, Incidental()] = MISSING
     precision: Annotated[str, Choice("auto", "float32", "bfloat16", "float16")] = MISSING
     deterministic: bool = MISSING
-    threads: Annotated[int | None, Range(ge=1)] = MISSING
+    threads: Annotated[int | None, Range(ge=1), Incidental()] = MISSING
     test: bool = MISSING
-    pictures: bool = MISSING
+    pictures: Annotated[bool, Incidental()] = MISSING
     val_every: Annotated[int, Range(ge=1)] = MISSING
-    log_steps: Annotated[int, Range(ge=1)] = MISSING
-    n_jobs: Annotated[int, Range(ge=1)] = MISSING
+    log_steps: Annotated[int, Range(ge=1), Incidental()] = MISSING
+    n_jobs: Annotated[int, Range(ge=1), Incidental()] = MISSING
+    jobs_per_gpu: Annotated[int | None, Range(ge=1), Incidental()] = MISSING
+    on_error: Annotated[str, Choice("continue", "stop"), Incidental()] = MISSING
+    rerun: Annotated[bool, Incidental()] = MISSING
+    checkpoint: Annotated[Any, Incidental()] = MISSING
     data: Any = MISSING
     task: Any = MISSING
     model: Any = MISSING
-    recipe: Any = None
+    recipe: Annotated[Any, Incidental()] = None
     criterion: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
@@ -47,12 +54,21 @@ class Settings:
 
 
 @dataclass
+class CheckpointSettings:
+    """When the whole state is saved, besides the end of a run; null: not by this clock."""
+
+    every_minutes: Annotated[float | None, Range(gt=0)]
+    every_epochs: Annotated[int | None, Range(ge=1)]
+    every_steps: Annotated[int | None, Range(ge=1)]
+
+
+@dataclass
 class DataSettings:
     """What every data set understands, and the facts that every data set states."""
 
-    root: str | None
-    download: bool
-    url: str | None
+    root: Annotated[str | None, Incidental()]
+    download: Annotated[bool, Incidental()]
+    url: Annotated[str | None, Incidental()]
     val_size: Annotated[float, Range(ge=0)]
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
@@ -101,6 +117,14 @@ def plain_name(text: str) -> str:
     return name if len(name) <= 98 else f"{name[:89]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def unique(name: str, taken: set[str]) -> str:
+    """Returns `name`, or `name-2`, `name-3`, … when it is taken (upper and lower case are one on Windows and macOS)."""
+    lower = {each.lower() for each in taken}
+    if name.lower() not in lower:
+        return name
+    return next(f"{name}-{i}" for i in itertools.count(2) if f"{name}-{i}".lower() not in lower)
+
+
 def job_name(number: int, overrides: str) -> str:
     """Returns the folder name of a sweep's job: its overrides, as TensorBoard's list of runs shows them."""
     return plain_name(overrides) if overrides else f"job-{number}"
@@ -111,17 +135,17 @@ def _run_folder(parent: str, experiment: str | None, model: str, data: str, opti
 
 
 def _sweep_folder(parent: str, experiment: str | None, model: str, data: str) -> str:
-    return str(new_folder(Path(parent), plain_name(f"sweep-{experiment or f'{model}-{data}'}")))
+    return str(Path(parent) / plain_name(f"sweep-{experiment or f'{model}-{data}'}"))
 
 
-PATH_KEY = re.compile(r"(\+{0,2}(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder))=(.+)", re.DOTALL)
+PATH_KEY = re.compile(r"(\+{0,2}(?:(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)|init_from))=(.+)", re.DOTALL)
 
 
 def with_quoted_paths(overrides: list[str], multirun: bool) -> list[str]:
     """Returns the overrides with path keys' values quoted: Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
 
-    A key whose last word is root, path, dir, url, file or folder holds a path. In a sweep a comma separates
-    values, unless a file of that name exists.
+    `init_from` and keys whose last word is root, path, dir, url, file or folder hold a path. In a sweep a comma
+    separates values, unless a file of that name exists.
     """
     return [_quoted(word, multirun) for word in overrides]
 

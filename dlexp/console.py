@@ -62,6 +62,14 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         return sys.stdout
 
 
+def log_to_console() -> None:
+    """Shows the log (INFO and above), for what Hydra does not start."""
+    handler = ConsoleHandler()
+    handler.setLevel(logging.INFO)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("dlexp").setLevel(logging.INFO)
+
+
 def log_to(folder: Path) -> Callable[[], None]:
     """Sends the log to `log.txt` of the run folder too; call what it returns to end that."""
     root, ours = logging.getLogger(), logging.getLogger("dlexp")

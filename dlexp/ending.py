@@ -35,10 +35,15 @@ def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> di
 
         tracker.figures(curves(history))
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
-    tracker.log({"epoch": run.state.best_epoch or run.state.epoch, "step": run.state.step, **tested})
+    tracker.log({"epoch": run.state.best_epoch or run.state.epochs_begun, "step": run.state.step, **tested})
     final = {key: value for key, value in metrics.items() if not key.startswith("train/")}
     tracker.hparams(_parameters(context), final)
     return metrics
+
+
+def weights(run: Assembly) -> dict[str, Any]:
+    """Returns what a file of weights holds: the weights that are evaluated, and the epoch they are from."""
+    return {"epoch": run.state.epochs_begun, "model": run.state.average.module.state_dict()}
 
 
 def _chosen_metrics(history: list[dict[str, Any]], epoch: int | None) -> dict[str, float]:
@@ -89,11 +94,6 @@ def _parameters(context: Context) -> dict[str, Any]:
     settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
     typed = dict(word.lstrip("+").split("=", 1) for word in context.overrides if "=" in word)
     return {key: value for key, value in typed.items() if key not in quiet} | chosen | settings
-
-
-def objective(run: Assembly, metrics: dict[str, float]) -> float | None:
-    """Returns the value that sweeps compare: validation's metric."""
-    return metrics.get(f"val/{run.task.metric}")
 
 
 def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> list[str]:

@@ -1,29 +1,31 @@
-"""One run from a checked config to its folder: assemble, train, test, and record each thing as it happens."""
+"""One run from a checked config to its folder: assemble, train, save, test, and record each thing as it happens."""
 
 import logging
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
 from omegaconf import DictConfig
-from torch import Tensor
 
-from dlexp import checkpoint, ending, record
+from dlexp import beginning, checkpoint, ending, environment, record, restore
 from dlexp.assemble import Assembly, assemble
 from dlexp.atomic import uninterrupted
-from dlexp.build import plain
+from dlexp.build import allowed_modules, plain
+from dlexp.cell import cell, code_version
+from dlexp.checkpoint import BestWeights, Cadence, Checkpoints
 from dlexp.context import Context
 from dlexp.diagnosis import overfit_verdict, stuck_at_chance
 from dlexp.errors import UserError
+from dlexp.lock import held_alone, locked
 from dlexp.progress import Progress, estimate, make_progress
-from dlexp.summary import format_summary
+from dlexp.result import Result, objective_of, read_result
+from dlexp.stops import StopRequested, Stops, listening
 from dlexp.tracking import Tracker
 from dlexp.train.evaluate import evaluate
+from dlexp.train.fingerprint import fingerprint
 from dlexp.train.fit import NonFiniteLoss, fit
 
 log = logging.getLogger(__name__)
@@ -32,129 +34,209 @@ log = logging.getLogger(__name__)
 WARMUP_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a run leaves in memory: final metrics, the records of all epochs, its folder, the value sweeps compare."""
-
-    metrics: dict[str, float]
-    history: list[dict[str, Any]]
-    folder: Path
-    objective: float | None
-
-
 @dataclass
 class _Training:
     """What the loop over `fit` keeps: records so far, and whether something was said already."""
 
     run: Assembly
     context: Context
+    checkpoints: Checkpoints
+    best: BestWeights
+    stops: Stops
     progress: Progress
     num_epochs: int
-    history: list[dict[str, Any]] = field(default_factory=list)
+    first_step: int  # where this process began
+    history: list[dict[str, Any]]
     pace_from: tuple[float, int] | None = None
     estimate_is_due: bool = True
     advice_is_due: bool = True
 
 
-def run_experiment(cfg: DictConfig, folder: Path, overrides: list[str], choices: Mapping[str, str]) -> Result:
+def run_experiment(
+    cfg: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    choices: Mapping[str, str],
+    resumption: restore.Resumption | None = None,
+) -> Result:
     """Trains what `cfg` describes and records it in `folder`, which exists and is this run's own.
 
-    `overrides` are the words typed, `choices` the option chosen of each group.
+    `overrides` are the words typed, `choices` the option chosen of each group. With a `resumption` the folder holds a
+    run, which goes on from its newest state.
 
     Raises:
-        UserError: the folder holds a run, the data is missing or damaged, or the loss stopped being a number.
+        UserError: the folder holds a run or is in use, the data is missing or damaged, no state can be read, or the
+            loss stopped being a number.
+        KeyboardInterrupt, StopRequested: a signal ended the run; what was trained is saved.
     """
-    if (folder / record.RUN_FILE).exists():
-        raise UserError(f"{folder} holds a run already; give another folder, or none for a new one")
-    entry = record.RunRecord(folder, name=folder.name, seed=cfg.seed, overrides=overrides)
-    entry.note(choices=dict(choices))
-    config = {str(key): plain(cfg[key]) for key in cfg if key != "hydra"}
-    try:
-        with Tracker(folder) as tracker:
-            return _run(cfg, Context(config, overrides, choices, folder, tracker), entry)
-    except NonFiniteLoss as error:
-        entry.failed(str(error))
-        lower = cfg.optimizer.get("lr", 0.1) / 10
-        raise UserError(f"{error}; try optimizer.lr={lower:g} or grad_clip=1. The run is in {folder}") from error
-    except KeyboardInterrupt:
-        with uninterrupted():  # a sweep's parent may tell its jobs a second time
-            entry.stopped("interrupted")
-        log.info(f"stopped; what was done so far is in {ending.shown(folder)}")
-        raise
-    except BaseException as error:
-        entry.failed(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}".splitlines()[0])
-        raise
+    shares = resumption is not None and resumption.shares
+    lock = folder / record.LOCK_FILE
+    with locked(lock) if shares else held_alone(lock, f"another process trains in {folder}"), listening() as stops:
+        there = record.read_entry(folder)
+        identity = {"cell": cell(_plain_config(cfg)), "code": code_version(allowed_modules())}
+        if resumption is None or (shares and there is not None and there.get("cell") != identity["cell"]):
+            if there is not None:
+                raise UserError(f"{folder} holds a run already; resume={folder} goes on with it")
+        elif shares and there is None:
+            resumption = None
+        elif shares and there is not None and there["status"] == "finished":
+            log.info(f"{ending.shown(folder)} is finished already")
+            return read_result(folder, there)
+        if resumption is not None:
+            entry = record.RunRecord.reopened(folder, overrides, **identity)
+        else:
+            entry = record.RunRecord.new(folder, seed=cfg.seed, overrides=overrides, choices=dict(choices), **identity)
+        try:
+            return _run(cfg, folder, overrides, choices, resumption, entry, stops)
+        except NonFiniteLoss as error:
+            entry.failed(str(error))
+            lower = cfg.optimizer.get("lr", 0.1) / 10
+            raise UserError(f"{error}; try optimizer.lr={lower:g} or grad_clip=1. The run is in {folder}") from error
+        except (KeyboardInterrupt, StopRequested) as error:
+            with uninterrupted():  # a sweep's parent may tell its jobs a second time
+                entry.stopped(f"stopped by {error}" if isinstance(error, StopRequested) else "interrupted")
+            log.info(f"stopped; resume={ending.shown(folder)} goes on from here")
+            raise
+        except BaseException as error:
+            is_known = isinstance(error, UserError)
+            entry.failed(str(error) if is_known else f"{type(error).__name__}: {error}".splitlines()[0])
+            raise
 
 
-def _run(cfg: DictConfig, context: Context, entry: record.RunRecord) -> Result:
-    folder, choices = context.folder, context.choices
+def _plain_config(cfg: DictConfig) -> dict[str, Any]:
+    return {str(key): plain(cfg[key]) for key in cfg if key != "hydra"}
+
+
+def _run(
+    cfg: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    choices: Mapping[str, str],
+    resumption: restore.Resumption | None,
+    entry: record.RunRecord,
+    stops: Stops,
+) -> Result:
     log.info(f"{choices['model']} on {choices['data']} with {choices['optimizer']} → {ending.shown(folder)}")
-    (folder / "config.yaml").write_text(_as_yaml(context.config), encoding="utf-8")
-    run = assemble(cfg)
-    _describe(run, context)
-    if cfg.pictures:
-        _first_pictures(run, context)
+    config = _plain_config(cfg)
+    (folder / "config.yaml").write_text(beginning.as_yaml(config), encoding="utf-8")
+    run = assemble(cfg, is_resumed=resumption is not None and bool(checkpoint.saved_states(folder)))
+    log.info(beginning.in_one_line(run))
+    history = [] if resumption is None else restore.restore(run, folder, resumption)
+    is_new = run.state.step == 0
+    with Tracker(folder, resumed_step=None if resumption is None else run.state.step) as tracker:
+        context = Context(config, overrides, choices, folder, tracker)
+        if is_new:
+            beginning.describe(run, context)
+            if cfg.pictures:
+                beginning.first_pictures(run, context)
+        if resumption is not None:
+            entry.note_resumed(step=run.state.step, environment=environment.environment(run.device_facts))
+        training = _train(run, context, cfg, stops, history)
 
-    steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
-    num_epochs = -(-run.total_steps // steps_per_epoch)
-    training = _Training(run, context, make_progress(num_epochs, steps_per_epoch, sys.stdout), num_epochs)
-    try:
-        train(training)
-    finally:
-        training.progress.close()
-        checkpoint.save(folder / "weights" / "last.pt", _weights(run))
-
-    metrics = ending.finish(run, context, training.history)
-    entry.finished(metrics, chosen_epoch=run.state.best_epoch)
+        metrics = ending.finish(run, context, training.history)
+        entry.finished(metrics, chosen_epoch=run.state.best_epoch)
     for line in ending.closing_words(run, folder, metrics):
         log.info(line)
     if cfg.overfit_batches is not None:
         log.info(overfit_verdict(training.history[-1], run.task, cfg.overfit_batches))
-    return Result(metrics, training.history, folder, ending.objective(run, metrics))
+    return Result(metrics, training.history, folder, objective_of(metrics))
 
 
-def _as_yaml(config: dict[str, Any]) -> str:
-    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+def _train(run: Assembly, context: Context, cfg: DictConfig, stops: Stops, history: list[dict[str, Any]]) -> _Training:
+    """Trains with bar and checkpoints around it; saves the last state however the training ends."""
+    steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
+    num_epochs = -(-run.total_steps // steps_per_epoch)
+    progress = make_progress(num_epochs, steps_per_epoch, sys.stdout)
+    checkpoints = Checkpoints(context.folder, Cadence(**plain(cfg.checkpoint)))
+    best = BestWeights(context.folder / "weights" / "best.pt")
+    training = _Training(run, context, checkpoints, best, stops, progress, num_epochs, run.state.step, history)
+    try:
+        with stops.patient():
+            train(training)
+    except (KeyboardInterrupt, StopRequested):
+        _save_last(training)
+        raise
+    finally:
+        progress.close()
+        checkpoints.close()
+    _save_last(training)
+    return training
+
+
+def _save_last(training: _Training) -> None:
+    training.context.tracker.flush()
+    try:
+        training.best.write(is_last=True)
+        training.checkpoints.save_last(training.run.state)
+        checkpoint.save(training.context.folder / "weights" / "last.pt", ending.weights(training.run))
+    except OSError as error:
+        raise UserError(f"the last state could not be saved: {error.strerror or error}") from error
 
 
 def train(training: _Training) -> None:
     """Trains to the end, to the end of patience, or (with overfit_batches) until the batches are learnt."""
-    run, config, tracker = training.run, training.context.config, training.context.tracker
-    for event in fit(run.state, run.train, run.criterion, run.task.sums, run.plan):
+    run, tracker, checkpoints = training.run, training.context.tracker, training.checkpoints
+    if _is_over(training):
+        return
+
+    def save_is_due(state: Any) -> bool:
+        return training.stops.requested is not None or checkpoints.is_due(state)
+
+    for event in fit(run.state, run.train, run.criterion, run.task.sums, run.plan, save_is_due):
         kind, batch = event.pop("kind"), event.pop("batch")
-        if kind != "epoch":
+        if kind == "save":
+            is_boundary = run.state.batch == 0
+            if checkpoints.is_due_after_epoch(run.state) if is_boundary else checkpoints.is_due(run.state):
+                tracker.flush()
+                checkpoints.save(run.state)
+            training.stops.obey()
+            if is_boundary and _is_over(training):
+                return
+        elif kind == "epoch":
+            _close_epoch(training, event)
+        else:
             if kind == "steps":
                 tracker.log({key: event[key] for key in ("epoch", "step", "train/recent_loss", "lr")})
             training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
             _tell_time(training, event["step"])
-            continue
 
-        del event["train/recent_loss"]
-        is_last = event["step"] >= run.total_steps
-        if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
-            event |= _validate(training)
-        tracker.log(event)
-        training.history.append(event)
-        training.progress.epoch(event)
-        _warn_if_stuck(training, event)
-        if config["patience"] is not None and run.state.bad_validations >= config["patience"]:
-            training.progress.message(f"no better result in {config['patience']} validations: stopping early")
-            break
-        if config["overfit_batches"] is not None and overfit_verdict(event, run.task, 1).startswith("PASS"):
-            break
+
+def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
+    """Validates when that is due, and records the epoch."""
+    run, config = training.run, training.context.config
+    del event["train/recent_loss"]
+    is_last = event["step"] >= run.total_steps
+    if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
+        event |= _validate(training)
+    event["fingerprint/batch"] = run.state.first_batch
+    event["fingerprint/weights"] = fingerprint(*run.state.model.state_dict().values())
+    training.context.tracker.log(event)
+    training.history.append(event)
+    training.progress.epoch(event)
+    _warn_if_stuck(training, event)
+
+
+def _is_over(training: _Training) -> bool:
+    """Returns whether the training ends before its last step, and says why."""
+    run, config = training.run, training.context.config
+    if not training.history:
+        return False
+    if config["patience"] is not None and run.state.bad_validations >= config["patience"]:
+        training.progress.message(f"no better result in {config['patience']} validations: stopping early")
+        return True
+    last = training.history[-1]
+    return config["overfit_batches"] is not None and overfit_verdict(last, run.task, 1).startswith("PASS")
 
 
 def _validate(training: _Training) -> dict[str, float]:
     run, started = training.run, time.perf_counter()
     assert run.val is not None
-    means = evaluate(run.state.average.module, run.val, run.criterion, run.task.sums, run.plan).means
+    with training.stops.impatient():
+        means = evaluate(run.state.average.module, run.val, run.criterion, run.task.sums, run.plan).means
     if run.state.improves(means[run.task.metric], means["loss"], run.task.higher_is_better):
-        checkpoint.save(training.context.folder / "weights" / "best.pt", _weights(run))
+        training.best.keep(ending.weights(run))
+    training.best.write()
     return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}
-
-
-def _weights(run: Assembly) -> dict[str, Any]:
-    return {"epoch": run.state.epoch, "model": run.state.average.module.state_dict()}
 
 
 def _tell_time(training: _Training, step: int) -> None:
@@ -165,7 +247,7 @@ def _tell_time(training: _Training, step: int) -> None:
     elif training.estimate_is_due and now - training.pace_from[0] > WARMUP_SECONDS and step > training.pace_from[1]:
         training.estimate_is_due = False
         seconds_per_step = (now - training.pace_from[0]) / (step - training.pace_from[1])
-        time_needed = estimate(seconds_per_step, training.run.total_steps)
+        time_needed = estimate(seconds_per_step, training.run.total_steps - training.first_step)
         training.progress.message(f"{time_needed} for {training.num_epochs} epochs (validation not counted)")
 
 
@@ -175,36 +257,3 @@ def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:
         if advice:
             training.advice_is_due = False
             training.progress.message(advice)
-
-
-def _describe(run: Assembly, context: Context) -> None:
-    """Writes what the run is before it starts: environment, data, model; and says the essentials."""
-    folder, facts = context.folder, run.device_facts
-    table = format_summary(run.model_summary)
-    record.write_json(folder / "environment.json", record.environment(facts))
-    record.write_json(folder / "data.json", run.data_facts)
-    record.write_json(folder / "model.json", run.model_summary)
-    (folder / "model.txt").write_text(table + "\n", encoding="utf-8")
-    context.tracker.text("config", f"```yaml\n{_as_yaml(context.config)}\n```")
-    context.tracker.text("model", f"```\n{table}\n```")
-    sizes = ", ".join(f"{count:,} {name}" for name, count in run.data_facts["sizes"].items())
-    where = f"{facts['gpu'] or facts['device']}, {facts['precision']}"
-    threads = f", {facts['threads']} thread{'s' * (facts['threads'] != 1)}" if facts["device"] == "cpu" else ""
-    log.info(f"{run.model_summary['parameters']:,} parameters; samples: {sizes}; {where}{threads}")
-
-
-def _first_pictures(run: Assembly, context: Context) -> None:
-    inputs, targets = next(run.train.epoch(0))
-    if inputs.ndim == 4:
-        from dlexp.pictures import image_grid
-
-        images = _unnormalised(inputs[:64], run)
-        names = run.data_facts["class_names"]
-        titles = [names[i] for i in targets[:64].tolist()] if names else None
-        context.tracker.figure("training_images", image_grid(images, titles), step=0)
-    context.tracker.graph(run.state.model, inputs[:1])
-
-
-def _unnormalised(inputs: Tensor, run: Assembly) -> Tensor:
-    mean, std = (torch.tensor(run.data_facts["normalisation"][k]).view(1, -1, 1, 1) for k in ("mean", "std"))
-    return (inputs.cpu() * std + mean).clamp(0, 1)

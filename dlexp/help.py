@@ -60,8 +60,8 @@ def _settings() -> str:
         key, colon, value = setting.strip().partition(":")
         if line.startswith(("hydra:", "defaults:")):
             prefix = "skip"
-        elif line.startswith("data:"):
-            prefix = "data."
+        elif colon and not value.strip() and not line.startswith(" "):
+            prefix = f"{key}."
         elif colon and not key.startswith("-") and (prefix != "skip" or not line.startswith(" ")):
             prefix = prefix if line.startswith(" ") else ""
             rows.append(_row(f"{prefix}{key}", f"{comment.strip()} [{value.strip()}]".strip()))

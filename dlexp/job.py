@@ -12,7 +12,7 @@ from dlexp.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_state: dict[str, int] = {"started": 0, "exit_code": 0}
+_state: dict[str, int] = {"started": 0, "exit_code": 0, "shares_folders": 0}
 _mistakes: list[UserError] = []
 
 
@@ -23,11 +23,15 @@ def run_job(cfg: DictConfig) -> float | None:
     """
     _state["started"] = 1
     from dlexp.experiment import run_experiment
+    from dlexp.restore import Resumption
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
+    is_cell = bool(_state["shares_folders"]) or hydra.mode is not RunMode.RUN
+    resumption = Resumption(shares=True) if is_cell else None
+    words, choices = list(hydra.overrides.task), chosen(hydra.runtime.choices)
     try:
-        return run_experiment(cfg, folder, list(hydra.overrides.task), chosen(hydra.runtime.choices)).objective
+        return run_experiment(cfg, folder, words, choices, resumption).objective
     except UserError as error:
         if hydra.mode is not RunMode.RUN:
             raise
@@ -41,6 +45,11 @@ def run_job(cfg: DictConfig) -> float | None:
 def has_started() -> bool:
     """Returns whether a run began in this process: from there on an error of Hydra's is a bug, not a typed mistake."""
     return bool(_state["started"])
+
+
+def share_folders() -> None:
+    """Makes this process a job of a sweep: what its folder holds of the same cell goes on, or stands when finished."""
+    _state["shares_folders"] = 1
 
 
 def mistake() -> UserError | None:

@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -13,46 +15,86 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from dlexp import record
+from dlexp.lock import is_held
+from dlexp.stops import StopRequested, listening
+
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.02
-# After Ctrl-C the terminal has told the children too; one that does not listen is told again, then ended.
-PATIENCE_SECONDS = 5.0
+# A job that was told to stop finishes its step and saves; one that does not end by then is ended.
+PATIENCE_SECONDS = 60.0
 OUTPUT_FILE = "output.txt"
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A job that runs: its process, and the place (0, 1, … below the number of jobs at once) it has."""
+
+    process: BaseProcess
+    slot: int
 
 
 def launch(jobs: list[list[str]], first_index: int, config: DictConfig, loader: ConfigLoader) -> list[JobReturn]:
     """Runs the jobs, `n_jobs` at once, and returns one result each, in order.
 
-    A failed job's result carries the reason; after Ctrl-C the jobs that did not run carry KeyboardInterrupt.
+    A failed job's result carries the reason. After a signal the jobs that did not end by themselves carry it, and after
+    a failure with `on_error=stop` those that did not start say so.
     """
     folders = [_folder(words, index, config, loader) for index, words in enumerate(jobs, first_index)]
-    at_once = min(int(config.n_jobs), len(jobs))
+    num_gpus = _num_gpus(config)
+    at_once = min(num_gpus * config.jobs_per_gpu if config.jobs_per_gpu and num_gpus else int(config.n_jobs), len(jobs))
     if at_once > 1 and "OMP_NUM_THREADS" not in os.environ:
         # Jobs that share cores get their share of threads: more threads than cores slow each other down many times.
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
     context = children_context()
-    running: dict[int, BaseProcess] = {}
+    running: dict[int, _Child] = {}
     results: dict[int, JobReturn] = {}
     waiting = list(range(len(jobs)))
     try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                index = waiting.pop(0)
-                log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
-                running[index] = _start(context, jobs[index], folders[index], config, quiet=at_once > 1)
-            for index in [index for index, process in running.items() if not process.is_alive()]:
-                results[index] = _result(jobs[index], running.pop(index).exitcode)
-                if at_once > 1:
-                    log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {_outcome(results[index])}")
-            time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        _stop(list(running.values()))
-        results |= {
-            i: JobReturn(jobs[i], _return_value=KeyboardInterrupt(), status=JobStatus.FAILED)
-            for i in {*waiting, *running}
-        }
+        with listening():
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    index = _next(waiting, folders)
+                    if index is None:  # all that is left is being trained by other processes
+                        break
+                    waiting.remove(index)
+                    log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
+                    slot = min(set(range(at_once)) - {child.slot for child in running.values()})
+                    gpu = slot % num_gpus if num_gpus > 1 else None
+                    process = _start(context, jobs[index], folders[index], config, quiet=at_once > 1, gpu=gpu)
+                    running[index] = _Child(process, slot)
+                for index in [index for index, child in running.items() if not child.process.is_alive()]:
+                    results[index] = _result(jobs[index], running.pop(index).process.exitcode)
+                    if at_once > 1:
+                        log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {_outcome(results[index])}")
+                    if results[index].status is JobStatus.FAILED and config.on_error == "stop":
+                        results |= _unstarted(jobs, waiting, RuntimeError("not started: a job before it failed"))
+                        waiting = []
+                time.sleep(POLL_SECONDS)
+    except (KeyboardInterrupt, StopRequested) as stop:
+        number = stop.number if isinstance(stop, StopRequested) else signal.SIGINT
+        _stop([child.process for child in running.values()], number)
+        results |= _unstarted(jobs, [*waiting, *running], stop)
     return [results[index] for index in range(len(jobs))]
+
+
+def _next(waiting: list[int], folders: list[Path]) -> int | None:
+    """Returns the first job that no other process trains, so that sweeps started together share the work."""
+    return next((index for index in waiting if not is_held(folders[index] / record.LOCK_FILE)), None)
+
+
+def _unstarted(jobs: list[list[str]], indices: list[int], reason: BaseException) -> dict[int, JobReturn]:
+    return {i: JobReturn(jobs[i], _return_value=reason, status=JobStatus.FAILED) for i in indices}
+
+
+def _num_gpus(config: DictConfig) -> int:
+    """Returns the GPUs that jobs are spread over, round-robin; 0 where the config names a device."""
+    if config.device not in ("auto", "cuda"):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def children_context() -> multiprocessing.context.BaseContext:
@@ -72,22 +114,34 @@ def _folder(words: list[str], index: int, config: DictConfig, loader: ConfigLoad
 
 
 def _start(
-    context: multiprocessing.context.BaseContext, words: list[str], folder: Path, config: DictConfig, quiet: bool
+    context: multiprocessing.context.BaseContext,
+    words: list[str],
+    folder: Path,
+    config: DictConfig,
+    *,
+    quiet: bool,
+    gpu: int | None,
 ) -> BaseProcess:
-    own = [word for word in words if not word.startswith("hydra.sweep.subdir=")]
+    own = [word for word in words if not word.startswith("hydra.sweep.")]
     places = [f"hydra.run.dir={folder}", "hydra.mode=RUN"]
     extra = config.hydra.runtime.config_sources
     folders = [["--config-dir", source.path] for source in extra if source.provider == "command-line"]
     argv = [*(word for pair in folders for word in pair), *own, *places]
-    process = context.Process(target=run_child, args=(argv, str(folder) if quiet else None))  # type: ignore[attr-defined]
+    arguments = (argv, str(folder) if quiet else None, gpu)
+    process = context.Process(target=run_child, args=arguments)  # type: ignore[attr-defined]
     process.start()
     return process  # type: ignore[no-any-return]
 
 
-def run_child(argv: list[str], quiet_folder: str | None) -> None:
+def run_child(argv: list[str], quiet_folder: str | None, gpu: int | None = None) -> None:
     """What a child does: one ordinary run, its output in a file of its folder when several jobs share a console."""
+    from dlexp import job
     from dlexp.__main__ import main
 
+    _live_with_parent()
+    job.share_folders()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = _visible(gpu)
     if quiet_folder is not None:
         Path(quiet_folder).mkdir(parents=True, exist_ok=True)
         output = open(Path(quiet_folder) / OUTPUT_FILE, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (open until the end)
@@ -95,6 +149,27 @@ def run_child(argv: list[str], quiet_folder: str | None) -> None:
         os.dup2(output.fileno(), 2)
         sys.stdout = sys.stderr = output
     sys.exit(main(argv))
+
+
+def _live_with_parent() -> None:
+    """Leaves Ctrl-C on a terminal to the parent, which passes it on once; stops when the parent is killed."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+def _visible(gpu: int) -> str:
+    """Returns the name of the `gpu`-th of the GPUs that this process may see."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[gpu] if visible else str(gpu)
 
 
 def _result(words: list[str], exit_code: int | None) -> JobReturn:
@@ -118,12 +193,12 @@ def _outcome(result: JobReturn) -> str:
     return "finished" if result.status is JobStatus.COMPLETED else f"failed, {result._return_value}"
 
 
-def _stop(processes: list[BaseProcess]) -> None:
+def _stop(processes: list[BaseProcess], number: int) -> None:
+    """Passes a signal on, waits until the jobs have saved, and ends those that do not listen."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     for process in processes:
-        process.join(max(0.5, PATIENCE_SECONDS / 10))
-        if process.is_alive() and process.pid is not None and hasattr(signal, "SIGINT") and os.name == "posix":
-            os.kill(process.pid, signal.SIGINT)
+        if process.is_alive() and process.pid is not None and os.name == "posix":
+            os.kill(process.pid, number)
     for process in processes:
         process.join(max(0.1, deadline - time.monotonic()))
         if process.is_alive():

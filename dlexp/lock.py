@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dlexp.errors import UserError
+
 log = logging.getLogger(__name__)
 
 BUSY = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
@@ -30,6 +32,26 @@ def locked(path: Path, poll_seconds: float = 0.2) -> Iterator[None]:
             waited = True
             time.sleep(poll_seconds)
         yield  # closing the file frees the lock
+
+
+@contextmanager
+def held_alone(path: Path, otherwise: str) -> Iterator[None]:
+    """Holds the lock file `path` while the block runs.
+
+    Raises UserError with the sentence `otherwise` when another process holds it.
+    """
+    with path.open("ab") as file:
+        if not _acquired(file.fileno()):
+            raise UserError(otherwise)
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Returns whether a living process holds the lock file `path`."""
+    if not path.exists():
+        return False
+    with path.open("ab") as file:
+        return not _acquired(file.fileno())
 
 
 def _acquired(descriptor: int) -> bool:

@@ -48,3 +48,7 @@ class Sizes:
     def problem(self, value: Any) -> str | None:
         """Returns what is wrong with `value`, or None."""
         return None if value and min(value) >= 1 else "must be a list of sizes ≥ 1, such as [3,32,32]"
+
+
+class Incidental:
+    """Marks a setting that changes no result: where things lie, how much is shown or saved, what runs at once."""

@@ -2,13 +2,8 @@
 torch.
 """
 
-import importlib
-import importlib.metadata
 import json
 import math
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -20,17 +15,7 @@ from dlexp.atomic import whole_file
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
-PACKAGES = (
-    "dlexp",
-    "torch",
-    "torchvision",
-    "hydra-core",
-    "omegaconf",
-    "numpy",
-    "tensorboard",
-    "matplotlib",
-    "rich",
-)
+LOCK_FILE = ".lock"  # held while a process trains in the folder
 
 
 def as_json(value: Any) -> Any:
@@ -73,19 +58,55 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def read_entry(folder: Path) -> dict[str, Any] | None:
+    """Returns the `run.json` of a folder, or None where there is none that can be read."""
+    try:
+        found = read_json(folder / RUN_FILE)
+    except (OSError, ValueError):
+        return None
+    is_whole = isinstance(found, dict) and isinstance(found.get("status"), str) and "choices" in found
+    return found if is_whole else None
+
+
+def cut_metrics(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
+    """Leaves in `metrics.jsonl` what lies before a saved state, and returns it: `epoch` whole epochs and `step` steps.
+
+    What came after is trained again, and the test result belongs to the end.
+    """
+    try:
+        records = read_metrics(path)
+    except FileNotFoundError:
+        return []
+    kept = [row for row in records if _lies_before(row, epoch, step)]
+    with whole_file(path) as file:
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept).encode("utf-8"))
+    return kept
+
+
+def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:
+    if "train/loss" in row:  # written once an epoch
+        return bool(row["epoch"] <= epoch)
+    return "train/recent_loss" in row and bool(row["step"] <= step)
+
+
 class RunRecord:
     """`run.json`: what the run is and how it ended. Written at once, rewritten at every change.
 
     Its status is "running" until `finished`, `failed` or `stopped` is called. Times are UTC in ISO format.
     """
 
-    def __init__(self, folder: Path, *, name: str, seed: int, overrides: list[str]) -> None:
-        self._path = folder / RUN_FILE
-        self._clock = time.monotonic()
-        self.data: dict[str, Any] = {
+    def __init__(self, folder: Path, data: dict[str, Any]) -> None:
+        self._path, self.data = folder / RUN_FILE, data
+        self._clock, self._seconds_before = time.monotonic(), data["seconds"] or 0.0
+        write_json(self._path, data)
+
+    @classmethod
+    def new(cls, folder: Path, *, seed: int, overrides: list[str], **facts: Any) -> "RunRecord":
+        """Begins the record of a run; `facts` stand in it too."""
+        data: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "status": "running",
-            "name": name,
+            "name": folder.name,
             "seed": seed,
             "overrides": overrides,
             "started": _now(),
@@ -94,12 +115,28 @@ class RunRecord:
             "chosen_epoch": None,
             "metrics": {},
             "error": None,
+            "resumed": [],
         }
-        write_json(self._path, self.data)
+        return cls(folder, data | facts)
+
+    @classmethod
+    def reopened(cls, folder: Path, overrides: list[str], **facts: Any) -> "RunRecord":
+        """Goes on with the record of a run that is resumed with these words; `facts` replace what stands there."""
+        data = read_json(folder / RUN_FILE)
+        if data["status"] == "running":  # it was killed: its last sign of life stands for its end
+            data["seconds"] = (data["seconds"] or 0.0) + _last_session(folder, data)
+        again = {"started": _now(), "overrides": overrides}
+        data |= {"status": "running", "ended": None, "error": None, "resumed": [*data["resumed"], again]}
+        return cls(folder, data | facts)
 
     def note(self, **facts: Any) -> None:
         """Adds facts, or replaces those of the same name."""
         self.data |= facts
+        write_json(self._path, self.data)
+
+    def note_resumed(self, **facts: Any) -> None:
+        """Adds facts to the entry of this resumption."""
+        self.data["resumed"][-1] |= facts
         write_json(self._path, self.data)
 
     def finished(self, metrics: Mapping[str, float], chosen_epoch: int | None) -> None:
@@ -115,90 +152,19 @@ class RunRecord:
         self._end("stopped", error=sentence)
 
     def _end(self, status: str, **facts: Any) -> None:
-        seconds = round(time.monotonic() - self._clock, 3)
+        seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
         self.note(status=status, ended=_now(), seconds=seconds, **facts)
+
+
+def _last_session(folder: Path, data: Mapping[str, Any]) -> float:
+    """Returns the seconds from the last start to the last line of metrics."""
+    started = data["resumed"][-1]["started"] if data["resumed"] else data["started"]
+    try:
+        last = (folder / METRICS_FILE).stat().st_mtime
+    except OSError:
+        return 0.0
+    return max(0.0, last - datetime.fromisoformat(started).timestamp())
 
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def environment(device_facts: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a result depends on besides its config: revision, versions, machine. No names of people or
-    hosts.
-    """
-    return {
-        "git": git_state(Path.cwd()),
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "platform": {
-            "system": platform.system(),
-            "release": platform.release(),
-            "machine": platform.machine(),
-        },
-        "cpu": {"name": cpu_name(), "cores": os.cpu_count(), "usable_cores": _usable_cores()},
-        "device": device_facts,
-    }
-
-
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Returns the revision of the repository around `folder` and whether it has uncommitted changes; None
-    without one.
-    """
-    revision = _output("git", "-C", str(folder), "rev-parse", "HEAD")
-    if revision is None:
-        return None
-    changes = _output("git", "-C", str(folder), "status", "--porcelain")
-    return {"revision": revision, "dirty": None if changes is None else bool(changes)}
-
-
-def _output(*command: str) -> str | None:
-    """Returns what a command prints; None where it is missing, fails or takes more than five seconds."""
-    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True, env=quiet
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def cpu_name() -> str:
-    """Returns the processor's name as Linux, macOS or Windows tells it, else its architecture."""
-    return _name_from_proc() or _name_from_sysctl() or _name_from_registry() or platform.machine() or "unknown"
-
-
-def _name_from_proc(path: Path = Path("/proc/cpuinfo")) -> str | None:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model", "cpu model")))
-    return next(names, None)
-
-
-def _name_from_sysctl() -> str | None:
-    return _output("sysctl", "-n", "machdep.cpu.brand_string") if platform.system() == "Darwin" else None
-
-
-def _name_from_registry() -> str | None:
-    try:
-        winreg = importlib.import_module("winreg")
-        key = winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"HARDWARE\DESCRIPTION\System\CentralProcessor\0")
-        return str(winreg.QueryValueEx(key, "ProcessorNameString")[0]).strip()
-    except (ImportError, OSError):
-        return None
-
-
-def _usable_cores() -> int | None:
-    """Returns the cores this process may use (Linux, where a scheduler may lend it fewer), else all."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count()

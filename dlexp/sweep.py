@@ -1,25 +1,28 @@
-"""The planner of a sweep: expand the grid, check every job, launch, print the table."""
+"""The planner of a sweep: expand the grid, check every job, see what is done, launch the rest, print the table."""
 
 import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 
-from dlexp import job, record
-from dlexp.check import check, listed
-from dlexp.config import plain_name
+from dlexp import job
+from dlexp.build import allowed_modules
+from dlexp.cell import cell, code_version
+from dlexp.check import check, listed, resolved
+from dlexp.config import plain_name, unique
 from dlexp.errors import UserError
+from dlexp.ledger import Cell, join_ledger, of_other_code, open_ledger
 from dlexp.mistakes import HYDRA_ERRORS, compose_or_explain, sentence
-from dlexp.progress import format_seconds
+from dlexp.stops import StopRequested, exit_code_of
+from dlexp.table import report, table
 
 log = logging.getLogger(__name__)
 
@@ -34,30 +37,62 @@ class Job:
 
 
 def run_sweep(arguments: list[str], config: DictConfig, loader: ConfigLoader, launcher: Launcher) -> list[float | None]:
-    """Runs every combination of the overrides and prints a table; returns each job's validation value.
+    """Runs every combination of the overrides that is not done yet, and prints a table; returns the validation values.
 
     Raises:
         UserError: something is wrong with one of the jobs; none has started then.
     """
     jobs = expand(OverridesParser.create(config_loader=loader).parse_overrides(arguments))
-    check_all(jobs, config, loader)
-    folder = Path(config.hydra.sweep.dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    log.info(f"{len(jobs)} jobs → {folder}")
-    words = [[*job.overrides, f"hydra.sweep.subdir='{job.name}'"] for job in jobs]
+    hashes = check_all(jobs, config, loader)
+    wanted = {hashed: each.name for each, hashed in zip(reversed(jobs), reversed(hashes), strict=True)}
+    folder, cells = _ledger(config, wanted)
+    todo = [i for i, hashed in enumerate(hashes) if not cells[hashed].is_done() and hashed not in hashes[:i]]
+    _tell_plan(folder, list(cells.values()), len(jobs), len(todo))
+    words = [
+        [*jobs[i].overrides, f"hydra.sweep.dir='{folder}'", f"hydra.sweep.subdir='{cells[hashes[i]].folder.name}'"]
+        for i in todo
+    ]
     try:
-        results = launcher.launch(words, initial_job_idx=0)
-        interrupted = any(isinstance(result._return_value, KeyboardInterrupt) for result in results)
-    except KeyboardInterrupt:
-        results, interrupted = [], True
-    reports = [report(folder / each.name, results[i] if i < len(results) else None) for i, each in enumerate(jobs)]
-    log.info(table(jobs, reports))
+        results = list(launcher.launch(words, initial_job_idx=0)) if words else []
+    except (KeyboardInterrupt, StopRequested) as stop:  # a launcher that is not ours
+        results = [JobReturn(_return_value=stop, status=JobStatus.FAILED) for _ in todo]
+    reasons = {hashes[i]: result._return_value for i, result in zip(todo, results, strict=False)}
+    reports = [report(cells[hashed].folder, reasons.get(hashed)) for hashed in hashes]
+    varied = [each.varied or {"job": each.name} for each in jobs]
+    log.info(table(list(zip(varied, reports, strict=True))))
     log.info(f"look at it   tensorboard --logdir {folder}")
-    if interrupted:
-        job.fail(130)
+    stopped = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
+    if stopped is not None:
+        job.fail(exit_code_of(stopped))
     elif any(each["status"] != "finished" for each in reports):
         job.fail(1)
-    return [each.get("objective") for each in reports]
+    return [each["objective"] for each in reports]
+
+
+def _ledger(config: DictConfig, wanted: dict[str, str]) -> tuple[Path, dict[str, Cell]]:
+    """Returns the folder of the sweep and its cells; tells the launcher of the folder."""
+    place = Path(config.hydra.sweep.dir)
+    if any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+        return place, join_ledger(place, wanted)
+    folder, cells = open_ledger(place.parent, place.name, wanted, anew=config.rerun)
+    with read_write(config):
+        config.hydra.sweep.dir = str(folder)
+    return folder, cells
+
+
+def _tell_plan(folder: Path, cells: list[Cell], num_jobs: int, num_left: int) -> None:
+    """Says what is left to do, which folders go on, and which results come from other code."""
+    done = f", {num_jobs - num_left} of them done already" if num_left < num_jobs else ""
+    log.info(f"{num_jobs} jobs{done} → {folder}")
+    begun = [each.folder.name for each in cells if each.entry() and not each.is_done() and not each.is_running()]
+    if begun:
+        log.info(f"going on with {', '.join(begun)}")
+    older = [each.folder.name for each in of_other_code(cells, code_version(allowed_modules()))]
+    if older:
+        log.warning(
+            f"warning: other code than today's trained {', '.join(older)}; rerun=true trains all of them again,"
+            " in a new folder"
+        )
 
 
 def expand(overrides: list[Override]) -> list[Job]:
@@ -87,82 +122,39 @@ def expand(overrides: list[Override]) -> list[Job]:
     return jobs
 
 
-def unique(name: str, taken: set[str]) -> str:
-    """Returns `name`, or `name-2`, `name-3`, … when it is taken (upper and lower case are one on Windows and macOS)."""
-    lower = {each.lower() for each in taken}
-    if name.lower() not in lower:
-        return name
-    return next(f"{name}-{i}" for i in itertools.count(2) if f"{name}-{i}".lower() not in lower)
+def check_all(jobs: Sequence[Job], config: DictConfig, loader: ConfigLoader) -> list[str]:
+    """Composes and checks every job; returns the hashes of their cells.
 
-
-def check_all(jobs: Sequence[Job], config: DictConfig, loader: ConfigLoader) -> None:
-    """Composes and checks every job; raises one UserError that lists what is wrong, with the jobs it concerns."""
+    Raises:
+        UserError: lists what is wrong, with the jobs it concerns.
+    """
     found: dict[str, list[str]] = {}
+    hashes = []
     for each in jobs:
-        for problem in _problems(each, config, loader):
+        cfg, problems = _checked(each, config, loader)
+        for problem in problems:
             found.setdefault(problem, []).append(each.name)
+        if cfg is not None and not problems:
+            hashes.append(cell(resolved(cfg)))
     if found:
         problems = [
             problem if len(names) == len(jobs) else f"{problem} (in {', '.join(names[:3])}{', …' * (len(names) > 3)})"
             for problem, names in found.items()
         ]
         raise UserError(f"{listed(problems)}\nno job was started")
+    return hashes
 
 
-def _problems(each: Job, config: DictConfig, loader: ConfigLoader) -> list[str]:
+def _checked(each: Job, config: DictConfig, loader: ConfigLoader) -> tuple[DictConfig | None, list[str]]:
     cfg, problems = compose_or_explain(lambda words: loader.load_sweep_config(config, words), each.overrides)
     if cfg is None or problems:
-        return problems
+        return cfg, problems
     with open_dict(cfg):
         del cfg["hydra"]
     try:
         check(cfg)
     except UserError as error:
-        return str(error).split("\n  - ")[1:] or [str(error)]
+        problems = str(error).split("\n  - ")[1:] or [str(error)]
     except HYDRA_ERRORS as error:
-        return [sentence(error, each.overrides)]
-    return []
-
-
-def report(folder: Path, result: JobReturn | None) -> dict[str, Any]:
-    """Returns how a job ended: status, metrics, seconds and the reason of a failure, from its run.json."""
-    try:
-        found = record.read_json(folder / record.RUN_FILE)
-    except (OSError, ValueError):
-        found = {"status": "not started", "metrics": {}, "seconds": None, "error": None}
-    if found["status"] == "running":  # nobody wrote its end: the process died
-        found["status"] = "died"
-    reason = result._return_value if result is not None else None
-    if found["status"] not in ("finished", "stopped") and not found["error"]:
-        found["error"] = str(reason) if isinstance(reason, BaseException) else None
-    metrics = found["metrics"]
-    found["objective"] = next((metrics[key] for key in ("val/accuracy", "val/loss") if key in metrics), None)
-    return dict(found)
-
-
-def table(jobs: Sequence[Job], reports: Sequence[dict[str, Any]]) -> str:
-    """Returns the sweep as text: what varied, validation and test metric, seconds, and why a job failed."""
-    keys = list(jobs[0].varied) or ["job"]
-    shown = [
-        key
-        for key in ("val/accuracy", "val/loss", "test/accuracy", "test/loss")
-        if any(key in r["metrics"] for r in reports)
-    ]
-    if any(key.endswith("accuracy") for key in shown):
-        shown = [key for key in shown if key.endswith("accuracy")]
-    rows = [[*keys, *shown, "time", "status"]]
-    for each, found in zip(jobs, reports, strict=True):
-        values = [number(key, found["metrics"].get(key)) for key in shown]
-        seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
-        status = found["status"] + (f": {found['error']}" if found["error"] else "")
-        rows.append([*(list(each.varied.values()) or [each.name]), *values, seconds, " ".join(status.split())])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(["", lines[0], "-" * min(100, len(lines[0])), *lines[1:], ""])
-
-
-def number(key: str, value: float | None) -> str:
-    """Returns a metric as the table shows it: accuracies in percent."""
-    if value is None:
-        return "-"
-    return f"{100 * value:.2f} %" if key.endswith("accuracy") else f"{value:.4g}"
+        problems = [sentence(error, each.overrides)]
+    return cfg, problems

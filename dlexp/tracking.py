@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,17 +29,20 @@ class Tracker:
     """Writes into one run folder. The metrics file is the truth; the events beside it are a view of it.
 
     Events go straight into the folder, so TensorBoard names the run after it. Use it as a context manager or
-    call `close`: events still in the queue are lost otherwise (it empties itself every 10 seconds).
+    call `close`: events still in the queue are lost otherwise (it empties itself every 10 seconds). With
+    `resumed_step` it goes on after that step.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, resumed_step: int | None = None) -> None:
         # Imported here: the import costs 0.1 s and readers of runs need none of it.
         from torch.utils.tensorboard import SummaryWriter, summary
 
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._metrics = (folder / METRICS_FILE).open("a", encoding="utf-8", newline="\n")
-        self._writer: Any = SummaryWriter(str(folder), flush_secs=10)
+        # TensorBoard forgets points that a killed run had drawn beyond the state it is resumed from.
+        purge_step = None if resumed_step is None else resumed_step + 1
+        self._writer: Any = SummaryWriter(str(folder), flush_secs=10, purge_step=purge_step)
         self._protos: Any = summary
         self._step = 0
         self._tags: set[str] = set()
@@ -151,6 +155,12 @@ class Tracker:
         cells = {key: _cell(value) for key, value in params.items()}
         for summary in self._protos.hparams(cells, dict.fromkeys(tags, 0.0)):
             self._writer.file_writer.add_summary(summary)
+
+    def flush(self) -> None:
+        """Brings everything logged so far to the disk, as a saved state belonging to it needs."""
+        self._metrics.flush()
+        os.fsync(self._metrics.fileno())
+        self._writer.flush()
 
     def close(self) -> None:
         """Writes what is still queued and closes the files; may be called twice."""

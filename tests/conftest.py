@@ -76,7 +76,7 @@ def a_process_of_its_own() -> Iterator[None]:
     kept = [(logger, list(logger.handlers), logger.level) for logger in loggers]
     argv, path, variables = list(sys.argv), list(sys.path), dict(os.environ)
     state, mistakes = dict(job._state), list(job._mistakes)
-    job._state.update(started=0, exit_code=0)
+    job._state.update(dict.fromkeys(job._state, 0))
     job._mistakes.clear()
     try:
         yield

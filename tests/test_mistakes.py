@@ -53,7 +53,7 @@ TYPED = [
     (["model.width={"], ["model.width={ can't be read"]),
     (["seed=1,2"], ["seed=1,2 has several values", "add -m"]),
     (["optimizer=sgd,adam"], ["has several values", "add -m"]),
-    (["trainn"], ["no command 'trainn'", "Commands: download"]),
+    (["trainn"], ["no command 'trainn'", "Commands: diff, download, verify"]),
     (["downlaod", "mnist"], ["no command 'downlaod'", "Did you mean 'download'?"]),
     (["model=null"], ["model=null"]),
     (["recipe=cnn/mnist"], ["recipe"]),
@@ -258,7 +258,7 @@ def test_a_bug_while_training_keeps_its_traceback(
 ) -> None:
     import dlexp.experiment
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise kind("on the way")
 
     monkeypatch.setattr(dlexp.experiment, "assemble", broken)

@@ -9,7 +9,7 @@ import shutil
 import pytest
 import torch
 
-from dlexp import device, launch, record
+from dlexp import device, environment, launch, record
 from dlexp.errors import UserError
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the locale of a POSIX system is simulated")
@@ -143,4 +143,4 @@ def test_why_a_process_ended(code: int, words: str) -> None:
 
 def test_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert record.environment({})["cpu"]["usable_cores"] == os.cpu_count()
+    assert environment.environment({})["cpu"]["usable_cores"] == os.cpu_count()

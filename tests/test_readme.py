@@ -93,7 +93,7 @@ def test_every_command_is_collected() -> None:
     assert len(commands("own")) >= 3
     assert len(commands("files")) >= 3
     assert [words for words in commands("") if words[:3] != RUN] == [["tensorboard", "--logdir", "outputs"]]
-    assert {block.kind for block in BLOCKS if block.language == "bash"} == {"", "own", "files", "install"}
+    assert {block.kind for block in BLOCKS if block.language == "bash"} == {"", "own", "files", "again", "install"}
 
 
 @pytest.mark.parametrize("words", cases("", lambda words: {"--help", "--cfg"} & set(words)))
@@ -120,6 +120,17 @@ def test_tensorboard_starts(workdir: Path) -> None:
         finally:
             too_late.cancel()
             server.kill()
+
+
+@pytest.mark.slow
+def test_going_on_with_runs(workdir: Path, run_cli: RunCli) -> None:
+    """The commands about earlier runs, one after the other."""
+    short = ["data.limit=200", "pictures=false", "data.download=false"]
+    for _ in range(2):
+        has_succeeded(run_cli(["model=cnn", "data=mnist", "epochs=2", *short]))
+    assert len(commands("again")) >= 6
+    for words in commands("again"):
+        has_succeeded(run_cli([*words[3:], *(short + ["epochs=2"] if "data=mnist" in words else [])]))
 
 
 @pytest.mark.parametrize("words", cases("own", lambda words: "-m" not in words[3:]))
@@ -211,8 +222,9 @@ def test_the_settings_documented_are_the_settings() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", text.partition("## Groups")[0], re.MULTILINE))
     config = yaml.safe_load((registry.CONF / "config.yaml").read_text(encoding="utf-8"))
-    nested = {f"data.{key}": value for key, value in config["data"].items()} | {"data.root": None}
-    top = {key: value for key, value in config.items() if key not in ("defaults", "hydra", "data")}
+    nested = {f"{part}.{key}": value for part in ("data", "checkpoint") for key, value in config[part].items()}
+    nested["data.root"] = None
+    top = {key: value for key, value in config.items() if key not in ("defaults", "hydra", "data", "checkpoint")}
     assert documented == {key: json.dumps(value).strip('"') for key, value in (top | nested).items()}
 
 
@@ -223,7 +235,8 @@ def test_a_run_folder_holds_what_is_documented(workdir: Path, run_cli: RunCli) -
     text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
     folder = workdir / "here"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    names = {re.sub(r"^plots/.*", "plots/*.png", re.sub(r"(tfevents\.).*", r"\1*", name)) for name in names}
+    for pattern, name in ((r"tfevents\..*", "tfevents.*"), (r"^plots/.*", "plots/*.png"), (r"step-\d+", "step-*")):
+        names = {re.sub(pattern, name, each) for each in names}
     assert len(names) >= 12
     assert {name for name in names if f"`{name}`" not in text} == set()
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dlexp import record
+from dlexp import environment, record
 
 
 def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
@@ -71,8 +71,10 @@ def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None
 
 
 def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
-    run = record.RunRecord(tmp_path, name="mlp-spiral", seed=3, overrides=["epochs=2"])
-    started = record.read_json(tmp_path / "run.json")
+    folder = tmp_path / "mlp-spiral"
+    folder.mkdir()
+    run = record.RunRecord.new(folder, seed=3, overrides=["epochs=2"])
+    started = record.read_json(folder / "run.json")
     assert started["status"] == "running"
     assert started["format_version"] == 1
     assert (started["name"], started["seed"], started["overrides"]) == ("mlp-spiral", 3, ["epochs=2"])
@@ -81,7 +83,7 @@ def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
 
     run.note(estimate_seconds=12.0)
     run.finished({"test/accuracy": 0.98, "val/loss": float("nan")}, chosen_epoch=2)
-    ended = record.read_json(tmp_path / "run.json")
+    ended = record.read_json(folder / "run.json")
     assert ended["status"] == "finished"
     assert ended["metrics"] == {"test/accuracy": 0.98, "val/loss": None}
     assert (ended["chosen_epoch"], ended["estimate_seconds"], ended["error"]) == (2, 12.0, None)
@@ -91,7 +93,7 @@ def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["failed", "stopped"])
 def test_a_run_that_did_not_finish_says_why(tmp_path: Path, status: str) -> None:
-    run = record.RunRecord(tmp_path, name="run", seed=0, overrides=[])
+    run = record.RunRecord.new(tmp_path, seed=0, overrides=[])
     getattr(run, status)("the loss became nan in epoch 2")
     ended = record.read_json(tmp_path / "run.json")
     assert (ended["status"], ended["error"]) == (status, "the loss became nan in epoch 2")
@@ -122,7 +124,7 @@ def test_the_environment_names_the_revision_and_whether_it_is_dirty(
     _git(tmp_path, "add", "a")
     _git(tmp_path, "commit", "-qm", "first")
     monkeypatch.chdir(tmp_path)
-    facts = record.environment({"type": "cpu"})
+    facts = environment.environment({"type": "cpu"})
     assert len(facts["git"]["revision"]) == 40
     assert facts["git"]["dirty"] is False
     assert facts["device"] == {"type": "cpu"}
@@ -133,13 +135,13 @@ def test_the_environment_names_the_revision_and_whether_it_is_dirty(
     assert platform.node() not in json.dumps(facts) or len(platform.node()) < 4
 
     (tmp_path / "a").write_text("b", encoding="utf-8")
-    state = record.git_state(tmp_path)
+    state = environment.git_state(tmp_path)
     assert state is not None and state["dirty"] is True
 
 
 def test_no_repository_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert record.git_state(tmp_path) is None
+    assert environment.git_state(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -150,39 +152,39 @@ def test_git_missing_or_hanging_is_no_error(tmp_path: Path, monkeypatch: pytest.
         raise error
 
     monkeypatch.setattr(subprocess, "run", fail)
-    assert record.git_state(tmp_path) is None
+    assert environment.git_state(tmp_path) is None
 
 
 def test_the_processor_is_named_on_linux(tmp_path: Path) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text("processor\t: 0\nmodel name\t: Some CPU @ 3.00GHz\n", encoding="utf-8")
-    assert record._name_from_proc(path) == "Some CPU @ 3.00GHz"
+    assert environment._name_from_proc(path) == "Some CPU @ 3.00GHz"
     path.write_text("processor\t: 0\nBogoMIPS\t: 50\n", encoding="utf-8")
-    assert record._name_from_proc(path) is None
+    assert environment._name_from_proc(path) is None
 
 
 def test_the_processor_is_named_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "_name_from_proc", lambda: None)
+    monkeypatch.setattr(environment, "_name_from_proc", lambda: None)
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="Apple M9\n"))
-    assert record.cpu_name() == "Apple M9"
+    assert environment.cpu_name() == "Apple M9"
 
 
 def test_the_processor_is_named_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = SimpleNamespace(
         HKEY_LOCAL_MACHINE=0, OpenKey=lambda *_: "key", QueryValueEx=lambda *_: ("Other CPU  ", 1)
     )
-    monkeypatch.setattr(record, "_name_from_proc", lambda: None)
+    monkeypatch.setattr(environment, "_name_from_proc", lambda: None)
     monkeypatch.setattr(platform, "system", lambda: "Windows")
     monkeypatch.setitem(sys.modules, "winreg", registry)
-    assert record.cpu_name() == "Other CPU"
+    assert environment.cpu_name() == "Other CPU"
 
 
 def test_a_system_that_tells_nothing_gives_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "_name_from_proc", lambda: None)
-    monkeypatch.setattr(record, "_output", lambda *_: None)
+    monkeypatch.setattr(environment, "_name_from_proc", lambda: None)
+    monkeypatch.setattr(environment, "_output", lambda *_: None)
     monkeypatch.setitem(sys.modules, "winreg", None)
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert record.cpu_name() == "riscv64"
-    assert record._usable_cores() == os.cpu_count()
+    assert environment.cpu_name() == "riscv64"
+    assert environment._usable_cores() == os.cpu_count()

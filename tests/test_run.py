@@ -12,6 +12,7 @@ import yaml
 import dlexp
 from dlexp import api, experiment, record
 from dlexp.errors import UserError
+from dlexp.result import Result
 
 SPIRAL = ["data.points_per_class=100", "pictures=false", "threads=1"]
 IMAGES = ["data=fake", "data.shape=[3,12,12]", "data.num_outputs=4", "data.num_samples=240", "data.num_test_samples=60"]
@@ -31,26 +32,26 @@ def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def image_run(tmp_path_factory: pytest.TempPathFactory) -> experiment.Result:
+def image_run(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """A classification of images with everything on."""
     folder = tmp_path_factory.mktemp("runs") / "images"
     words = [*CNN, "epochs=2", "augment=crop_flip", "ema=ema", "ema.every=1", "log_steps=3", "seed=5"]
     return api.run(words, folder=folder)
 
 
-def test_the_run_folder_holds_everything(image_run: experiment.Result) -> None:
+def test_the_run_folder_holds_everything(image_run: Result) -> None:
     folder = image_run.folder
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {".lock"}
     pictures = {"loss", "accuracy", "training_images", "confusion_matrix", "per_class_accuracy", "mistakes"}
     expected = {"config.yaml", "run.json", "environment.json", "data.json", "model.json", "model.txt", "metrics.jsonl"}
-    expected |= {"results.json", "log.txt", "weights/best.pt", "weights/last.pt"}
+    expected |= {"results.json", "log.txt", "weights/best.pt", "weights/last.pt", "checkpoints/step-00000012.pt"}
     expected |= {f"plots/{name}.png" for name in pictures}
     events = {name for name in names if name.startswith("events.out.tfevents.")}
     assert len(events) == 1 and names - events == expected
     assert all((folder / name).stat().st_size > 0 for name in names)
 
 
-def test_run_json(image_run: experiment.Result) -> None:
+def test_run_json(image_run: Result) -> None:
     found = record.read_json(image_run.folder / "run.json")
     assert (found["status"], found["seed"], found["error"], found["format_version"]) == ("finished", 5, None, 1)
     assert found["metrics"] == image_run.metrics and found["chosen_epoch"] in (1, 2)
@@ -58,7 +59,7 @@ def test_run_json(image_run: experiment.Result) -> None:
     assert found["seconds"] > 0 and found["started"] <= found["ended"]
 
 
-def test_the_config_is_resolved(image_run: experiment.Result) -> None:
+def test_the_config_is_resolved(image_run: Result) -> None:
     text = (image_run.folder / "config.yaml").read_text(encoding="utf-8")
     found = yaml.safe_load(text)
     assert "${" not in text and "hydra" not in found
@@ -66,7 +67,7 @@ def test_the_config_is_resolved(image_run: experiment.Result) -> None:
     assert isinstance(found["optimizer"]["lr"], float)
 
 
-def test_facts_of_data_model_and_machine(image_run: experiment.Result) -> None:
+def test_facts_of_data_model_and_machine(image_run: Result) -> None:
     data = record.read_json(image_run.folder / "data.json")
     assert data["sizes"] == {"train": 216, "val": 24, "test": 60}
     assert data["shape"] == [3, 12, 12] and len(data["class_names"]) == data["num_outputs"] == 4
@@ -79,7 +80,7 @@ def test_facts_of_data_model_and_machine(image_run: experiment.Result) -> None:
     assert "git" in environment and environment["device"]["precision"] == "float32"
 
 
-def test_metrics(image_run: experiment.Result) -> None:
+def test_metrics(image_run: Result) -> None:
     records = lines(image_run.folder)
     rows = epochs(image_run.folder)
     assert [row["epoch"] for row in rows] == [1, 2] and [row["step"] for row in rows] == [6, 12]
@@ -95,7 +96,7 @@ def test_metrics(image_run: experiment.Result) -> None:
     assert set(results["per_class_accuracy"]) == {"class 0", "class 1", "class 2", "class 3"}
 
 
-def test_the_tags_in_tensorboard(image_run: experiment.Result) -> None:
+def test_the_tags_in_tensorboard(image_run: Result) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(image_run.folder)).Reload()
@@ -112,7 +113,7 @@ def test_the_tags_in_tensorboard(image_run: experiment.Result) -> None:
     assert [point.step for point in events.Scalars("val/loss")] == [6, 12]
 
 
-def test_the_log_tells_the_run(image_run: experiment.Result) -> None:
+def test_the_log_tells_the_run(image_run: Result) -> None:
     text = (image_run.folder / "log.txt").read_text(encoding="utf-8")
     for piece in (
         "cnn on fake with sgd",
@@ -286,7 +287,8 @@ def test_a_loss_that_is_no_number_ends_the_run(cli, workdir: Path) -> None:
     folder = workdir / "outputs" / "mlp-spiral-sgd"
     found = record.read_json(folder / "run.json")
     assert found["status"] == "failed" and "loss became" in found["error"]
-    assert (folder / "weights" / "last.pt").is_file() and (folder / "config.yaml").is_file()
+    assert not (folder / "weights" / "last.pt").exists(), "weights that are no numbers are never saved"
+    assert (folder / "config.yaml").is_file()
     assert "NaN" not in (folder / "metrics.jsonl").read_text(encoding="utf-8")
 
 
@@ -336,7 +338,7 @@ def test_run_and_load_from_python(workdir: Path) -> None:
     assert accuracy == pytest.approx(result.metrics["test/accuracy"], abs=1e-6)
 
 
-def test_a_loaded_image_model_takes_bytes_and_fractions(image_run: experiment.Result) -> None:
+def test_a_loaded_image_model_takes_bytes_and_fractions(image_run: Result) -> None:
     model = dlexp.load(str(image_run.folder))
     images = torch.randint(0, 256, (5, 3, 12, 12), dtype=torch.uint8)
     assert torch.allclose(model(images), model(images / 255), atol=1e-5)

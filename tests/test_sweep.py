@@ -15,15 +15,20 @@ import pytest
 from conftest import child_environment
 
 from dlexp import launch, record
-from dlexp.sweep import Job, number, table, unique
+from dlexp.config import unique
+from dlexp.table import number, table
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
 
 
 def sweep_folder(workdir: Path) -> Path:
-    (folder,) = (workdir / "outputs").iterdir()
+    (folder,) = sweep_folders(workdir)
     return folder
+
+
+def sweep_folders(workdir: Path) -> list[Path]:
+    return [path for path in (workdir / "outputs").iterdir() if path.is_dir()]
 
 
 def statuses(folder: Path) -> dict[str, str]:
@@ -52,7 +57,7 @@ def test_two_jobs(cli, workdir: Path) -> None:
         assert found["name"] == name and "model.width=8" in found["overrides"]
     assert record.read_json(folder / "optimizer-adam" / "run.json")["choices"]["optimizer"] == "adam"
     again = cli("-m", "optimizer=sgd,adam", *SHORT)
-    assert again.code == 0 and len(list((workdir / "outputs").iterdir())) == 2, "another sweep, another folder"
+    assert again.code == 0 and len(sweep_folders(workdir)) == 2, "other cells, another folder"
 
 
 def test_a_failing_job_does_not_stop_the_others(cli, workdir: Path) -> None:
@@ -97,11 +102,11 @@ def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pyt
     assert ended.code == 0 and set(statuses(sweep_folder(workdir)).values()) == {"finished"}, ended
 
 
-def killed_at_seed_2(argv: list[str], quiet_folder: str | None) -> None:
+def killed_at_seed_2(argv: list[str], quiet_folder: str | None, gpu: int | None) -> None:
     """Stands for `run_child`: what the kernel does to a job that takes all memory."""
     if "seed=2" in argv:
         os.kill(os.getpid(), signal.SIGKILL)
-    launch.run_child(argv, quiet_folder)
+    launch.run_child(argv, quiet_folder, gpu)
 
 
 @POSIX
@@ -150,7 +155,7 @@ def test_ctrl_c_ends_a_run(workdir: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in out + err, (out, err)
-    assert "stopped; what was done so far is in outputs/mlp-spiral-sgd" in out
+    assert "stopped; resume=outputs/mlp-spiral-sgd goes on from here" in out
     folder = workdir / "outputs" / "mlp-spiral-sgd"
     found = record.read_json(folder / "run.json")
     assert found["status"] == "stopped" and found["seconds"] > 0
@@ -202,7 +207,7 @@ def test_a_job_that_does_not_listen_is_ended(monkeypatch: pytest.MonkeyPatch) ->
             self.alive = False
 
     monkeypatch.setattr(launch, "PATIENCE_SECONDS", 0.01)
-    launch._stop([Deaf()])  # type: ignore[list-item]
+    launch._stop([Deaf()], signal.SIGINT)  # type: ignore[list-item]
     assert told[-2:] == ["terminate", "join False"]
 
 
@@ -213,7 +218,7 @@ def test_names_are_unique_also_where_case_does_not_count() -> None:
 
 
 def test_the_table() -> None:
-    jobs = [Job(f"lr-{lr}", [], {"optimizer.lr": str(lr)}) for lr in (0.1, 1)]
+    varied = [{"optimizer.lr": str(lr)} for lr in (0.1, 1)]
     done: dict[str, Any] = {
         "status": "finished",
         "metrics": {"val/accuracy": 0.5, "val/loss": 1.0},
@@ -221,10 +226,10 @@ def test_the_table() -> None:
         "error": None,
     }
     failed = {"status": "failed", "metrics": {}, "seconds": None, "error": "the loss\nbecame nan"}
-    lines = table(jobs, [done, failed]).strip().splitlines()
+    lines = table([(varied[0], done), (varied[1], failed)]).strip().splitlines()
     assert lines[0].split() == ["optimizer.lr", "val/accuracy", "time", "status"]
     assert lines[2].split() == ["0.1", "50.00", "%", "3.0", "s", "finished"]
     assert lines[3].split("  ")[-1] == "failed: the loss became nan" and " - " in lines[3]
     assert number("val/loss", 0.123456) == "0.1235" and number("val/loss", None) == "-"
-    regression = table(jobs[:1], [{**done, "metrics": {"val/loss": 1.0, "test/loss": 2.0}}])
+    regression = table([(varied[0], {**done, "metrics": {"val/loss": 1.0, "test/loss": 2.0}})])
     assert "val/loss" in regression and "test/loss" in regression and "accuracy" not in regression

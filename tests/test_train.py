@@ -47,7 +47,7 @@ def test_the_best_epoch_is_the_first_best_and_ties_go_to_the_smaller_loss() -> N
     training = state()
     answers = []
     for epoch, (accuracy, loss) in enumerate([(0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.8), (0.6, 0.1)], start=1):
-        training.epoch = epoch
+        training.epoch = epoch - 1  # finished ones
         answers.append(training.improves(accuracy, loss, higher_is_better=True))
     assert answers == [True, True, True, False, False]
     assert (training.best, training.best_loss, training.best_epoch, training.bad_validations) == (0.7, 0.8, 3, 2)
@@ -68,15 +68,15 @@ def test_state_round_trip_is_exact_with_its_generator(tmp_path: Path) -> None:
 def test_damaged_weights_are_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "best.pt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="can't be read as weights"):
+    with pytest.raises(UserError, match="can't be read"):
         checkpoint.load(path)
-    with pytest.raises(UserError, match="no weights at"):
+    with pytest.raises(UserError, match="there is no file"):
         checkpoint.load(tmp_path / "nothing.pt")
 
 
 def test_weights_of_another_program_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "foreign.pt")
-    with pytest.raises(UserError, match="not a weights file of dlexp"):
+    with pytest.raises(UserError, match="not a file of dlexp"):
         checkpoint.load(tmp_path / "foreign.pt")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dlexp.data.batches import Batches
 from dlexp.device import autocast
+from dlexp.train.fingerprint import fingerprint
 from dlexp.train.state import TrainState
 
 Sums = Callable[[Tensor, Tensor], dict[str, Tensor]]
@@ -42,23 +43,35 @@ class Plan:
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
-def fit(state: TrainState, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Iterator[dict[str, Any]]:
-    """Trains until the plan is fulfilled, from wherever `state` is.
+def fit(
+    state: TrainState,
+    batches: Batches,
+    criterion: nn.Module,
+    sums: Sums,
+    plan: Plan,
+    is_due: Callable[[TrainState], bool] = lambda state: False,
+) -> Iterator[dict[str, Any]]:
+    """Trains until the plan is fulfilled, from wherever `state` is: a step within an epoch too.
 
     Yields dicts with `kind`: "progress" (now and then, by the clock; never recorded), "steps" (every
-    `plan.log_steps` optimizer steps) and "epoch" (after each epoch, also one cut short by `max_steps`).
+    `plan.log_steps` optimizer steps), "epoch" (after the last step of each epoch, also one cut short by `max_steps`),
+    and "save" (after an epoch is closed, and after a step when `is_due(state)` says so): the moments at which `state`
+    can be saved and the training ended.
 
     Raises:
-        NonFiniteLoss: seen at the next yield after it happened.
+        NonFiniteLoss: seen at the next yield after it happened, so before the state could be saved.
     """
     model, num_batches = state.model, len(batches)
     total_steps = plan.total_steps(num_batches)
-    first_step = state.step - state.batch // plan.accumulate  # optimizer steps before this epoch
-    while state.step < total_steps:
+    while state.step < total_steps or state.batch:
         model.train()
         epoch_start = last_yield = time.perf_counter()
         first_batch = state.batch
         for inputs, targets in batches.epoch(state.epoch, start=state.batch):
+            if state.step >= total_steps:
+                break  # saved when max_steps had been reached and the epoch was still to be closed
+            if state.batch == 0:
+                state.first_batch = fingerprint(inputs, targets)
             group_start = state.batch - state.batch % plan.accumulate
             group_size = min(plan.accumulate, num_batches - group_start)
             with autocast(plan.device, plan.precision):
@@ -74,20 +87,25 @@ def fit(state: TrainState, batches: Batches, criterion: nn.Module, sums: Sums, p
                 _step(state, plan)
 
                 if state.step % plan.log_steps == 0:
-                    yield {"kind": "steps", "lr": state.lr} | _numbers(state, plan, batches, first_step)
+                    yield {"kind": "steps", "lr": state.lr} | _numbers(state, plan, batches)
                     last_yield = time.perf_counter()
+                if is_due(state):
+                    yield {"kind": "save"} | _numbers(state, plan, batches)
             if time.perf_counter() - last_yield > PROGRESS_SECONDS:
-                yield {"kind": "progress"} | _numbers(state, plan, batches, first_step)
+                yield {"kind": "progress"} | _numbers(state, plan, batches)
                 last_yield = time.perf_counter()
             if state.step >= total_steps:
                 break
 
-        numbers = _numbers(state, plan, batches, first_step)
+        numbers = _numbers(state, plan, batches)
         seconds = time.perf_counter() - epoch_start
         images = (state.batch - first_batch) * batches.batch_size
-        state.epoch, state.batch, state.sums, first_step = state.epoch + 1, 0, {}, state.step
         speed = {"time/train": seconds, "time/images_per_second": images / seconds}
         yield {"kind": "epoch", "lr": state.lr} | numbers | speed
+        if state.batch < num_batches:
+            return  # cut short by max_steps: it stays open for a resume with more
+        state.epoch, state.batch, state.sums = state.epoch + 1, 0, {}
+        yield {"kind": "save"} | numbers
 
 
 def _step(state: TrainState, plan: Plan) -> None:
@@ -102,7 +120,7 @@ def _step(state: TrainState, plan: Plan) -> None:
     state.average.update(state.step)
 
 
-def _numbers(state: TrainState, plan: Plan, batches: Batches, first_step: int) -> dict[str, Any]:
+def _numbers(state: TrainState, plan: Plan, batches: Batches) -> dict[str, Any]:
     """Reads the epoch's losses and sums from the device: the loop's only synchronisation.
 
     `train/recent_loss` is the mean over the last `plan.log_steps` optimizer steps (or since the epoch began).
@@ -111,6 +129,7 @@ def _numbers(state: TrainState, plan: Plan, batches: Batches, first_step: int) -
     bad = torch.nonzero(~torch.isfinite(losses))
     if len(bad):
         batch = int(bad[0])
+        first_step = state.step - -(-state.batch // plan.accumulate)  # optimizer steps before this epoch
         raise NonFiniteLoss(
             f"the loss became {losses[batch].item():g} in epoch {state.epoch + 1} at step"
             f" {first_step + batch // plan.accumulate + 1} (learning rate {state.lr:g})"

@@ -1,0 +1,65 @@
+"""show how two runs differ, and the first epoch at which they part: diff RUN RUN"""
+
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dlexp import record
+from dlexp.errors import UserError
+
+FINGERPRINTS = ("fingerprint/batch", "fingerprint/weights")
+
+
+def main(words: list[str]) -> int:
+    """Prints the differences of config, environment, code and training; having some is no error."""
+    if len(words) != 2:
+        raise UserError("diff needs the folders of two runs")
+    one, other = (_read(Path(word)) for word in words)
+    for part in ("config", "environment", "code"):
+        lines = list(differences(one[part], other[part]))
+        print(f"{part}: {'' if lines else 'the same'}".rstrip())
+        for key, before, after in lines:
+            print(f"  {key}: {before} → {after}")
+    print(f"training: {parting(one['metrics'], other['metrics'])}")
+    return 0
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        entry = record.read_json(folder / record.RUN_FILE)
+        return {
+            "config": yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
+            "environment": record.read_json(folder / "environment.json"),
+            "code": {"fingerprint": entry.get("code")},
+            "metrics": [row for row in record.read_metrics(folder / record.METRICS_FILE) if "train/loss" in row],
+        }
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error
+
+
+def differences(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields (dotted key, value here, value there) for every value that differs."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in dict.fromkeys([*one, *other]):
+            yield from differences(one.get(name), other.get(name), f"{key}.{name}" if key else str(name))
+    elif one != other:
+        yield key, one, other
+
+
+def parting(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> str:
+    """Returns in words where two trainings part, from the fingerprints of each epoch."""
+    for number, (left, right) in enumerate(zip_longest(one, other), start=1):
+        if left is None or right is None:
+            return f"the same through epoch {number - 1}, where the {'first' if left is None else 'second'} one ends"
+        if any(name not in row for row in (left, right) for name in FINGERPRINTS):
+            return f"epoch {number} has no fingerprints to compare"
+        batch, weights = (left[name] == right[name] for name in FINGERPRINTS)
+        if not (batch and weights):
+            what = "weights" if batch else "first batch" if weights else "first batch and weights"
+            same = f"the same through epoch {number - 1}; " if number > 1 else ""
+            losses = f"training loss {left['train/loss']:.6g} → {right['train/loss']:.6g}"
+            return f"{same}in epoch {number} the {what} differ, {losses}"
+    return f"the same in all {len(one)} epochs, bit for bit"

@@ -1,0 +1,59 @@
+"""replay an epoch of a run and compare it with its record, bit for bit: verify RUN"""
+
+from pathlib import Path
+from typing import Any
+
+from dlexp.errors import UserError
+
+
+def main(words: list[str]) -> int:
+    """Returns 0 when the replayed epoch is bit-identical to the recorded one, else 1."""
+    if len(words) != 1 or "=" in words[0]:
+        raise UserError("verify needs the folder of one run")
+    from dlexp import record, resume
+
+    folder = Path(words[0]).expanduser()
+    cfg, _ = resume.stored_run(folder)
+    cfg.threads = cfg.threads or resume.recorded_threads(folder)
+    recorded = {row["epoch"]: row for row in record.read_metrics(folder / record.METRICS_FILE) if "train/loss" in row}
+    place, found = replay(cfg, folder, recorded)
+    expected = recorded[found["epoch"]]
+    differing = [key for key in found if found[key] != expected.get(key)]
+    for key in differing:
+        print(f"{key}: recorded {expected.get(key)}, replayed {found[key]}")
+    verdict = "differs from its record" if differing else "is bit-identical to its record"
+    print(f"epoch {found['epoch']}, replayed from {place}, {verdict}: first batch, weights and training loss")
+    return 1 if differing else 0
+
+
+def replay(cfg: Any, folder: Path, recorded: dict[int, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Trains one recorded epoch again, from the newest state that has one after it, else from the beginning.
+
+    Returns where from, and what the record of that epoch should say.
+    """
+    from dlexp import checkpoint
+    from dlexp.assemble import assemble
+    from dlexp.restore import Resumption, load_state
+    from dlexp.train.fingerprint import fingerprint
+    from dlexp.train.fit import fit
+
+    run, place = assemble(cfg), "the beginning"
+    for path in checkpoint.saved_states(folder):
+        saved = checkpoint.load(path)
+        if saved["epoch"] + 1 in recorded:
+            # The run may have been made longer since: the schedule is that of the config as it is now.
+            load_state(run, saved, Resumption(changed=["epochs"]))
+            place = path.name
+            break
+    if run.state.epoch + 1 not in recorded:
+        raise UserError(f"{folder} has no record of an epoch that could be replayed")
+    training = fit(run.state, run.train, run.criterion, run.task.sums, run.plan)
+    event = next((event for event in training if event["kind"] == "epoch"), None)
+    if event is None:
+        raise UserError(f"the config of {folder} ends before the epoch that {place} should be followed by")
+    return place, {
+        "epoch": event["epoch"],
+        "fingerprint/batch": run.state.first_batch,
+        "fingerprint/weights": fingerprint(*run.state.model.state_dict().values()),
+        "train/loss": event["train/loss"],
+    }

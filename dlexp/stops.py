@@ -1,0 +1,103 @@
+"""Signals that ask a run to stop: it saves where it is first; a second one ends it at once."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# Ctrl-C, the end of a cluster's time, and the warning some clusters send before it. Windows lacks some of them.
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+# Shells and schedulers read 128 + the signal's number: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
+EXIT_CODE_BASE = 128
+
+
+class StopRequested(BaseException):
+    """A signal asked for the end; like KeyboardInterrupt (which stands for SIGINT) no error to be swallowed."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+    @property
+    def exit_code(self) -> int:
+        """Returns what the process should end with."""
+        return EXIT_CODE_BASE + self.number
+
+
+def exit_code_of(stop: KeyboardInterrupt | StopRequested) -> int:
+    """Returns what a process should end with: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1."""
+    return stop.exit_code if isinstance(stop, StopRequested) else EXIT_CODE_BASE + signal.SIGINT
+
+
+class Stops:
+    """Whether a stop was asked for. Outside of `patient` blocks the request itself ends what is going on."""
+
+    def __init__(self) -> None:
+        self.requested: int | None = None
+        self._patient = False
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """Within the block a signal is only noted, and the block asks for `requested` where it can stop."""
+        with self._mode(patient=True):
+            yield
+
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Within the block, which changes nothing that is saved, a signal ends what is going on."""
+        with self._mode(patient=False):
+            self.obey()
+            yield
+
+    def obey(self) -> None:
+        """Raises KeyboardInterrupt or StopRequested if a stop was asked for."""
+        if self.requested is not None:
+            raise _as_exception(self.requested)
+
+    @contextmanager
+    def _mode(self, *, patient: bool) -> Iterator[None]:
+        before, self._patient = self._patient, patient
+        try:
+            yield
+        finally:
+            self._patient = before
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        if self.requested is not None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.requested = number
+        if self._patient:
+            name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+            # Not through print or the log: the signal may have come while one of them was writing.
+            os.write(2, f"{name}: saving and stopping after this step; once more ends the run at once\n".encode())
+        else:
+            raise _as_exception(number)
+
+
+def _as_exception(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else StopRequested(number)
+
+
+@contextmanager
+def listening() -> Iterator[Stops]:
+    """Yields a `Stops` that hears the signals until the block ends; outside the main thread it hears none.
+
+    A signal that is ignored (a shell does so for commands in the background) stays ignored.
+    """
+    stops = Stops()
+    if threading.current_thread() is not threading.main_thread():
+        yield stops
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    heard = [number for number in SIGNALS if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, stops._came)
+    try:
+        yield stops
+    finally:
+        for number in heard:
+            signal.signal(number, before[number] or signal.SIG_DFL)

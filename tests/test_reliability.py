@@ -1,0 +1,282 @@
+"""What docs/reliability.md promises, tried: kills, full disks, damaged files, sweeps at once, strangers' folders.
+
+By default each is tried a few times; `DLEXP_PROOF=full pytest tests/test_reliability.py -m "" -s` tries all and prints
+the figures of the table.
+"""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from conftest import child_environment
+
+from dlexp import api, checkpoint, record, resume
+from dlexp.errors import UserError
+
+FULL = os.environ.get("DLEXP_PROOF") == "full"
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="signals and limits as on Linux and macOS")]
+
+TRAINING = ["data.points_per_class=400", "epochs=60", "batch_size=32", "optimizer=adam", "ema=ema", "model.dropout=0.1",
+            "pictures=false", "threads=1"]  # fmt: skip
+TINY = ["data.points_per_class=60", "epochs=2", "batch_size=32", "pictures=false", "threads=1"]
+
+
+def start(words: list[str], folder: Path, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dlexp", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        cwd=folder,
+        env=child_environment(),
+        **options,
+    )
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{key: value for key, value in json.loads(line).items() if not key.startswith("time/")} for line in lines]
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments(workdir: Path) -> None:
+    """One run, killed again and again while the same command goes on with it, ends as if nothing had happened."""
+    words = [*TRAINING, "checkpoint.every_steps=7"]
+    whole = start([*words, "hydra.run.dir=whole"], workdir)
+    out, _ = whole.communicate(timeout=300)
+    assert whole.returncode == 0, out
+    kills, wanted, draw = 0, 50 if FULL else 4, random.Random(0)
+    while True:
+        process = start([*words, "hydra.run.dir=run", "resume=auto"], workdir)
+        begun = workdir / "run" / "run.json"
+        deadline = time.monotonic() + 120
+        while process.poll() is None and not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if kills < wanted:
+            time.sleep(draw.uniform(0.0, 4.0))
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
+        out, _ = process.communicate(timeout=300)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, out
+    entry = record.read_json(workdir / "run" / "run.json")
+    print(f"{kills} kills, {len(entry['resumed'])} resumptions")
+    assert kills >= min(wanted, 4) and entry["status"] == "finished"
+    assert metrics_of(workdir / "whole") == metrics_of(workdir / "run")
+    first, second = (checkpoint.load(workdir / name / "weights" / "last.pt")["model"] for name in ("whole", "run"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    for path in (workdir / "run").rglob("*.pt"):
+        checkpoint.load(path)
+    assert not list((workdir / "run" / "checkpoints").glob(".*.tmp")) or kills
+
+
+def test_a_truncated_state_is_never_used(workdir: Path) -> None:
+    """Cut at every kilobyte: named, and the state before it is used."""
+    folder = api.run([*TINY, "checkpoint.every_epochs=1"], folder="run").folder
+    newest, before = checkpoint.saved_states(folder)
+    content = newest.read_bytes()
+    cuts = range(0, len(content), 1024 if FULL else 8192)
+    for size in cuts:
+        newest.write_bytes(content[:size])
+        with pytest.raises(UserError, match="it is damaged"):
+            checkpoint.load(newest)
+    assert checkpoint.load(before)["epoch"] == 1
+    print(f"{len(cuts)} truncations of {len(content) // 1024} kB")
+
+
+def test_a_file_size_limit_stands_for_a_full_disk(workdir: Path) -> None:
+    """The first state fits, the later ones do not: training goes on to its end, and the old state is whole."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    process = start([*TINY, "model.width=300", "hydra.run.dir=run"], workdir, preexec_fn=limit)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1 and "Traceback" not in out, out
+    assert "could not be saved" in out
+    assert not list((workdir / "run").rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_identical_sweeps_at_once_share_the_work(workdir: Path) -> None:
+    count = 8 if FULL else 3
+    words = ["-m", "seed=1,2,3", *TINY]
+    processes = [start(words, workdir) for _ in range(count)]
+    for process in processes:
+        out, _ = process.communicate(timeout=600)
+        assert process.returncode == 0 and out.count("finished") >= 3, out
+    (folder,) = [path for path in (workdir / "outputs").iterdir() if path.is_dir()]
+    for name in ("seed-1", "seed-2", "seed-3"):
+        entry = record.read_json(folder / name / "run.json")
+        assert entry["status"] == "finished" and entry["resumed"] == []
+    assert len(list(folder.glob("*/run.json"))) == 3
+    print(f"{count} identical sweeps at once: 3 cells, each trained once")
+
+
+@pytest.mark.slow
+def test_a_sweep_with_accidents_is_completed_by_the_same_command(workdir: Path) -> None:
+    """One job is killed, one fails, one runs out of memory; then the same command ends with all of them."""
+    (workdir / "accidents.py").write_text(ACCIDENTS, encoding="utf-8")
+    conf = workdir / "conf" / "model"
+    conf.mkdir(parents=True)
+    (conf / "fragile.yaml").write_text(
+        "_target_: accidents.fragile\nshape: ${data.shape}\nnum_outputs: ${data.num_outputs}\nseed: ${seed}\n",
+        encoding="utf-8",
+    )
+    count = 20 if FULL else 5
+    words = ["-m", "--config-dir", "conf", "allow=accidents", "model=fragile",
+             f"seed={','.join(map(str, range(1, count + 1)))}", *TINY]  # fmt: skip
+    (workdir / "trouble").touch()
+    first = start(words, workdir)
+    out, _ = first.communicate(timeout=900)
+    rows = [row for row in out.splitlines() if row[:1].isdigit()]
+    assert first.returncode == 1 and sum(row.endswith("finished") for row in rows) == count - 3, out
+    assert "SIGKILL" in out and "asked to fail" in out and "memory" in out, out
+    (workdir / "trouble").unlink()
+    again = start(words, workdir)
+    out, _ = again.communicate(timeout=600)
+    rows = [row for row in out.splitlines() if row[:1].isdigit()]
+    assert again.returncode == 0 and sum(row.endswith("finished") for row in rows) == count, out
+    assert f"{count - 3} of them done already" in out
+    print(f"{count} jobs, 3 accidents: {count - 3} results, then {count}")
+
+
+ACCIDENTS = """
+import os, resource, signal
+from pathlib import Path
+from torch import nn
+import torch
+
+class Fragile(nn.Module):
+    def __init__(self, shape, num_outputs, seed):
+        super().__init__()
+        self.layer, self.seed = nn.Linear(shape[0], num_outputs), seed
+
+    def forward(self, x):
+        if self.training and x.device.type == "cpu" and Path("trouble").exists():
+            if self.seed == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.seed == 2:
+                raise ValueError("asked to fail")
+            if self.seed == 3:
+                resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+                torch.zeros(1 << 33)
+        return self.layer(x)
+
+def fragile(*, shape: list[int], num_outputs: int, seed: int) -> nn.Module:
+    return Fragile(shape, num_outputs, seed)
+"""
+
+
+class TestStrangersFolder:
+    """A run folder from elsewhere may hold anything: nothing of it is run."""
+
+    @pytest.fixture
+    def folder(self, workdir: Path) -> Path:
+        return api.run(TINY, folder="run").folder
+
+    def change(self, folder: Path, **values: Any) -> None:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | values), encoding="utf-8")
+
+    @pytest.mark.parametrize("group", ["model", "optimizer", "scheduler", "criterion", "task", "ema", "data"])
+    def test_a_foreign_target(self, folder: Path, group: str) -> None:
+        harm = {"_target_": "os.system", "command": "touch harm"}
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        self.change(folder, **{group: config[group] | harm if group == "data" else harm})
+        with pytest.raises(UserError, match="'os.system' is not allowed"):
+            resume.resume(folder, ["epochs=3"])
+        assert not Path("harm").exists()
+
+    def test_a_callback_of_hydras(self, folder: Path) -> None:
+        self.change(folder, hydra={"callbacks": {"harm": {"_target_": "os.system", "command": "touch harm"}}})
+        resume.resume(folder, ["epochs=3"])
+        assert not Path("harm").exists()
+
+    def test_a_pickle_with_a_payload(self, folder: Path) -> None:
+        class Harm:
+            def __reduce__(self) -> Any:
+                return os.system, ("touch harm",)
+
+        for path in [*checkpoint.saved_states(folder), *(folder / "weights").iterdir()]:
+            torch.save({"format_version": 1, "model": Harm()}, path)
+        with pytest.raises(UserError, match="can be used"):
+            resume.resume(folder, ["epochs=3"])
+        with pytest.raises(UserError, match="can't be read"):
+            api.load(folder)
+        with pytest.raises(UserError, match="can't be read"):
+            api.run([*TINY, f"init_from={folder}"], folder="new")
+        assert not Path("harm").exists()
+
+    def test_python_in_yaml(self, folder: Path) -> None:
+        (folder / "config.yaml").write_text("model: !!python/object/apply:os.system ['touch harm']\n", encoding="utf-8")
+        with pytest.raises(UserError, match="is not the folder of a run"):
+            resume.resume(folder, [])
+        assert not Path("harm").exists()
+
+    def test_a_ledger_that_points_elsewhere(self, cli, workdir: Path) -> None:
+        sweep = workdir / "outputs" / "sweep-mlp-spiral"
+        sweep.mkdir(parents=True)
+        words = ["seed=1", *TINY]
+        ended = cli(*words, "--cell")
+        cell = ended.out.split()[2].rstrip(":")
+        record.write_json(sweep / "sweep.json", {"format_version": 1, "cells": {cell: "../../elsewhere"}})
+        assert cli("-m", *words).code == 0
+        assert not (workdir / "elsewhere").exists() and not (workdir / "outputs" / "elsewhere").exists()
+
+
+def test_verify_and_diff(cli, workdir: Path) -> None:
+    words = [*TINY, "checkpoint.every_epochs=1"]
+    for name, extra in (("one", []), ("same", []), ("other", ["optimizer.lr=0.02"])):
+        assert cli(*words, f"hydra.run.dir={name}", *extra).code == 0
+    ended = cli("verify", "one")
+    assert ended.code == 0 and "epoch 2, replayed from step-" in ended.out and "is bit-identical" in ended.out
+    for path in checkpoint.saved_states(Path("same")):
+        path.unlink()
+    assert "epoch 1, replayed from the beginning, is bit-identical" in cli("verify", "same").out
+    rows = (
+        (Path("same") / "metrics.jsonl")
+        .read_text(encoding="utf-8")
+        .replace('"fingerprint/weights": "', '"fingerprint/weights": "0')
+    )
+    (Path("same") / "metrics.jsonl").write_text(rows, encoding="utf-8")
+    ended = cli("verify", "same")
+    assert ended.code == 1 and "differs from its record" in ended.out
+    ended = cli("diff", "one", "other")
+    assert "optimizer.lr: 0.03 → 0.02" in ended.out or "optimizer.lr: " in ended.out
+    assert "in epoch 1 the weights differ" in ended.out and "environment: the same" in ended.out
+    shutil.copytree("one", "copy")
+    assert "the same in all 2 epochs, bit for bit" in cli("diff", "one", "copy").out
+    assert cli("diff", "one").code == 1 and cli("verify", "nowhere").code == 1
+
+
+def test_init_from_and_freeze(cli, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    old = api.run([*TINY, "model.width=20"], folder="old").folder
+    caplog.clear()
+    new = api.run([*TINY, "model.width=20", f"init_from={old}", "freeze=[linear1.*]", "seed=5"], folder="new").folder
+    assert "starts from" in caplog.text and "frozen: 2 of" in caplog.text
+    before = checkpoint.load(old / "weights" / "best.pt")["model"]
+    after = checkpoint.load(new / "weights" / "last.pt")["model"]
+    assert [name for name in before if torch.equal(before[name], after[name])] == ["linear1.weight", "linear1.bias"]
+    wider = cli(*TINY, "model.width=30", "init_from=old")
+    assert wider.code == 0 and "of another shape" in wider.out
+    for words, piece in [
+        (["init_from=nowhere.pt"], "no such file"),
+        (["freeze=[nothing.*]"], "matches none"),
+        (["freeze=['*']"], "leaves no parameter"),
+        (["model=cnn", "data=fake", "data.num_samples=60", "init_from=old"], "none of the"),
+    ]:
+        ended = cli(*TINY[1:], *words)
+        assert ended.code == 1 and piece in ended.err and "Traceback" not in ended.err, ended

@@ -1,0 +1,252 @@
+"""Exact resume: a run that was interrupted anywhere ends with the same metrics and weights as one that was not."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import child_environment
+
+from dlexp import api, checkpoint, record, resume
+from dlexp.errors import UserError
+
+SHORT = ["pictures=false", "threads=1", "precision=float32"]
+CNN = ["model=cnn", "data=fake", "data.shape=[3,8,8]", "data.num_samples=120", "data.num_test_samples=40",
+       "batch_size=8", "epochs=3", "log_steps=4", *SHORT]  # fmt: skip
+RICH = ["augment=crop_flip", "augment.crop.padding=1", "ema=ema", "ema.every=2", "model.dropout=0.3", "accumulate=2"]
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
+
+
+@pytest.fixture
+def every_state_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "KEPT", 10**6)
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{key: value for key, value in json.loads(line).items() if not key.startswith("time/")} for line in lines]
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = checkpoint.load(folder / "weights" / "last.pt")["model"]
+    return found
+
+
+def as_killed_at(whole: Path, step: int, folder: Path) -> Path:
+    """Copies a finished run as a `kill -9` just after the save of `step` would have left it."""
+    shutil.copytree(whole, folder)
+    for path in checkpoint.saved_states(folder):
+        if int(path.stem.partition("-")[2]) > step:
+            path.unlink()
+    entry = record.read_json(folder / "run.json")
+    record.write_json(folder / "run.json", entry | {"status": "running", "ended": None, "metrics": {}})
+    return folder
+
+
+def assert_same(one: Path, other: Path) -> None:
+    assert metrics_of(one) == metrics_of(other)
+    first, second = weights_of(one), weights_of(other)
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def resumes_exactly(words: Sequence[str], workdir: Path, steps: Sequence[int]) -> None:
+    whole = api.run([*words, "checkpoint.every_steps=1"], folder=workdir / "whole").folder
+    for step in steps:
+        part = as_killed_at(whole, step, workdir / f"part-{step}")
+        result = resume.resume(part, [])
+        assert result.folder == part
+        assert_same(whole, part)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_from_anywhere(every_state_is_kept: None, workdir: Path, optimizer: str) -> None:
+    """Within an epoch, at its last step, after it, in the last one, and after the training."""
+    steps = 13 // 2 + 1
+    resumes_exactly([*CNN, *RICH, f"optimizer={optimizer}"], workdir, [1, 3, steps - 1, steps, steps + 3, 3 * steps])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["constant", "cosine", "linear", "multistep", "onecycle"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "muon"])
+def test_every_optimizer_with_every_schedule(
+    every_state_is_kept: None, workdir: Path, optimizer: str, scheduler: str
+) -> None:
+    resumes_exactly([*CNN, *RICH, f"optimizer={optimizer}", f"scheduler={scheduler}"], workdir, [10])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data.points_per_class=60", "patience=1", "epochs=12", "batch_size=32", *SHORT],
+        ["data.points_per_class=60", "val_every=2", "epochs=4", "batch_size=32", "grad_clip=0.5", *SHORT],
+        ["model=linear", "data=linear", "data.num_points=64", "batch_size=16", "epochs=3", *SHORT],
+    ],
+    ids=["patience", "val_every", "regression"],
+)  # fmt: skip
+def test_other_trainings(every_state_is_kept: None, workdir: Path, words: list[str]) -> None:
+    resumes_exactly(words, workdir, [5])
+
+
+def test_a_damaged_state_is_named_and_the_one_before_it_is_used(
+    every_state_is_kept: None, workdir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = api.run([*CNN, "checkpoint.every_steps=5"], folder="whole").folder
+    part = as_killed_at(whole, 20, workdir / "part")
+    newest, before = checkpoint.saved_states(part)[:2]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    resume.resume(part, [])
+    assert f"{newest} can't be read: it is damaged" in caplog.text
+    assert f"goes on after step {int(before.stem[5:])}" in caplog.text
+    assert_same(whole, part)
+
+
+def test_without_any_readable_state_nothing_is_trained(workdir: Path) -> None:
+    folder = api.run([*CNN, "epochs=1"], folder="run").folder
+    for path in checkpoint.saved_states(folder):
+        path.write_bytes(b"PK")
+    before = (folder / "metrics.jsonl").read_bytes()
+    with pytest.raises(UserError, match=r"none of the states in run.checkpoints can be used: .* is damaged"):
+        resume.resume(folder, ["epochs=2"])
+    assert (folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_that_died_before_its_first_state_begins_anew(workdir: Path) -> None:
+    whole = api.run([*CNN, "epochs=1"], folder="whole").folder
+    part = as_killed_at(whole, 0, workdir / "part")
+    resume.resume(part, [])
+    assert_same(whole, part)
+
+
+def test_tensorboard_shows_every_point_once(every_state_is_kept: None, workdir: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    whole = api.run([*CNN, "checkpoint.every_steps=5"], folder="whole").folder
+    part = as_killed_at(whole, 20, workdir / "part")
+    resume.resume(part, [])
+    events = EventAccumulator(str(part))
+    events.Reload()
+    for tag in ("train/loss", "val/accuracy", "train/recent_loss", "test/accuracy"):
+        steps = [point.step for point in events.Scalars(tag)]
+        assert steps == sorted(set(steps)), tag
+        assert steps == [row["step"] for row in metrics_of(part) if tag in row], tag
+
+
+def test_more_epochs_stretch_the_schedule(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = api.run([*CNN, "optimizer.lr=0.1"], folder="run").folder
+    before = record.read_json(folder / "run.json")["cell"]
+    assert metrics_of(folder)[-2]["lr"] == pytest.approx(0, abs=1e-6)
+    result = resume.resume(folder, ["epochs=6"])
+    assert "the learning rate goes on at 0.05" in caplog.text and "it had come to 0" in caplog.text
+    assert [row["epoch"] for row in result.history] == [1, 2, 3, 4, 5, 6]
+    assert result.history[-1]["lr"] == pytest.approx(0, abs=1e-6) and result.history[3]["lr"] > 0.02
+    assert sum("test/accuracy" in row for row in metrics_of(folder)) == 1
+    entry = record.read_json(folder / "run.json")
+    assert entry["status"] == "finished" and entry["resumed"][0]["overrides"] == ["epochs=6"]
+    assert resume.stored_run(folder)[0].epochs == 6
+    assert resume.find(None, entry["cell"]) is None and entry["cell"] != before, "a longer run is another cell"
+
+
+def test_what_a_resume_refuses(workdir: Path) -> None:
+    folder = api.run([*CNN, "epochs=1"], folder="run").folder
+    for words, pieces in [
+        (["optimizer.lr=0.5"], ["optimizer.lr", "→ 0.5", "accept_changes=true"]),
+        (["optimizer=adam"], ["would choose another optimizer"]),
+        (["optimzer.lr=3", "seed=1,2"], ["Did you mean 'optimizer.lr'", "several values"]),
+        (["epochs=ten"], ["epochs=ten must be a whole number"]),
+    ]:
+        with pytest.raises(UserError) as error:
+            resume.resume(folder, words)
+        assert all(piece in str(error.value) for piece in pieces), error.value
+    with pytest.raises(UserError, match="is not the folder of a run"):
+        resume.resume(workdir, [])
+    changed = resume.resume(folder, ["optimizer.lr=0.5", "epochs=2", resume.CONSENT])
+    assert changed.history[-1]["epoch"] == 2 and resume.stored_run(folder)[0].optimizer.lr == 0.5
+    with pytest.raises(UserError, match="another run, which can start from these weights"):
+        resume.resume(folder, ["batch_size=16", "epochs=3", resume.CONSENT])
+
+
+def test_a_finished_run_is_recognised(cli, workdir: Path) -> None:
+    words = ["data.points_per_class=60", "epochs=2", *SHORT]
+    first = cli(*words, "resume=auto")
+    assert first.code == 0 and "test accuracy" in first.out
+    again = cli(*words, "resume=auto")
+    assert again.code == 0 and "outputs/mlp-spiral-sgd is finished" in again.out and "epoch 1" not in again.out
+    other = cli(*words, "resume=auto", "seed=1")
+    assert other.code == 0 and "outputs/mlp-spiral-sgd-2" in other.out
+    assert "a sweep is continued by typing it again" in cli("-m", "resume=auto", "seed=1,2").err
+
+
+def test_a_folder_in_use_is_left_alone(cli, workdir: Path) -> None:
+    folder = api.run([*CNN, "epochs=1"], folder="run").folder
+    code = "import sys,time;from dlexp.lock import held_alone;from pathlib import Path\n"
+    code += "with held_alone(Path(sys.argv[1]), ''): print('held', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", code, str(folder / record.LOCK_FILE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment()) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        ended = cli("resume=run", "epochs=2")
+        holder.kill()
+    assert ended.code == 1 and "another process trains in run" in ended.err
+
+
+def test_a_full_disk_keeps_the_old_state_and_the_training(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, calls = checkpoint._write, []
+
+    def write(path: Path, content: memoryview) -> None:
+        if "checkpoints" in path.parts:
+            calls.append(path.name)
+            if len(calls) in (2, 3):
+                raise OSError(28, "No space left on device")
+        real(path, content)
+
+    monkeypatch.setattr(checkpoint, "_write", write)
+    monkeypatch.setattr(checkpoint, "RETRY_SECONDS", 0.0)
+    result = api.run([*CNN, "checkpoint.every_steps=10"], folder="run")
+    assert result.history[-1]["epoch"] == 3 and len(calls) > 3
+    assert "could not be saved (No space left on device); the newest one kept is step-00000010.pt" in caplog.text
+    assert checkpoint.saved_states(Path("run"))[0].name == "step-00000039.pt"
+
+
+def test_a_failing_last_save_is_a_failure(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, content: memoryview) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "_write", write)
+    with pytest.raises(UserError, match="could not be saved: No space left"):
+        api.run([*CNN, "epochs=1", "data.val_size=0"], folder="run")
+    assert record.read_json(Path("run/run.json"))["status"] == "failed"
+
+
+@POSIX
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGUSR1", 138), ("SIGINT", 130)])
+def test_a_signal_saves_and_stops(workdir: Path, name: str, code: int) -> None:
+    words = ["data.points_per_class=300", "epochs=400", "batch_size=32", *SHORT]
+    whole = [*words, "hydra.run.dir=run"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlexp", *whole],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        cwd=workdir,
+        env=child_environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                process.send_signal(getattr(signal, name))
+                break
+        out = process.stdout.read()
+    assert process.returncode == code and "Traceback" not in out, out
+    assert "saving and stopping" in out and "resume=run goes on from here" in out
+    entry = record.read_json(workdir / "run" / "run.json")
+    assert entry["status"] == "stopped" and checkpoint.saved_states(workdir / "run")
