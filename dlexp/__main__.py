@@ -8,9 +8,7 @@ from pathlib import Path
 from dlexp import registry
 from dlexp.console import setup_console
 from dlexp.errors import UserError, did_you_mean
-from dlexp.stops import StopRequested
-
-INTERRUPTED = 130
+from dlexp.stops import StopRequested, exit_code_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,12 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (`| head`) has gone; Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except StopRequested as stop:
-        print(f"stopped by {stop}", file=sys.stderr)
-        return stop.exit_code
+    except (KeyboardInterrupt, StopRequested) as stop:
+        print(f"stopped by {stop}" if isinstance(stop, StopRequested) else "interrupted", file=sys.stderr)
+        return exit_code_of(stop)
 
 
 def dispatch(words: list[str]) -> int:

@@ -74,12 +74,12 @@ def run_experiment(
     with locked(lock) if shares else held_alone(lock, f"another process trains in {folder}"), listening() as stops:
         there = record.read_entry(folder)
         identity = {"cell": cell(_plain_config(cfg)), "code": code_version(allowed_modules())}
-        if resumption is None or (shares and there is not None and there.get("cell") != identity["cell"]):
-            if there is not None:
-                raise UserError(f"{folder} holds a run already; resume={folder} goes on with it")
-        elif shares and there is None:
+        holds_a_run = (folder / record.RUN_FILE).exists()  # also one whose run.json is damaged
+        if holds_a_run and (resumption is None or (shares and (there or {}).get("cell") != identity["cell"])):
+            raise UserError(f"{folder} holds a run already; resume={folder} goes on with it")
+        if shares and there is None:
             resumption = None
-        elif shares and there is not None and there["status"] == "finished":
+        if shares and there is not None and there["status"] == "finished":
             log.info(f"{ending.shown(folder)} is finished already")
             return read_result(folder, there)
         if resumption is not None:

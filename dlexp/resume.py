@@ -15,9 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlexp import config, mistakes, record
-from dlexp.build import plain
 from dlexp.cell import cell, incidental
-from dlexp.check import check, listed
+from dlexp.check import check, listed, resolved
 from dlexp.console import log_to
 from dlexp.errors import UserError, did_you_mean
 from dlexp.progress import describe
@@ -52,7 +51,7 @@ def resume_from(named: str, words: list[str]) -> Result | None:
     from dlexp.api import composed
 
     cfg, _ = composed(words)
-    identity = cell({str(key): plain(cfg[key]) for key in cfg})
+    identity = cell(resolved(cfg))
     place = next((word.partition("=")[2] for word in words if word.startswith("hydra.run.dir=")), None)
     folder = find(None if place is None else Path(place.strip("'")), identity)
     return None if folder is None else resume(folder, [word for word in words if is_free(word)])
@@ -151,13 +150,8 @@ def find(folder: Path | None, identity: str) -> Path | None:
         places = [folder]
     else:
         places = sorted(Path("outputs").glob("*/"), key=lambda place: place.stat().st_mtime, reverse=True)
-    for place in places:
-        try:
-            if record.read_json(place / record.RUN_FILE).get("cell") == identity:
-                return place
-        except (OSError, ValueError, AttributeError):
-            continue
-    return None
+    entries = ((place, record.read_entry(place)) for place in places)
+    return next((place for place, entry in entries if entry is not None and entry.get("cell") == identity), None)
 
 
 def _keys(cfg: DictConfig) -> list[str]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -44,6 +44,19 @@ def child_environment() -> dict[str, str]:
     variables = os.environ | {"PYTHONPATH": path, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)  # else each child may compile all of torch's sources: 6 s
     return variables
+
+
+def start(words: list[str], folder: Path, **options: Any) -> subprocess.Popen[str]:
+    """Starts `python -m dlexp WORDS` in a folder; what it says comes out of one pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dlexp", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        cwd=folder,
+        env=child_environment(),
+        **options,
+    )
 
 
 @pytest.fixture

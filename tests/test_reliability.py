@@ -10,8 +10,6 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import child_environment
+from conftest import start
 
 from dlexp import api, checkpoint, record, resume
 from dlexp.errors import UserError
@@ -30,18 +28,6 @@ pytestmark = [pytest.mark.skipif(os.name != "posix", reason="signals and limits 
 TRAINING = ["data.points_per_class=400", "epochs=60", "batch_size=32", "optimizer=adam", "ema=ema", "model.dropout=0.1",
             "pictures=false", "threads=1"]  # fmt: skip
 TINY = ["data.points_per_class=60", "epochs=2", "batch_size=32", "pictures=false", "threads=1"]
-
-
-def start(words: list[str], folder: Path, **options: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dlexp", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        cwd=folder,
-        env=child_environment(),
-        **options,
-    )
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import child_environment
+from conftest import child_environment, start
 
 from dlexp import api, checkpoint, record, resume
 from dlexp.errors import UserError
@@ -229,15 +229,8 @@ def test_a_failing_last_save_is_a_failure(workdir: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGUSR1", 138), ("SIGINT", 130)])
 def test_a_signal_saves_and_stops(workdir: Path, name: str, code: int) -> None:
     words = ["data.points_per_class=300", "epochs=400", "batch_size=32", *SHORT]
-    whole = [*words, "hydra.run.dir=run"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dlexp", *whole],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        cwd=workdir,
-        env=child_environment(),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    process = start(
+        [*words, "hydra.run.dir=run"], workdir, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     )
     with process:
         assert process.stdout is not None
