@@ -8,6 +8,7 @@ from pathlib import Path
 from dlexp import registry
 from dlexp.console import setup_console
 from dlexp.errors import UserError, did_you_mean
+from dlexp.shortage import disk_is_full
 from dlexp.stops import StopRequested, exit_code_of
 
 
@@ -22,6 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader (`| head`) has gone; Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        full = disk_is_full(error)
+        if full is None:
+            raise
+        print(f"error: {full}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, StopRequested) as stop:
         print(f"stopped by {stop}" if isinstance(stop, StopRequested) else "interrupted", file=sys.stderr)
@@ -56,6 +63,11 @@ def run_command(name: str, words: list[str]) -> int:
 
 def train(words: list[str]) -> int:
     """Gives the words to Hydra and runs one experiment, or a sweep of them with -m."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise UserError(
+            "torchrun starts one process per GPU, and a run uses one device: start it with python -m dlexp."
+            " A sweep (-m … n_jobs=N) uses all GPUs, a job on each"
+        )
     words = take_allow(words)
     if any(word.startswith("resume=") for word in words):
         words, is_done = resume(words)

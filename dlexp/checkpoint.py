@@ -125,6 +125,16 @@ class Checkpoints:
             self._write(state.step, _as_bytes(state.state_dict()))
             self._saved = (state.epoch, state.step)
 
+    def put_off(self, error: OSError) -> None:
+        """Takes note, in words, that the state of now could not be saved; the next try is due in a while."""
+        kept = next((path.name for path in saved_states(self._folder.parent)), "none")
+        log.warning(
+            f"warning: the state could not be saved ({error.strerror or error}); the newest one kept is {kept}."
+            f" Training goes on; the next try is in {RETRY_SECONDS:.0f} s"
+        )
+        now = time.monotonic()
+        self._saved_at, self._saved, self._retry_at = now, (-1, -1), now + RETRY_SECONDS
+
     def close(self) -> None:
         """Waits for what is still being written."""
         self._settle()
@@ -142,12 +152,7 @@ class Checkpoints:
         error = self._pending.exception()
         self._pending = None
         if isinstance(error, OSError):
-            kept = next((path.name for path in saved_states(self._folder.parent)), "none")
-            log.warning(
-                f"warning: the state of step {self._saved[1]} could not be saved ({error.strerror or error});"
-                f" the newest one kept is {kept}. Training goes on; the next try is in {RETRY_SECONDS:.0f} s"
-            )
-            self._retry_at, self._saved = time.monotonic() + RETRY_SECONDS, (-1, -1)
+            self.put_off(error)
         elif error is not None:
             raise error
 

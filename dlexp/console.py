@@ -35,6 +35,7 @@ def setup_console() -> None:
     error.
     """
     codecs.register_error("dlexp.plain", _plain)
+    logging.raiseExceptions = False  # a line that log.txt can't take on a full disk would cost a traceback each
     for stream in (sys.stdout, sys.stderr):
         # A notebook's or a test's stream has no encoding to change, and pythonw has no stream at all.
         reconfigure = getattr(stream, "reconfigure", None)

@@ -22,6 +22,7 @@ from dlexp.errors import UserError
 from dlexp.lock import held_alone, locked
 from dlexp.progress import Progress, estimate, make_progress
 from dlexp.result import Result, objective_of, read_result
+from dlexp.shortage import explaining
 from dlexp.stops import StopRequested, Stops, listening
 from dlexp.tracking import Tracker
 from dlexp.train.evaluate import evaluate
@@ -65,8 +66,8 @@ def run_experiment(
     run, which goes on from its newest state.
 
     Raises:
-        UserError: the folder holds a run or is in use, the data is missing or damaged, no state can be read, or the
-            loss stopped being a number.
+        UserError: the folder holds a run or is in use, the data is missing or damaged, no state can be read, memory
+            or disk ran out, or the loss stopped being a number.
         KeyboardInterrupt, StopRequested: a signal ended the run; what was trained is saved.
     """
     shares = resumption is not None and resumption.shares
@@ -87,7 +88,8 @@ def run_experiment(
         else:
             entry = record.RunRecord.new(folder, seed=cfg.seed, overrides=overrides, choices=dict(choices), **identity)
         try:
-            return _run(cfg, folder, overrides, choices, resumption, entry, stops)
+            with explaining(cfg.batch_size):
+                return _run(cfg, folder, overrides, choices, resumption, entry, stops)
         except NonFiniteLoss as error:
             entry.failed(str(error))
             lower = cfg.optimizer.get("lr", 0.1) / 10
@@ -164,8 +166,8 @@ def _train(run: Assembly, context: Context, cfg: DictConfig, stops: Stops, histo
 
 
 def _save_last(training: _Training) -> None:
-    training.context.tracker.flush()
     try:
+        training.context.tracker.flush()
         training.best.write(is_last=True)
         training.checkpoints.save_last(training.run.state)
         checkpoint.save(training.context.folder / "weights" / "last.pt", ending.weights(training.run))
@@ -187,8 +189,12 @@ def train(training: _Training) -> None:
         if kind == "save":
             is_boundary = run.state.batch == 0
             if checkpoints.is_due_after_epoch(run.state) if is_boundary else checkpoints.is_due(run.state):
-                tracker.flush()
-                checkpoints.save(run.state)
+                try:
+                    tracker.flush()
+                except OSError as error:  # a state without its metrics would lose them
+                    checkpoints.put_off(error)
+                else:
+                    checkpoints.save(run.state)
             training.stops.obey()
             if is_boundary and _is_over(training):
                 return

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -145,11 +146,13 @@ class RunRecord:
 
     def failed(self, sentence: str) -> None:
         """Ends the record with the reason, in one sentence."""
-        self._end("failed", error=sentence)
+        with suppress(OSError):  # a full disk must not hide the reason; without this entry it counts as killed
+            self._end("failed", error=sentence)
 
     def stopped(self, sentence: str | None = None) -> None:
         """Ends the record of a run that was asked to stop (Ctrl-C, a signal, a time limit)."""
-        self._end("stopped", error=sentence)
+        with suppress(OSError):
+            self._end("stopped", error=sentence)
 
     def _end(self, status: str, **facts: Any) -> None:
         seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)

@@ -7,13 +7,13 @@ import copy
 import io
 import json
 import logging
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dlexp.appending import AppendedFile
 from dlexp.record import METRICS_FILE, as_json
 
 if TYPE_CHECKING:
@@ -29,20 +29,21 @@ class Tracker:
     """Writes into one run folder. The metrics file is the truth; the events beside it are a view of it.
 
     Events go straight into the folder, so TensorBoard names the run after it. Use it as a context manager or
-    call `close`: events still in the queue are lost otherwise (it empties itself every 10 seconds). With
-    `resumed_step` it goes on after that step.
+    call `close`: the newest events are lost otherwise (they are written every 10 seconds). With `resumed_step` it
+    goes on after that step. On a full disk lines and events wait in memory.
     """
 
     def __init__(self, folder: Path, resumed_step: int | None = None) -> None:
         # Imported here: the import costs 0.1 s and readers of runs need none of it.
-        from torch.utils.tensorboard import SummaryWriter, summary
+        from torch.utils.tensorboard import summary
+
+        from dlexp.events import EventFile
 
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._metrics = (folder / METRICS_FILE).open("a", encoding="utf-8", newline="\n")
+        self._metrics = AppendedFile(folder / METRICS_FILE)
         # TensorBoard forgets points that a killed run had drawn beyond the state it is resumed from.
-        purge_step = None if resumed_step is None else resumed_step + 1
-        self._writer: Any = SummaryWriter(str(folder), flush_secs=10, purge_step=purge_step)
+        self._events = EventFile(folder, purge_step=None if resumed_step is None else resumed_step + 1)
         self._protos: Any = summary
         self._step = 0
         self._tags: set[str] = set()
@@ -63,8 +64,7 @@ class Tracker:
         NaN and infinities stand as null in the file, which JSON has no numbers for, and as themselves in
         TensorBoard.
         """
-        self._metrics.write(json.dumps(as_json(record), ensure_ascii=False) + "\n")
-        self._metrics.flush()
+        self._metrics.write((json.dumps(as_json(record), ensure_ascii=False) + "\n").encode("utf-8"))
         self._step = int(record["step"])
         for key, value in record.items():
             tag = "train/lr" if key == "lr" else key  # a group of its own would stand above the losses
@@ -73,7 +73,7 @@ class Tracker:
         self._chart_splits_together(record)
 
     def _scalar(self, tag: str, value: float) -> None:
-        self._writer.add_scalar(tag, value, self._step)
+        self._events.summary(self._protos.scalar(tag, value), self._step)
         self._tags.add(tag)
 
     def _chart_splits_together(self, record: Mapping[str, Any]) -> None:
@@ -86,18 +86,17 @@ class Tracker:
             name: ["Multiline", [f"train/{name}", f"val/{name}"]]
             for name in sorted(self._charts, key=lambda name: (name != "loss", name))
         }
-        self._writer.add_custom_scalars({"training and validation": charts})
+        self._events.summary(self._protos.custom_scalars({"training and validation": charts}), self._step)
 
     def text(self, tag: str, markdown: str) -> None:
         """Shows `markdown` in the Text tab."""
-        self._writer.add_text(tag, markdown, 0)
+        self._events.summary(self._protos.text(tag, markdown), 0)
 
     def figure(self, name: str, figure: Figure, step: int | None = None) -> None:
         """Writes `plots/<name>.png` and shows the same picture in the Images tab, by default at the last
         logged step.
         """
-        # The writer's own add_figure draws through pyplot, which keeps global state and may look for a
-        # display.
+        # torch's own add_figure draws through pyplot, which keeps global state and may look for a display.
         from dlexp.pictures.style import render
 
         png, width, height = render(figure)
@@ -107,7 +106,7 @@ class Tracker:
         image = self._protos.Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
         value = self._protos.Summary.Value(tag=f"{PLOTS_FOLDER}/{name}", image=image)
         summary = self._protos.Summary(value=[value])
-        self._writer.file_writer.add_summary(summary, self._step if step is None else step)
+        self._events.summary(summary, self._step if step is None else step)
 
     def figures(self, figures: Mapping[str, Figure], step: int | None = None) -> None:
         """Writes several figures by name."""
@@ -122,7 +121,9 @@ class Tracker:
         untouched.
         """
         import torch
+        from torch.utils.tensorboard import _pytorch_graph
 
+        drawn: Any = _pytorch_graph.graph
         noise = io.StringIO()
         try:
             with (
@@ -134,7 +135,7 @@ class Tracker:
                 copied = copy.deepcopy(model).cpu().eval()
                 example = example_input.detach().cpu()
                 with torch.no_grad():
-                    self._writer.add_graph(copied, example, use_strict_trace=False)
+                    self._events.graph(*drawn(copied, example, use_strict_trace=False))
         # A model may raise anything while it is traced, and none of it is a reason to lose a training run.
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -151,21 +152,23 @@ class Tracker:
         for tag, value in tags.items():
             if tag not in self._tags:
                 self._scalar(tag, value)
-        # The writer's own add_hparams would open a second run inside this one.
+        # torch's own add_hparams would open a second run inside this one.
         cells = {key: _cell(value) for key, value in params.items()}
         for summary in self._protos.hparams(cells, dict.fromkeys(tags, 0.0)):
-            self._writer.file_writer.add_summary(summary)
+            self._events.summary(summary)
 
     def flush(self) -> None:
-        """Brings everything logged so far to the disk, as a saved state belonging to it needs."""
-        self._metrics.flush()
-        os.fsync(self._metrics.fileno())
-        self._writer.flush()
+        """Brings all metrics logged so far to the disk, as a saved state belonging to them needs.
+
+        Raises OSError when the disk does not take them.
+        """
+        self._events.flush()
+        self._metrics.sync()
 
     def close(self) -> None:
         """Writes what is still queued and closes the files; may be called twice."""
         self._metrics.close()
-        self._writer.close()
+        self._events.close()
 
 
 def _cell(value: Any) -> float | str:

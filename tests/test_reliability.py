@@ -18,8 +18,9 @@ import pytest
 import torch
 import yaml
 from conftest import start
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlexp import api, checkpoint, record, resume
+from dlexp import api, checkpoint, record, resume, shortage
 from dlexp.errors import UserError
 
 FULL = os.environ.get("DLEXP_PROOF") == "full"
@@ -82,17 +83,67 @@ def test_a_truncated_state_is_never_used(workdir: Path) -> None:
     print(f"{len(cuts)} truncations of {len(content) // 1024} kB")
 
 
-def test_a_file_size_limit_stands_for_a_full_disk(workdir: Path) -> None:
-    """The first state fits, the later ones do not: training goes on to its end, and the old state is whole."""
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process, as on Linux")
+def test_a_full_disk_costs_nothing_but_time(workdir: Path) -> None:
+    """A limit on the size of files stands for it: while it lasts nothing is half-written, afterwards nothing missing."""
+    words = [*TRAINING, "epochs=25", "checkpoint.every_steps=5", "log_steps=2"]
+    whole = api.run(words, folder="whole").folder
+    process = start([*words, "hydra.run.dir=run"], workdir)
+    with process:
+        assert process.stdout is not None and process.pid
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+            if "could not be saved" in line and "state" in line:
+                assert not list((workdir / "run").rglob("*.tmp"))
+                assert [checkpoint.load(path) for path in checkpoint.saved_states(workdir / "run")]
+                break
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        out = process.stdout.read()
+    assert process.returncode == 0 and "Traceback" not in out, out
+    assert metrics_of(whole) == metrics_of(workdir / "run")
+    points = [_scalars(folder, "train/recent_loss") for folder in (whole, workdir / "run")]
+    assert points[0] == points[1] and len(points[0]) > 100
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
-    process = start([*TINY, "model.width=300", "hydra.run.dir=run"], workdir, preexec_fn=limit)
-    out, _ = process.communicate(timeout=120)
+def _scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process, as on Linux")
+def test_a_disk_that_stays_full_ends_in_a_sentence(workdir: Path) -> None:
+    process = start([*TRAINING, "epochs=25", "hydra.run.dir=run"], workdir)
+    with process:
+        assert process.stdout is not None and process.pid
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+                break
+        out = process.stdout.read()
     assert process.returncode == 1 and "Traceback" not in out, out
-    assert "could not be saved" in out
+    assert "best.pt could not be saved" in out and "error: the last state could not be saved: File too large" in out
     assert not list((workdir / "run").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5.05 GB)"),
+])  # fmt: skip
+def test_out_of_memory_is_a_sentence(error: Exception) -> None:
+    with pytest.raises(UserError, match=r"out of memory with batch_size=64 \(.*try batch_size=32 \(accumulate=2"):
+        with shortage.explaining(batch_size=64):
+            raise error
+    with pytest.raises(RuntimeError, match="device-side assert"), shortage.explaining(batch_size=64):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def test_torchrun_is_refused(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    ended = cli(*TINY)
+    assert ended.code == 1 and "torchrun" in ended.err and "Traceback" not in ended.err
 
 
 @pytest.mark.slow
@@ -129,7 +180,7 @@ def test_a_sweep_with_accidents_is_completed_by_the_same_command(workdir: Path) 
     out, _ = first.communicate(timeout=900)
     rows = [row for row in out.splitlines() if row[:1].isdigit()]
     assert first.returncode == 1 and sum(row.endswith("finished") for row in rows) == count - 3, out
-    assert "SIGKILL" in out and "asked to fail" in out and "memory" in out, out
+    assert "SIGKILL" in out and "asked to fail" in out and "out of memory with batch_size=32" in out, out
     (workdir / "trouble").unlink()
     again = start(words, workdir)
     out, _ = again.communicate(timeout=600)
