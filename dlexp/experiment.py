@@ -254,7 +254,8 @@ def _tell_time(training: _Training, step: int) -> None:
         training.estimate_is_due = False
         seconds_per_step = (now - training.pace_from[0]) / (step - training.pace_from[1])
         time_needed = estimate(seconds_per_step, training.run.total_steps - training.first_step)
-        training.progress.message(f"{time_needed} for {training.num_epochs} epochs (validation not counted)")
+        epochs = f"{training.num_epochs} epoch{'s' * (training.num_epochs != 1)}"
+        training.progress.message(f"{time_needed} for {epochs} (validation not counted)")
 
 
 def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:

@@ -16,8 +16,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from dlexp import record
+from dlexp.errors import UserError
 from dlexp.lock import is_held
 from dlexp.stops import StopRequested, listening
+from dlexp.table import report
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +67,11 @@ def launch(jobs: list[list[str]], first_index: int, config: DictConfig, loader: 
                     process = _start(context, jobs[index], folders[index], config, quiet=at_once > 1, gpu=gpu)
                     running[index] = _Child(process, slot)
                 for index in [index for index, child in running.items() if not child.process.is_alive()]:
-                    results[index] = _result(jobs[index], running.pop(index).process.exitcode)
+                    results[index] = _result(jobs[index], folders[index], running.pop(index).process.exitcode)
                     if at_once > 1:
                         log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {_outcome(results[index])}")
                     if results[index].status is JobStatus.FAILED and config.on_error == "stop":
-                        results |= _unstarted(jobs, waiting, RuntimeError("not started: a job before it failed"))
+                        results |= _unstarted(jobs, waiting, UserError("not started: a job before it failed"))
                         waiting = []
                 time.sleep(POLL_SECONDS)
     except (KeyboardInterrupt, StopRequested) as stop:
@@ -172,10 +174,11 @@ def _visible(gpu: int) -> str:
     return visible.split(",")[gpu] if visible else str(gpu)
 
 
-def _result(words: list[str], exit_code: int | None) -> JobReturn:
+def _result(words: list[str], folder: Path, exit_code: int | None) -> JobReturn:
+    """Returns a job's validation value, which sweepers such as Optuna's compare, or why it has none."""
     if exit_code == 0:
-        return JobReturn(words, status=JobStatus.COMPLETED)
-    return JobReturn(words, _return_value=RuntimeError(reason(exit_code)), status=JobStatus.FAILED)
+        return JobReturn(words, _return_value=report(folder, None)["objective"], status=JobStatus.COMPLETED)
+    return JobReturn(words, _return_value=UserError(reason(exit_code)), status=JobStatus.FAILED)
 
 
 def reason(exit_code: int | None) -> str:

@@ -34,6 +34,8 @@ def prepare_hydra() -> None:
     plugins = str(Path(__file__).parent / "plugins")
     if plugins not in sys.path:
         sys.path.append(plugins)
+        # For launchers (submitit) that unpickle Hydra's plugins in a new process before anything of dlexp is imported.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), plugins]))
     # Hydra looks for plugins once a process, which in a notebook may have been before this package came.
     for name in ("sweeper", "launcher"):
         module = import_module(f"hydra_plugins.dlexp_plugins.{name}")

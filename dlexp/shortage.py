@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 # No space, over quota (Windows has no such number), and over the limit of a file's size.
 DISK_FULL = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
-# CUDA has an error of its own (torch.OutOfMemoryError); the CPU's allocator, on Linux and on Windows, and Apple's have words.
+# What CUDA's allocator (torch.OutOfMemoryError), the CPU's on Linux and on Windows, and Apple's say.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 

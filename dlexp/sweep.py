@@ -54,8 +54,10 @@ def run_sweep(arguments: list[str], config: DictConfig, loader: ConfigLoader, la
     ]
     try:
         results = list(launcher.launch(words, initial_job_idx=0)) if words else []
-    except (KeyboardInterrupt, StopRequested) as stop:  # a launcher that is not ours
-        results = [JobReturn(_return_value=stop, status=JobStatus.FAILED) for _ in todo]
+    except (KeyboardInterrupt, StopRequested, Exception) as error:  # a launcher that is not ours
+        if isinstance(error, Exception):
+            log.error("the launcher lost its jobs", exc_info=True)
+        results = [JobReturn(_return_value=error, status=JobStatus.FAILED) for _ in todo]
     reasons = {hashes[i]: result._return_value for i, result in zip(todo, results, strict=False)}
     reports = [report(cells[hashed].folder, reasons.get(hashed)) for hashed in hashes]
     varied = [each.varied or {"job": each.name} for each in jobs]

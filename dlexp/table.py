@@ -20,7 +20,7 @@ def report(folder: Path, reason: object) -> dict[str, Any]:
     if found["status"] == "running":  # nobody wrote its end: the process died
         found["status"] = "died"
     if found["status"] not in ("finished", "stopped") and not found["error"]:
-        found["error"] = str(reason) if isinstance(reason, BaseException) else None
+        found["error"] = next(iter(str(reason).splitlines()), "") if isinstance(reason, BaseException) else None
     found["objective"] = objective_of(found["metrics"])
     return found
 

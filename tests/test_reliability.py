@@ -85,7 +85,7 @@ def test_a_truncated_state_is_never_used(workdir: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process, as on Linux")
 def test_a_full_disk_costs_nothing_but_time(workdir: Path) -> None:
-    """A limit on the size of files stands for it: while it lasts nothing is half-written, afterwards nothing missing."""
+    """A limit on the size of files stands for it: meanwhile nothing is half-written, afterwards nothing is missing."""
     words = [*TRAINING, "epochs=25", "checkpoint.every_steps=5", "log_steps=2"]
     whole = api.run(words, folder="whole").folder
     process = start([*words, "hydra.run.dir=run"], workdir)
