@@ -129,21 +129,23 @@ def _start(
     extra = config.hydra.runtime.config_sources
     folders = [["--config-dir", source.path] for source in extra if source.provider == "command-line"]
     argv = [*(word for pair in folders for word in pair), *own, *places]
-    arguments = (argv, str(folder) if quiet else None, gpu)
+    variables = dict(os.environ)  # a server that an earlier sweep of this process started has the ones of then
+    if gpu is not None:
+        variables["CUDA_VISIBLE_DEVICES"] = _visible(gpu)
+    arguments = (argv, str(folder) if quiet else None, variables)
     process = context.Process(target=run_child, args=arguments)  # type: ignore[attr-defined]
     process.start()
     return process  # type: ignore[no-any-return]
 
 
-def run_child(argv: list[str], quiet_folder: str | None, gpu: int | None = None) -> None:
+def run_child(argv: list[str], quiet_folder: str | None, variables: dict[str, str]) -> None:
     """What a child does: one ordinary run, its output in a file of its folder when several jobs share a console."""
+    os.environ.update(variables)
     from dlexp import job
     from dlexp.__main__ import main
 
     _live_with_parent()
     job.share_folders()
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = _visible(gpu)
     if quiet_folder is not None:
         Path(quiet_folder).mkdir(parents=True, exist_ok=True)
         output = open(Path(quiet_folder) / OUTPUT_FILE, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (open until the end)

@@ -102,11 +102,11 @@ def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pyt
     assert ended.code == 0 and set(statuses(sweep_folder(workdir)).values()) == {"finished"}, ended
 
 
-def killed_at_seed_2(argv: list[str], quiet_folder: str | None, gpu: int | None) -> None:
+def killed_at_seed_2(argv: list[str], quiet_folder: str | None, variables: dict[str, str]) -> None:
     """Stands for `run_child`: what the kernel does to a job that takes all memory."""
     if "seed=2" in argv:
         os.kill(os.getpid(), signal.SIGKILL)
-    launch.run_child(argv, quiet_folder, gpu)
+    launch.run_child(argv, quiet_folder, variables)
 
 
 @POSIX
@@ -118,6 +118,76 @@ def test_a_killed_job_leaves_the_others_alone(cli, workdir: Path, monkeypatch, n
     assert statuses(sweep_folder(workdir)) == {"seed-1": "finished", "seed-3": "finished"}
     (row,) = [row for row in ended.out.splitlines() if row.startswith("2 ")]
     assert "SIGKILL" in row and "out of memory" in row
+
+
+def test_a_grid_grows_and_rerun_begins_anew(cli, workdir: Path) -> None:
+    assert cli("-m", "seed=1,2", *SHORT).code == 0
+    folder = sweep_folder(workdir)
+    before = (folder / "seed-1" / "metrics.jsonl").stat().st_mtime_ns
+    ended = cli("-m", "seed=1,3", "n_jobs=2", *SHORT)  # what does not change a result does not count
+    assert ended.code == 0 and "2 jobs, 1 of them done already" in ended.out
+    assert set(statuses(folder)) == {"seed-1", "seed-2", "seed-3"}
+    entry = record.read_json(folder / "seed-2" / "run.json")
+    record.write_json(folder / "seed-2" / "run.json", entry | {"code": "another"})
+    ended = cli("-m", "seed=1,2", *SHORT)
+    assert ended.code == 0 and "2 jobs, 2 of them done already" in ended.out
+    assert "warning: other code than today's trained seed-2; rerun=true" in ended.out
+    assert (folder / "seed-1" / "metrics.jsonl").stat().st_mtime_ns == before
+    ended = cli("-m", "seed=1,2", "rerun=true", *SHORT)
+    assert ended.code == 0 and "done already" not in ended.out and len(sweep_folders(workdir)) == 2
+    assert statuses(workdir / "outputs" / "sweep-mlp-spiral-2") == {"seed-1": "finished", "seed-2": "finished"}
+    assert (folder / "seed-1" / "metrics.jsonl").stat().st_mtime_ns == before
+
+
+def test_on_error_stop_starts_no_more(cli, workdir: Path) -> None:
+    words = ["-m", "optimizer.lr=1e30,0.1,0.2", *SHORT, "max_steps=9"]
+    ended = cli(*words, "on_error=stop")
+    assert ended.code == 1 and list(statuses(sweep_folder(workdir)).values()) == ["failed"]
+    rows = ended.out.splitlines()
+    assert sum("not started: a job before it failed" in row for row in rows) == 2, ended.out
+    ended = cli(*words)
+    assert sorted(statuses(sweep_folder(workdir)).values()) == ["failed", "finished", "finished"]
+
+
+GPU_MODEL = """
+import os
+from pathlib import Path
+from torch import nn
+
+class TellsGpu(nn.Linear):
+    def forward(self, x):
+        if self.training and x.device.type == "cpu":
+            Path(f"gpu-of-{self.seed}").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"), encoding="utf-8")
+        return super().forward(x)
+
+def model(*, num_outputs: int, seed: int) -> nn.Module:
+    layer = TellsGpu(2, num_outputs)
+    layer.seed = seed
+    return layer
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "visible", "expected"),
+    [(["n_jobs=2"], None, {"0", "1"}), (["jobs_per_gpu=1"], "5,7", {"5", "7"}), (["device=cpu"], None, {"all"})],
+)
+def test_jobs_are_spread_over_gpus(cli, workdir: Path, monkeypatch, words: list[str], visible, expected) -> None:
+    """With two GPUs, which this torch only believes to have; each job sees one of them."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    (workdir / "tells_gpu.py").write_text(GPU_MODEL, encoding="utf-8")
+    (workdir / "conf" / "model").mkdir(parents=True)
+    node = "_target_: tells_gpu.model\nnum_outputs: ${data.num_outputs}\nseed: ${seed}\n"
+    (workdir / "conf" / "model" / "tells_gpu.yaml").write_text(node, encoding="utf-8")
+    ended = cli(
+        "-m", "--config-dir", "conf", "allow=tells_gpu", "model=tells_gpu", "seed=1,2,3,4", "max_steps=40", *words,
+        "data.points_per_class=60", "pictures=false", "threads=1",
+    )  # fmt: skip
+    assert ended.code == 0, ended
+    assert {path.read_text(encoding="utf-8") for path in workdir.glob("gpu-of-*")} == expected
 
 
 def started(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
