@@ -89,8 +89,8 @@ def train(words: list[str]) -> int:
     sys.argv = ["dlexp", *words]
     try:
         hydra.main(config_path=str(registry.CONF), config_name="config", version_base="1.3")(job.run_job)()
-    except mistakes.HYDRA_ERRORS as error:
-        if job.has_started():
+    except Exception as error:
+        if job.has_started() or not mistakes.is_hydras(error):
             raise
         raise mistakes.as_user_error(error, words) from None
     mistake = job.mistake()

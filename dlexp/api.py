@@ -5,13 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
-from dlexp import build, checkpoint, config, job, mistakes, record, registry, resume
-from dlexp.check import check, listed
+from dlexp import build, checkpoint, config, job, mistakes, record, resume
+from dlexp.check import check, config_problems, listed
 from dlexp.console import log_to
 from dlexp.errors import UserError
 
@@ -22,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """Composes the config of a single run; returns it without Hydra's own node, and the options chosen.
+    """Composes the config of a single run from the words of a command line, of which `--config-dir` is heard too.
+
+    Returns it without Hydra's own node, and the options chosen.
 
     Raises:
         UserError: lists everything wrong with the overrides.
@@ -30,14 +29,8 @@ def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     config.register()
     mistakes.prepare_hydra()
 
-    def compose_words(words: list[str]) -> DictConfig:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
-            return compose("config", words, return_hydra_config=True)
-
-    cfg, problems = mistakes.compose_or_explain(
-        compose_words, config.with_quoted_paths(list(overrides), multirun=False)
-    )
+    words = config.with_quoted_paths(mistakes.overrides_of(overrides), multirun=False)
+    cfg, problems = mistakes.compose_or_explain(mistakes.composer(overrides), words)
     if cfg is None or problems:
         raise UserError(listed(problems))
     choices = job.chosen(cfg.hydra.runtime.choices)
@@ -91,17 +84,20 @@ def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
     import torch
 
     place = Path(folder)
+    cfg, _ = resume.stored_run(place)
     try:
-        cfg = OmegaConf.create(yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8")))
         facts = record.read_json(place / "data.json")
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{place} is not the folder of a run: {error}") from error
-    best = place / "weights" / "best.pt"
+        shape = [1, -1, *[1] * (len(facts["shape"]) - 1)]
+        mean, std = (torch.tensor(facts["normalisation"][key]).view(shape) for key in ("mean", "std"))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{place / 'data.json'} can't be read: {' '.join(str(error).split())}") from error
+    problems = config_problems(cfg)
+    if problems:
+        raise UserError(listed(problems))
     model = build.build(cfg.model)
-    model.load_state_dict(checkpoint.load(best if best.exists() else place / "weights" / "last.pt")["model"])
+    best = place / "weights" / "best.pt"
+    checkpoint.load_weights(model, best if best.exists() else place / "weights" / "last.pt")
     model.eval()
-    shape = [1, -1, *[1] * (len(facts["shape"]) - 1)]
-    mean, std = (torch.tensor(facts["normalisation"][key]).view(shape) for key in ("mean", "std"))
 
     @torch.no_grad()
     def predict(inputs: "Tensor") -> Any:

@@ -33,12 +33,14 @@ def allowed_modules() -> list[str]:
     return [name for name in os.environ.get("DLEXP_ALLOW", "").replace(",", " ").split() if name]
 
 
-def target(path: str) -> Callable[..., Any]:
+def target(path: Any) -> Callable[..., Any]:
     """Returns the class or function that a `_target_` names.
 
     Raises:
         UserError: it is not on the allow-list, or there is no such thing.
     """
+    if not isinstance(path, str):
+        raise UserError(f"_target_ must be the name of a class or function, not {path!r}")
     own = tuple(f"{name}." for name in allowed_modules())
     if not path.startswith(ALLOWED + own):
         raise _not_allowed(path)

@@ -47,6 +47,19 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Puts the weights of a file that a run saved into a model.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or its weights are another model's.
+    """
+    try:
+        module.load_state_dict(load(path)["model"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} does not hold the weights of this model ({reason})") from error
+
+
 def _as_bytes(content: dict[str, Any]) -> memoryview:
     buffer = io.BytesIO()
     torch.save({"format_version": FORMAT_VERSION, **content}, buffer)

@@ -20,7 +20,7 @@ def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> di
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
     module, tracker, config = run.state.average.module, context.tracker, context.config
     if run.state.best_epoch is not None:
-        module.load_state_dict(checkpoint.load(context.folder / "weights" / "best.pt")["model"])
+        checkpoint.load_weights(module, context.folder / "weights" / "best.pt")
     metrics = _chosen_metrics(history, run.state.best_epoch)
     is_test = config["test"] and run.test is not None
     batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)

@@ -20,7 +20,7 @@ from dlexp.context import Context
 from dlexp.diagnosis import overfit_verdict, stuck_at_chance
 from dlexp.errors import UserError
 from dlexp.lock import held_alone, locked
-from dlexp.progress import Progress, estimate, make_progress
+from dlexp.progress import Pace, Progress, make_progress
 from dlexp.result import Result, objective_of, read_result
 from dlexp.shortage import explaining
 from dlexp.stops import StopRequested, Stops, listening
@@ -30,9 +30,6 @@ from dlexp.train.fingerprint import fingerprint
 from dlexp.train.fit import NonFiniteLoss, fit
 
 log = logging.getLogger(__name__)
-
-# The first steps allocate and choose algorithms; the time a run takes is told from the steps after them.
-WARMUP_SECONDS = 2.0
 
 
 @dataclass
@@ -45,11 +42,8 @@ class _Training:
     best: BestWeights
     stops: Stops
     progress: Progress
-    num_epochs: int
-    first_step: int  # where this process began
+    pace: Pace
     history: list[dict[str, Any]]
-    pace_from: tuple[float, int] | None = None
-    estimate_is_due: bool = True
     advice_is_due: bool = True
 
 
@@ -151,7 +145,8 @@ def _train(run: Assembly, context: Context, cfg: DictConfig, stops: Stops, histo
     progress = make_progress(num_epochs, steps_per_epoch, sys.stdout)
     checkpoints = Checkpoints(context.folder, Cadence(**plain(cfg.checkpoint)))
     best = BestWeights(context.folder / "weights" / "best.pt")
-    training = _Training(run, context, checkpoints, best, stops, progress, num_epochs, run.state.step, history)
+    pace = Pace(run.total_steps - run.state.step, num_epochs)
+    training = _Training(run, context, checkpoints, best, stops, progress, pace, history)
     try:
         with stops.patient():
             train(training)
@@ -204,7 +199,9 @@ def train(training: _Training) -> None:
             if kind == "steps":
                 tracker.log({key: event[key] for key in ("epoch", "step", "train/recent_loss", "lr")})
             training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
-            _tell_time(training, event["step"])
+            time_needed = training.pace.sentence(event["step"])
+            if time_needed:
+                training.progress.message(time_needed)
 
 
 def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
@@ -243,19 +240,6 @@ def _validate(training: _Training) -> dict[str, float]:
         training.best.keep(ending.weights(run))
     training.best.write()
     return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}
-
-
-def _tell_time(training: _Training, step: int) -> None:
-    """Says once, after the first steps, how long the whole run will take."""
-    now = time.perf_counter()
-    if training.pace_from is None:
-        training.pace_from = (now, step)
-    elif training.estimate_is_due and now - training.pace_from[0] > WARMUP_SECONDS and step > training.pace_from[1]:
-        training.estimate_is_due = False
-        seconds_per_step = (now - training.pace_from[0]) / (step - training.pace_from[1])
-        time_needed = estimate(seconds_per_step, training.run.total_steps - training.first_step)
-        epochs = f"{training.num_epochs} epoch{'s' * (training.num_epochs != 1)}"
-        training.progress.message(f"{time_needed} for {epochs} (validation not counted)")
 
 
 def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:

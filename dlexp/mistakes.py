@@ -4,7 +4,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dlexp import registry
 from dlexp.errors import UserError, did_you_mean
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
 FLAGS_WITH_VALUE = ("--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p")
 Compose = Callable[[list[str]], DictConfig]
 
@@ -46,29 +48,55 @@ def prepare_hydra() -> None:
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
 
 
+def is_hydras(error: BaseException) -> bool:
+    """Returns whether an error is Hydra's answer to what was typed: one of its own, or anything else its lines raised.
+
+    `model=16` is a bare ValueError there, and a word such as `~` an AttributeError.
+    """
+    if isinstance(error, HYDRA_ERRORS):
+        return True
+    if not isinstance(error, Exception):
+        return False
+    packages = [
+        str(frame.f_globals.get("__name__")).split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    ours_or_hydras = [name for name in packages if name in (*HYDRAS_PACKAGES, "dlexp")]
+    return bool(ours_or_hydras) and ours_or_hydras[-1] != "dlexp"
+
+
 def as_user_error(error: Exception, words: list[str]) -> UserError:
     """Returns one UserError that lists everything wrong with the typed words, beginning with `error`."""
     from dlexp.check import listed, settings_problems
 
-    overrides = [
+    overrides = overrides_of(words)
+    if "-m" in words:
+        return UserError(sentence(error, overrides))
+    cfg, problems = compose_or_explain(composer(words), overrides)
+    if cfg is not None:
+        problems += settings_problems(cfg)  # the groups' keys would have to wait for torch
+    return UserError(listed(problems or [sentence(error, overrides)]))
+
+
+def overrides_of(words: Sequence[str]) -> list[str]:
+    """Returns the words of a command line without its flags and their values."""
+    return [
         word
         for before, word in zip(["", *words], words, strict=False)
         if not word.startswith("-") and before not in FLAGS_WITH_VALUE
     ]
-    if "-m" in words:
-        return UserError(sentence(error, overrides))
-    places = ",".join(f"'file://{folder.resolve()}'" for folder in registry.own_folders(words))
+
+
+def composer(words: Sequence[str]) -> Compose:
+    """Returns what composes overrides, outside of Hydra's command line, with the folders of --config-dir in `words`."""
+    places = ",".join(f"'file://{folder.resolve()}'" for folder in registry.own_folders(list(words)))
     search_path = [f"hydra.searchpath=[{places}]"] if places else []
 
-    def compose_again(words: list[str]) -> DictConfig:
+    def compose_words(overrides: list[str]) -> DictConfig:
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
-            return compose("config", [*search_path, *words])
+            return compose("config", [*search_path, *overrides], return_hydra_config=True)
 
-    cfg, problems = compose_or_explain(compose_again, overrides)
-    if cfg is not None:
-        problems += settings_problems(cfg)  # the groups' keys would have to wait for torch
-    return UserError(listed(problems or [sentence(error, overrides)]))
+    return compose_words
 
 
 def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConfig | None, list[str]]:
@@ -80,11 +108,15 @@ def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConf
     while True:
         try:
             return compose(overrides), problems
-        except HYDRA_ERRORS as error:
-            problems.append(sentence(error, overrides))
+        except Exception as error:
+            if not is_hydras(error):
+                raise
+            problem = sentence(error, overrides)
             guilty = next(_guilty(compose, overrides, str(error)), None)
             if guilty is None:
-                return None, problems
+                return None, [*problems, problem]
+            named = isinstance(error, HYDRA_ERRORS)
+            problems.append(problem if named else f"{overrides[guilty]} can't be used: {problem}")
             overrides = [word for index, word in enumerate(overrides) if index != guilty]
 
 
@@ -93,7 +125,9 @@ def _guilty(compose: Compose, overrides: list[str], message: str) -> Iterator[in
     for index in range(len(overrides)):
         try:
             compose(overrides[:index] + overrides[index + 1 :])
-        except HYDRA_ERRORS as error:
+        except Exception as error:
+            if not is_hydras(error):
+                raise
             if str(error) == message:
                 continue
         yield index

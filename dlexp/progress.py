@@ -10,6 +10,7 @@ log = logging.getLogger(__name__)
 BAR_INTERVAL = 0.1
 LINE_INTERVAL = 0.5
 SHARE_OF_NEW_PACE = 0.3
+WARMUP_SECONDS = 2.0
 
 
 class Progress(Protocol):
@@ -194,6 +195,27 @@ def format_seconds(seconds: float) -> str:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     hours = round(seconds / 3600)
     return f"{hours // 24} d {hours % 24} h"
+
+
+class Pace:
+    """How long the run will take, told once, after the first steps, which allocate and choose algorithms."""
+
+    def __init__(self, num_steps: int, num_epochs: int) -> None:
+        self._num_steps, self._num_epochs = num_steps, num_epochs
+        self._begun: tuple[float, int] | None = None
+        self._is_told = False
+
+    def sentence(self, step: int) -> str | None:
+        """Returns the sentence when `step`, counted from any number on, is the first from which it can be told."""
+        now = time.perf_counter()
+        if self._begun is None:
+            self._begun = (now, step)
+        seconds, steps = now - self._begun[0], step - self._begun[1]
+        if self._is_told or seconds < WARMUP_SECONDS or not steps:
+            return None
+        self._is_told = True
+        epochs = f"{self._num_epochs} epoch{'s' * (self._num_epochs != 1)}"
+        return f"{estimate(seconds / steps, self._num_steps)} for {epochs} (validation not counted)"
 
 
 def estimate(seconds_per_step: float, steps: int) -> str:

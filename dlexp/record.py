@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.atomic import whole_file
+from dlexp.errors import UserError
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
@@ -47,16 +48,41 @@ def read_json(path: Path) -> Any:
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Reads `metrics.jsonl`: one dict a line. A last line cut short by a killed run is left out.
 
-    Raises FileNotFoundError, or json.JSONDecodeError where a line before the last is damaged.
+    Raises FileNotFoundError, or UserError where a line before the last is damaged.
     """
-    lines = path.read_bytes().split(b"\n")
-    complete, rest = lines[:-1], lines[-1]
-    records = [json.loads(line.decode("utf-8")) for line in complete if line.strip()]
-    try:
-        records += [json.loads(rest.decode("utf-8"))] if rest.strip() else []
-    except ValueError:  # both JSON and UTF-8 errors: the line ends in the middle
-        pass
+    *complete, rest = path.read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(complete, start=1):
+        if line.strip():
+            try:
+                records.append(_row(line))
+            except ValueError as error:  # of JSON and of UTF-8
+                raise UserError(f"{path}, line {number}, is damaged ({error}); without it the rest is read") from error
+    with suppress(ValueError):
+        records += [_row(rest)] if rest.strip() else []
     return records
+
+
+def _row(line: bytes) -> dict[str, Any]:
+    row = json.loads(line.decode("utf-8"))
+    if not isinstance(row, dict) or not all(isinstance(value, int | float | str | None) for value in row.values()):
+        raise ValueError("it is no flat JSON object")
+    if "train/loss" in row and not all(isinstance(row.get(key), int) for key in ("epoch", "step")):
+        raise ValueError("its epoch or step is no number")
+    return row
+
+
+def read_epochs(folder: Path) -> list[dict[str, Any]]:
+    """Returns the line of each epoch in the `metrics.jsonl` of a run.
+
+    Raises:
+        UserError: there is no such file, or it is damaged.
+    """
+    path = folder / METRICS_FILE
+    try:
+        return [row for row in read_metrics(path) if "train/loss" in row]
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror or error}") from error
 
 
 def read_entry(folder: Path) -> dict[str, Any] | None:
@@ -65,8 +91,23 @@ def read_entry(folder: Path) -> dict[str, Any] | None:
         found = read_json(folder / RUN_FILE)
     except (OSError, ValueError):
         return None
-    is_whole = isinstance(found, dict) and isinstance(found.get("status"), str) and "choices" in found
-    return found if is_whole else None
+    return found if _is_entry(found) else None
+
+
+def _is_entry(found: Any) -> bool:
+    """Returns whether `found` has the fields of a run.json that readers rely on."""
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found.get(key), str) for key in ("status", "name", "started"))
+        and all(isinstance(found.get(key), list) for key in ("overrides", "resumed"))
+        and all(isinstance(entry, dict) and isinstance(entry.get("started"), str) for entry in found["resumed"])
+        and isinstance(found.get("seconds"), int | float | None)
+        and isinstance(found.get("chosen_epoch"), int | None)
+        and isinstance(found.get("choices"), dict)
+        and {"model", "data", "optimizer"} <= found["choices"].keys()
+        and isinstance(found.get("metrics"), dict)
+        and all(isinstance(value, int | float | None) for value in found["metrics"].values())
+    )
 
 
 def cut_metrics(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
@@ -87,7 +128,7 @@ def cut_metrics(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
 def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:
     if "train/loss" in row:  # written once an epoch
         return bool(row["epoch"] <= epoch)
-    return "train/recent_loss" in row and bool(row["step"] <= step)
+    return "train/recent_loss" in row and isinstance(row.get("step"), int) and bool(row["step"] <= step)
 
 
 class RunRecord:
@@ -164,9 +205,9 @@ def _last_session(folder: Path, data: Mapping[str, Any]) -> float:
     started = data["resumed"][-1]["started"] if data["resumed"] else data["started"]
     try:
         last = (folder / METRICS_FILE).stat().st_mtime
-    except OSError:
+        return max(0.0, last - datetime.fromisoformat(started).timestamp())
+    except (OSError, ValueError):  # no metrics yet, or no date
         return 0.0
-    return max(0.0, last - datetime.fromisoformat(started).timestamp())
 
 
 def _now() -> str:

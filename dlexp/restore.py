@@ -1,5 +1,6 @@
 """From a run folder back to the middle of its training: the newest state that can be read, and the metrics up to it."""
 
+import copy
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     states, reason = checkpoint.saved_states(folder), None
     for path in states:
         try:
-            load_state(run, checkpoint.load(path), resumption)
+            load_state(run, read_state(path), resumption)
         except UserError as error:
             log.warning(f"warning: {error}")
             reason = error
@@ -51,18 +52,35 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     return []
 
 
+def read_state(path: Path) -> dict[str, Any]:
+    """Reads a saved state. Raises UserError when it is damaged, or does not say where in the training it is."""
+    saved = checkpoint.load(path)
+    numbers = [saved.get(name) for name in ("epoch", "batch", "step", "num_batches", "bad_validations")]
+    if not all(type(number) is int and 0 <= number < 2**40 for number in numbers):
+        raise UserError(f"{path} is not a state of dlexp")
+    if not (saved["batch"] < saved["num_batches"] and saved["step"] <= (saved["epoch"] + 1) * saved["num_batches"]):
+        raise UserError(f"{path} is at a step that its epochs do not have")
+    return saved
+
+
 def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> None:
-    """Puts a saved state into `run.state`. Raises UserError when it belongs to another run."""
+    """Puts a saved state into `run.state`, or leaves that as it was.
+
+    Raises:
+        UserError: it belongs to another run.
+    """
+    if saved["num_batches"] != len(run.train):
+        raise UserError(
+            f"the saved epochs have {saved['num_batches']} batches, and now they would have {len(run.train)}:"
+            " that is another run, which can start from these weights with init_from="
+        )
+    fresh = copy.deepcopy(run.state.state_dict())
     try:
-        if saved["num_batches"] != len(run.train):
-            raise UserError(
-                f"the saved epochs have {saved['num_batches']} batches, and now they would have {len(run.train)}:"
-                " that is another run, which can start from these weights with init_from="
-            )
         run.state.load_state_dict(saved, keep_settings=bool(resumption.changed))
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        before, now = saved["optimizer"]["param_groups"][0]["lr"], run.state.lr
+        if before != now:
+            log.info(f"the learning rate goes on at {now:g}; it had come to {before:g}")
+    except Exception as error:  # a state of another making fails in any of its parts, each in a way of its own
+        run.state.load_state_dict(fresh)
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the state does not belong to this run ({type(error).__name__}: {reason})") from error
-    before, now = saved["optimizer"]["param_groups"][0]["lr"], run.state.lr
-    if before != now:
-        log.info(f"the learning rate goes on at {now:g}; it had come to {before:g}")

@@ -24,8 +24,7 @@ class Result:
 def read_result(folder: Path, entry: Mapping[str, Any]) -> Result:
     """Returns what a finished run reached, from its files."""
     metrics = entry["metrics"]
-    history = [row for row in record.read_metrics(folder / record.METRICS_FILE) if "train/loss" in row]
-    return Result(metrics, history, folder, objective_of(metrics))
+    return Result(metrics, record.read_epochs(folder), folder, objective_of(metrics))
 
 
 def objective_of(metrics: Mapping[str, float]) -> float | None:

@@ -47,14 +47,14 @@ def resume_from(named: str, words: list[str]) -> Result | None:
         UserError: there is no such run, a word is wrong, or it changes what needs consent.
     """
     if named != "auto":
-        return resume(Path(named).expanduser(), words)
+        return resume(Path(named).expanduser(), mistakes.overrides_of(words))
     from dlexp.api import composed
 
     cfg, _ = composed(words)
     identity = cell(resolved(cfg))
     place = next((word.partition("=")[2] for word in words if word.startswith("hydra.run.dir=")), None)
     folder = find(None if place is None else Path(place.strip("'")), identity)
-    return None if folder is None else resume(folder, [word for word in words if is_free(word)])
+    return None if folder is None else resume(folder, [word for word in mistakes.overrides_of(words) if is_free(word)])
 
 
 def resume(folder: Path, words: list[str]) -> Result:
@@ -98,11 +98,10 @@ def stored_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
     Raises:
         UserError: the folder is none of a run, or its files are damaged.
     """
+    entry = record.read_entry(folder)
     try:
-        entry = record.read_json(folder / record.RUN_FILE)
         stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        choices, status = entry["choices"], entry["status"]
-        if not isinstance(stored, dict) or not isinstance(choices, dict) or not isinstance(status, str):
+        if entry is None or not isinstance(stored, dict):
             raise ValueError("config.yaml and run.json do not hold what they should")
         return OmegaConf.create(stored), entry
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, OmegaConfBaseException) as error:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dlexp import environment, record
+from dlexp.errors import UserError
 
 
 def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
@@ -56,17 +57,17 @@ def test_a_reader_that_holds_the_file_open_is_waited_for(tmp_path: Path, monkeyp
     assert record.read_json(tmp_path / "run.json") == {"new": 1}
 
 
-@pytest.mark.parametrize("end", ['{"step": 3, "train/lo', '{"step": 3, "name": "é'])
+@pytest.mark.parametrize("end", ['{"epoch": 3, "step": 3, "train/lo', '{"step": 3, "name": "é'])
 def test_a_truncated_last_line_is_left_out(tmp_path: Path, end: str) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_bytes(b'{"step": 1}\n{"step": 2, "train/loss": null}\n' + end.encode()[:-1])
-    assert record.read_metrics(path) == [{"step": 1}, {"step": 2, "train/loss": None}]
+    path.write_bytes(b'{"step": 1}\n{"epoch": 2, "step": 2, "train/loss": null}\n' + end.encode()[:-1])
+    assert record.read_metrics(path) == [{"step": 1}, {"epoch": 2, "step": 2, "train/loss": None}]
 
 
 def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"st\n{"step": 2}\n', encoding="utf-8")
-    with pytest.raises(json.JSONDecodeError):
+    with pytest.raises(UserError, match="metrics.jsonl, line 2, is damaged"):
         record.read_metrics(path)
 
 

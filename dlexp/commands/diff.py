@@ -29,14 +29,13 @@ def main(words: list[str]) -> int:
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        entry = record.read_json(folder / record.RUN_FILE)
         return {
             "config": yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
             "environment": record.read_json(folder / "environment.json"),
-            "code": {"fingerprint": entry.get("code")},
-            "metrics": [row for row in record.read_metrics(folder / record.METRICS_FILE) if "train/loss" in row],
+            "code": {"fingerprint": (record.read_entry(folder) or {}).get("code")},
+            "metrics": record.read_epochs(folder),
         }
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error
 
 
@@ -60,6 +59,6 @@ def parting(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> str:
         if not (batch and weights):
             what = "weights" if batch else "first batch" if weights else "first batch and weights"
             same = f"the same through epoch {number - 1}; " if number > 1 else ""
-            losses = f"training loss {left['train/loss']:.6g} → {right['train/loss']:.6g}"
+            losses = f"training loss {left['train/loss']} → {right['train/loss']}"
             return f"{same}in epoch {number} the {what} differ, {losses}"
     return f"the same in all {len(one)} epochs, bit for bit"

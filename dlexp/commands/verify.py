@@ -11,11 +11,13 @@ def main(words: list[str]) -> int:
     if len(words) != 1 or "=" in words[0]:
         raise UserError("verify needs the folder of one run")
     from dlexp import record, resume
+    from dlexp.check import check
 
     folder = Path(words[0]).expanduser()
     cfg, _ = resume.stored_run(folder)
+    check(cfg)
     cfg.threads = cfg.threads or resume.recorded_threads(folder)
-    recorded = {row["epoch"]: row for row in record.read_metrics(folder / record.METRICS_FILE) if "train/loss" in row}
+    recorded = {row["epoch"]: row for row in record.read_epochs(folder)}
     place, found = replay(cfg, folder, recorded)
     expected = recorded[found["epoch"]]
     differing = [key for key in found if found[key] != expected.get(key)]
@@ -33,13 +35,13 @@ def replay(cfg: Any, folder: Path, recorded: dict[int, dict[str, Any]]) -> tuple
     """
     from dlexp import checkpoint
     from dlexp.assemble import assemble
-    from dlexp.restore import Resumption, load_state
+    from dlexp.restore import Resumption, load_state, read_state
     from dlexp.train.fingerprint import fingerprint
     from dlexp.train.fit import fit
 
     run, place = assemble(cfg), "the beginning"
     for path in checkpoint.saved_states(folder):
-        saved = checkpoint.load(path)
+        saved = read_state(path)
         if saved["epoch"] + 1 in recorded:
             # The run may have been made longer since: the schedule is that of the config as it is now.
             load_state(run, saved, Resumption(changed=["epochs"]))
