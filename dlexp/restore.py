@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dlexp import checkpoint, record
 from dlexp.assemble import Assembly
 from dlexp.errors import UserError
@@ -56,7 +58,12 @@ def read_state(path: Path) -> dict[str, Any]:
     """Reads a saved state. Raises UserError when it is damaged, or does not say where in the training it is."""
     saved = checkpoint.load(path)
     numbers = [saved.get(name) for name in ("epoch", "batch", "step", "num_batches", "bad_validations")]
-    if not all(type(number) is int and 0 <= number < 2**40 for number in numbers):
+    best = [saved.get(name) for name in ("best", "best_loss", "best_epoch")]
+    if not (
+        all(type(number) is int and 0 <= number < 2**40 for number in numbers)
+        and all(isinstance(value, float | int | None) for value in best)
+        and isinstance(saved.get("first_batch"), str)
+    ):
         raise UserError(f"{path} is not a state of dlexp")
     if not (saved["batch"] < saved["num_batches"] and saved["step"] <= (saved["epoch"] + 1) * saved["num_batches"]):
         raise UserError(f"{path} is at a step that its epochs do not have")
@@ -75,12 +82,40 @@ def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> 
             " that is another run, which can start from these weights with init_from="
         )
     fresh = copy.deepcopy(run.state.state_dict())
+    keep_settings = bool(resumption.changed)
     try:
-        run.state.load_state_dict(saved, keep_settings=bool(resumption.changed))
-        before, now = saved["optimizer"]["param_groups"][0]["lr"], run.state.lr
-        if before != now:
-            log.info(f"the learning rate goes on at {now:g}; it had come to {before:g}")
+        if not keep_settings and not all(_alike(fresh[name], saved[name]) for name in ("schedule", "scaler")):
+            raise ValueError("its schedule has other fields")
+        if not _alike(fresh["optimizer"]["param_groups"], saved["optimizer"]["param_groups"]):
+            raise ValueError("its optimizer has other fields")
+        run.state.load_state_dict(saved, keep_settings=keep_settings)
+        _try_step(run.state.optimizer)
     except Exception as error:  # a state of another making fails in any of its parts, each in a way of its own
         run.state.load_state_dict(fresh)
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the state does not belong to this run ({type(error).__name__}: {reason})") from error
+    before, now = saved["optimizer"]["param_groups"][0]["lr"], run.state.lr
+    if before != now:
+        log.info(f"the learning rate goes on at {now:g}; it had come to {before:g}")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Returns whether two trees of plain values have the same fields with the same kinds of values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if one is None or other is None:  # such as `fused`, which follows from the device
+        return isinstance(one, bool | None) and isinstance(other, bool | None)
+    numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    return numbers or type(one) is type(other)
+
+
+def _try_step(optimizer: torch.optim.Optimizer) -> None:
+    """Steps a copy with gradients of zero: what does not fit in an optimizer's state shows only there."""
+    trial = copy.deepcopy(optimizer)
+    for group in trial.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    # Through the class: a schedule has put a wrapper around `step` that belongs to the original.
+    type(trial).step(trial)

@@ -95,7 +95,7 @@ class TrainState:
         for name in _SCALARS:
             setattr(self, name, saved[name])
         self.losses[: self.batch] = saved["losses"].to(self.losses.device)
-        self.sums = {name: total.to(self.losses.device) for name, total in saved["sums"].items()}
+        self.sums = {name: total.to(self.losses.device).reshape(()) for name, total in saved["sums"].items()}
         torch.set_rng_state(saved["generators"]["cpu"].cpu())
         if "cuda" in saved["generators"] and self.losses.is_cuda:
             torch.cuda.set_rng_state(saved["generators"]["cuda"].cpu(), self.losses.device)
