@@ -115,9 +115,9 @@ def tell_cell(words: list[str]) -> int:
     """Prints the hash that makes two runs the same experiment, and the settings that enter it."""
     import yaml
 
-    from dlexp.api import composed
     from dlexp.cell import cell, essentials
     from dlexp.check import resolved
+    from dlexp.compose import composed
 
     cfg, _ = composed(words)
     config = resolved(cfg)

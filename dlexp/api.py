@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, open_dict
-
-from dlexp import build, checkpoint, config, job, mistakes, record, resume
+from dlexp import build, checkpoint, config, record, resume
 from dlexp.check import check, config_problems, listed
+from dlexp.compose import composed
 from dlexp.console import log_to
 from dlexp.errors import UserError
 
@@ -16,27 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dlexp.result import Result
-
-
-def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """Composes the config of a single run from the words of a command line, of which `--config-dir` is heard too.
-
-    Returns it without Hydra's own node, and the options chosen.
-
-    Raises:
-        UserError: lists everything wrong with the overrides.
-    """
-    config.register()
-    mistakes.prepare_hydra()
-
-    words = config.with_quoted_paths(mistakes.overrides_of(overrides), multirun=False)
-    cfg, problems = mistakes.compose_or_explain(mistakes.composer(overrides), words)
-    if cfg is None or problems:
-        raise UserError(listed(problems))
-    choices = job.chosen(cfg.hydra.runtime.choices)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg, choices
 
 
 def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "Result":

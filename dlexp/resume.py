@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlexp import config, mistakes, record
 from dlexp.cell import cell, incidental
 from dlexp.check import check, listed, resolved
+from dlexp.compose import composed
 from dlexp.console import log_to
 from dlexp.errors import UserError, did_you_mean
 from dlexp.progress import describe
@@ -48,7 +49,6 @@ def resume_from(named: str, words: list[str]) -> Result | None:
     """
     if named != "auto":
         return resume(Path(named).expanduser(), mistakes.overrides_of(words))
-    from dlexp.api import composed
 
     cfg, _ = composed(words)
     identity = cell(resolved(cfg))

@@ -19,6 +19,7 @@ SEES_CONFIGS = {
     "assemble",
     "build",
     "check",
+    "compose",
     "config",
     "experiment",
     "job",

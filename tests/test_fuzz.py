@@ -25,6 +25,7 @@ from PIL import Image
 from dlexp import api, checkpoint, registry, resume
 from dlexp.check import check
 from dlexp.commands import diff, verify
+from dlexp.compose import composed
 from dlexp.data.arrays import arrays
 from dlexp.data.cifar_batches import parse_batch
 from dlexp.data.idx import parse_idx
@@ -90,7 +91,7 @@ overrides = st.lists(st.tuples(signs, keys, equals, values).map("".join), max_si
 @given(words=overrides)
 def test_override_lines(words: list[str]) -> None:
     def compose_and_check() -> None:
-        cfg, _ = api.composed(words)
+        cfg, _ = composed(words)
         check(cfg)
 
     ends_in_a_sentence("override lines", compose_and_check)
@@ -157,7 +158,7 @@ def test_options_of_ones_own(tmp_path_factory: pytest.TempPathFactory, data: Any
     (folder / group / "own.yaml").write_bytes(content)
 
     def compose_and_check() -> None:
-        cfg, _ = api.composed(["--config-dir", str(folder), f"{'+' * (group == 'experiment')}{group}=own"])
+        cfg, _ = composed(["--config-dir", str(folder), f"{'+' * (group == 'experiment')}{group}=own"])
         check(cfg)
 
     ends_in_a_sentence("YAML files", compose_and_check)

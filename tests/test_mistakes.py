@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from dlexp import api, check, device
 from dlexp.__main__ import main
+from dlexp.compose import composed
 from dlexp.errors import UserError, did_you_mean
 
 IMAGES = ["data=fake", "data.shape=[1,28,28]"]
@@ -277,7 +278,7 @@ def test_a_bug_in_the_check_keeps_its_traceback(workdir: Path, monkeypatch: pyte
 
     monkeypatch.setattr(check, place, broken)
     with pytest.raises(Bug):
-        check.check(api.composed([])[0]) if place == "config_problems" else main(["epochs=0", "model=vgg61"])
+        check.check(composed([])[0]) if place == "config_problems" else main(["epochs=0", "model=vgg61"])
 
 
 def test_a_bug_in_the_check_of_a_run_ends_it(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +302,7 @@ def test_a_bug_in_a_model_is_no_mistake_of_the_config(workdir: Path, monkeypatch
     broken.__module__ = "dlexp.models.mlp"
     monkeypatch.setattr(dlexp.models.mlp, "mlp", broken)
     with pytest.raises(Exception, match="in the constructor") as caught:
-        check.check(api.composed([])[0])
+        check.check(composed([])[0])
     assert not isinstance(caught.value, UserError)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dlexp import api, registry
 from dlexp.check import check, config_problems
+from dlexp.compose import composed
 from dlexp.data import splits as data_splits
 from dlexp.data.facts import RESOLVERS
 from dlexp.data.fake import fake
@@ -69,7 +70,7 @@ def smallest_shape(model: str) -> list[str]:
     for shape in ("[1,28,28]", "[3,32,32]", "[3,64,64]", "[3]"):
         words = [f"model={model}", *FAKE, f"data.shape={shape}"]
         try:
-            check(api.composed(words)[0])
+            check(composed(words)[0])
         except api.UserError:
             continue
         return words
@@ -100,7 +101,7 @@ def option_data(name: str, folder: Path) -> list[str]:
 @pytest.mark.parametrize("data", GROUPS["data"])
 def test_data(data: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [f"data={data}", *option_data(data, workdir)]
-    cfg, _ = api.composed(words)
+    cfg, _ = composed(words)
     check(cfg)
     facts = {key: api.build.plain(cfg.data[key]) for key in api.build.FACTS}
     assert facts["num_outputs"] >= 1 and all(size >= 1 for size in facts["shape"])
@@ -144,7 +145,7 @@ def test_criteria_go_with_one_task(criterion: str, task: str, workdir: Path) -> 
         step(words, workdir)
     else:
         with pytest.raises(api.UserError, match=f"{criterion}.*task="):
-            check(api.composed(words)[0])
+            check(composed(words)[0])
 
 
 @pytest.mark.parametrize("group", ["augment", "ema"])
@@ -166,7 +167,7 @@ def test_the_pairs_that_belong_together_have_a_recipe() -> None:
 
 @pytest.mark.parametrize("model, data", PAIRS, ids=["/".join(pair) for pair in PAIRS])
 def test_recipes(model: str, data: str) -> None:
-    plain, _ = api.composed([f"model={model}", f"data={data}"])
+    plain, _ = composed([f"model={model}", f"data={data}"])
     check(plain)  # shapes stand in YAML: the files need not be there
     assert plain.recipe is not None, "the recipe of a pair is found by the names of its files"
     for optimizer in OPTIMIZERS:
@@ -179,22 +180,22 @@ def test_recipes(model: str, data: str) -> None:
 
 
 def test_a_recipe_follows_the_model_and_the_command_line_wins() -> None:
-    spiral, vgg = api.composed([])[0], api.composed(["model=vgg16", "data=cifar10"])[0]
-    adam, _ = api.composed(["model=vgg16", "data=cifar10", "optimizer=adam"])
+    spiral, vgg = composed([])[0], composed(["model=vgg16", "data=cifar10"])[0]
+    adam, _ = composed(["model=vgg16", "data=cifar10", "optimizer=adam"])
     assert (adam.optimizer.lr, vgg.optimizer.lr) == (vgg.recipe.lr.adam, vgg.recipe.lr.sgd)
     assert vgg.recipe.lr.sgd != spiral.recipe.lr.sgd
-    typed, _ = api.composed(["model=vgg16", "data=cifar10", "optimizer.lr=0.5", "epochs=3"])
+    typed, _ = composed(["model=vgg16", "data=cifar10", "optimizer.lr=0.5", "epochs=3"])
     assert (typed.optimizer.lr, typed.epochs) == (0.5, 3)
-    without, _ = api.composed(["model=resnet18", "data=mnist"])
+    without, _ = composed(["model=resnet18", "data=mnist"])
     assert without.recipe is None and without.optimizer.lr > 0
-    preset, _ = api.composed(["experiment=lenet5"])
-    assert preset.recipe.lr == api.composed(["model=lenet", "data=mnist"])[0].recipe.lr
+    preset, _ = composed(["experiment=lenet5"])
+    assert preset.recipe.lr == composed(["model=lenet", "data=mnist"])[0].recipe.lr
 
 
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
 def test_presets(experiment: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [f"experiment={experiment}"]
-    cfg, choices = api.composed(words)
+    cfg, choices = composed(words)
     check(cfg)
     assert choices["experiment"] == experiment
     if choices["data"] in REAL:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlexp import api, config
+from dlexp import config
+from dlexp.compose import composed
 
 TYPED = [
     r"D:\深度学习\data",
@@ -33,14 +34,14 @@ TYPED = [
 @pytest.mark.parametrize("path", TYPED)
 @pytest.mark.parametrize("key", ["data.root", "++data.folder"])
 def test_a_path_arrives_as_typed(path: str, key: str) -> None:
-    cfg, _ = api.composed([f"{key}={path}"])
+    cfg, _ = composed([f"{key}={path}"])
     assert cfg.data[key.rpartition(".")[2]] == path
 
 
 def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert Path(api.composed(["data.root=~/data"])[0].data.root) == tmp_path / "data"
+    assert Path(composed(["data.root=~/data"])[0].data.root) == tmp_path / "data"
 
 
 def test_what_a_path_key_leaves_alone() -> None:
@@ -53,7 +54,7 @@ def test_what_a_path_key_leaves_alone() -> None:
         "data.limit=3",
     ):
         assert config.with_quoted_paths([word], multirun=False) == [word]
-    assert api.composed(["data.root=null"])[0].data.root is None
+    assert composed(["data.root=null"])[0].data.root is None
 
 
 def test_in_a_sweep_a_comma_separates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

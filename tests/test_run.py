@@ -11,6 +11,7 @@ import yaml
 
 import dlexp
 from dlexp import api, experiment, record
+from dlexp.compose import composed
 from dlexp.errors import UserError
 from dlexp.result import Result
 
@@ -330,7 +331,7 @@ def test_run_and_load_from_python(workdir: Path) -> None:
     result = dlexp.run([*SPIRAL, "epochs=5"])
     assert result.folder == Path("outputs/mlp-spiral-sgd") and result.metrics["test/accuracy"] > 0.4
     model = dlexp.load(result.folder)
-    cfg, _ = api.composed(SPIRAL)
+    cfg, _ = composed(SPIRAL)
     test = api.build.load_data(cfg.data).test
     outputs = model(test.inputs)
     assert outputs.shape == (300, 3) and not outputs.requires_grad

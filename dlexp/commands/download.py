@@ -11,8 +11,8 @@ def main(words: list[str]) -> int:
     name, options = words[0], registry.groups()["data"]
     if name not in options:
         raise UserError(f"there is no data set '{name}'.{did_you_mean(name, options)} Data sets: {', '.join(options)}")
-    from dlexp.api import composed
     from dlexp.build import load_data
+    from dlexp.compose import composed
 
     cfg, _ = composed([f"data={name}", *words[1:]])
     splits = load_data(cfg.data)
