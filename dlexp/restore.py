@@ -11,6 +11,7 @@ import torch
 from dlexp import checkpoint, record
 from dlexp.assemble import Assembly
 from dlexp.errors import UserError
+from dlexp.train.state import TrainState
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
         else:
             kept = record.cut_metrics(folder / record.METRICS_FILE, run.state.epoch, run.state.step)
             state = run.state
+            _forget_lost_best(state, folder / "weights" / "best.pt", bool(resumption.changed))
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
             return [row for row in kept if "train/loss" in row]
     if states:
@@ -52,6 +54,24 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     record.cut_metrics(folder / record.METRICS_FILE, 0, 0)
     log.info("no state was saved yet: the run begins anew in its folder")
     return []
+
+
+def _forget_lost_best(state: TrainState, path: Path, is_changed: bool) -> None:
+    """Chooses the best epoch anew where its weights are gone: damaged, or replaced after the state was saved.
+
+    An unchanged run trains the epoch that replaced them once more, to the same end.
+    """
+    try:
+        epoch = checkpoint.load(path).get("epoch")
+    except UserError:
+        epoch = None
+    if state.best_epoch is None or epoch == state.best_epoch or (epoch is not None and not is_changed):
+        return
+    log.warning(
+        f"warning: the weights of epoch {state.best_epoch}, the best one until here, are not in {path} any more;"
+        " the best epoch is chosen anew from here on"
+    )
+    state.best = state.best_loss = state.best_epoch = None
 
 
 def read_state(path: Path) -> dict[str, Any]:

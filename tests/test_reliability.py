@@ -7,7 +7,6 @@ the figures of the table.
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import time
@@ -23,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dlexp import api, checkpoint, record, resume, shortage
 from dlexp.errors import UserError
 
+resource: Any = pytest.importorskip("resource", reason="limits as on Linux and macOS")
 FULL = os.environ.get("DLEXP_PROOF") == "full"
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="signals and limits as on Linux and macOS")]
 

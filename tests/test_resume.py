@@ -153,6 +153,22 @@ def test_more_epochs_stretch_the_schedule(workdir: Path, caplog: pytest.LogCaptu
     assert resume.find(None, entry["cell"]) is None and entry["cell"] != before, "a longer run is another cell"
 
 
+@pytest.mark.parametrize("damage", ["replaced", "damaged"])
+def test_best_weights_that_are_gone_are_not_taken_for_the_best(
+    workdir: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    folder = api.run([*CNN, "epochs=2"], folder="run").folder
+    best = folder / "weights" / "best.pt"
+    if damage == "replaced":  # by a third epoch, before the process was killed
+        checkpoint.save(best, checkpoint.load(best) | {"epoch": 3})
+    else:
+        best.write_bytes(best.read_bytes()[:500])
+    resume.resume(folder, ["epochs=4"])
+    assert "the best epoch is chosen anew" in caplog.text
+    chosen = record.read_json(folder / "run.json")["chosen_epoch"]
+    assert chosen in (3, 4) and checkpoint.load(best)["epoch"] == chosen
+
+
 def test_what_a_resume_refuses(workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
     for words, pieces in [
