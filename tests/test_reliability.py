@@ -111,6 +111,7 @@ def _scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars(tag)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process, as on Linux")
 def test_a_disk_that_stays_full_ends_in_a_sentence(workdir: Path) -> None:
     process = start([*TRAINING, "epochs=25", "hydra.run.dir=run"], workdir)

@@ -169,7 +169,11 @@ def model(*, num_outputs: int, seed: int) -> nn.Module:
 
 @pytest.mark.parametrize(
     ("words", "visible", "expected"),
-    [(["n_jobs=2"], None, {"0", "1"}), (["jobs_per_gpu=1"], "5,7", {"5", "7"}), (["device=cpu"], None, {"all"})],
+    [
+        (["n_jobs=2"], None, {"0", "1"}),
+        pytest.param(["jobs_per_gpu=1"], "5,7", {"5", "7"}, marks=pytest.mark.slow),
+        pytest.param(["device=cpu"], None, {"all"}, marks=pytest.mark.slow),
+    ],
 )
 def test_jobs_are_spread_over_gpus(cli, workdir: Path, monkeypatch, words: list[str], visible, expected) -> None:
     """With two GPUs, which this torch only believes to have; each job sees one of them."""
