@@ -36,22 +36,27 @@ def metrics_of(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in json.loads(line).items() if not key.startswith("time/")} for line in lines]
 
 
+def sessions(folder: Path) -> int:
+    """Returns how often training began in a run folder, at its beginning or from a state."""
+    entry = record.read_entry(folder)
+    return 0 if entry is None else 1 + sum("step" in each for each in entry["resumed"])
+
+
 @pytest.mark.slow
 def test_kill_9_at_random_moments(workdir: Path) -> None:
     """One run, killed again and again while the same command goes on with it, ends as if nothing had happened."""
-    words = [*TRAINING, "checkpoint.every_steps=7"]
+    words = [*TRAINING, "checkpoint.every_steps=7", f"epochs={240 if FULL else 60}"]
     whole = start([*words, "hydra.run.dir=whole"], workdir)
     out, _ = whole.communicate(timeout=300)
     assert whole.returncode == 0, out
     kills, wanted, draw = 0, 50 if FULL else 4, random.Random(0)
     while True:
+        before = sessions(workdir / "run")
         process = start([*words, "hydra.run.dir=run", "resume=auto"], workdir)
-        begun = workdir / "run" / "run.json"
-        deadline = time.monotonic() + 120
-        while process.poll() is None and not begun.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
         if kills < wanted:
-            time.sleep(draw.uniform(0.0, 4.0))
+            while kills % 5 != 4 and process.poll() is None and sessions(workdir / "run") == before:
+                time.sleep(0.01)  # till it trains; each fifth is killed wherever it may be while it starts
+            time.sleep(draw.uniform(0.0, 1.0 if kills % 5 != 4 else 4.0))
             process.kill()
             kills += process.wait() == -signal.SIGKILL
         out, _ = process.communicate(timeout=300)
@@ -59,8 +64,8 @@ def test_kill_9_at_random_moments(workdir: Path) -> None:
             break
         assert process.returncode == -signal.SIGKILL, out
     entry = record.read_json(workdir / "run" / "run.json")
-    print(f"{kills} kills, {len(entry['resumed'])} resumptions")
-    assert kills >= min(wanted, 4) and entry["status"] == "finished"
+    print(f"{kills} kills, {sum('step' in each for each in entry['resumed'])} times resumed from a state")
+    assert kills == wanted and sessions(workdir / "run") > wanted / 2 and entry["status"] == "finished"
     assert metrics_of(workdir / "whole") == metrics_of(workdir / "run")
     first, second = (checkpoint.load(workdir / name / "weights" / "last.pt")["model"] for name in ("whole", "run"))
     assert all(torch.equal(first[key], second[key]) for key in first)

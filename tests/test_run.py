@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import dlexp
-from dlexp import api, experiment, record
+from dlexp import api, progress, record
 from dlexp.compose import composed
 from dlexp.errors import UserError
 from dlexp.result import Result
@@ -304,7 +304,7 @@ def test_a_run_that_stays_at_chance_says_so(cli) -> None:
 
 
 def test_the_time_it_takes_is_told(workdir: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(experiment, "WARMUP_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "WARMUP_SECONDS", 0.0)
     api.run([*SPIRAL, "epochs=4", "log_steps=1"], folder="run")
     out = capsys.readouterr().out
     assert out.count("for 4 epochs") == 1 and ("about" in out or "under a second" in out)
