@@ -11,6 +11,7 @@ import torch
 from dlexp import checkpoint, record
 from dlexp.assemble import Assembly
 from dlexp.errors import UserError
+from dlexp.shortage import is_out_of_memory
 from dlexp.train.state import TrainState
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,8 @@ def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> 
         run.state.load_state_dict(saved, keep_settings=keep_settings)
         _try_step(run.state.optimizer)
     except Exception as error:  # a state of another making fails in any of its parts, each in a way of its own
+        if is_out_of_memory(error):
+            raise
         run.state.load_state_dict(fresh)
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the state does not belong to this run ({type(error).__name__}: {reason})") from error
