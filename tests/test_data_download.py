@@ -153,7 +153,11 @@ def test_resume(server: Server, tmp_path: Path) -> None:
     assert server.asked == [("/toy.tar.gz", "bytes=1234-")]
 
 
-@pytest.mark.parametrize("beginning", [b"x" * 1234, ARCHIVE[:50] + b"?" + ARCHIVE[51:100], ARCHIVE + b"more", ARCHIVE])
+@pytest.mark.parametrize(
+    "beginning",
+    [b"x" * 1234, ARCHIVE[:50] + b"?" + ARCHIVE[51:100], ARCHIVE + b"more", ARCHIVE],
+    ids=["another file's", "damaged", "too long", "complete"],
+)
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_bad_or_complete_beginning_is_no_obstacle(
     server: Server, tmp_path: Path, beginning: bytes, ranges: bool
