@@ -86,7 +86,8 @@ def read_state(path: Path) -> dict[str, Any]:
         and isinstance(saved.get("first_batch"), str)
     ):
         raise UserError(f"{path} is not a state of dlexp")
-    if not (saved["batch"] < saved["num_batches"] and saved["step"] <= (saved["epoch"] + 1) * saved["num_batches"]):
+    # A run that is stopped during an evaluation has done all batches of an epoch that is not closed yet.
+    if not (saved["batch"] <= saved["num_batches"] and saved["step"] <= (saved["epoch"] + 1) * saved["num_batches"]):
         raise UserError(f"{path} is at a step that its epochs do not have")
     return saved
 
