@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 TRAINED, ALL = 2000, 45_000
-EPOCHS = 4
+EPOCHS = 3
 WORDS = ["experiment=cifar10_vgg_512", f"data.limit={TRAINED}", f"epochs={EPOCHS}", "data.val_size=0", "test=false",
          "pictures=false", "batch_size=200", "checkpoint.every_minutes=null"]  # fmt: skip
 
