@@ -5,13 +5,14 @@ import torch
 from torch import Tensor
 
 from dlexp.data.augment import Cutout, RandomCrop, RandomFlip
+from dlexp.data.batches import Draw
 from dlexp.errors import UserError
 
 COUNT = 2000
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def draw(seed: int = 0, count: int = COUNT, epoch: int = 0) -> Draw:
+    return Draw(torch.Generator().manual_seed(seed), epoch, torch.arange(count))
 
 
 def same_image(count: int = COUNT, height: int = 6, width: int = 7) -> Tensor:
@@ -32,7 +33,7 @@ def test_crop_makes_exactly_the_crops_of_the_padded_image_equally_often(padding:
         for top in range(2 * padding + 1)
         for left in range(2 * padding + 1)
     }
-    cropped = RandomCrop(padding=padding, mode=mode)(images, generator())
+    cropped = RandomCrop(padding=padding, mode=mode)(images, draw())
     assert cropped.dtype == torch.uint8 and cropped.shape == images.shape
     for image in cropped:
         possible[image.numpy().tobytes()] += 1  # a KeyError is an image no crop gives
@@ -42,20 +43,20 @@ def test_crop_makes_exactly_the_crops_of_the_padded_image_equally_often(padding:
 
 def test_crop_leaves_its_input_alone() -> None:
     images = same_image(10)
-    RandomCrop(padding=2, mode="zeros")(images, generator())
+    RandomCrop(padding=2, mode="zeros")(images, draw())
     assert torch.equal(images, same_image(10))
 
 
 def test_crop_larger_than_the_image_is_a_sentence() -> None:
     with pytest.raises(UserError, match="6×7"):
-        RandomCrop(padding=6, mode="reflect")(same_image(2), generator())
-    assert RandomCrop(padding=9, mode="zeros")(same_image(2), generator()).shape == (2, 2, 6, 7)
+        RandomCrop(padding=6, mode="reflect")(same_image(2), draw())
+    assert RandomCrop(padding=9, mode="zeros")(same_image(2), draw()).shape == (2, 2, 6, 7)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 def test_flip_mirrors_its_share(probability: float) -> None:
     images = same_image()
-    flipped = RandomFlip(probability=probability)(images, generator())
+    flipped = RandomFlip(probability=probability)(images, draw())
     mirrored = (flipped == images.flip(3)).all((1, 2, 3))
     assert (mirrored | (flipped == images).all((1, 2, 3))).all()
     assert float(mirrored.float().mean()) == pytest.approx(probability, abs=0.05)
@@ -64,7 +65,7 @@ def test_flip_mirrors_its_share(probability: float) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 16])
 def test_cutout_covers_one_square_a_sample(size: int) -> None:
     images = torch.full((COUNT, 3, 8, 9), 200, dtype=torch.uint8)
-    covered = Cutout(size=size, fill="zeros")(images, generator()) == 0
+    covered = Cutout(size=size, fill="zeros")(images, draw()) == 0
     assert torch.equal(covered[:, 0], covered[:, 2])
     rows, columns = covered[:, 0].any(2).sum(1), covered[:, 0].any(1).sum(1)
     assert torch.equal(rows * columns, covered[:, 0].sum((1, 2)))  # a rectangle
@@ -76,7 +77,7 @@ def test_cutout_covers_one_square_a_sample(size: int) -> None:
 def test_cutout_fills_with_the_mean_colour() -> None:
     images = torch.zeros(4, 2, 8, 8, dtype=torch.uint8)
     images[:, 1] = 77
-    assert torch.equal(Cutout(size=4, fill="mean")(images, generator()), images)
+    assert torch.equal(Cutout(size=4, fill="mean")(images, draw()), images)
 
 
 OPERATIONS = [
@@ -90,16 +91,16 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: type(operation).__name__)
 def test_samples_differ_and_the_generator_decides(operation: RandomCrop) -> None:
     images = same_image(64)
-    result = operation(images, generator(5))
+    result = operation(images, draw(5))
     assert len({sample.numpy().tobytes() for sample in result}) > 1
-    assert torch.equal(result, operation(images, generator(5)))
-    assert not torch.equal(result, operation(images, generator(6)))
+    assert torch.equal(result, operation(images, draw(5)))
+    assert not torch.equal(result, operation(images, draw(6)))
     # floats and the channels-last layout give the same pixels
-    floats = operation(images.float().contiguous(memory_format=torch.channels_last), generator(5))
+    floats = operation(images.float().contiguous(memory_format=torch.channels_last), draw(5))
     torch.testing.assert_close(floats, result.float(), rtol=0, atol=1)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: type(operation).__name__)
 def test_features_are_refused_in_a_sentence(operation: RandomCrop) -> None:
     with pytest.raises(UserError, match="augment=none"):
-        operation(torch.zeros(4, 2), generator())
+        operation(torch.zeros(4, 2), draw())

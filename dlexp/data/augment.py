@@ -1,4 +1,4 @@
-"""Random changes of whole image batches, drawn per sample; each is a callable (images, generator) -> images.
+"""Random changes of whole image batches, drawn per sample; each is a callable (images, draw) -> images.
 
 Rows and columns are taken by index (one pass over the batch each): nothing is padded, unfolded or copied per
 image.
@@ -9,6 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from dlexp.data.batches import Draw
 from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
@@ -25,7 +26,7 @@ class RandomCrop:
         self.padding = padding
         self.mode = mode
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype. Raises UserError if the data are no images or too small to mirror."""
         num_images, _, height, width = _image_shape(images, "crop")
         if self.mode == "reflect" and self.padding >= min(height, width):
@@ -34,7 +35,7 @@ class RandomCrop:
                 "give a smaller padding or augment.crop.mode=zeros."
             )
         shifts = torch.randint(
-            -self.padding, self.padding + 1, (2, num_images, 1), generator=generator, device=images.device
+            -self.padding, self.padding + 1, (2, num_images, 1), generator=draw.generator, device=images.device
         )
         rows = shifts[0] + torch.arange(height, device=images.device)
         columns = shifts[1] + torch.arange(width, device=images.device)
@@ -51,10 +52,10 @@ class RandomFlip:
     def __init__(self, *, probability: Annotated[float, Range(ge=0, le=1)]) -> None:
         self.probability = probability
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype. Raises UserError if the data are no images."""
         num_images, _, _, width = _image_shape(images, "flip")
-        flips = torch.rand((num_images, 1), generator=generator, device=images.device) < self.probability
+        flips = torch.rand((num_images, 1), generator=draw.generator, device=images.device) < self.probability
         columns = torch.arange(width, device=images.device)
         return take_columns(images, torch.where(flips, columns.flip(0), columns))
 
@@ -71,10 +72,10 @@ class Cutout:
         self.size = size
         self.fill = fill
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype. Raises UserError if the data are no images."""
         num_images, _, height, width = _image_shape(images, "cutout")
-        draws = torch.rand((2, num_images, 1), generator=generator, device=images.device)
+        draws = torch.rand((2, num_images, 1), generator=draw.generator, device=images.device)
         rows = self._covered(draws[0], height)
         columns = self._covered(draws[1], width)
         covered = rows[:, None, :, None] & columns[:, None, None, :]

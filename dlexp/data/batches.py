@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -11,11 +11,23 @@ from dlexp.data.splits import Split
 from dlexp.errors import UserError
 
 
+class Draw(NamedTuple):
+    """What an operation decides from: the same for the same (seed, epoch, step), wherever a run was resumed.
+
+    generator: for random numbers, on the batch's device. epoch: from 0. samples: int64 N, which samples of the split
+    these are.
+    """
+
+    generator: torch.Generator
+    epoch: int
+    samples: Tensor
+
+
 class Operation(Protocol):
     """Changes a batch before normalisation, every sample by its own random draw."""
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Takes and returns N×C×H×W of one dtype; `generator` lives on the batch's device."""
+    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
+        """Takes and returns N×C×H×W of one dtype."""
         ...
 
 
@@ -92,9 +104,10 @@ class Batches:
                 # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
                 batch, answers = inputs.index_select(0, order[rows]), targets.index_select(0, order[rows])
             if self.augment:
-                generator.manual_seed(derived_seed(self.seed, epoch, step))
+                assert order is not None
+                draw = Draw(generator.manual_seed(derived_seed(self.seed, epoch, step)), epoch, order[rows])
                 for operation in self.augment:
-                    batch = operation(batch, generator)
+                    batch = operation(batch, draw)
             yield self._normalised(batch), answers
 
     def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
