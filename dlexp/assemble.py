@@ -59,6 +59,7 @@ def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
     if advice:
         log.warning(advice)
     machine.keep_freed_memory()
+    machine.flush_denormals()
     machine.set_speed(cfg.deterministic)
     with torch.device("meta"):
         skeleton = build(cfg.model)
@@ -87,6 +88,7 @@ def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
         log_steps=cfg.log_steps,
         device=device,
         precision=precision,
+        compile=cfg.compile,
     )
     return Assembly(
         plan=plan,

@@ -32,6 +32,7 @@ class Settings:
     device: Annotated[str, Incidental()] = MISSING
     precision: Annotated[str, Choice("auto", "float32", "bfloat16", "float16")] = MISSING
     deterministic: bool = MISSING
+    compile: bool = MISSING
     threads: Annotated[int | None, Range(ge=1), Incidental()] = MISSING
     test: bool = MISSING
     pictures: Annotated[bool, Incidental()] = MISSING

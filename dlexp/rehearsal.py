@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 from dlexp.build import build, build_augment, plain
 from dlexp.data.batches import Draw
 from dlexp.device import select_device, select_precision
+from dlexp.eager import start_without_compiler
 from dlexp.errors import UserError
 from dlexp.summary import check_shapes
 
@@ -16,6 +17,7 @@ def rehearse(cfg: DictConfig) -> list[str]:
     The model is built on the meta device (shapes without memory) and run at the data's shape; the criterion sees
     logits and targets of the right shapes; the optimizer gets one small parameter.
     """
+    start_without_compiler()
     problems: list[str] = []
     for attempt in (_device, _model, _criterion, _optimizer, _augment):
         try:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dlexp.eager import mark_uncompiled
 from dlexp.errors import UserError
 
 # Up to this size a model is run on zeros on the CPU: shape propagation on the meta device is written in Python and
@@ -37,6 +38,7 @@ def summarise(model: nn.Module, shape: list[int]) -> dict[str, Any]:
     flops: int | None = None
     with contextlib.suppress(RuntimeError, NotImplementedError):
         with _counting(shadow, rows, counter), counter:
+            mark_uncompiled(type(counter.mode).__torch_dispatch__)  # type: ignore[union-attr]
             _forward(shadow, [1, *shape])
         flops = counter.get_total_flops()
     parameters = list(model.parameters())

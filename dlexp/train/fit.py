@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.data.batches import Batches
-from dlexp.device import autocast
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.state import TrainState
+from dlexp.train.step import compiled_gradients_of, gradients_of, update_of
 
 Sums = Callable[[Tensor, Tensor], dict[str, Tensor]]
 PROGRESS_SECONDS = 0.5
@@ -32,6 +32,7 @@ class Plan:
     log_steps: int
     device: torch.device
     precision: torch.dtype
+    compile: bool
 
     def steps_per_epoch(self, num_batches: int) -> int:
         """Optimizer steps an epoch: the last group of accumulated batches may be smaller."""
@@ -63,6 +64,10 @@ def fit(
     """
     model, num_batches = state.model, len(batches)
     total_steps = plan.total_steps(num_batches)
+    make = compiled_gradients_of if plan.compile else gradients_of
+    gradients = make(model, criterion, plan.device, plan.precision)
+    update = update_of(state.optimizer, state.scaler, plan.grad_clip)
+    one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
     while state.step < total_steps or state.batch:
         model.train()
         epoch_start = last_yield = time.perf_counter()
@@ -74,17 +79,14 @@ def fit(
                 state.first_batch = fingerprint(inputs, targets)
             group_start = state.batch - state.batch % plan.accumulate
             group_size = min(plan.accumulate, num_batches - group_start)
-            with autocast(plan.device, plan.precision):
-                outputs = model(inputs)
-            loss = criterion(outputs.float(), targets)
-            state.scaler.scale(loss / group_size if group_size > 1 else loss).backward()
+            loss, outputs = gradients(inputs, targets, state.scaler.scale(one) / group_size)
 
-            state.losses[state.batch] = loss.detach()
-            for name, value in sums(outputs.detach(), targets).items():
+            state.losses[state.batch] = loss
+            for name, value in sums(outputs, targets).items():
                 state.sums[name] = state.sums[name] + value if name in state.sums else value
             state.batch += 1
             if state.batch == group_start + group_size:
-                _step(state, plan)
+                _step(state, update)
 
                 if state.step % plan.log_steps == 0:
                     yield {"kind": "steps", "lr": state.lr} | _numbers(state, plan, batches)
@@ -108,13 +110,8 @@ def fit(
         yield {"kind": "save"} | numbers
 
 
-def _step(state: TrainState, plan: Plan) -> None:
-    if plan.grad_clip is not None:
-        state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(state.model.parameters(), plan.grad_clip)
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
-    state.optimizer.zero_grad(set_to_none=True)
+def _step(state: TrainState, update: Callable[[], None]) -> None:
+    update()
     state.schedule.step()
     state.step += 1
     state.average.update(state.step)

@@ -1,0 +1,122 @@
+"""The two halves of an optimizer step: gradients of a batch, compiled where asked, and the update."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dlexp.device import autocast
+from dlexp.errors import UserError
+
+Gradients = Callable[[Tensor, Tensor, Tensor | float], tuple[Tensor, Tensor]]
+
+
+def gradients_of(model: nn.Module, criterion: nn.Module, device: torch.device, precision: torch.dtype) -> Gradients:
+    """Returns the function (inputs, targets, factor) → (loss, outputs), both without graph.
+
+    It adds `factor` times the gradient of the loss to each parameter's `grad`; the loss itself is not multiplied.
+    """
+    mixed = autocast(device, precision)
+
+    def gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Tensor, Tensor]:
+        with mixed:
+            outputs = model(inputs)
+        loss = criterion(outputs.float(), targets)
+        (loss if type(factor) is float and factor == 1 else loss * factor).backward()
+        return loss.detach(), outputs.detach()
+
+    return gradients
+
+
+def compiled_gradients_of(
+    model: nn.Module, criterion: nn.Module, device: torch.device, precision: torch.dtype
+) -> Gradients:
+    """Returns what `gradients_of` does, as code that torch generates for this model: forward and backward in one.
+
+    The first call takes seconds (a small net) to minutes. On CUDA the step is recorded as a CUDA graph.
+
+    Raises, when called:
+        UserError: the code can't be generated, or there is no compiler for it.
+    """
+    import torch._dynamo as dynamo
+
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    mixed = autocast(device, precision)
+
+    def loss_and_gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Any, ...]:
+        with mixed:
+            outputs = model(inputs)
+        loss = criterion(outputs.float(), targets)
+        gradients = torch.autograd.grad(loss * factor, parameters, allow_unused=True)
+        return loss.detach(), outputs.detach(), gradients
+
+    # One graph of both passes instead of two that autograd joins: 1.5 instead of 1.1 times the eager speed (MNIST MLP).
+    dynamo.config.trace_autograd_ops = True
+    mode = "reduce-overhead" if device.type == "cuda" else None
+    compiled = torch.compile(loss_and_gradients, fullgraph=True, mode=mode)
+
+    def gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Tensor, Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        try:
+            loss, outputs, found = compiled(inputs, targets, factor)
+        except (dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as error:
+            raise UserError(_why_not_compiled(error)) from error
+        for parameter, gradient in zip(parameters, found, strict=True):
+            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        return loss, outputs
+
+    return gradients
+
+
+def _why_not_compiled(error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if "compiler" in reason:
+        return (
+            "compile=true needs a C++ compiler, and torch finds none that works; install g++ or clang, or leave it out"
+        )
+    return f"compile=true can't compile this model ({reason[:200]}); leave it out"
+
+
+def update_of(optimizer: Optimizer, scaler: torch.amp.GradScaler, grad_clip: float | None) -> Callable[[], None]:
+    """Returns the function that clips the gradients, steps the optimizer and clears the gradients."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    step = _without_wrappers(optimizer)
+
+    def update() -> None:
+        if grad_clip is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(parameters, grad_clip)
+        if scaler.is_enabled():
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            step()
+        for parameter in parameters:
+            parameter.grad = None
+
+    return update
+
+
+def _without_wrappers(optimizer: Optimizer) -> Callable[[], None]:
+    """Returns what `optimizer.step` does, without torch's wrappers around it.
+
+    They open profiler ranges and ask for the compiler, which costs more than the update of a small model, and import it
+    for the first step of a process (1.2 s). Where someone has registered hooks, the wrappers stay.
+    """
+    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
+    step: Any = type(optimizer).step
+    # Only torch's own: `functools.wraps` hides whose a wrapper is, its globals do not.
+    while hasattr(step, "__wrapped__") and step.__globals__["__name__"].startswith("torch."):
+        step = step.__wrapped__
+    optimizer._opt_called = True  # type: ignore[attr-defined]  # a schedule warns when nobody has called `step`
+
+    def bare() -> None:
+        if any(hooks):
+            optimizer.step()
+            return
+        with torch.no_grad():
+            step(optimizer)
+
+    return bare
