@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from dlexp import device as machine
-from dlexp.build import build, build_augment, load_data, plain
+from dlexp.build import build, build_augment, build_optimizer, load_data, plain
 from dlexp.data.batches import Batches
 from dlexp.data.splits import Split, Splits, prepare, statistics
 from dlexp.errors import UserError
@@ -137,7 +137,8 @@ def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool, i
     model = model.to(plan.device)
     if convolutional:
         model = model.to(memory_format=torch.channels_last)
-    optimizer = build(cfg.optimizer, [parameter for parameter in model.parameters() if parameter.requires_grad])
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    optimizer = build_optimizer(cfg.optimizer, trained)
     return TrainState(
         model=model,
         optimizer=optimizer,

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -23,6 +23,7 @@ ALLOWED = (
     "torch.nn.",
     "torch.optim.",
 )
+PART_KEYS = ("params", "ndim", "until")  # of an optimizer's part: what it trains, and how long
 COMMON_DATA_KEYS = ("_target_", "root", "download", "url", "val_size", "split_seed", "limit") + (
     FACTS := ("shape", "num_outputs", "class_names", "mean", "std")
 )
@@ -69,7 +70,7 @@ def _targets(value: Any) -> Iterator[str]:
             yield from _targets(item)
 
 
-def build(node: DictConfig, *args: Any) -> Any:
+def build(node: DictConfig | dict[str, Any], *args: Any) -> Any:
     """Makes the object of a node; run-time objects (parameters, an optimizer) come first, by position."""
     for path in _targets(plain(node)):
         target(path)
@@ -79,6 +80,27 @@ def build(node: DictConfig, *args: Any) -> Any:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         raise
+
+
+def build_optimizer(node: DictConfig, named_parameters: Sequence[tuple[str, Any]]) -> Any:
+    """Makes the optimizer of a model's parameters; with `parts`, one for each part of them, joined to one.
+
+    Raises:
+        UserError: a part's patterns match no parameter, or a parameter is in no part.
+    """
+    if "parts" not in node:
+        return build(node, [parameter for _, parameter in named_parameters])
+    from dlexp.optimizers.parts import Parts, split
+
+    parts = {str(name): plain(part) for name, part in node["parts"].items() if part is not None}
+    optimizers = []
+    for name, parameters in split(named_parameters, parts).items():
+        own = {key: parts[name].get(key) for key in PART_KEYS}
+        optimizer = build({key: value for key, value in parts[name].items() if key not in own}, parameters)
+        for group in optimizer.param_groups:
+            group["until"] = 1.0 if own["until"] is None else own["until"]
+        optimizers.append(optimizer)
+    return Parts(optimizers)
 
 
 def build_augment(node: DictConfig) -> list[Any]:

@@ -12,8 +12,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from dlexp.build import COMMON_DATA_KEYS, plain, target
-from dlexp.config import CheckpointSettings, DataSettings, Settings
+from dlexp.build import COMMON_DATA_KEYS, PART_KEYS, plain, target
+from dlexp.config import CheckpointSettings, DataSettings, PartSettings, Settings
 from dlexp.errors import UserError, did_you_mean
 
 GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema")
@@ -102,10 +102,26 @@ def _group_problems(group: str, node: Any) -> list[str]:
         return [
             p for name, value in node.items() if value is not None for p in _node_problems(f"{group}.{name}", value)
         ]
-    return _node_problems(group, node)
+    if group == "optimizer" and "parts" in node:
+        return _parts_problems(node["parts"])
+    return _node_problems(group, node, POSITIONAL.get(group, 0))
 
 
-def _node_problems(name: str, node: dict[str, Any]) -> list[str]:
+def _parts_problems(parts: Any) -> list[str]:
+    if not isinstance(parts, dict) or not any(parts.values()):
+        return ["optimizer.parts must name at least one part, each with a _target_ and what it trains"]
+    problems = []
+    for name, part in parts.items():
+        if isinstance(part, dict):
+            own = {key: value for key, value in part.items() if key in PART_KEYS}
+            problems += _against_hints(own, _hints(PartSettings), f"optimizer.parts.{name}.")
+            part = {key: value for key, value in part.items() if key not in own}
+        if part is not None:
+            problems += _node_problems(f"optimizer.parts.{name}", part, num_positional=1)
+    return problems
+
+
+def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
     if not isinstance(node, dict) or "_target_" not in node:
         return [f"{name} has no _target_, the class or function to call"]
     try:
@@ -114,7 +130,7 @@ def _node_problems(name: str, node: dict[str, Any]) -> list[str]:
         return [f"{name}: {error}"]
     shared = COMMON_DATA_KEYS if name == "data" else ("_target_",)
     values = {key: value for key, value in node.items() if key not in shared}
-    parameters, takes_any = _parameters(function, POSITIONAL.get(name, 0))
+    parameters, takes_any = _parameters(function, num_positional)
     known = sorted({*parameters, *shared} - {"_target_"})
     unknown = [] if takes_any else [key for key in values if key not in known]
     required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]

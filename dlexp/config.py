@@ -64,6 +64,15 @@ class CheckpointSettings:
 
 
 @dataclass
+class PartSettings:
+    """What every part of an optimizer may say besides its optimizer's own settings."""
+
+    params: list[str] | None
+    ndim: Annotated[int | None, Range(ge=0)]
+    until: Annotated[float | None, Range(gt=0, le=1)]
+
+
+@dataclass
 class DataSettings:
     """What every data set understands, and the facts that every data set states."""
 

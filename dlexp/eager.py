@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 
 def start_without_compiler() -> None:
-    """Lets optimizers be made and stepped without importing the compiler (1.2 s)."""
+    """Lets optimizers be made without importing the compiler (1.2 s)."""
     for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
         mark_uncompiled(getattr(Optimizer, name))
 
@@ -21,3 +21,16 @@ def mark_uncompiled(function: Callable[..., Any]) -> None:
     inner = inspect.unwrap(function)
     if not hasattr(inner, "__dynamo_disable"):
         inner.__dynamo_disable = inner
+
+
+def bare_step(kind: type[Optimizer]) -> Callable[[Optimizer], Any]:
+    """Returns an optimizer's `step` without torch's wrappers around it, to be called without gradients.
+
+    They open profiler ranges and ask for the compiler, which costs more than the update of a small model, and import it
+    for the first step of a process.
+    """
+    step: Any = kind.step
+    # Only torch's own: `functools.wraps` hides whose a wrapper is, its globals do not.
+    while hasattr(step, "__wrapped__") and step.__globals__["__name__"].startswith("torch."):
+        step = step.__wrapped__
+    return step  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 import torch
 from omegaconf import DictConfig
 
-from dlexp.build import build, build_augment, plain
+from dlexp.build import build, build_augment, build_optimizer, plain
 from dlexp.data.batches import Draw
 from dlexp.device import select_device, select_precision
 from dlexp.eager import start_without_compiler
@@ -65,13 +65,24 @@ def _criterion(cfg: DictConfig) -> None:
 
 def _optimizer(cfg: DictConfig) -> None:
     try:
-        optimizer = build(cfg.optimizer, [torch.nn.Parameter(torch.zeros(1))])
+        optimizer = build_optimizer(cfg.optimizer, _small_parameters(cfg))
     except Exception as error:
         raise _cause(error, "optimizer") from error
     try:
         build(cfg.scheduler, optimizer, 100)
     except Exception as error:
         raise _cause(error, "scheduler") from error
+
+
+def _small_parameters(cfg: DictConfig) -> list[tuple[str, torch.nn.Parameter]]:
+    """Returns parameters with the model's names and number of axes, of one value each."""
+    try:
+        with torch.device("meta"):
+            model = build(cfg.model)
+    except Exception:  # `_model` tells of it
+        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    return [(name, torch.nn.Parameter(torch.zeros([1] * parameter.ndim))) for name, parameter in trained]
 
 
 def _augment(cfg: DictConfig) -> None:

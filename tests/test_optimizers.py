@@ -4,11 +4,16 @@ import io
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
+from dlexp.build import build_optimizer
+from dlexp.errors import UserError
 from dlexp.optimizers.muon import COEFFICIENTS, Muon, orthogonalised
+from dlexp.optimizers.parts import Parts
+from dlexp.schedules.linear import linear
 
-SETTINGS = {"lr": 0.05, "momentum": 0.6, "other_lr": 0.1, "other_momentum": 0.9, "weight_decay": 0.01, "iterations": 5}
+SETTINGS = {"lr": 0.05, "momentum": 0.6, "iterations": 5}
 
 
 @pytest.mark.parametrize("shape", [(8, 27), (64, 288), (288, 64)])
@@ -34,46 +39,106 @@ def test_iterating_gram_matrices_equals_iterating_the_matrix() -> None:
     assert torch.allclose(orthogonalised(matrix, 5), x, atol=1e-4)
 
 
-def test_everything_but_filters_is_trained_by_sgd() -> None:
+def small_net() -> nn.Sequential:
     torch.manual_seed(0)
-    model, twin = (nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)) for _ in range(2))
-    twin.load_state_dict(model.state_dict())
-    ours = Muon(list(model.parameters()), **SETTINGS)
-    sgd = torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
-    for _ in range(3):
-        inputs = torch.randn(5, 4)
-        for net, optimizer in ((model, ours), (twin, sgd)):
-            optimizer.zero_grad()
-            net(inputs).square().sum().backward()
-            optimizer.step()
-    for left, right in zip(model.parameters(), twin.parameters(), strict=True):
-        assert torch.allclose(left, right, atol=1e-6)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 4, 2))
 
 
-def test_filters_keep_their_norm_and_a_schedule_scales_both_groups() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 4, 2))
-    optimizer = Muon(list(model.parameters()), **SETTINGS)
-    assert [group["is_muon"] for group in optimizer.param_groups] == [True, False]
+MUON = {
+    "filters": {"ndim": 4, "_target_": "dlexp.optimizers.muon.Muon", **SETTINGS},
+    "others": {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+}
+
+
+def parts(model: nn.Module, node: dict[str, dict[str, object]] = MUON) -> Parts:
+    """The optimizer of conf/optimizer/muon.yaml with other values, or of other parts."""
+    optimizer = build_optimizer(OmegaConf.create({"parts": node}), list(model.named_parameters()))
+    assert isinstance(optimizer, Parts)
+    return optimizer
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    for step in range(steps):
+        torch.manual_seed(step)
+        optimizer.zero_grad()
+        model(torch.randn(6, 3, 4, 4)).square().sum().backward()
+        optimizer.step()
+
+
+def test_parts_step_as_their_optimizers_alone() -> None:
+    model, twin = small_net(), small_net()
+    train(model, parts(model), 3)
+    filters = Muon([twin[0].weight], **SETTINGS)
+    others = torch.optim.SGD([twin[0].bias, *twin[2].parameters()], lr=0.1, momentum=0.9, nesterov=True,
+                             weight_decay=0.01)  # fmt: skip
+    for step in range(3):
+        torch.manual_seed(step)
+        twin.zero_grad()
+        twin(torch.randn(6, 3, 4, 4)).square().sum().backward()
+        filters.step()
+        others.step()
+    assert all(torch.equal(left, right) for left, right in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_filters_keep_their_norm_and_a_schedule_scales_all_parts() -> None:
+    model = small_net()
+    optimizer = parts(model)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
     assert [group["lr"] for group in optimizer.param_groups] == [0.025, 0.05]
-    for _ in range(4):
-        optimizer.zero_grad()
-        model(torch.randn(6, 3, 6, 6)[:, :, :4, :4]).square().sum().backward()
-        optimizer.step()
-        schedule.step()
+    train(model, optimizer, 4)
+    schedule.step()
     # Rescaled to √8 before a step of at most 0.025 × (singular values up to 1.2) in each of 8 directions.
     assert abs(model[0].weight.norm().item() - 8**0.5) < 0.025 * 1.25 * 8**0.5
 
 
+def test_state_of_parts_continues_exactly() -> None:
+    whole, first = small_net(), small_net()
+    train(whole, parts(whole), 3)
+    optimizer = parts(first)
+    train(first, optimizer, 2)
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    fresh = parts(first)
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    torch.manual_seed(2)
+    fresh.zero_grad()
+    first(torch.randn(6, 3, 4, 4)).square().sum().backward()
+    fresh.step()
+    assert all(torch.equal(left, right) for left, right in zip(whole.parameters(), first.parameters(), strict=True))
+
+
+def test_a_part_is_trained_until_its_time_is_over() -> None:
+    model = small_net()
+    bias = {"params": ["*.bias"], "until": 0.5, "_target_": "torch.optim.SGD", "lr": 0.1}
+    optimizer = parts(model, {"bias": bias, "rest": {"_target_": "torch.optim.SGD", "lr": 0.2}})
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]  # the first part that selects has it
+    schedule = linear(optimizer, 8, warmup=0.0, final=0.0)
+    seen = []
+    for _ in range(8):
+        seen.append([round(group["lr"], 6) for group in optimizer.param_groups])
+        optimizer._opt_called = True
+        schedule.step()
+    assert [bias for bias, _ in seen] == [0.1, 0.075, 0.05, 0.025, 0, 0, 0, 0]
+    assert [rest for _, rest in seen] == [0.2, 0.175, 0.15, 0.125, 0.1, 0.075, 0.05, 0.025]
+
+
+def test_parts_that_do_not_fit_are_sentences() -> None:
+    head = {"params": ["head.*"], "_target_": "torch.optim.SGD", "lr": 0.1}
+    with pytest.raises(UserError, match=r"optimizer\.parts\.head\.params=\['head\.\*'\] matches no parameter"):
+        parts(small_net(), {"head": head, **MUON})
+    with pytest.raises(UserError, match=r"no part of the optimizer trains 0\.bias"):
+        parts(small_net(), {"filters": MUON["filters"]})
+
+
 def test_state_is_saved_and_loaded_as_tensors_and_primitives() -> None:
     model = nn.Conv2d(1, 2, 3)
-    optimizer = Muon(list(model.parameters()), **SETTINGS)
+    optimizer = Muon([model.weight], **SETTINGS)
     model(torch.randn(1, 1, 5, 5)).sum().backward()
     optimizer.step()
     file = io.BytesIO()
     torch.save(optimizer.state_dict(), file)
     file.seek(0)
-    fresh = Muon(list(model.parameters()), **SETTINGS)
+    fresh = Muon([model.weight], **SETTINGS)
     fresh.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(fresh.state[model.weight]["momentum"], optimizer.state[model.weight]["momentum"])

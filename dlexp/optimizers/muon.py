@@ -15,12 +15,10 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(Optimizer):
-    """Muon (Jordan et al. 2024) for filters (4-D parameters), SGD with Nesterov momentum for the rest.
+    """Muon (Jordan et al. 2024), for filters: Nesterov momentum made orthogonal, with its first axis as rows.
 
     As in the CIFAR-10 records of arXiv 2404.00498's author, a filter bank is first rescaled to the norm √filters, so
     that the learning rate is a relative step and needs no weight decay; batch norm behind it cancels the scale.
-
-    lr, momentum: of the filters. other_lr, other_momentum, weight_decay: of everything else. A schedule scales both.
     """
 
     def __init__(
@@ -29,27 +27,9 @@ class Muon(Optimizer):
         *,
         lr: Annotated[float, Range(gt=0)],
         momentum: Annotated[float, Range(ge=0, lt=1)],
-        other_lr: Annotated[float, Range(gt=0)],
-        other_momentum: Annotated[float, Range(ge=0, lt=1)],
-        weight_decay: Annotated[float, Range(ge=0)],
         iterations: Annotated[int, Range(ge=1)],
     ) -> None:
-        filters = [parameter for parameter in params if parameter.ndim == 4]
-        others = [parameter for parameter in params if parameter.ndim != 4]
-        groups: list[dict[str, Any]] = []
-        if filters:
-            groups.append({"params": filters, "lr": lr, "momentum": momentum, "weight_decay": 0.0, "is_muon": True})
-        if others:
-            groups.append(
-                {
-                    "params": others,
-                    "lr": other_lr,
-                    "momentum": other_momentum,
-                    "weight_decay": weight_decay,
-                    "is_muon": False,
-                }
-            )
-        super().__init__(groups, {"iterations": iterations})
+        super().__init__(params, {"lr": lr, "momentum": momentum, "iterations": iterations})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -58,24 +38,18 @@ class Muon(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    self._update(parameter, parameter.grad, group)
         return loss
 
-    def _update(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
-        gradient = parameter.grad
-        assert gradient is not None
-        if group["weight_decay"]:
-            gradient = gradient.add(parameter, alpha=group["weight_decay"])
+    def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].mul_(group["momentum"]).add_(gradient)
         direction = gradient.add(state["momentum"], alpha=group["momentum"])
-        if group["is_muon"]:
-            parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
-            matrix = orthogonalised(direction.flatten(1), group["iterations"])
-            direction = matrix.view(direction.shape)
-        parameter.add_(direction, alpha=-group["lr"])
+        parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
+        matrix = orthogonalised(direction.flatten(1), group["iterations"])
+        parameter.add_(matrix.view(direction.shape), alpha=-group["lr"])
 
 
 def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:

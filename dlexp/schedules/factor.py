@@ -1,6 +1,6 @@
 """The learning rate as a factor of its peak, step by step; the warm-up every schedule has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -12,14 +12,23 @@ from dlexp.errors import UserError
 class Factor:
     """Called with a step (from 0) it returns the factor: linear from almost 0 to 1, then 1.
 
-    A subclass says what follows the warm-up in `after`. Fields must be numbers and lists of them: `LambdaLR` saves
-    them, and a checkpoint holds primitives only.
+    A subclass says what follows the warm-up in `after`, or all of it in `at`. Fields must be numbers and lists of
+    them: `LambdaLR` saves them, and a checkpoint holds primitives only.
     """
 
     total_steps: int
     warmup_steps: int
+    until: float = field(default=1.0, kw_only=True)  # of the run: the group's whole schedule, squeezed; 0 after it
 
     def __call__(self, step: int) -> float:
+        if self.until < 1:
+            if step >= self.until * self.total_steps:
+                return 0.0
+            step = round(step / self.until)
+        return self.at(step)
+
+    def at(self, step: int) -> float:
+        """Returns the factor at a step of the whole run."""
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
         return self.after(step)
@@ -33,8 +42,11 @@ class Factor:
 
 
 def schedule(optimizer: Optimizer, factor: Factor) -> LambdaLR:
-    """Returns the schedule that multiplies every group's learning rate by `factor`; it steps with the optimizer."""
-    return LambdaLR(optimizer, factor)
+    """Returns the schedule that multiplies every group's learning rate by `factor`; it steps with the optimizer.
+
+    A group that has `until`, a part of the run, goes through all of it in that part, and rests from there on.
+    """
+    return LambdaLR(optimizer, [replace(factor, until=group.get("until", 1.0)) for group in optimizer.param_groups])
 
 
 def in_steps(fraction: float, total_steps: int) -> int:

@@ -17,7 +17,8 @@ class OneCycle(Factor):
     initial: float
     final: float
 
-    def __call__(self, step: int) -> float:
+    def at(self, step: int) -> float:
+        """Returns the factor at a step of the whole run."""
         down = self.total_steps - self.last_steps
         if step < self.warmup_steps:
             return line(step / self.warmup_steps, self.initial, 1.0)

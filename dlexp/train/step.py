@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlexp.device import autocast
+from dlexp.eager import bare_step
 from dlexp.errors import UserError
 
 Gradients = Callable[[Tensor, Tensor, Tensor | float], tuple[Tensor, Tensor]]
@@ -82,7 +83,9 @@ def _why_not_compiled(error: Exception) -> str:
 def update_of(optimizer: Optimizer, scaler: torch.amp.GradScaler, grad_clip: float | None) -> Callable[[], None]:
     """Returns the function that clips the gradients, steps the optimizer and clears the gradients."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    step = _without_wrappers(optimizer)
+    step = bare_step(type(optimizer))
+    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
+    optimizer._opt_called = True  # type: ignore[attr-defined]  # a schedule warns when nobody has called `step`
 
     def update() -> None:
         if grad_clip is not None:
@@ -91,32 +94,12 @@ def update_of(optimizer: Optimizer, scaler: torch.amp.GradScaler, grad_clip: flo
         if scaler.is_enabled():
             scaler.step(optimizer)
             scaler.update()
+        elif any(hooks):  # someone's hooks are in torch's wrappers
+            optimizer.step()
         else:
-            step()
+            with torch.no_grad():
+                step(optimizer)
         for parameter in parameters:
             parameter.grad = None
 
     return update
-
-
-def _without_wrappers(optimizer: Optimizer) -> Callable[[], None]:
-    """Returns what `optimizer.step` does, without torch's wrappers around it.
-
-    They open profiler ranges and ask for the compiler, which costs more than the update of a small model, and import it
-    for the first step of a process (1.2 s). Where someone has registered hooks, the wrappers stay.
-    """
-    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
-    step: Any = type(optimizer).step
-    # Only torch's own: `functools.wraps` hides whose a wrapper is, its globals do not.
-    while hasattr(step, "__wrapped__") and step.__globals__["__name__"].startswith("torch."):
-        step = step.__wrapped__
-    optimizer._opt_called = True  # type: ignore[attr-defined]  # a schedule warns when nobody has called `step`
-
-    def bare() -> None:
-        if any(hooks):
-            optimizer.step()
-            return
-        with torch.no_grad():
-            step(optimizer)
-
-    return bare
