@@ -17,6 +17,7 @@ from dlexp.data.splits import Split, Splits, prepare, statistics
 from dlexp.errors import UserError
 from dlexp.initial import freeze, initialise
 from dlexp.summary import summarise
+from dlexp.train.evaluate import Ask
 from dlexp.train.fit import Plan
 from dlexp.train.state import TrainState
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # With `overfit_batches` a training is this long at least: enough for a few batches to be learnt by heart.
 OVERFIT_STEPS = 500
+# Training samples that a model's `init_from_data` sees; the whitening of patches needs no more.
+INIT_SAMPLES = 5000
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Assembly:
     test: Batches | None
     state: TrainState
     criterion: nn.Module
+    ask: Ask
     task: Any
     data_facts: dict[str, Any]
     model_summary: dict[str, Any]
@@ -96,8 +100,9 @@ def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
         train=train,
         val=val,
         test=test,
-        state=_state(cfg, plan, len(train), convolutional, is_resumed),
+        state=_state(cfg, plan, train, convolutional, is_resumed),
         criterion=build(cfg.criterion).to(device),
+        ask=build(cfg.evaluation),
         task=build(cfg.task),
         data_facts=_data_facts(cfg, splits, mean, std),
         model_summary=summary,
@@ -128,13 +133,16 @@ def _named(splits: Splits) -> dict[str, Split]:
     return {name: split for name, split in parts.items() if split is not None}
 
 
-def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool, is_resumed: bool) -> TrainState:
+def _state(cfg: DictConfig, plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
     machine.seed_everything(cfg.seed)
     model: nn.Module = build(cfg.model)
     if cfg.init_from is not None and not is_resumed:
         initialise(model, Path(cfg.init_from).expanduser())
     freeze(model, plain(cfg.freeze))
     model = model.to(plan.device)
+    init_from_data: Any = getattr(model, "init_from_data", None)
+    if init_from_data is not None and cfg.init_from is None and not is_resumed:
+        init_from_data(train.first(INIT_SAMPLES))
     if convolutional:
         model = model.to(memory_format=torch.channels_last)
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -142,10 +150,10 @@ def _state(cfg: DictConfig, plan: Plan, num_batches: int, convolutional: bool, i
     return TrainState(
         model=model,
         optimizer=optimizer,
-        schedule=build(cfg.scheduler, optimizer, plan.total_steps(num_batches)),
+        schedule=build(cfg.scheduler, optimizer, plan.total_steps(len(train))),
         scaler=torch.amp.GradScaler(plan.device.type, enabled=plan.precision == torch.float16),
         average=build(cfg.ema, model),
-        losses=torch.zeros(num_batches, device=plan.device),
+        losses=torch.zeros(len(train), device=plan.device),
         sums={},
     )
 

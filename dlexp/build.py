@@ -15,6 +15,7 @@ from dlexp.errors import UserError
 ALLOWED = (
     "dlexp.criteria.",
     "dlexp.data.",
+    "dlexp.evaluation.",
     "dlexp.models.",
     "dlexp.optimizers.",
     "dlexp.schedules.",

@@ -16,7 +16,7 @@ from dlexp.build import COMMON_DATA_KEYS, PART_KEYS, plain, target
 from dlexp.config import CheckpointSettings, DataSettings, PartSettings, Settings
 from dlexp.errors import UserError, did_you_mean
 
-GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema")
+GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema", "evaluation")
 # What the engine passes by position, so a config need not.
 POSITIONAL = {"optimizer": 1, "scheduler": 2, "ema": 1}
 

@@ -52,6 +52,7 @@ class Settings:
     scheduler: Any = MISSING
     augment: Any = MISSING
     ema: Any = MISSING
+    evaluation: Any = MISSING
 
 
 @dataclass

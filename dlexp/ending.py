@@ -25,7 +25,7 @@ def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> di
     is_test = config["test"] and run.test is not None
     batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
     if batches is not None and split is not None:
-        evaluation = evaluate(module, batches, run.criterion, run.task.sums, run.plan)
+        evaluation = evaluate(module, run.ask, batches, run.criterion, run.task.sums, run.plan)
         if is_test:
             metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
         if config["overfit_batches"] is None:

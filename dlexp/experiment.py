@@ -235,7 +235,7 @@ def _validate(training: _Training) -> dict[str, float]:
     run, started = training.run, time.perf_counter()
     assert run.val is not None
     with training.stops.impatient():
-        means = evaluate(run.state.average.module, run.val, run.criterion, run.task.sums, run.plan).means
+        means = evaluate(run.state.average.module, run.ask, run.val, run.criterion, run.task.sums, run.plan).means
     if run.state.improves(means[run.task.metric], means["loss"], run.task.higher_is_better):
         training.best.keep(ending.weights(run))
     training.best.write()

@@ -19,7 +19,7 @@ def rehearse(cfg: DictConfig) -> list[str]:
     """
     start_without_compiler()
     problems: list[str] = []
-    for attempt in (_device, _model, _criterion, _optimizer, _augment):
+    for attempt in (_device, _model, _criterion, _optimizer, _augment, _evaluation):
         try:
             attempt(cfg)
         except UserError as error:
@@ -93,6 +93,10 @@ def _augment(cfg: DictConfig) -> None:
             images = operation(images, Draw(torch.Generator(), epoch=0, samples=torch.arange(2)))
     except Exception as error:
         raise _cause(error, f"augment at data shape {shape}") from error
+
+
+def _evaluation(cfg: DictConfig) -> None:
+    build(cfg.evaluation)(torch.nn.Flatten(), torch.zeros(2, *plain(cfg.data.shape)))
 
 
 def _cause(error: Exception, where: str) -> Exception:

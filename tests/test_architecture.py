@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "tasks": SMALL | {"pictures", "data.splits"},
     "pictures": SMALL,
     "criteria": SMALL,
+    "evaluation": SMALL,
     "train": SMALL | {"data.batches", "device", "eager"},
     "tracking": {"appending", "events", "record", "pictures.style"},
     "events": {"appending"},

@@ -81,7 +81,7 @@ def test_takes_a_step_that_lowers_the_loss(name):
         loss = nn.functional.cross_entropy(model(inputs), targets)
         optimizer.zero_grad()
         loss.backward()
-        assert all(parameter.grad is not None for parameter in model.parameters())
+        assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
@@ -225,3 +225,35 @@ def test_a_recipe_says_its_values_for_every_optimizer(file):
     assert len(values["recipe"]["lr"]) >= 5
     assert all(isinstance(rate, float) and 0 < rate <= 1 for rate in values["recipe"]["lr"].values())
     assert file.parent.name in NAMES
+
+
+def test_whitened_patches_are_uncorrelated_and_of_equal_variance():
+    torch.manual_seed(0)
+    smooth = torch.nn.functional.avg_pool2d(torch.randn(200, 3, 14, 14), 3, stride=1)
+    model = build("whitened", (3, 12, 12), widths=[8, 8])
+    model.init_from_data(smooth)
+    with torch.no_grad():
+        model.whiten.bias.zero_()
+        outputs = model.whiten(smooth)
+    half = outputs.shape[1] // 2
+    assert torch.equal(model.whiten.weight[:half], -model.whiten.weight[half:])
+    values = outputs[:, :half].transpose(0, 1).flatten(1)
+    covariance = (values @ values.T / values.shape[1]).numpy()
+    assert covariance == pytest.approx(torch.diag(torch.tensor(covariance).diagonal()).numpy(), abs=1e-3)
+    # Directions of small variance stay smaller, since something is added to the eigenvalues.
+    assert 0.9 < covariance.diagonal().min() and covariance.diagonal().max() < 1.001
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert "whiten.weight" not in trained and "whiten.bias" in trained and "groups.0.norms.0.weight" not in trained
+
+
+def test_whitened_passes_channels_on_and_has_shortcuts_with_three_convolutions():
+    model = build("whitened", (3, 32, 32), convolutions=3, widths=[32, 64])
+    filters = model.groups[1].convs[0].weight
+    assert torch.equal(filters[:32, :, 1, 1], torch.eye(32)) and filters[:32].sum() == 32
+    with torch.no_grad():
+        for layer in model.groups[0].convs[1:]:
+            layer.weight.zero_()
+    model.eval()
+    x = torch.randn(1, 24, 9, 9)
+    start = nn.functional.gelu(model.groups[0].norms[0](nn.functional.max_pool2d(model.groups[0].convs[0](x), 2)))
+    torch.testing.assert_close(model.groups[0](x), nn.functional.gelu(start))

@@ -23,6 +23,7 @@ FEWEST = {
     "criterion": 4,
     "data": 9,
     "ema": 2,
+    "evaluation": 3,
     "experiment": 10,
     "model": 12,
     "optimizer": 6,
@@ -148,7 +149,7 @@ def test_criteria_go_with_one_task(criterion: str, task: str, workdir: Path) -> 
             check(composed(words)[0])
 
 
-@pytest.mark.parametrize("group", ["augment", "ema"])
+@pytest.mark.parametrize("group", ["augment", "ema", "evaluation"])
 def test_augmentations_and_averages(group: str, workdir: Path) -> None:
     for option in GROUPS[group]:
         step([f"{group}={option}", *FAKE, "data.shape=[3,16,16]", "max_steps=6", "epochs=9"], workdir / option)

@@ -91,6 +91,10 @@ class Batches:
         """Samples an epoch yields, so without those of a dropped last batch."""
         return len(self) * self.batch_size if self.shuffle else len(self.split.inputs)
 
+    def first(self, count: int) -> Tensor:
+        """Returns the first `count` samples, normalised and not augmented."""
+        return self._normalised(self.split.inputs[:count])
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (normalised float32 inputs, targets) of one epoch from step `start` on."""
         inputs, targets = self.split

@@ -1,5 +1,6 @@
 """Evaluation of a model on one split."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 from dlexp.data.batches import Batches
 from dlexp.device import autocast
 from dlexp.train.fit import Plan, Sums
+
+Ask = Callable[[nn.Module, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,18 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Evaluation:
-    """Runs the model in evaluation mode over all samples; it is in training mode again afterwards if it was before."""
+def evaluate(model: nn.Module, ask: Ask, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Evaluation:
+    """Runs the model in evaluation mode over all samples; it is in training mode again afterwards if it was before.
+
+    `ask` gets the outputs of a batch from the model: once, or as a mean over several views.
+    """
     was_training = model.training
     model.eval()
     totals: dict[str, Tensor] = {}
     outputs = []
     for inputs, targets in batches.epoch(0):
         with autocast(plan.device, plan.precision):
-            output = model(inputs)
+            output = ask(model, inputs)
         output = output.float()
         found = {"loss": criterion(output, targets).double() * len(targets), **sums(output, targets)}
         totals = {name: totals[name] + value if name in totals else value for name, value in found.items()}

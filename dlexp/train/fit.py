@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlexp.data.batches import Batches
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.state import TrainState
-from dlexp.train.step import compiled_gradients_of, gradients_of, update_of
+from dlexp.train.step import compiled_gradients_of, gradients_of, rest_finished, update_of
 
 Sums = Callable[[Tensor, Tensor], dict[str, Tensor]]
 PROGRESS_SECONDS = 0.5
@@ -65,6 +65,7 @@ def fit(
     model, num_batches = state.model, len(batches)
     total_steps = plan.total_steps(num_batches)
     make = compiled_gradients_of if plan.compile else gradients_of
+    rest_finished(state.optimizer)
     gradients = make(model, criterion, plan.device, plan.precision)
     update = update_of(state.optimizer, state.scaler, plan.grad_clip)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
@@ -113,6 +114,7 @@ def fit(
 def _step(state: TrainState, update: Callable[[], None]) -> None:
     update()
     state.schedule.step()
+    rest_finished(state.optimizer)
     state.step += 1
     state.average.update(state.step)
 
