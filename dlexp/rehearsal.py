@@ -4,7 +4,7 @@ import torch
 from omegaconf import DictConfig
 
 from dlexp.build import build, build_augment, plain
-from dlexp.data.batches import Draw
+from dlexp.data.operations import Draw
 from dlexp.device import select_device, select_precision
 from dlexp.errors import UserError
 from dlexp.summary import check_shapes
@@ -77,7 +77,7 @@ def _augment(cfg: DictConfig) -> None:
     try:
         images = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
         for operation in build_augment(cfg.augment):
-            images = operation(images, Draw(torch.Generator(), epoch=0, samples=torch.arange(2)))
+            images = operation(images, Draw(torch.Generator(), epoch=0, samples=torch.arange(2), seed=0))
     except Exception as error:
         raise _cause(error, f"augment at data shape {shape}") from error
 
