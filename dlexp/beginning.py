@@ -49,9 +49,18 @@ def first_pictures(run: Assembly, context: Context) -> None:
 
         images = _unnormalised(inputs[:64], run)
         names = run.data_facts["class_names"]
-        titles = [names[i] for i in targets[:64].tolist()] if names else None
+        titles = [title(target, names) for target in targets[:64].cpu()] if names else None
         context.tracker.figure("training_images", image_grid(images, titles), step=0)
     context.tracker.graph(run.state.model, inputs[:1])
+
+
+def title(target: Tensor, names: list[str]) -> str:
+    """Returns the class's name, or the two likeliest ones where targets are probabilities."""
+    if target.ndim == 0:
+        return names[int(target)]
+    shares, classes = target.topk(2)
+    parts = [f"{names[i]} {share:.0%}" for share, i in zip(shares.tolist(), classes.tolist(), strict=True)]
+    return " ".join(parts[: 1 if shares[1] < 0.005 else 2])
 
 
 def _unnormalised(inputs: Tensor, run: Assembly) -> Tensor:
