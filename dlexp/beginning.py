@@ -55,12 +55,14 @@ def first_pictures(run: Assembly, context: Context) -> None:
 
 
 def title(target: Tensor, names: list[str]) -> str:
-    """Returns the class's name, or the two likeliest ones where targets are probabilities."""
+    """Returns the class's name; of probabilities the likeliest class, its share, and the class that is next."""
     if target.ndim == 0:
         return names[int(target)]
+    from dlexp.pictures.style import shortened
+
     shares, classes = target.topk(2)
-    parts = [f"{names[i]} {share:.0%}" for share, i in zip(shares.tolist(), classes.tolist(), strict=True)]
-    return " ".join(parts[: 1 if shares[1] < 0.005 else 2])
+    first, second = (names[i] for i in classes.tolist())
+    return first if shares[1] < 0.005 else f"{shortened(first, 6)} {float(shares[0]):.0%} {shortened(second, 6)}"
 
 
 def _unnormalised(inputs: Tensor, run: Assembly) -> Tensor:

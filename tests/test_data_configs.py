@@ -35,7 +35,7 @@ hydra: {searchpath: ["file://CONF"]}
 
 
 def test_all_options_are_collected() -> None:
-    assert len(DATA) >= 9 and len(AUGMENT) >= 3
+    assert len(DATA) >= 9 and len(AUGMENT) >= 13
 
 
 @pytest.fixture

@@ -67,10 +67,10 @@ def test_augmentations_compose_and_mixed_classes_are_shown(workdir: Path) -> Non
     assert without_times(again.history) == without_times(result.history)
 
 
-def test_the_titles_of_mixed_images_name_the_classes_and_their_shares() -> None:
-    names = ["cat", "dog", "bird"]
-    targets = [torch.tensor(2), torch.tensor([0.0, 0.3, 0.7]), torch.tensor([0.0, 1.0, 0.0])]
-    assert [beginning.title(each, names) for each in targets] == ["bird", "bird 70% dog 30%", "dog 100%"]
+def test_the_titles_of_mixed_images_name_both_classes() -> None:
+    names = ["cat", "dog", "automobile"]
+    targets = [torch.tensor(2), torch.tensor([0.0, 0.7, 0.3]), torch.tensor([0.0, 1.0, 0.0])]
+    assert [beginning.title(each, names) for each in targets] == ["automobile", "dog 70% autom…", "dog"]
 
 
 def test_no_augmentation_may_be_an_empty_list(workdir: Path) -> None:

@@ -37,7 +37,7 @@ class Mixup:
     def mix(self, inputs: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Inputs float32 N×any shape; targets int64 N, or float32 N×outputs (values or probabilities)."""
         weights = symmetric_beta(self.alpha, len(inputs), draw)
-        weights = torch.where(_coins(self.probability, inputs, draw), weights, 1.0)
+        weights = torch.where(_coins(self.probability, draw), weights, 1.0)
         return _mixed(inputs, targets, weights.view(-1, *[1] * (inputs.ndim - 1)), self.num_classes)
 
 
@@ -64,10 +64,10 @@ class CutMix:
 
     def mix(self, inputs: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Inputs float32 N×C×H×W, targets int64 N or probabilities N×classes. Raises UserError for other inputs."""
-        _, _, height, width = shape_of_images(inputs.shape, "cutmix")
-        weights = _outside_rectangles(symmetric_beta(self.alpha, len(inputs), draw), height, width, draw)
-        weights = torch.where(_coins(self.probability, inputs, draw).view(-1, 1, 1, 1), weights, 1.0)
-        return _mixed(inputs, targets, weights, self.num_classes)
+        num_images, _, height, width = shape_of_images(inputs.shape, "cutmix")
+        shares = symmetric_beta(self.alpha, num_images, draw)
+        shares = torch.where(_coins(self.probability, draw), shares, 1.0)
+        return _mixed(inputs, targets, _outside_rectangles(shares, height, width, draw), self.num_classes)
 
 
 class MixupOrCutMix:
@@ -96,10 +96,11 @@ class MixupOrCutMix:
     def mix(self, inputs: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Inputs float32 N×C×H×W, targets int64 N or probabilities N×classes. Raises UserError for other inputs."""
         num_images, _, height, width = shape_of_images(inputs.shape, "mixup_cutmix")
-        whole = symmetric_beta(self.mixup_alpha, num_images, draw).view(-1, 1, 1, 1)
-        parts = _outside_rectangles(symmetric_beta(self.cutmix_alpha, num_images, draw), height, width, draw)
-        weights = torch.where(_coins(self.cutmix_share, inputs, draw).view(-1, 1, 1, 1), parts, whole)
-        weights = torch.where(_coins(self.probability, inputs, draw).view(-1, 1, 1, 1), weights, 1.0)
+        whole = symmetric_beta(self.mixup_alpha, num_images, draw)
+        parts = symmetric_beta(self.cutmix_alpha, num_images, draw)
+        is_mixed, is_cut = _coins(self.probability, draw), _coins(self.cutmix_share, draw)
+        outside = _outside_rectangles(torch.where(is_mixed & is_cut, parts, 1.0), height, width, draw)
+        weights = outside * torch.where(is_mixed & ~is_cut, whole, 1.0).view(-1, 1, 1, 1)
         return _mixed(inputs, targets, weights, self.num_classes)
 
 
@@ -132,8 +133,8 @@ def _mixed(inputs: Tensor, targets: Tensor, weights: Tensor, num_classes: int) -
     return torch.lerp(inputs.roll(1, 0), inputs, weights), torch.lerp(answers.roll(1, 0), answers, kept)
 
 
-def _coins(probability: float, inputs: Tensor, draw: Draw) -> Tensor:
-    return torch.rand(len(inputs), generator=draw.generator, device=inputs.device) < probability
+def _coins(probability: float, draw: Draw) -> Tensor:
+    return torch.rand(len(draw.samples), generator=draw.generator, device=draw.samples.device) < probability
 
 
 def _outside_rectangles(shares: Tensor, height: int, width: int, draw: Draw) -> Tensor:
@@ -144,13 +145,13 @@ def _outside_rectangles(shares: Tensor, height: int, width: int, draw: Draw) -> 
         _within(centre * length, sides * length, length)
         for centre, length in zip(centres, (height, width), strict=True)
     )
-    return (~(rows[:, None, :, None] & columns[:, None, None, :])).to(torch.float32)
+    return 1 - rows[:, None, :, None] * columns[:, None, None, :]
 
 
 def _within(centres: Tensor, sides: Tensor, length: int) -> Tensor:
-    """Says which of `length` pixels, whose middles lie at 0.5, 1.5, …, are within half a side of the centre."""
+    """Returns 1 for those of `length` pixels whose middle (0.5, 1.5, …) is within half a side of the centre, else 0."""
     middles = torch.arange(length, device=centres.device) + 0.5
-    return (middles - centres[:, None]).abs() < sides[:, None] / 2
+    return ((middles - centres[:, None]).abs() < sides[:, None] / 2).to(torch.float32)
 
 
 def _want_classes(name: str, targets: str) -> None:
