@@ -49,9 +49,20 @@ def first_pictures(run: Assembly, context: Context) -> None:
 
         images = _unnormalised(inputs[:64], run)
         names = run.data_facts["class_names"]
-        titles = [names[i] for i in targets[:64].tolist()] if names else None
+        titles = [title(target, names) for target in targets[:64].cpu()] if names else None
         context.tracker.figure("training_images", image_grid(images, titles), step=0)
     context.tracker.graph(run.state.model, inputs[:1])
+
+
+def title(target: Tensor, names: list[str]) -> str:
+    """Returns the class's name; of probabilities the likeliest class, its share, and the class that is next."""
+    if target.ndim == 0:
+        return names[int(target)]
+    from dlexp.pictures.style import shortened
+
+    shares, classes = target.topk(2)
+    first, second = (names[i] for i in classes.tolist())
+    return first if shares[1] < 0.005 else f"{shortened(first, 6)} {float(shares[0]):.0%} {shortened(second, 6)}"
 
 
 def _unnormalised(inputs: Tensor, run: Assembly) -> Tensor:

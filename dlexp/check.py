@@ -123,7 +123,8 @@ def _parts_problems(parts: Any) -> list[str]:
 
 def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
     if not isinstance(node, dict) or "_target_" not in node:
-        return [f"{name} has no _target_, the class or function to call"]
+        left_out = f"; {name}=null leaves it out" if name.startswith("augment.") else ""
+        return [f"{name} has no _target_, the class or function to call{left_out}"]
     try:
         function = target(node["_target_"])
     except UserError as error:

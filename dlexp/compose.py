@@ -23,7 +23,7 @@ def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     cfg, problems = mistakes.compose_or_explain(mistakes.composer(overrides), words)
     if cfg is None or problems:
         raise UserError(listed(problems))
-    choices = job.chosen(cfg.hydra.runtime.choices)
+    choices = job.chosen(cfg.hydra)
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg, choices

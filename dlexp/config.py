@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +50,7 @@ class Settings:
     criterion: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
-    augment: Any = MISSING
+    augment: Any = field(default_factory=dict)  # augment=[] chooses nothing
     ema: Any = MISSING
     evaluation: Any = MISSING
 

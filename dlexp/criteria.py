@@ -1,7 +1,7 @@
 """The losses of `conf/criterion/`: torch's own, which also refuse targets that belong to another task.
 
-torch broadcasts, reads float targets as probabilities, or only warns; a run would then train on a number
-without meaning. Only shapes and dtypes are looked at, so no check waits for the device.
+torch broadcasts, reads any float targets as probabilities, or only warns; a run would then train on a number
+without meaning. Shapes and dtypes are looked at, values only on the CPU: no check waits for a device.
 """
 
 from typing import Annotated
@@ -15,8 +15,8 @@ from dlexp.ranges import Range
 
 
 class CrossEntropy(nn.Module):
-    """Mean cross entropy of logits N×classes against class numbers N (int64), smoothed as by Szegedy et al.
-    2016, §7.
+    """Mean cross entropy of logits N×classes against class numbers N (int64) or probabilities N×classes (float),
+    smoothed as by Szegedy et al. 2016, §7.
     """
 
     def __init__(self, *, label_smoothing: Annotated[float, Range(ge=0, lt=1)]) -> None:
@@ -24,7 +24,8 @@ class CrossEntropy(nn.Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        _want_classes("cross_entropy", outputs, targets)
+        if not _are_probabilities(outputs, targets):
+            _want_classes("cross_entropy", outputs, targets)
         return functional.cross_entropy(_at_least_float32(outputs), targets, label_smoothing=self.label_smoothing)
 
 
@@ -79,6 +80,18 @@ class MeanSquaredError(nn.Module):
                 "It belongs to task=regression; task=classification wants criterion=cross_entropy."
             )
         return functional.mse_loss(_at_least_float32(outputs), targets)
+
+
+def _are_probabilities(outputs: Tensor, targets: Tensor) -> bool:
+    """Says whether targets are N×classes floats; on the CPU also whether each row sums to 1, as a regression's do not.
+
+    The rehearsal before every run is on the CPU.
+    """
+    if not targets.is_floating_point() or targets.shape != outputs.shape or targets.ndim != 2:
+        return False
+    if targets.device.type != "cpu" or torch.compiler.is_compiling():
+        return True
+    return bool(((targets.sum(dim=1) - 1).abs() < 1e-3).all())
 
 
 def _want_classes(criterion: str, outputs: Tensor, targets: Tensor) -> None:

@@ -1,13 +1,14 @@
 """One job as Hydra starts it: asks Hydra for the run's folder and overrides, which nothing below knows, and runs it."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from dlexp import registry
 from dlexp.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def run_job(cfg: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir)
     is_cell = bool(_state["shares_folders"]) or hydra.mode is not RunMode.RUN
     resumption = Resumption(shares=True) if is_cell else None
-    words, choices = list(hydra.overrides.task), chosen(hydra.runtime.choices)
+    words, choices = list(hydra.overrides.task), chosen(hydra)
     try:
         return run_experiment(cfg, folder, words, choices, resumption).objective
     except UserError as error:
@@ -67,6 +68,14 @@ def fail(code: int) -> None:
     _state["exit_code"] = code
 
 
-def chosen(choices: Mapping[str, str | None]) -> dict[str, str]:
-    """Returns the options chosen of our own groups, without Hydra's and without those that chose nothing."""
+def chosen(hydra: HydraConf | DictConfig) -> dict[str, str]:
+    """Returns the options chosen of our own groups, without Hydra's and without those that chose nothing.
+
+    Hydra does not note a list of options: one that was typed stands here as it was typed, `[crop_flip,mixup]`.
+    """
+    choices = {**hydra.runtime.choices}
+    for word in hydra.overrides.task:
+        group, _, option = word.partition("=")
+        if option.startswith("[") and group in registry.groups():
+            choices[group] = option
     return {name: str(option) for name, option in choices.items() if "/" not in name and option and name != "recipe"}

@@ -163,10 +163,10 @@ def sentence(error: BaseException, overrides: list[str]) -> str:
 
 def _missing_option(error: MissingConfigException) -> str:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    if not error.options:
-        groups = registry.groups()
+    groups = registry.groups()
+    options = sorted(error.options or groups.get(group, []))  # of a list of options Hydra names none
+    if not options:
         return f"there is no group '{group}'.{did_you_mean(group, groups)} Groups: {', '.join(groups)}"
-    options = sorted(error.options)
     return f"there is no {group} '{name}'.{did_you_mean(name, options)} Options of {group}: {', '.join(options)}"
 
 

@@ -4,7 +4,7 @@ import torch
 from omegaconf import DictConfig
 
 from dlexp.build import build, build_augment, build_optimizer, plain
-from dlexp.data.batches import Draw
+from dlexp.data.operations import Draw, Mixing
 from dlexp.device import select_device, select_precision
 from dlexp.eager import start_without_compiler
 from dlexp.errors import UserError
@@ -45,8 +45,7 @@ def _model(cfg: DictConfig) -> None:
 def _criterion(cfg: DictConfig) -> None:
     task = build(cfg.task)
     outputs = torch.zeros(4, cfg.data.num_outputs)
-    classes = cfg.task.targets == "classes"
-    targets = torch.zeros(4, dtype=torch.int64) if classes else torch.zeros_like(outputs)
+    targets = _targets(cfg, len(outputs))
     try:
         loss = build(cfg.criterion)(outputs, targets)
         task.sums(outputs, targets)
@@ -87,12 +86,47 @@ def _small_parameters(cfg: DictConfig) -> list[tuple[str, torch.nn.Parameter]]:
 
 def _augment(cfg: DictConfig) -> None:
     shape = plain(cfg.data.shape)
+    inputs = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+    targets = _targets(cfg, 2)
+    draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(2), seed=0)
     try:
-        images = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
-        for operation in build_augment(cfg.augment):
-            images = operation(images, Draw(torch.Generator(), epoch=0, samples=torch.arange(2)))
+        augment = build_augment(cfg.augment)
+        for operation in augment:
+            if not isinstance(operation, Mixing):
+                inputs = operation(inputs, draw)
+        for operation in augment:
+            if isinstance(operation, Mixing):
+                inputs, targets = operation.mix(inputs.float(), targets, draw)
     except Exception as error:
         raise _cause(error, f"augment at data shape {shape}") from error
+    if targets.is_floating_point() and cfg.task.targets == "classes":
+        names = [name for name, node in cfg.augment.items() if node is not None]
+        mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]
+        _mixed_classes(cfg, targets, " and ".join(mixers))
+
+
+def _mixed_classes(cfg: DictConfig, targets: torch.Tensor, mixers: str) -> None:
+    """Tries criterion and task on probabilities, unless the criterion does not even take class numbers."""
+    criterion, task = build(cfg.criterion), build(cfg.task)
+    outputs = torch.zeros(len(targets), cfg.data.num_outputs)
+    try:
+        criterion(outputs, _targets(cfg, len(targets)))
+    except Exception:
+        return
+    try:
+        criterion(outputs, targets)
+        task.sums(outputs, targets)
+    except Exception as error:
+        raise UserError(
+            f"{mixers} makes probabilities of class numbers, which criterion {cfg.criterion['_target_']} with task"
+            f" {cfg.task['_target_']} can't take; criterion=cross_entropy can"
+        ) from error
+
+
+def _targets(cfg: DictConfig, count: int) -> torch.Tensor:
+    if cfg.task.targets == "classes":
+        return torch.zeros(count, dtype=torch.int64)
+    return torch.zeros(count, cfg.data.num_outputs)
 
 
 def _evaluation(cfg: DictConfig) -> None:

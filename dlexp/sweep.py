@@ -117,7 +117,10 @@ def expand(overrides: list[Override]) -> list[Job]:
     for number, words in enumerate(itertools.product(*axes)):
         varied = [word for word, axis in zip(words, axes, strict=True) if len(axis) > 1]
         name = unique(
-            plain_name("_".join(word.replace("=", "-") for word in varied)) if varied else f"job-{number}", names
+            plain_name("_".join(word.replace("=[", "-").replace("=", "-") for word in varied))
+            if varied
+            else f"job-{number}",
+            names,
         )
         names.add(name)
         jobs.append(Job(name, list(words), dict(word.partition("=")[::2] for word in varied)))

@@ -19,6 +19,7 @@ from PIL import Image
 
 from dlexp.data.batches import Batches
 from dlexp.data.facts import RESOLVERS
+from dlexp.data.operations import Draw, Mixing
 from dlexp.data.splits import Splits, prepare, statistics
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -34,7 +35,7 @@ hydra: {searchpath: ["file://CONF"]}
 
 
 def test_all_options_are_collected() -> None:
-    assert len(DATA) >= 9 and len(AUGMENT) >= 3
+    assert len(DATA) >= 9 and len(AUGMENT) >= 13
 
 
 @pytest.fixture
@@ -144,18 +145,29 @@ def test_values_instead_of_classes(name: str, primary: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", AUGMENT)
 def test_augment_option(name: str, primary: Path) -> None:
     node: Any = OmegaConf.to_container(composed(f"augment={name}").augment, resolve=True)
-    images = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8)
-    generator = torch.Generator().manual_seed(0)
+    images, answers = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), torch.zeros(16, dtype=torch.int64)
+    draw = Draw(torch.Generator().manual_seed(0), 0, torch.arange(16), seed=0)
     for operation in node.values():
         typing.get_type_hints(target(operation).__init__, include_extras=True)
         built = target(operation)(**{key: value for key, value in operation.items() if key != "_target_"})
-        images = built(images, generator)
+        if isinstance(built, Mixing):
+            assert built.mix(images.float(), answers, draw)[0].shape == images.shape
+        else:
+            images = built(images, draw)
     assert images.shape == (16, 3, 32, 32) and images.dtype == torch.uint8
-    assert list(node) == {"none": [], "crop_flip": ["crop", "flip"]}.get(name, list(node))
+    assert (name == "none") == (list(node) == [])
 
 
-def test_cutout_comes_after_the_flip(primary: Path) -> None:
-    assert list(composed("augment=crop_flip_cutout").augment) == ["crop", "flip", "cutout"]
+def test_augmentations_compose_in_the_order_of_the_list(primary: Path) -> None:
+    def names(*overrides: str) -> list[str]:
+        return list(composed(*overrides).augment)
+
+    assert names("augment=crop_flip_cutout") == names("augment=[crop_flip,cutout]") == ["crop", "flip", "cutout"]
+    assert names("augment=[cutout,crop_flip]") == ["cutout", "crop", "flip"]
+    assert names("data=cifar10", "augment=[crop,alternating_flip]") == ["crop", "flip"]
+    assert composed("augment=[none,crop]").augment == composed("augment=crop").augment
+    one, other = composed("augment=[crop,alternating_flip]"), composed("augment=crop_alternating_flip")
+    assert (one.augment.crop.padding, other.augment.crop.padding) == (4, 2)
 
 
 def test_facts_need_no_torch() -> None:

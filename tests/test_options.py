@@ -19,7 +19,7 @@ from dlexp.data.fake import fake
 
 GROUPS = registry.groups()
 FEWEST = {
-    "augment": 3,
+    "augment": 13,
     "criterion": 4,
     "data": 9,
     "ema": 2,

@@ -87,8 +87,9 @@ def test_every_optimizer_with_every_schedule(
         ["data.points_per_class=60", "patience=1", "epochs=12", "batch_size=32", *SHORT],
         ["data.points_per_class=60", "val_every=2", "epochs=4", "batch_size=32", "grad_clip=0.5", *SHORT],
         ["model=linear", "data=linear", "data.num_points=64", "batch_size=16", "epochs=3", *SHORT],
+        [*CNN, "augment=[crop_alternating_flip,cutout,mixup_cutmix]"],
     ],
-    ids=["patience", "val_every", "regression"],
+    ids=["patience", "val_every", "regression", "mixed"],
 )  # fmt: skip
 def test_other_trainings(every_state_is_kept: None, workdir: Path, words: list[str]) -> None:
     resumes_exactly(words, workdir, [5])

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import dlexp
-from dlexp import api, progress, record
+from dlexp import api, beginning, progress, record
 from dlexp.compose import composed
 from dlexp.errors import UserError
 from dlexp.result import Result
@@ -50,6 +50,33 @@ def test_the_run_folder_holds_everything(image_run: Result) -> None:
     events = {name for name in names if name.startswith("events.out.tfevents.")}
     assert len(events) == 1 and names - events == expected
     assert all((folder / name).stat().st_size > 0 for name in names)
+
+
+def test_augmentations_compose_and_mixed_classes_are_shown(workdir: Path) -> None:
+    words = [*CNN, "epochs=2", "augment=[crop_flip,mixup_cutmix]", "criterion.label_smoothing=0.1"]
+    result = api.run(words, folder=workdir / "run")
+    assert record.read_json(result.folder / "run.json")["choices"]["augment"] == "[crop_flip,mixup_cutmix]"
+    assert list(yaml.safe_load((result.folder / "config.yaml").read_text(encoding="utf-8"))["augment"]) == [
+        "crop",
+        "flip",
+        "mixup_cutmix",
+    ]
+    assert (result.folder / "plots" / "training_images.png").stat().st_size > 0
+    assert all(0 < line["train/accuracy"] < 1 for line in result.history)
+    again = api.run(words, folder=workdir / "again")
+    assert without_times(again.history) == without_times(result.history)
+
+
+def test_the_titles_of_mixed_images_name_both_classes() -> None:
+    names = ["cat", "dog", "automobile"]
+    targets = [torch.tensor(2), torch.tensor([0.0, 0.7, 0.3]), torch.tensor([0.0, 1.0, 0.0])]
+    assert [beginning.title(each, names) for each in targets] == ["automobile", "dog 70% autom…", "dog"]
+
+
+def test_no_augmentation_may_be_an_empty_list(workdir: Path) -> None:
+    cfg, choices = composed(["augment=[]"])
+    assert cfg.augment == {} and choices["augment"] == "[]"
+    assert cfg == composed(["augment=none"])[0]
 
 
 def test_run_json(image_run: Result) -> None:

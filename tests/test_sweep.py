@@ -60,6 +60,27 @@ def test_two_jobs(cli, workdir: Path) -> None:
     assert again.code == 0 and len(sweep_folders(workdir)) == 2, "other cells, another folder"
 
 
+def test_a_list_of_options_is_one_value(cli, workdir: Path) -> None:
+    images = ["data=fake", "data.shape=[1,8,8]", "data.num_samples=64", "data.num_test_samples=16", "batch_size=16"]
+    words = ["-m", "augment=flip,[flip,mixup],[cutmix]", *images, *SHORT[1:]]
+    ended = cli(*words)
+    assert ended.code == 0 and ended.err == "", ended
+    folder = sweep_folder(workdir)
+    names = ["augment-cutmix", "augment-flip", "augment-flip-mixup"]
+    assert sorted(statuses(folder)) == names and set(statuses(folder).values()) == {"finished"}
+    entries = [record.read_json(folder / name / "run.json") for name in names]
+    assert [entry["choices"]["augment"] for entry in entries] == ["[cutmix]", "flip", "[flip,mixup]"]
+    assert [row.split()[0] for row in ended.out.splitlines() if row.endswith("  finished")] == [
+        "flip",
+        "[flip,mixup]",
+        "[cutmix]",
+    ]
+    again = cli(*words)
+    assert "3 of them done already" in again.out
+    wrong = cli("-m", "augment=flip,[flip,mixp]", *images, *SHORT[1:])
+    assert wrong.code == 1 and "Did you mean 'mixup'?" in wrong.err and "augment-flip-mixp" in wrong.err
+
+
 def test_a_failing_job_does_not_stop_the_others(cli, workdir: Path) -> None:
     ended = cli("-m", "optimizer.lr=0.1,1e30", "seed=1,2", "n_jobs=2", *SHORT, "max_steps=9")
     assert ended.code == 1 and "Traceback" not in ended.out + ended.err

@@ -39,6 +39,27 @@ def test_accuracy_counts_right_answers() -> None:
     assert (task.metric, task.higher_is_better) == ("accuracy", True)
 
 
+def test_accuracy_of_probabilities_is_what_they_give_the_answers() -> None:
+    task = _classification()
+    outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1]])
+    targets = torch.tensor([[0.75, 0.25, 0], [0, 1, 0], [0.5, 0.5, 0]])
+    assert task.sums(outputs, targets)["accuracy"].item() == 0.75 + 0 + 0.5
+    classes = torch.tensor([0, 2, 2])
+    certain = nn.functional.one_hot(classes, 3).float()
+    assert task.sums(outputs, certain)["accuracy"] == task.sums(outputs, classes)["accuracy"]
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_cross_entropy_takes_probabilities(label_smoothing: float) -> None:
+    criterion = CrossEntropy(label_smoothing=label_smoothing)
+    outputs, classes, others = torch.randn(8, 5), torch.randint(0, 5, (8,)), torch.randint(0, 5, (8,))
+    one_hot, other = (nn.functional.one_hot(each, 5).float() for each in (classes, others))
+    torch.testing.assert_close(criterion(outputs, one_hot), criterion(outputs, classes))
+    both = 0.7 * criterion(outputs, classes) + 0.3 * criterion(outputs, others)
+    torch.testing.assert_close(criterion(outputs, 0.7 * one_hot + 0.3 * other), both)
+    assert criterion(outputs.bfloat16(), one_hot).dtype == torch.float32
+
+
 def test_absolute_errors_are_averaged_over_outputs() -> None:
     sums = _regression(2).sums(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 7.0]]))
     assert sums["mae"].item() == 2.0
@@ -55,6 +76,8 @@ def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
     assert _regression(3).sums(outputs, outputs)["mae"].is_meta
     for criterion in (CrossEntropy(label_smoothing=0.1), NLL(), Hinge(margin=1.0, p=1)):
         assert criterion(outputs, classes).is_meta
+    assert _classification().sums(outputs, outputs)["accuracy"].is_meta
+    assert CrossEntropy(label_smoothing=0.1)(outputs, outputs.float()).is_meta
 
 
 def test_the_summary_of_classes() -> None:
@@ -156,6 +179,9 @@ def test_half_precision_outputs_give_a_float32_loss(criterion: nn.Module) -> Non
 WRONG = [
     (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 1), torch.zeros(4, 1)),
     (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 3), torch.zeros(4, 3)),
+    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 3), torch.full((4, 2), 0.5)),
+    (NLL(), torch.zeros(4, 2), torch.full((4, 2), 0.5)),
+    (Hinge(margin=1.0, p=1), torch.zeros(4, 2), torch.full((4, 2), 0.5)),
     (NLL(), torch.zeros(4, 1), torch.zeros(4, 1)),
     (Hinge(margin=1.0, p=1), torch.zeros(4, 1), torch.zeros(4, 1)),
     (MeanSquaredError(), torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64)),

@@ -1,20 +1,18 @@
-"""Random changes of whole image batches, drawn per sample; each is a callable (images, draw) -> images.
-
-Rows and columns are taken by index (one pass over the batch each): nothing is padded, unfolded or copied per
-image.
-"""
+"""Random changes of whole image batches before normalisation, drawn per sample: crop, flip and cutout."""
 
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from dlexp.data.batches import Draw
+from dlexp.data.batches import derived_seed
+from dlexp.data.operations import Draw
+from dlexp.data.rearrange import Positions, Rearrangement, shape_of_images
 from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
 
-class RandomCrop:
+class RandomCrop(Rearrangement):
     """Shifts each image by up to `padding` pixels in both directions, as cropping a padded image does.
 
     mode: what comes in from outside, the mirrored image ("reflect", edge not doubled) or black ("zeros").
@@ -26,38 +24,54 @@ class RandomCrop:
         self.padding = padding
         self.mode = mode
 
-    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
-        """N×C×H×W, any dtype. Raises UserError if the data are no images or too small to mirror."""
-        num_images, _, height, width = _image_shape(images, "crop")
+    def positions(self, shape: torch.Size, draw: Draw) -> Positions:
+        """Raises UserError if the data are no images, or too small to mirror."""
+        num_images, _, height, width = shape_of_images(shape, "crop")
         if self.mode == "reflect" and self.padding >= min(height, width):
             raise UserError(
                 f"augment.crop.padding={self.padding} needs larger images than {height}×{width}; "
                 "give a smaller padding or augment.crop.mode=zeros."
             )
-        shifts = torch.randint(
-            -self.padding, self.padding + 1, (2, num_images, 1), generator=draw.generator, device=images.device
-        )
-        rows = shifts[0] + torch.arange(height, device=images.device)
-        columns = shifts[1] + torch.arange(width, device=images.device)
+        device = draw.samples.device
+        size = (2, num_images, 1)
+        shifts = torch.randint(-self.padding, self.padding + 1, size, generator=draw.generator, device=device)
+        rows = shifts[0] + torch.arange(height, device=device)
+        columns = shifts[1] + torch.arange(width, device=device)
         if self.mode == "reflect":
-            return take_columns(take_rows(images, _reflected(rows, height)), _reflected(columns, width))
-        cropped = take_columns(take_rows(images, rows.clamp(0, height - 1)), columns.clamp(0, width - 1))
-        outside = _beyond(rows, height)[:, None, :, None] | _beyond(columns, width)[:, None, None, :]
-        return cropped.masked_fill_(outside, 0)
+            return Positions(_reflected(rows, height), _reflected(columns, width), has_black=False)
+        return Positions(_black_beyond(rows, height), _black_beyond(columns, width), has_black=True)
 
 
-class RandomFlip:
+class RandomFlip(Rearrangement):
     """Mirrors each image left to right with the given probability."""
 
     def __init__(self, *, probability: Annotated[float, Range(ge=0, le=1)]) -> None:
         self.probability = probability
 
-    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
-        """N×C×H×W, any dtype. Raises UserError if the data are no images."""
-        num_images, _, _, width = _image_shape(images, "flip")
-        flips = torch.rand((num_images, 1), generator=draw.generator, device=images.device) < self.probability
-        columns = torch.arange(width, device=images.device)
-        return take_columns(images, torch.where(flips, columns.flip(0), columns))
+    def positions(self, shape: torch.Size, draw: Draw) -> Positions:
+        """Raises UserError if the data are no images."""
+        num_images, _, _, width = shape_of_images(shape, "flip")
+        coins = torch.rand((num_images, 1), generator=draw.generator, device=draw.samples.device)
+        return _mirrored(coins < self.probability, width)
+
+
+class AlternatingFlip(Rearrangement):
+    """Mirrors each image left to right in every other epoch (Jordan 2024, arXiv:2404.00498, §3.6).
+
+    In the first epoch a random half of the images is mirrored, in the next one the other half, and so on: two epochs
+    in a row show both sides of every image, which random flips do for only half of them. Which half comes first
+    depends on the run's seed and the samples' numbers alone.
+    """
+
+    # Without this the check of config keys would find no signature to object with.
+    def __init__(self) -> None:
+        pass
+
+    def positions(self, shape: torch.Size, draw: Draw) -> Positions:
+        """Raises UserError if the data are no images."""
+        _, _, _, width = shape_of_images(shape, "flip")
+        coins = mixed_bits(draw.samples, derived_seed(draw.seed))
+        return _mirrored(((coins + draw.epoch) % 2 == 1)[:, None], width)
 
 
 class Cutout:
@@ -74,7 +88,7 @@ class Cutout:
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype. Raises UserError if the data are no images."""
-        num_images, _, height, width = _image_shape(images, "cutout")
+        num_images, _, height, width = shape_of_images(images.shape, "cutout")
         draws = torch.rand((2, num_images, 1), generator=draw.generator, device=images.device)
         rows = self._covered(draws[0], height)
         columns = self._covered(draws[1], width)
@@ -90,33 +104,25 @@ class Cutout:
         return (positions >= first) & (positions < first + self.size)
 
 
-def take_rows(images: Tensor, rows: Tensor) -> Tensor:
-    """Returns images whose row i is row `rows[n, i]` of image n. rows: int64 N×H."""
-    num_images, channels, height, width = images.shape
-    planes = torch.arange(num_images * channels, device=images.device).view(num_images, channels, 1) * height
-    index = (planes + rows[:, None, :]).view(-1)
-    return images.reshape(-1, width).index_select(0, index).view(num_images, channels, -1, width)
+def mixed_bits(numbers: Tensor, key: int) -> Tensor:
+    """Returns 32 mixed bits (as int64) for each of the numbers (int64): the same for the same number and key.
+
+    Two rounds of multiplying and folding, as integer hashes do; all values stay below 2^63.
+    """
+    bits = (numbers ^ key) & 0xFFFFFFFF
+    for _ in range(2):
+        bits = ((bits ^ (bits >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
+    return bits ^ (bits >> 16)
 
 
-def take_columns(images: Tensor, columns: Tensor) -> Tensor:
-    """Returns images whose column i is column `columns[n, i]` of image n. columns: int64 N×W."""
-    num_images, channels, height, width = images.shape
-    index = columns[:, None, :].expand(num_images, channels * height, columns.shape[1])
-    return images.reshape(num_images, -1, width).gather(2, index).view(num_images, channels, height, -1)
-
-
-def _image_shape(images: Tensor, name: str) -> torch.Size:
-    if images.ndim != 4:
-        raise UserError(
-            f"augment: '{name}' changes images, but one sample here has the shape {list(images.shape[1:])}; "
-            "use augment=none with this data."
-        )
-    return images.shape
+def _mirrored(flips: Tensor, width: int) -> Positions:
+    columns = torch.arange(width, device=flips.device)
+    return Positions(None, torch.where(flips, columns.flip(0), columns), has_black=False)
 
 
 def _reflected(index: Tensor, length: int) -> Tensor:
     return length - 1 - (length - 1 - index.abs()).abs()
 
 
-def _beyond(index: Tensor, length: int) -> Tensor:
-    return (index < 0) | (index >= length)
+def _black_beyond(index: Tensor, length: int) -> Tensor:
+    return torch.where(index < length, index, -1)

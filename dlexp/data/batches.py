@@ -2,33 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from dlexp.data.operations import Draw, Mixing, Operation
+from dlexp.data.rearrange import fused
 from dlexp.data.splits import Split
 from dlexp.errors import UserError
-
-
-class Draw(NamedTuple):
-    """What an operation decides from: the same for the same (seed, epoch, step), wherever a run was resumed.
-
-    generator: for random numbers, on the batch's device. epoch: from 0. samples: int64 N, which samples of the split
-    these are.
-    """
-
-    generator: torch.Generator
-    epoch: int
-    samples: Tensor
-
-
-class Operation(Protocol):
-    """Changes a batch before normalisation, every sample by its own random draw."""
-
-    def __call__(self, images: Tensor, draw: Draw) -> Tensor:
-        """Takes and returns N×C×H×W of one dtype."""
-        ...
 
 
 def derived_seed(*numbers: int) -> int:
@@ -42,7 +23,8 @@ class Batches:
 
     shuffle=True: a new order every epoch, and the incomplete last batch is dropped (a split smaller than one
     batch is one batch). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch,
-    step) alone, so an epoch can be entered at any step. mean, std: per channel or feature, in [0, 1] for
+    step) alone, so an epoch can be entered at any step. What mixes samples comes after all other operations and
+    after normalisation, wherever it stands in `augment`. mean, std: per channel or feature, in [0, 1] for
     uint8 images. Raises UserError if mean or std has another length than the data has channels, or a std is 0.
     """
 
@@ -54,7 +36,7 @@ class Batches:
         mean: list[float],
         std: list[float],
         seed: int,
-        augment: Sequence[Operation],
+        augment: Sequence[Operation | Mixing],
         shuffle: bool,
         channels_last: bool,
     ) -> None:
@@ -68,10 +50,12 @@ class Batches:
                 )
         if min(std) <= 0:
             raise UserError(f"data.std={std} must be above 0 everywhere.")
+        assert shuffle or not augment, "only training samples are changed"
         self.split = split
         self.batch_size = min(batch_size, len(inputs)) if shuffle else batch_size
         self.seed = seed
-        self.augment = list(augment)
+        self.operations = fused([each for each in augment if not isinstance(each, Mixing)])
+        self.mixings = [each for each in augment if isinstance(each, Mixing)]
         self.shuffle = shuffle
         self.format = torch.channels_last if channels_last and inputs.ndim == 4 else torch.contiguous_format
         shape = [1, -1] + [1] * (inputs.ndim - 2)
@@ -103,16 +87,17 @@ class Batches:
         for step in range(start, len(self)):
             rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
             if order is None:
-                batch, answers = inputs[rows], targets[rows]
-            else:
-                # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
-                batch, answers = inputs.index_select(0, order[rows]), targets.index_select(0, order[rows])
-            if self.augment:
-                assert order is not None
-                draw = Draw(generator.manual_seed(derived_seed(self.seed, epoch, step)), epoch, order[rows])
-                for operation in self.augment:
-                    batch = operation(batch, draw)
-            yield self._normalised(batch), answers
+                yield self._laid_out(self._normalised(inputs[rows])), targets[rows]
+                continue
+            draw = Draw(generator.manual_seed(derived_seed(self.seed, epoch, step)), epoch, order[rows], self.seed)
+            # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
+            batch, answers = inputs.index_select(0, draw.samples), targets.index_select(0, draw.samples)
+            for operation in self.operations:
+                batch = operation(batch, draw)
+            batch = self._normalised(batch)
+            for mixing in self.mixings:
+                batch, answers = mixing.mix(batch, answers, draw)
+            yield self._laid_out(batch), answers
 
     def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
         generator.manual_seed(derived_seed(self.seed, epoch))
@@ -120,9 +105,10 @@ class Batches:
 
     def _normalised(self, batch: Tensor) -> Tensor:
         if batch.dtype == torch.uint8:
-            floats = batch.to(torch.float32).mul_(self.scale).add_(self.shift)
-        else:
-            # Floats may be a view of the data itself: never in place.
-            floats = batch.to(torch.float32) * self.scale + self.shift
-        # Layout last: in channels-last order the arithmetic would run over 3 neighbours at a time, 5 times slower.
-        return floats.contiguous(memory_format=self.format)
+            return batch.to(torch.float32).mul_(self.scale).add_(self.shift)
+        # Floats may be a view of the data itself: never in place.
+        return batch.to(torch.float32) * self.scale + self.shift
+
+    def _laid_out(self, batch: Tensor) -> Tensor:
+        # Last of all: in channels-last order arithmetic would run over 3 neighbours at a time, 5 times slower.
+        return batch.contiguous(memory_format=self.format)

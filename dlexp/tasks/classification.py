@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Classification:
     """One class a sample: outputs are logits N×classes, targets class numbers N (int64).
 
+    While training, targets may also be probabilities N×classes (float), as augmentation by mixing makes them.
     Raises UserError where there are not as many class names as outputs. Without names the classes are
     numbered.
     """
@@ -46,9 +47,12 @@ class Classification:
 
     def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Returns the batch's sums by metric as tensors on its device: `accuracy`, the number of right
-        answers.
+        answers; of probabilities, what they give the answers.
         """
-        return {"accuracy": (outputs.argmax(dim=1) == targets).sum(dtype=torch.float32)}
+        answers = outputs.argmax(dim=1)
+        if targets.is_floating_point():
+            return {"accuracy": targets.gather(1, answers[:, None]).sum(dtype=torch.float32)}
+        return {"accuracy": (answers == targets).sum(dtype=torch.float32)}
 
     def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
         """Returns each class's accuracy by name (None where the split has no sample of it), outputs N×classes
