@@ -164,6 +164,9 @@ def test_both_heads_of_vgg_have_the_inputs_they_are_named_after(shape):
         ("resnet18", {"depth": 20}, "model.depth=20 is not possible; there are 18, 34"),
         ("cnn", {"widths": []}, "at least one stage"),
         ("cnn", {"widths": [8, 0]}, "each ≥ 1"),
+        ("mlp", {"depth": 2, "width": [8, 9, 8]}, "each of model.depth=2 layers"),
+        ("mlp", {"depth": 2, "width": [8, 0]}, "each ≥ 1"),
+        ("whitened", {"widths": []}, "at least one group"),
     ],
 )
 def test_impossible_values_are_sentences(name, changes, sentence):
@@ -180,6 +183,11 @@ def test_mlp_has_the_layers_asked_for(activation):
     ] + ["output"]
     assert isinstance(model.activation2, ACTIVATIONS[activation])
     assert (model.linear1.in_features, model.linear3.in_features, model.output.in_features) == (16, 5, 5)
+
+
+def test_mlp_takes_the_width_of_each_layer():
+    model = build("mlp", (1, 4, 4), depth=3, width=[5, 6, 7])
+    assert [layer.out_features for layer in model if isinstance(layer, nn.Linear)] == [5, 6, 7, 10]
 
 
 def test_mlp_of_depth_0_is_linear():

@@ -1,0 +1,54 @@
+"""What the hand-written contenders share: data as ready tensors, and the machine set as dlexp sets it."""
+
+import json
+import time
+
+import torch
+from torch import Tensor
+
+from dlexp import device
+from dlexp.data.cifar10 import cifar10
+from dlexp.data.mnist import mnist
+
+MEAN = {"mnist": [0.1307], "cifar10": [0.4914, 0.4822, 0.4465]}
+STD = {"mnist": [0.3081], "cifar10": [0.2470, 0.2435, 0.2616]}
+
+
+def prepare(threads: int, allocator: bool = True) -> None:
+    """Sets the number of threads, and glibc's allocator to keep large blocks."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    if allocator:
+        device.keep_freed_memory()
+
+
+def tensors(name: str, limit: int | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns normalised training inputs, targets, test inputs, targets; at most `limit` training samples."""
+    import os
+
+    load = {"mnist": mnist, "cifar10": cifar10}[name]
+    splits = load(root=os.environ["DLEXP_DATA"], download=False, url=None)
+    assert splits.test is not None
+    mean, std = (torch.tensor(values[name]).view(1, -1, 1, 1) for values in (MEAN, STD))
+    x, y = (tensor[:limit] for tensor in splits.train)
+    return (x / 255 - mean) / std, y, (splits.test.inputs / 255 - mean) / std, splits.test.targets
+
+
+class Clock:
+    """Seconds of each epoch; the best precision to compare is the median of those after the first."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.start()
+
+    def start(self) -> None:
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
+        self.seconds.append(time.perf_counter() - self._started)
+
+
+def report(clock: Clock, count: int, **facts: float) -> None:
+    """Prints one line: `rate`, which is `count` an epoch over the median epoch after the first, and other facts."""
+    later = sorted(clock.seconds[1:] or clock.seconds)
+    print(json.dumps({"rate": count / later[len(later) // 2], "seconds": sum(clock.seconds), **facts}))
