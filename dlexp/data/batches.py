@@ -89,15 +89,23 @@ class Batches:
             if order is None:
                 yield self._laid_out(self._normalised(inputs[rows])), targets[rows]
                 continue
-            draw = Draw(generator.manual_seed(derived_seed(self.seed, epoch, step)), epoch, order[rows], self.seed)
+            samples = order[rows]
             # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
-            batch, answers = inputs.index_select(0, draw.samples), targets.index_select(0, draw.samples)
-            for operation in self.operations:
-                batch = operation(batch, draw)
-            batch = self._normalised(batch)
-            for mixing in self.mixings:
-                batch, answers = mixing.mix(batch, answers, draw)
+            batch, answers = inputs.index_select(0, samples), targets.index_select(0, samples)
+            if self.operations or self.mixings:
+                draw = Draw(generator.manual_seed(derived_seed(self.seed, epoch, step)), epoch, samples, self.seed)
+                batch, answers = self._augmented(batch, answers, draw)
+            else:
+                batch = self._normalised(batch)
             yield self._laid_out(batch), answers
+
+    def _augmented(self, batch: Tensor, answers: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        for operation in self.operations:
+            batch = operation(batch, draw)
+        batch = self._normalised(batch)
+        for mixing in self.mixings:
+            batch, answers = mixing.mix(batch, answers, draw)
+        return batch, answers
 
     def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
         generator.manual_seed(derived_seed(self.seed, epoch))
