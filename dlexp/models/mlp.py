@@ -4,7 +4,7 @@ from typing import Annotated
 
 from torch import nn
 
-from dlexp.models.parts import ACTIVATIONS, Activation, num_features, sequence
+from dlexp.models.parts import ACTIVATIONS, MOST_LAYERS, WIDEST, Activation, num_features, sequence
 from dlexp.ranges import Range
 
 
@@ -12,8 +12,8 @@ def mlp(
     *,
     shape: list[int],
     num_outputs: Annotated[int, Range(ge=1)],
-    depth: Annotated[int, Range(ge=0)],
-    width: Annotated[int, Range(ge=1)],
+    depth: Annotated[int, Range(ge=0, le=MOST_LAYERS)],
+    width: Annotated[int, Range(ge=1, le=WIDEST)],
     activation: Activation,
     dropout: Annotated[float, Range(ge=0, lt=1)],
     batch_norm: bool,
