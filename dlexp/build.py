@@ -17,6 +17,7 @@ ALLOWED = (
     "dlexp.data.",
     "dlexp.models.",
     "dlexp.optimizers.",
+    "dlexp.profiling.",
     "dlexp.schedules.",
     "dlexp.tasks.",
     "dlexp.train.average.",

@@ -51,6 +51,7 @@ class Settings:
     scheduler: Any = MISSING
     augment: Any = MISSING
     ema: Any = MISSING
+    profile: Annotated[Any, Incidental()] = MISSING
 
 
 @dataclass
@@ -73,7 +74,7 @@ class DataSettings:
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
     shape: Annotated[list[int], Sizes()]
-    num_outputs: Annotated[int, Range(ge=1)]
+    num_outputs: Annotated[int, Range(ge=1, le=100_000)]
     class_names: list[str] | None
     mean: list[float] | None
     std: list[float] | None
