@@ -243,7 +243,6 @@ def test_the_search_ends_at_the_training_split_or_at_the_clock() -> None:
 
 def test_batch_sizes_are_tried_in_processes_of_their_own(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_size, "FIRST", 64)
-    monkeypatch.setattr(trial, "TIMED_SECONDS", 0.1)
     ended = cli("find", "batch_size", "data.points_per_class=60", "threads=1", "device=cpu")
     lines = ended.out.splitlines()
     assert ended.code == 0 and lines[0].split() == ["batch_size", "memory", "images/s"], ended
