@@ -58,7 +58,7 @@ def run_command(name: str, words: list[str]) -> int:
         )
     from importlib import import_module
 
-    return int(import_module(f"dlexp.commands.{name}").main(words))
+    return int(import_module(f"dlexp.commands.{name}").main(take_allow(words)))
 
 
 def train(words: list[str]) -> int:
@@ -82,7 +82,7 @@ def train(words: list[str]) -> int:
 
     from dlexp import config, job, mistakes
 
-    refuse_silent_losses(words)
+    mistakes.refuse_silent_losses(words)
     words = config.with_quoted_paths(words, is_multirun)
     config.register()
     mistakes.prepare_hydra()
@@ -124,21 +124,6 @@ def tell_cell(words: list[str]) -> int:
     print(f"# cell {cell(config)}: the hash of these settings")
     print(yaml.safe_dump(essentials(config), sort_keys=False), end="")
     return 0
-
-
-def refuse_silent_losses(words: list[str]) -> None:
-    """Refuses what Hydra ignores or fails on: a typed recipe, `group=null`, own options named like built-in ones."""
-    if any(word.startswith("recipe=") for word in words):
-        raise UserError("recipe follows from model and data and can't be chosen; change its values, such as epochs=5")
-    for group in registry.groups():
-        if f"{group}=null" in words:  # Hydra answers with a traceback
-            raise UserError(f"{group}=null can't be chosen; leave it out, or take one of its options (see --help)")
-    for folder in registry.own_folders(words):
-        taken = registry.clashes(folder)
-        if taken:
-            raise UserError(
-                f"{folder} has {', '.join(taken)}, which dlexp has too; the built-in one would win, so rename yours"
-            )
 
 
 def take_allow(words: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ ALLOWED = (
     "dlexp.evaluation.",
     "dlexp.models.",
     "dlexp.optimizers.",
+    "dlexp.profiling.",
     "dlexp.schedules.",
     "dlexp.tasks.",
     "dlexp.train.average.",

@@ -16,9 +16,9 @@ from dlexp.build import COMMON_DATA_KEYS, PART_KEYS, plain, target
 from dlexp.config import CheckpointSettings, DataSettings, PartSettings, Settings
 from dlexp.errors import UserError, did_you_mean
 
-GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema", "evaluation")
+GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema", "evaluation", "profile")
 # What the engine passes by position, so a config need not.
-POSITIONAL = {"optimizer": 1, "scheduler": 2, "ema": 1}
+POSITIONAL = {"optimizer": 1, "scheduler": 2, "ema": 1, "profile": 2}
 
 
 class BeforeRun(Callback):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, open_dict
 
 from dlexp import config, job, mistakes
-from dlexp.check import listed
+from dlexp.check import listed, settings_problems
 from dlexp.errors import UserError
 
 
@@ -17,12 +17,13 @@ def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     Raises:
         UserError: lists everything wrong with the overrides.
     """
+    mistakes.refuse_silent_losses(list(overrides))
     config.register()
     mistakes.prepare_hydra()
     words = config.with_quoted_paths(mistakes.overrides_of(overrides), multirun=False)
     cfg, problems = mistakes.compose_or_explain(mistakes.composer(overrides), words)
     if cfg is None or problems:
-        raise UserError(listed(problems))
+        raise UserError(listed(problems + ([] if cfg is None else settings_problems(cfg))))
     choices = job.chosen(cfg.hydra)
     with open_dict(cfg):
         del cfg["hydra"]

@@ -53,6 +53,7 @@ class Settings:
     augment: Any = field(default_factory=dict)  # augment=[] chooses nothing
     ema: Any = MISSING
     evaluation: Any = MISSING
+    profile: Annotated[Any, Incidental()] = MISSING
 
 
 @dataclass
@@ -84,7 +85,7 @@ class DataSettings:
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
     shape: Annotated[list[int], Sizes()]
-    num_outputs: Annotated[int, Range(ge=1)]
+    num_outputs: Annotated[int, Range(ge=1, le=100_000)]
     class_names: list[str] | None
     mean: list[float] | None
     std: list[float] | None

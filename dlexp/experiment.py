@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from dlexp import beginning, checkpoint, ending, environment, record, restore
 from dlexp.assemble import Assembly, assemble
 from dlexp.atomic import uninterrupted
-from dlexp.build import allowed_modules, plain
+from dlexp.build import allowed_modules, build, plain
 from dlexp.cell import cell, code_version
 from dlexp.checkpoint import BestWeights, Cadence, Checkpoints
 from dlexp.context import Context
@@ -127,7 +127,8 @@ def _run(
                 beginning.first_pictures(run, context)
         if resumption is not None:
             entry.note_resumed(step=run.state.step, environment=environment.environment(run.device_facts))
-        training = _train(run, context, cfg, stops, history)
+        with build(cfg.profile, run, folder):
+            training = _train(run, context, cfg, stops, history)
 
         metrics = ending.finish(run, context, training.history)
         entry.finished(metrics, chosen_epoch=run.state.best_epoch)

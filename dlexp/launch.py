@@ -144,7 +144,7 @@ def run_child(argv: list[str], quiet_folder: str | None, variables: dict[str, st
     from dlexp import job
     from dlexp.__main__ import main
 
-    _live_with_parent()
+    live_with_parent()
     job.share_folders()
     if quiet_folder is not None:
         Path(quiet_folder).mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def run_child(argv: list[str], quiet_folder: str | None, variables: dict[str, st
     sys.exit(main(argv))
 
 
-def _live_with_parent() -> None:
+def live_with_parent() -> None:
     """Leaves Ctrl-C on a terminal to the parent, which passes it on once; stops when the parent is killed."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)

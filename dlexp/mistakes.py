@@ -48,6 +48,21 @@ def prepare_hydra() -> None:
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
 
 
+def refuse_silent_losses(words: list[str]) -> None:
+    """Refuses what Hydra ignores or fails on: a typed recipe, `group=null`, own options named like built-in ones."""
+    if any(word.startswith("recipe=") for word in words):
+        raise UserError("recipe follows from model and data and can't be chosen; change its values, such as epochs=5")
+    for group in registry.groups():
+        if f"{group}=null" in words:  # Hydra answers with a traceback
+            raise UserError(f"{group}=null can't be chosen; leave it out, or take one of its options (see --help)")
+    for folder in registry.own_folders(words):
+        taken = registry.clashes(folder)
+        if taken:
+            raise UserError(
+                f"{folder} has {', '.join(taken)}, which dlexp has too; the built-in one would win, so rename yours"
+            )
+
+
 def is_hydras(error: BaseException) -> bool:
     """Returns whether an error is Hydra's answer to what was typed: one of its own, or anything else its lines raised.
 
@@ -104,7 +119,8 @@ def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConf
 
     Returns what the blameless overrides compose to (None when they do not) and a sentence for each of the others.
     """
-    problems: list[str] = []
+    problems = [answer for word in overrides if (answer := _no_name(word))]
+    overrides = [word for word in overrides if not _no_name(word)]
     while True:
         try:
             return compose(overrides), problems
@@ -168,6 +184,18 @@ def _missing_option(error: MissingConfigException) -> str:
     if not options:
         return f"there is no group '{group}'.{did_you_mean(group, groups)} Groups: {', '.join(groups)}"
     return f"there is no {group} '{name}'.{did_you_mean(name, options)} Options of {group}: {', '.join(options)}"
+
+
+def _no_name(word: str) -> str | None:
+    """Returns the answer to a number, a truth value or a list in place of an option: `model=16`.
+
+    Hydra would answer in words of its own, and only to the first.
+    """
+    group, _, value = word.partition("=")
+    options = registry.groups().get(group)
+    if not options or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|true|false|\[.*\]", value, re.IGNORECASE):
+        return None
+    return f"there is no {group} '{value}'.{did_you_mean(value, options)} Options of {group}: {', '.join(options)}"
 
 
 def _unreadable(override: str | None) -> str:

@@ -4,6 +4,7 @@ import torch
 from omegaconf import DictConfig
 
 from dlexp.build import build, build_augment, build_optimizer, plain
+from dlexp.data.memory import available_bytes
 from dlexp.data.operations import Draw, Mixing
 from dlexp.device import select_device, select_precision
 from dlexp.eager import start_without_compiler
@@ -39,7 +40,20 @@ def _model(cfg: DictConfig) -> None:
             model = build(cfg.model)
     except Exception as error:
         raise _cause(error, "model") from error
+    _hold_against_memory(model)
     check_shapes(model, shape, num_outputs, name=str(cfg.model["_target_"]).rpartition(".")[2])
+
+
+def _hold_against_memory(model: torch.nn.Module) -> None:
+    """Raises UserError when the weights alone are more than what is free: the system might end the process instead."""
+    tensors = [*model.parameters(), *model.buffers()]
+    size, free = sum(tensor.numel() * tensor.element_size() for tensor in tensors), available_bytes()
+    if free is not None and size > free:
+        count = sum(parameter.numel() for parameter in model.parameters())
+        raise UserError(
+            f"the model's {count:,} parameters take {size / 1e9:,.1f} GB, and {free / 1e9:.1f} GB of memory are free;"
+            " try a smaller model"
+        )
 
 
 def _criterion(cfg: DictConfig) -> None:

@@ -22,6 +22,8 @@ SEES_CONFIGS = {
     "compose",
     "config",
     "experiment",
+    "find.lr",
+    "find.trial",
     "job",
     "launch",
     "mistakes",
@@ -31,12 +33,15 @@ SEES_CONFIGS = {
     "plugins.hydra_plugins.dlexp_plugins.launcher",
     "plugins.hydra_plugins.dlexp_plugins.sweeper",
 }
-SEES_HYDRA = SEES_CONFIGS - {"assemble", "experiment", "rehearsal"}
+SEES_HYDRA = SEES_CONFIGS - {"assemble", "experiment", "find.lr", "find.trial", "rehearsal"}
 
 # What a part may import of this package besides itself; a new file of a folder is held to its folder's line.
 SMALL = {"errors", "ranges"}
 MAY_IMPORT = {
     "data": SMALL | {"fetch.download", "fetch.files", "waiting"},
+    "find.curve": set(),
+    "find.memory": set(),
+    "find.batch_size": {"errors", "find.trial"},
     "fetch": {"errors", "lock", "waiting"},
     "lock": {"errors"},
     "waiting": set(),
@@ -56,6 +61,9 @@ MAY_IMPORT = {
     "environment": set(),
     "atomic": {"stops"},
     "checkpoint": {"atomic", "errors"},
+    "profiling": {"atomic", "operators", "ranges", "record", "throughput"},
+    "operators": set(),
+    "throughput": {"shortage"},
     "stops": set(),
     "progress": set(),
     "diagnosis": set(),
@@ -156,7 +164,7 @@ def test_who_may_import_whom(part: str) -> None:
 
 def test_every_part_below_the_line_is_held_to_it() -> None:
     """A new module is either in a folder above, or one of those that put things together."""
-    together = SEES_CONFIGS | {"beginning", "ending", "context", "preload", "restore", "cell"}
+    together = SEES_CONFIGS | {"beginning", "ending", "context", "preload", "restore", "cell", "find"}
     parts = {name_of(file).split(".")[0] for file in FILES} - {"__init__", "commands", "plugins"}
     assert parts - together <= set(MAY_IMPORT), (
         f"say in MAY_IMPORT what {parts - together - set(MAY_IMPORT)} may import"

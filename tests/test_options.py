@@ -27,6 +27,7 @@ FEWEST = {
     "experiment": 10,
     "model": 12,
     "optimizer": 6,
+    "profile": 2,
     "recipe": 28,
     "scheduler": 5,
     "task": 2,

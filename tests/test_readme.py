@@ -93,7 +93,8 @@ def test_every_command_is_collected() -> None:
     assert len(commands("own")) >= 3
     assert len(commands("files")) >= 3
     assert [words for words in commands("") if words[:3] != RUN] == [["tensorboard", "--logdir", "outputs"]]
-    assert {block.kind for block in BLOCKS if block.language == "bash"} == {"", "own", "files", "again", "install"}
+    kinds = {block.kind for block in BLOCKS if block.language == "bash"}
+    assert kinds == {"", "own", "files", "again", "find", "install"}
 
 
 @pytest.mark.parametrize("words", cases("", lambda words: {"--help", "--cfg"} & set(words)))
@@ -131,6 +132,15 @@ def test_going_on_with_runs(workdir: Path, run_cli: RunCli) -> None:
     assert len(commands("again")) >= 6
     for words in commands("again"):
         has_succeeded(run_cli([*words[3:], *(short + ["epochs=2"] if "data=mnist" in words else [])]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", cases("find", lambda words: True))
+def test_before_a_long_run(words: list[str], run_cli: RunCli) -> None:
+    """What is found by trying is found, on a little data."""
+    ended = run_cli([*words[3:], "data.limit=300", "data.download=false"])
+    has_succeeded(ended)
+    assert any(text in ended.out for text in ("optimizer.lr=", "batch_size=", "GFLOP/s")), ended
 
 
 @pytest.mark.parametrize("words", cases("own", lambda words: "-m" not in words[3:]))

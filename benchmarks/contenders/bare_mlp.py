@@ -1,6 +1,7 @@
 """(a) The bare loop: as little code as trains the network on ready tensors."""
 
 import argparse
+import itertools
 
 import torch
 from ready import Clock, prepare, report, tensors
@@ -15,7 +16,7 @@ prepare(args.threads)
 torch.set_flush_denormal(args.flush)
 x, y, x_test, y_test = tensors("mnist")
 sizes = [784, 64, 128, 64, 10]
-layers = [layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
+layers = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
 model = nn.Sequential(nn.Flatten(), *layers[:-1])
 optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=True)
 criterion, clock, steps = nn.CrossEntropyLoss(), Clock(), len(x) // 128

@@ -7,6 +7,8 @@ reads files is imported when it is asked.
 from collections.abc import Callable, Sized
 from typing import Any
 
+MOST_NAMES = 100_000
+
 
 def count(values: Sized | None) -> int:
     """Returns the length of a list; 0 for null."""
@@ -14,8 +16,8 @@ def count(values: Sized | None) -> int:
 
 
 def numbered(word: str, number: int) -> list[str]:
-    """Returns ["arm 0", "arm 1", …]."""
-    return [f"{word} {index}" for index in range(number)]
+    """Returns ["arm 0", "arm 1", …]: for an absurd number only the first, since a check of the number follows."""
+    return [f"{word} {index}" for index in range(min(number, MOST_NAMES))]
 
 
 def fake_classes(num_outputs: int, targets: str) -> list[str] | None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from torch import nn
 
-from dlexp.models.parts import image_size, initialise, sequence
+from dlexp.models.parts import WIDEST, image_size, initialise, sequence
 from dlexp.ranges import Range
 
 WIDTHS = (64, 192, 384, 256, 256)
@@ -16,7 +16,7 @@ def alexnet(
     *,
     shape: list[int],
     num_outputs: Annotated[int, Range(ge=1)],
-    hidden: Annotated[int, Range(ge=1)],
+    hidden: Annotated[int, Range(ge=1, le=WIDEST)],
     dropout: Annotated[float, Range(ge=0, lt=1)],
     batch_norm: bool,
 ) -> nn.Sequential:

@@ -5,7 +5,7 @@ from typing import Annotated
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import image_size, initialise, sequence
+from dlexp.models.parts import MOST_LAYERS, WIDEST, image_size, initialise, sequence
 from dlexp.ranges import Range
 
 
@@ -14,7 +14,7 @@ def cnn(
     shape: list[int],
     num_outputs: Annotated[int, Range(ge=1)],
     widths: list[int],
-    convolutions: Annotated[int, Range(ge=1)],
+    convolutions: Annotated[int, Range(ge=1, le=MOST_LAYERS)],
     dropout: Annotated[float, Range(ge=0, lt=1)],
 ) -> nn.Sequential:
     """Returns one stage per entry of `widths`, from N×channels×height×width to N×num_outputs.
@@ -23,10 +23,12 @@ def cnn(
     The mean of each channel, dropout and a linear layer follow, so any size from 2^(stages - 1) pixels works.
 
     Raises:
-        UserError: samples are no images or too small ones, or `widths` is empty or has a width below 1.
+        UserError: samples are no images or too small ones, or `widths` is empty or has one that is none.
     """
-    if not widths or min(widths) < 1:
-        raise UserError(f"model.widths={list(widths)} must list the channels of at least one stage, each ≥ 1")
+    if not widths or not all(1 <= width <= WIDEST for width in widths):
+        raise UserError(
+            f"model.widths={list(widths)} must list the channels of at least one stage, each ≥ 1 and ≤ {WIDEST}"
+        )
     channels, _, _ = image_size(shape, "cnn", smallest=2 ** (len(widths) - 1))
     layers: dict[str, nn.Module] = {}
     for stage, width in enumerate(widths, start=1):

@@ -5,7 +5,7 @@ from typing import Annotated
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import ACTIVATIONS, Activation, num_features, sequence
+from dlexp.models.parts import ACTIVATIONS, MOST_LAYERS, WIDEST, Activation, num_features, sequence
 from dlexp.ranges import Range
 
 
@@ -13,8 +13,8 @@ def mlp(
     *,
     shape: list[int],
     num_outputs: Annotated[int, Range(ge=1)],
-    depth: Annotated[int, Range(ge=0)],
-    width: Annotated[int, Range(ge=1)] | list[int],
+    depth: Annotated[int, Range(ge=0, le=MOST_LAYERS)],
+    width: Annotated[int, Range(ge=1, le=WIDEST)] | list[int],
     activation: Activation,
     dropout: Annotated[float, Range(ge=0, lt=1)],
     batch_norm: bool,
@@ -28,8 +28,10 @@ def mlp(
         UserError: a list of widths is not as long as there are layers, or has one below 1.
     """
     widths = width if isinstance(width, list) else [width] * depth
-    if len(widths) != depth or min(widths, default=1) < 1:
-        raise UserError(f"model.width={list(widths)} must list the units of each of model.depth={depth} layers, each ≥ 1")
+    if len(widths) != depth or not all(1 <= units <= WIDEST for units in widths):
+        raise UserError(
+            f"model.width={list(widths)} must list the units of each of model.depth={depth} layers, each ≥ 1"
+        )
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     inputs = num_features(shape)
     for number, units in enumerate(widths, start=1):

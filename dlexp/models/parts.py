@@ -20,6 +20,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+# Far beyond what anyone trains: what is typed with a few zeros too many must not take all memory while it is checked.
+MOST_LAYERS, WIDEST = 1_000, 1_000_000
 Activation = Annotated[str, Choice(*ACTIVATIONS)]
 
 

@@ -4,12 +4,14 @@ from dlexp.pictures.classes import confusion_matrix, per_class_accuracy
 from dlexp.pictures.grids import image_grid, mistakes
 from dlexp.pictures.lines import curves
 from dlexp.pictures.planes import decision_regions, prediction_against_truth
+from dlexp.pictures.rates import learning_rates
 
 __all__ = [
     "confusion_matrix",
     "curves",
     "decision_regions",
     "image_grid",
+    "learning_rates",
     "mistakes",
     "per_class_accuracy",
     "prediction_against_truth",

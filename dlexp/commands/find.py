@@ -1,0 +1,119 @@
+"""find a learning rate or a batch size by trying: find lr OVERRIDES… or find batch_size OVERRIDES…"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dlexp.errors import UserError, did_you_mean
+
+FINDS = ("lr", "batch_size")
+
+
+def main(words: list[str]) -> int:
+    """Finds what the first word names, for the experiment that the others compose; 1 when nothing was found."""
+    if words and words[0] in ("--help", "-h"):
+        for what in FINDS:
+            _parser(what).print_help()
+        return 0
+    if not words or words[0] not in FINDS:
+        typed = f"find can't find '{words[0]}'.{did_you_mean(words[0], FINDS)} It" if words else "find"
+        raise UserError(f"{typed} takes lr or batch_size, then the overrides of a run: find lr model=cnn data=mnist")
+    options = _parser(words[0]).parse_intermixed_args(words[1:])
+    cfg, choices = _checked(options)
+    name = choices.get("experiment") or f"{choices['model']}-{choices['data']}"
+    return (_find_lr if words[0] == "lr" else _find_batch_size)(options, cfg, name)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog.removeprefix('dlexp ')}: {message} (see {self.prog} --help)")
+
+
+def _parser(what: str) -> argparse.ArgumentParser:
+    number, count = _number(float, "a number above 0"), _number(int, "a whole number above 0")
+    about = {
+        "lr": "Trains while the learning rate grows, and reads from the loss where it should be.",
+        "batch_size": "Tries growing batch sizes, and tells which fit in memory and how fast they are.",
+    }
+    parser = _Parser(prog=f"dlexp find {what}", description=about[what], allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*", help="what is trained, as for a run: model=cnn data=mnist …")
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="your own folder of options")
+    if what == "lr":
+        parser.add_argument("--steps", type=count, default=200, help="optimizer steps of the test [200]")
+        parser.add_argument("--low", type=number, help="learning rate of the first step [optimizer.lr / 10000]")
+        parser.add_argument("--high", type=number, help="learning rate of the last step [optimizer.lr * 1000]")
+    else:
+        parser.add_argument("--seconds", type=number, default=10.0, help="no step is tried that would take longer [10]")
+    return parser
+
+
+def _number(kind: Any, words: str) -> Any:
+    def convert(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"'{text}' must be {words}")
+        return value
+
+    return convert
+
+
+def _checked(options: argparse.Namespace) -> tuple[Any, dict[str, str]]:
+    from dlexp.check import check
+    from dlexp.compose import composed
+    from dlexp.console import log_to_console
+
+    log_to_console()
+    folder: Sequence[str] = ["--config-dir", options.config_dir] if options.config_dir else []
+    cfg, choices = composed([*folder, *options.overrides])
+    check(cfg)
+    return cfg, choices
+
+
+def _find_lr(options: argparse.Namespace, cfg: Any, name: str) -> int:
+    from dlexp.find.lr import range_test, said, write
+
+    finding = range_test(cfg, options.steps, options.low, options.high)
+    folder = write(finding, Path("outputs"), name, options.overrides)
+    for line in said(finding):
+        print(line)
+    print(f"picture and numbers   {folder}")
+    return 0 if finding.reading.descends else 1
+
+
+def _find_batch_size(options: argparse.Namespace, cfg: Any, name: str) -> int:
+    from dlexp.check import resolved
+    from dlexp.data.memory import available_bytes
+    from dlexp.device import select_device
+    from dlexp.find.batch_size import search
+    from dlexp.find.memory import SHARE_OF_CPU
+    from dlexp.find.trial import Trial, attempt
+
+    device, free = select_device(cfg.device), available_bytes()
+    room = None if device.type != "cpu" or free is None else int(SHARE_OF_CPU * free)
+    config = resolved(cfg)
+    print(f"{'batch_size':>10}  {'memory':>9}  {'images/s':>9}")
+
+    def shown(size: int) -> Trial | None:
+        trial = attempt(config, size, room)
+        if trial is None:
+            print(f"{size:>10}  does not fit", flush=True)
+        else:
+            memory, speed = f"{trial.memory / 1e9:.2f} GB", f"{trial.images_per_second:,.0f}"
+            print(f"{trial.batch_size:>10}  {memory:>9}  {speed:>9}", flush=True)
+        return trial
+
+    found = search(shown, options.seconds)
+    if found.is_whole_split:
+        largest = f"all {found.largest.num_samples:,} training samples in one batch"
+    elif found.too_slow is None:
+        largest = "the largest that fits" + ("" if room is None else f" in {room / 1e9:.1f} GB")
+    else:
+        largest = f"the largest tried: a step with {found.too_slow} takes more than {options.seconds:g} s (--seconds)"
+    print(f"batch_size={found.largest.batch_size}   {largest}")
+    print(f"batch_size={found.fastest.batch_size}   the smallest within 5 % of the best speed")
+    print("a learning rate belongs to its batch size: python -m dlexp find lr batch_size=… finds one")
+    return 0

@@ -1,0 +1,1 @@
+"""What is found by trying before a training: a learning rate, a batch size."""

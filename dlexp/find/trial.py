@@ -1,0 +1,108 @@
+"""Some steps of a training with one batch size, in a process of its own: a failure there hurts nothing here."""
+
+import os
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from dlexp.errors import UserError
+from dlexp.launch import children_context, live_with_parent
+
+# Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
+WARMUP_STEPS, WARMUP_SECONDS = 3, 1.0
+TIMED_SECONDS = 1.0
+NEVER = 10**9
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A batch size that fits. num_samples: those of the training split. memory: the most bytes that were taken."""
+
+    batch_size: int
+    num_samples: int
+    memory: int
+    images_per_second: float
+
+
+def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial | None:
+    """Trains the resolved config for a second with that batch size; returns None when memory does not suffice.
+
+    room: bytes that a training on the CPU may take.
+
+    Raises:
+        UserError: something other than memory is wrong.
+    """
+    context: Any = children_context()
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_in_child, args=(sender, config, batch_size, room, dict(os.environ)))
+    process.start()
+    sender.close()
+    try:
+        wait([receiver, process.sentinel])
+        try:
+            answer = receiver.recv() if receiver.poll() else None
+        except EOFError:
+            answer = None
+        process.join()
+    finally:
+        process.terminate()
+    if isinstance(answer, str):
+        raise UserError(answer)
+    if answer is None and process.exitcode is not None and process.exitcode > 0:
+        raise UserError(f"the trial of batch_size={batch_size} failed; its error stands above")
+    # Without an answer it was ended by a signal: for its memory, or an allocation failed where nothing could catch it.
+    return answer if isinstance(answer, Trial) and (room is None or answer.memory <= room) else None
+
+
+def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None, variables: dict[str, str]) -> None:
+    os.environ.update(variables)  # those of the server this was forked from may be older
+    live_with_parent()
+    from dlexp.assemble import assemble
+    from dlexp.device import select_device
+    from dlexp.find.memory import limit_memory
+    from dlexp.shortage import is_out_of_memory
+    from dlexp.train.fit import NonFiniteLoss
+
+    changes = {"batch_size": batch_size, "max_steps": None, "epochs": NEVER, "log_steps": NEVER}
+    cfg = OmegaConf.create(config | changes)
+    try:
+        limit_memory(select_device(cfg.device), room)
+        sender.send(measured(assemble(cfg)))
+    except UserError as error:
+        sender.send(str(error))
+    except NonFiniteLoss as error:
+        sender.send(f"{error}; a lower optimizer.lr lets the trials run")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        sender.send(None)
+
+
+def measured(run: Any) -> Trial:
+    """Trains an assembled run until its speed is known."""
+    from dlexp.find.memory import peak_memory
+    from dlexp.train.fit import fit
+
+    state, began, timed_from = run.state, time.perf_counter(), None
+    device = run.plan.device
+
+    def is_due(state: Any) -> bool:
+        now = time.perf_counter()
+        if timed_from is None:
+            return state.step >= WARMUP_STEPS or now - began > WARMUP_SECONDS
+        return now - timed_from[0] > TIMED_SECONDS
+
+    for event in fit(state, run.train, run.criterion, run.task.sums, run.plan, is_due):
+        # At a save `fit` has read the losses, so a GPU has done all that came before.
+        if event["kind"] != "save" or not is_due(state):
+            continue
+        now, done = time.perf_counter(), state.epoch * len(run.train) + state.batch
+        if timed_from is None:
+            timed_from = now, done
+        elif done > timed_from[1]:
+            speed = (done - timed_from[1]) * run.train.batch_size / (now - timed_from[0])
+            return Trial(run.train.batch_size, len(run.splits.train.targets), peak_memory(device), speed)
+    raise AssertionError("a training of that many epochs does not end")
