@@ -193,6 +193,8 @@ def _no_name(word: str) -> str | None:
     """
     group, _, value = word.partition("=")
     options = registry.groups().get(group)
+    if group == "augment" and value.startswith("["):  # the one group whose options compose
+        return None
     if not options or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|true|false|\[.*\]", value, re.IGNORECASE):
         return None
     return f"there is no {group} '{value}'.{did_you_mean(value, options)} Options of {group}: {', '.join(options)}"

@@ -165,7 +165,7 @@ def test_both_heads_of_vgg_have_the_inputs_they_are_named_after(shape):
         ("cnn", {"widths": []}, "at least one stage"),
         ("cnn", {"widths": [8, 0]}, "each ≥ 1"),
         ("mlp", {"depth": 2, "width": [8, 9, 8]}, "each of model.depth=2 layers"),
-        ("mlp", {"depth": 2, "width": [8, 0]}, "each ≥ 1"),
+        ("mlp", {"depth": 2, "width": [8, 0]}, "from 1 to"),
         ("whitened", {"widths": []}, "at least one group"),
     ],
 )

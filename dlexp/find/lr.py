@@ -100,14 +100,11 @@ def range_test(cfg: DictConfig, steps: int, low: float | None, high: float | Non
 
 def _learning_rates(cfg: DictConfig) -> dict[str, float]:
     """Returns the learning rates of the optimizer and of its parts; a part that takes the optimizer's has no own."""
-    parts = {f"optimizer.parts.{name}": part for name, part in cfg.optimizer.get("parts", {}).items()}
-    nodes = {"optimizer": cfg.optimizer} | {name: part for name, part in parts.items() if part is not None}
-    rates = {
-        f"{name}.lr": float(node["lr"])
-        for name, node in nodes.items()
-        if isinstance(node.get("lr"), int | float)
-        and (name == "optimizer" or not OmegaConf.is_interpolation(node, "lr"))
-    }
+    rates = {"optimizer.lr": cfg.optimizer.get("lr")}
+    for name, part in cfg.optimizer.get("parts", {}).items():
+        if part is not None and not OmegaConf.is_interpolation(part, "lr"):
+            rates[f"optimizer.parts.{name}.lr"] = part.get("lr")
+    rates = {name: float(rate) for name, rate in rates.items() if isinstance(rate, int | float)}
     if not rates or min(rates.values()) <= 0:
         raise UserError("the optimizer has no learning rate above 0 to start from (optimizer.lr)")
     return rates

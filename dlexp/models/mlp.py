@@ -29,9 +29,8 @@ def mlp(
     """
     widths = width if isinstance(width, list) else [width] * depth
     if len(widths) != depth or not all(1 <= units <= WIDEST for units in widths):
-        raise UserError(
-            f"model.width={list(widths)} must list the units of each of model.depth={depth} layers, each ≥ 1"
-        )
+        wanted = f"the units of each of model.depth={depth} layers, from 1 to {WIDEST:,}"
+        raise UserError(f"model.width={list(widths)} must list {wanted}")
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     inputs = num_features(shape)
     for number, units in enumerate(widths, start=1):
