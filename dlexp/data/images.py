@@ -34,12 +34,12 @@ def read_images(paths: Sequence[str] | Sequence[Path], *, size: int, channels: i
         for done, _ in enumerate(as_completed([pool.submit(fill, index) for index in range(len(paths))]), 1):
             report(done, len(paths))
     if failures:
-        raise unreadable([(str(paths[index]), failures[index]) for index in sorted(failures)], len(paths))
+        listed = named([(str(paths[index]), failures[index]) for index in sorted(failures)])
+        raise UserError(f"{len(failures)} of {len(paths)} images cannot be read: {listed}. Remove or replace them.")
     return images
 
 
-def unreadable(failures: Sequence[tuple[str, str]], num_images: int) -> UserError:
-    """Returns the sentence for files that can't be read, each with its reason, of `num_images` that were asked for."""
-    named = "; ".join(f"{path} ({reason})" for path, reason in failures[:NUM_NAMED])
-    more = "" if len(failures) <= NUM_NAMED else f" and {len(failures) - NUM_NAMED} more"
-    return UserError(f"{len(failures)} of {num_images} images cannot be read: {named}{more}. Remove or replace them.")
+def named(failures: Sequence[tuple[str, str]]) -> str:
+    """Returns the first few files that can't be read, each with its reason, and how many more there are."""
+    first = "; ".join(f"{path} ({reason})" for path, reason in failures[:NUM_NAMED])
+    return first if len(failures) <= NUM_NAMED else f"{first} and {len(failures) - NUM_NAMED} more"

@@ -25,8 +25,8 @@ from typing import Any
 
 import torch
 
-from dlexp.data.images import unreadable
-from dlexp.errors import UserError
+from dlexp.data.images import named
+from dlexp.errors import UnreadableError
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ PIECE = 32
 # Batches in work or ready, at least, the one that is trained on included.
 NUM_SLOTS = 3
 ATTEMPTS = 2
+MODULE = "dlexp.data.reader"
 
 
 class Readers:
@@ -68,7 +69,8 @@ class Readers:
         Of two streams at a time each goes on where it was, having read again what it had read ahead.
 
         Raises:
-            UserError: names the files of a batch that can't be read, when that batch is asked for.
+            UnreadableError: names the files of a batch that can't be read, when that batch is asked for; or says that
+                the processes die.
         """
         source, ahead = enumerate(batches), deque[_Batch]()
         turn = 0
@@ -161,7 +163,7 @@ class _Reader:
         path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
         variables = os.environ | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
         return subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "dlexp.data.reader", *self.arguments],
+            [sys.executable, "-W", "ignore", "-m", MODULE, *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=variables,
@@ -179,14 +181,17 @@ def _read(idle: "SimpleQueue[_Reader]", row: int, paths: Sequence[str]) -> None:
             if answer.endswith(b"\n"):
                 failures = json.loads(answer)
                 if failures:
-                    raise unreadable([(path, reason) for path, reason in failures], len(paths))
+                    raise UnreadableError(
+                        f"images cannot be read: {named(failures)}. Replace them, and a run that has begun goes on with"
+                        " resume=; without them it is another one."
+                    )
                 return
             code = reader.end()
             if attempt < ATTEMPTS:
                 log.warning(f"warning: a process that reads images {_ended(code)}; another one takes its place")
     finally:
         idle.put(reader)
-    raise UserError(
+    raise UnreadableError(
         f"the processes that read images end: the last one {_ended(code)}, with one of {len(paths)} files from"
         f" {paths[0]} to {paths[-1]} to read; data.workers=1 takes less memory, data.in_memory=true does without"
     )

@@ -63,7 +63,7 @@ class ImageFiles:
         On the CPU they are overwritten when the next ones are asked for.
 
         Raises:
-            UserError: a file can't be read (names it), or the processes that read die.
+            UnreadableError: a file can't be read (names it), or the processes that read die.
         """
         chosen = [self._index[rows] for rows in batches]
         readers = self._source.readers(max(map(len, chosen), default=1))
