@@ -29,6 +29,7 @@ from PIL import Image
 
 from dlexp.data.batches import Batches
 from dlexp.data.image_folder import image_folder
+from dlexp.device import keep_freed_memory
 from dlexp.environment import cpu_name
 from dlexp.vision import import_torchvision
 
@@ -59,6 +60,7 @@ def main() -> None:
 def measure(folder: Path, workers: int, rounds: int, num_batches: int | None, device: str) -> None:
     """Times every way in turns and prints the table."""
     torchvision = import_torchvision()
+    keep_freed_memory()  # as every run of dlexp does; the others gain from it too
     ways: dict[str, Pass] = {
         "dlexp": dlexp(folder, workers, device),
         "tutorial": tutorial(folder, workers, device),

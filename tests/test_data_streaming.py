@@ -1,6 +1,7 @@
 """Images streamed from their files: the same as in memory, whatever happens to the processes that read them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from PIL import Image
 
 from dlexp import api
 from dlexp.data import image_folder as module
-from dlexp.data import readers, streaming
+from dlexp.data import readers, remembered, streaming
 from dlexp.data.augment import RandomCrop, RandomFlip
 from dlexp.data.batches import Batches
 from dlexp.data.image_folder import image_folder
@@ -102,6 +103,27 @@ def test_batches_of_every_size_and_streams_at_once(folder: Path, num_workers: in
         for stream in streams[: 1 + round_ % 3]:
             next(stream, None)
     assert files[torch.tensor([], dtype=torch.int64)].shape == (0, 3, 12, 12)
+
+
+def test_mean_and_deviation_of_many_files_are_remembered_until_one_changes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in sorted(folder.rglob("*.png"))[:6]:
+        shutil.copy(path, tmp_path)
+    split = Split(files_of(tmp_path), torch.zeros(6))
+    monkeypatch.setattr(remembered, "cache_folder", lambda: tmp_path / "cache")
+    first = statistics(split)
+    assert not (tmp_path / "cache").exists(), "the pass was short"
+    monkeypatch.setattr(remembered, "WORTH_SECONDS", 0.0)
+    assert statistics(split) == first
+    (file,) = (tmp_path / "cache" / "statistics").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageFiles, "stream", None)  # nothing is read
+        assert statistics(split) == first
+    file.write_text("[[", encoding="utf-8")
+    assert statistics(split) == first
+    shutil.copy(next(folder.rglob("*.jpg")), split.inputs.paths[0])
+    assert statistics(split) != first
 
 
 def test_auto_streams_what_does_not_fit_and_says_so(

@@ -161,12 +161,12 @@ class _Reader:
     def _start(self) -> "subprocess.Popen[bytes]":
         # The modules that are in use here, and nothing of the current folder before them.
         path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
-        variables = os.environ | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+        variables = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"}
         return subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", MODULE, *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=variables,
+            env=os.environ | variables,
             **_apart(self.files),
         )
 

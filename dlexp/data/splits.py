@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dlexp.data.remembered import remembered
 from dlexp.data.streaming import ImageFiles
 from dlexp.errors import UserError
 from dlexp.waiting import progress
@@ -62,12 +63,12 @@ def statistics(split: Split) -> tuple[list[float], list[float]]:
     """Returns mean and standard deviation (of the population) per channel or feature.
 
     In units of [0, 1] for uint8 images. Exact: uint8 is counted, floats are summed in float64, both in
-    chunks, so the split never exists as floats. A channel that never changes gets std 1, which leaves it at
-    0.
+    chunks, so the split never exists as floats. Of files that take long it is remembered. A channel that never
+    changes gets std 1, which leaves it at 0.
     """
     inputs = split.inputs
     if isinstance(inputs, ImageFiles):
-        mean, var = _of_bytes(inputs.shape[1], _reported(inputs))
+        mean, var = _of_files(inputs)
     elif inputs.dtype == torch.uint8:
         mean, var = _of_bytes(inputs.shape[1], chunks(inputs))
     else:
@@ -79,6 +80,14 @@ def statistics(split: Split) -> tuple[list[float], list[float]]:
 def chunks(tensor: Tensor) -> Iterator[Tensor]:
     """Yields views of a few thousand samples each."""
     return (tensor[first : first + CHUNK] for first in range(0, len(tensor), CHUNK))
+
+
+def _of_files(files: ImageFiles) -> tuple[Tensor, Tensor]:
+    def find() -> list[list[float]]:
+        return [values.tolist() for values in _of_bytes(files.shape[1], _reported(files))]
+
+    mean, var = remembered(files.paths, f"mean and variance, {list(files.shape[1:])}", find)
+    return torch.tensor(mean, dtype=torch.float64), torch.tensor(var, dtype=torch.float64)
 
 
 def _reported(files: ImageFiles) -> Iterator[Tensor]:

@@ -37,6 +37,11 @@ class ImageFiles:
         """N×channels×size×size."""
         return torch.Size([len(self), *self._source.shape])
 
+    @property
+    def paths(self) -> list[str]:
+        """The N files, in order."""
+        return [self._source.paths[i] for i in self._index.tolist()]
+
     def to(self, device: torch.device | str) -> "ImageFiles":
         """Returns the same images, to be delivered on a device."""
         return self._like(self._index, torch.device(device))
