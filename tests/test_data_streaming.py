@@ -151,6 +151,13 @@ def test_one_process_a_core_is_shared_by_jobs(monkeypatch: pytest.MonkeyPatch) -
     assert streaming.default_workers() == 1
 
 
+def test_systems_without_files_in_memory_share_a_removed_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(readers.os, "memfd_create", raising=False)
+    whole = files_of(folder)[:]
+    stream = files_of(folder).stream(torch.split(torch.arange(80), 30))
+    assert torch.equal(torch.cat([batch.clone() for batch in stream]), whole)
+
+
 @LINUX
 def test_processes_live_on_heed_no_signals_and_are_replaced(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = files_of(folder)
