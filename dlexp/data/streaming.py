@@ -10,7 +10,7 @@ from dlexp.data.readers import Readers
 
 # Images of a chunk where no batch size is given.
 CHUNK = 64
-# 16 processes read some 20 000 small JPEGs a second, more than one GPU trains on; data.workers= takes any number.
+# One process took 0.7 ms for a JPEG of 224×224, so 16 could read 20 000 a second; data.workers= takes any number.
 MOST_WORKERS = 16
 
 
