@@ -159,7 +159,7 @@ def _state(cfg: DictConfig, plan: Plan, train: Batches, convolutional: bool, is_
 
 
 def _on(device: torch.device, splits: Splits) -> Splits:
-    moved = {name: Split(*(tensor.to(device) for tensor in split)) for name, split in _named(splits).items()}
+    moved = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in _named(splits).items()}
     return Splits(train=moved["train"], test=moved.get("test"), val=moved.get("val"))
 
 

@@ -89,6 +89,9 @@ class DataSettings:
     class_names: list[str] | None
     mean: list[float] | None
     std: list[float] | None
+    # Sets of files have these two, which their own signatures describe: how images are read changes no pixel.
+    in_memory: Annotated[Any, Incidental()]
+    workers: Annotated[Any, Incidental()]
 
 
 @dataclass

@@ -15,6 +15,9 @@ from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)
 
+# Typed words that are no columns of the HParams tab.
+QUIET = ("pictures", "n_jobs", "data.root", "data.url", "data.download", "data.in_memory", "data.workers")
+
 
 def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> dict[str, float]:
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
@@ -88,7 +91,7 @@ def _parameters(context: Context) -> dict[str, Any]:
 
     Not all settings: the tab shows five columns until more are asked for, and the metrics stand to their right.
     """
-    config, quiet = context.config, ("pictures", "n_jobs", "data.root", "data.url", "data.download")
+    config, quiet = context.config, QUIET
     chosen = {group: context.choices.get(group) for group in ("model", "data", "optimizer")}
     settings = {key: config[key] for key in ("seed", "epochs", "batch_size")}
     settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}

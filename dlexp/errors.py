@@ -8,6 +8,10 @@ class UserError(Exception):
     """A person's mistake: what is wrong, where, and what would work. Takes one message, so it crosses processes."""
 
 
+class UnreadableError(UserError):
+    """Samples that can't be read any more while a model trains: what was trained until then is worth saving."""
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Returns ` Did you mean 'x'?` for the closest candidate, or an empty string.
 

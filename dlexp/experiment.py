@@ -18,7 +18,7 @@ from dlexp.cell import cell, code_version
 from dlexp.checkpoint import BestWeights, Cadence, Checkpoints
 from dlexp.context import Context
 from dlexp.diagnosis import overfit_verdict, stuck_at_chance
-from dlexp.errors import UserError
+from dlexp.errors import UnreadableError, UserError
 from dlexp.lock import held_alone, locked
 from dlexp.progress import Pace, Progress, make_progress
 from dlexp.result import Result, objective_of, read_result
@@ -153,6 +153,11 @@ def _train(run: Assembly, context: Context, cfg: DictConfig, stops: Stops, histo
             train(training)
     except (KeyboardInterrupt, StopRequested):
         _save_last(training)
+        raise
+    except UnreadableError:
+        # Within a group of accumulated batches there is no state to go on from: the last one that was saved stays.
+        if run.state.batch % run.plan.accumulate == 0 or run.state.batch == len(run.train):
+            _save_last(training)
         raise
     finally:
         progress.close()

@@ -49,6 +49,7 @@ def launch(jobs: list[list[str]], first_index: int, config: DictConfig, loader: 
     if at_once > 1 and "OMP_NUM_THREADS" not in os.environ:
         # Jobs that share cores get their share of threads: more threads than cores slow each other down many times.
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
+    os.environ["DLEXP_JOBS_AT_ONCE"] = str(at_once)  # so do the processes that read images
     context = children_context()
     running: dict[int, _Child] = {}
     results: dict[int, JobReturn] = {}

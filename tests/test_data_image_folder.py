@@ -12,10 +12,12 @@ from dlexp.data import image_folder as module
 from dlexp.data import memory
 from dlexp.data.facts import image_classes
 from dlexp.data.image_folder import image_folder
-from dlexp.data.images import image_endings, read_image
+from dlexp.data.pixels import image_endings, read_image
 from dlexp.data.splits import Splits
 from dlexp.errors import UserError
 
+SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "test_size": 0.25, "in_memory": True, "workers": 2,
+                            "split_seed": 0, "val_size": 0.1, "limit": None}  # fmt: skip
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
 
 
@@ -29,8 +31,7 @@ def fill(folder: Path, count: int = 4, suffixes: tuple[str, ...] = (".png", ".jp
 
 
 def load(folder: Path, **changes: Any) -> Splits:
-    settings = {"size": 16, "channels": 3, "test_size": 0.25, "split_seed": 0, "val_size": 0.1, "limit": None}
-    return image_folder(folder=str(folder), **(settings | changes))
+    return image_folder(folder=str(folder), **(SETTINGS | changes))
 
 
 def colours_fit(splits: Splits) -> bool:
@@ -145,7 +146,7 @@ def test_too_large_for_memory_is_a_sentence_with_what_would_fit(
 ) -> None:
     fill(tmp_path, 10)
     monkeypatch.setattr(module, "available_bytes", lambda: 200_000)
-    with pytest.raises(UserError, match=r"streaming from disk isn't there yet\. data\.size=(\d+)") as caught:
+    with pytest.raises(UserError, match=r"data\.in_memory=false streams .*; data\.size=(\d+)") as caught:
         load(tmp_path, size=64)
     words = dict(word.rstrip(".").split("=") for word in str(caught.value).split() if word.startswith("data."))
     load(tmp_path, size=int(words["data.size"]))
@@ -163,7 +164,7 @@ def test_limit_decodes_only_what_is_needed(tmp_path: Path) -> None:
 def test_mistakes_in_the_tree_are_sentences(tmp_path: Path) -> None:
     def refused(sentence: str, folder: str | None = str(tmp_path)) -> None:
         with pytest.raises(UserError, match=sentence):
-            image_folder(folder=folder, size=8, channels=3, test_size=0.2, split_seed=0, val_size=0.1, limit=None)
+            image_folder(folder=folder, **SETTINGS)
 
     refused("data.folder=FOLDER", None)
     refused("is not a folder", str(tmp_path / "nowhere"))

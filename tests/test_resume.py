@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import child_environment, start
+from PIL import Image
 
 from dlexp import api, checkpoint, record, resume
 from dlexp.errors import UserError
@@ -93,6 +95,63 @@ def test_every_optimizer_with_every_schedule(
 )  # fmt: skip
 def test_other_trainings(every_state_is_kept: None, workdir: Path, words: list[str]) -> None:
     resumes_exactly(words, workdir, [5])
+
+
+def folder_of_images(folder: Path) -> list[str]:
+    """Writes 60 images; returns the words of a run that streams them."""
+    random = np.random.default_rng(0)
+    for number in range(60):
+        (folder / f"{number % 2}").mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 200, (10, 10, 3)) + 55 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number % 2}" / f"{number:02}.png")
+    return ["model=cnn", "data=image_folder", f"data.folder={folder}", "data.size=8", "data.in_memory=false",
+            "data.workers=2", "batch_size=8", "augment=crop_flip", "augment.crop.padding=1", *SHORT]  # fmt: skip
+
+
+def test_streamed_images(every_state_is_kept: None, workdir: Path) -> None:
+    """5 batches an epoch: within the first epoch, and within the second."""
+    words = [*folder_of_images(workdir / "images"), "model.dropout=0.3", "epochs=2"]
+    resumes_exactly(words, workdir, [2, 8])
+
+
+@pytest.mark.parametrize(("accumulate", "stride"), [(1, 60), pytest.param(2, 20, marks=pytest.mark.slow)])
+def test_an_image_that_can_not_be_read_stops_a_run_that_goes_on_when_it_is_replaced(
+    workdir: Path, accumulate: int, stride: int
+) -> None:
+    """Without values for mean and standard deviation it would be found before the training."""
+    words = [*folder_of_images(workdir / "images"), "data.mean=[0.5,0.5,0.5]", "data.std=[0.2,0.2,0.2]"]
+    words += [f"accumulate={accumulate}", "epochs=2"]
+    whole = api.run(words, folder="whole").folder
+    for file in sorted((workdir / "images").rglob("*.png"))[::stride]:
+        kept = file.read_bytes()
+        file.write_bytes(kept[:60])
+        with pytest.raises(UserError, match=rf"images cannot be read: .*{file.name}.*resume="):
+            api.run(words, folder=f"part-{file.stem}")
+        part = workdir / f"part-{file.stem}"
+        assert record.read_json(part / "run.json")["status"] == "failed"
+        file.write_bytes(kept)
+        resume.resume(part, [])
+        assert_same(whole, part)
+
+
+@POSIX
+@pytest.mark.slow
+def test_streamed_images_after_a_signal_to_all_processes(workdir: Path) -> None:
+    words = [*folder_of_images(workdir / "images"), "epochs=60"]
+    whole = api.run(words, folder="whole").folder
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        part = workdir / number.name
+        command = [*words, "checkpoint.every_steps=3", "resume=auto", f"hydra.run.dir={part}"]
+        with start(command, workdir, start_new_session=True) as process:
+            assert process.stdout is not None
+            next(line for line in process.stdout if line.startswith("epoch"))
+            os.killpg(process.pid, number)
+            out = process.stdout.read()
+        assert process.returncode in (143, -9) and "Traceback" not in out
+        again = start(command, workdir)
+        out, _ = again.communicate(timeout=240)
+        assert again.returncode == 0 and "goes on after" in out, out
+        assert_same(whole, part)
 
 
 def test_a_damaged_state_is_named_and_the_one_before_it_is_used(

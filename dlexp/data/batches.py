@@ -1,4 +1,4 @@
-"""Batches of tensors that lie on the device whole: a batch is an index, the rest works on whole batches."""
+"""Batches: a batch is an index into tensors on the device, or into files; the rest works on whole batches."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from torch import Tensor
 from dlexp.data.operations import Draw, Mixing, Operation
 from dlexp.data.rearrange import fused
 from dlexp.data.splits import Split
+from dlexp.data.streaming import ImageFiles
 from dlexp.errors import UserError
 
 
@@ -19,7 +20,7 @@ def derived_seed(*numbers: int) -> int:
 
 
 class Batches:
-    """Yields a split in batches, on the split's device, without host synchronisation.
+    """Yields a split in batches, on the split's device, without host synchronisation (streamed: one an epoch).
 
     shuffle=True: a new order every epoch, and the incomplete last batch is dropped (a split smaller than one
     batch is one batch). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch,
@@ -84,16 +85,13 @@ class Batches:
         inputs, targets = self.split
         generator = torch.Generator(device=inputs.device)
         order = self._order(epoch, generator) if self.shuffle else None
-        for step in range(start, len(self)):
+        raw = self._raw(order, start)
+        for step, batch in enumerate(raw, start):
             rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
-            if order is None:
-                yield self._laid_out(self._normalised(inputs[rows])), targets[rows]
-                continue
-            samples = order[rows]
-            # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
-            batch, answers = inputs.index_select(0, samples), targets.index_select(0, samples)
-            if self.operations or self.mixings:
-                draw = Draw(generator.manual_seed(derived_seed(self.seed, epoch, step)), epoch, samples, self.seed)
+            answers = targets[rows] if order is None else targets.index_select(0, order[rows])
+            if order is not None and (self.operations or self.mixings):
+                seed = derived_seed(self.seed, epoch, step)
+                draw = Draw(generator.manual_seed(seed), epoch, order[rows], self.seed)
                 batch, answers = self._augmented(batch, answers, draw)
             else:
                 batch = self._normalised(batch)
@@ -106,6 +104,20 @@ class Batches:
         for mixing in self.mixings:
             batch, answers = mixing.mix(batch, answers, draw)
         return batch, answers
+
+    def _raw(self, order: Tensor | None, start: int) -> Iterator[Tensor]:
+        """Yields the batches as they are stored; one from files is overwritten when the next is asked for."""
+        inputs, size = self.split.inputs, self.batch_size
+        if isinstance(inputs, ImageFiles):
+            rows = torch.arange(len(inputs)) if order is None else order.cpu()
+            yield from inputs.stream(torch.split(rows, size)[start : len(self)])
+            return
+        for first in range(start * size, len(self) * size, size):
+            if order is None:
+                yield inputs[first : first + size]
+            else:
+                # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
+                yield inputs.index_select(0, order[first : first + size])
 
     def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
         generator.manual_seed(derived_seed(self.seed, epoch))

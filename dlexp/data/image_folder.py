@@ -1,18 +1,24 @@
-"""A person's own images: a tree split/class/image, or class/image that is split by seed."""
+"""A person's own images, in memory or streamed: a tree split/class/image, or class/image that is split by seed."""
 
+import logging
 import math
 import random
 from pathlib import Path
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from dlexp.data.image_tree import image_tree
-from dlexp.data.images import image_endings, read_images
-from dlexp.data.memory import available_bytes
+from dlexp.data.images import read_images
+from dlexp.data.memory import available_bytes, available_bytes_of_gpu
+from dlexp.data.pixels import image_endings
 from dlexp.data.splits import Split, Splits
+from dlexp.data.streaming import ImageFiles, default_workers
 from dlexp.errors import UserError
-from dlexp.ranges import Range
+from dlexp.ranges import Choice, Range
+
+log = logging.getLogger(__name__)
 
 # Splitting off the validation samples copies the training images once.
 COPIES = 2
@@ -26,6 +32,8 @@ def image_folder(
     size: Annotated[int, Range(ge=1)],
     channels: Annotated[int, Range(ge=1, le=3)],
     test_size: Annotated[float, Range(gt=0, lt=1)],
+    in_memory: bool | Annotated[str, Choice("auto")],
+    workers: Annotated[int | None, Range(ge=1)],
     split_seed: int,
     val_size: float,
     limit: int | None,
@@ -33,8 +41,10 @@ def image_folder(
     """Returns uint8 images channels×size×size (channels: 3 or 1) and their class numbers.
 
     folder: tree as in `image_tree`; without splits a part `test_size` becomes the test split. With `limit`
-    only about as many files are decoded as will be used. Raises UserError for a tree without images, images
-    that cannot be read, and images that do not fit in memory at this size.
+    only about as many files are used as will be needed. in_memory: True reads all images now, False leaves them in
+    their files for `workers` processes (None: one a core, at most 16) to read when they are needed, "auto" does that if
+    they don't fit. Raises UserError for a tree without images, and, in memory, for images that cannot be read
+    or do not fit at this size.
     """
     if channels == 2:
         raise UserError("data.channels must be 3 (colour) or 1 (grey), not 2.")
@@ -44,30 +54,52 @@ def image_folder(
         splits = {
             name: _some(files, limit + (extra if name == "train" else 0), split_seed) for name, files in splits.items()
         }
-    check_memory(sum(map(len, splits.values())), size, channels)
-    # All in one go, so that one sentence counts the damaged files of all splits.
+    # All in one go: one sentence counts the damaged files of all splits, and all splits share the processes.
     files = [pair for part in splits.values() for pair in part]
-    images = read_images([path for path, _ in files], size=size, channels=channels)
+    paths = [str(path) for path, _ in files]
+    images: Tensor | ImageFiles
+    if _streams(in_memory, workers, len(files), size, channels):
+        num_workers = workers or default_workers()
+        images = ImageFiles(paths, size=size, channels=channels, num_workers=num_workers)
+    else:
+        images = read_images(paths, size=size, channels=channels)
     labels = torch.tensor([label for _, label in files])
-    sizes = [len(part) for part in splits.values()]
-    parts = zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True)
-    loaded = {name: Split(*pair) for name, pair in zip(splits, parts, strict=True)}
+    loaded, first = {}, 0
+    for name, part in splits.items():
+        rows = torch.arange(first, first := first + len(part))
+        # A tensor's part is a view: a copy would double the memory.
+        own = images.index_select(0, rows) if isinstance(images, ImageFiles) else images[first - len(part) : first]
+        loaded[name] = Split(own, labels[rows])
     return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"))
 
 
-def check_memory(num_images: int, size: int, channels: int) -> None:
-    """Raises UserError if the images would not fit, with a size and a number that would."""
-    free = available_bytes()
-    needed = COPIES * num_images * channels * size * size
-    if free is None or needed <= 0.8 * free:
-        return
-    fitting = math.isqrt(int(0.8 * free / (COPIES * num_images * channels)))
-    count = int(0.8 * free / (COPIES * channels * size * size))
-    raise UserError(
-        f"{num_images} images of {size}×{size} need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
-        f"free, and streaming from disk isn't there yet. data.size={max(1, fitting)} or "
-        f"data.limit={max(1, count // 3)} would fit."
-    )
+def _streams(in_memory: bool | str, workers: int | None, num_images: int, size: int, channels: int) -> bool:
+    """Returns whether the images stay in their files; says so where `auto` decides that.
+
+    Raises UserError if they must be in memory and would not fit, with a size and a number that would.
+    """
+    if in_memory is False:
+        return True
+    shape = channels * size * size
+    needed, free = COPIES * num_images * shape, available_bytes()
+    what = f"{num_images} images of {size}×{size} need {needed / 1e9:.1f} GB of memory, "
+    if free is not None and needed > 0.8 * free:
+        what += f"{free / 1e9:.1f} GB are free"
+        if in_memory is True:
+            fitting = math.isqrt(int(0.8 * free / (COPIES * num_images * channels)))
+            count = int(0.8 * free / (COPIES * shape))
+            raise UserError(
+                f"{what}: data.in_memory=false streams them from their files; "
+                f"data.size={max(1, fitting)} or data.limit={max(1, count // 3)} would fit."
+            )
+    else:
+        on_gpu = None if in_memory is True else available_bytes_of_gpu()
+        # Half of it stays for the model.
+        if on_gpu is None or num_images * shape <= 0.5 * on_gpu:
+            return False
+        what += f"the GPU has {on_gpu / 1e9:.1f} GB free"
+    log.info(f"{what}: streaming them from their files, by {workers or default_workers()} processes")
+    return True
 
 
 def _file_lists(folder: str | None, test_size: float, split_seed: int) -> dict[str, Files]:

@@ -4,6 +4,8 @@ import ctypes
 import os
 from pathlib import Path
 
+import torch
+
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -19,6 +21,11 @@ def available_bytes() -> int | None:
         if answer is not None:
             return answer
     return None
+
+
+def available_bytes_of_gpu() -> int | None:
+    """Returns the free bytes of the current CUDA device, or None without one."""
+    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
 
 
 def _linux() -> int | None:

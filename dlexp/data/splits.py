@@ -1,24 +1,29 @@
-"""What a data set is once loaded: tensors of a training, a validation and a test split."""
+"""What a data set is once loaded: a training, a validation and a test split, as tensors or as files of images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from dlexp.data.remembered import remembered
+from dlexp.data.streaming import ImageFiles
 from dlexp.errors import UserError
+from dlexp.waiting import progress
 
 CHUNK = 2048
+FILES_CHUNK = 64
 
 
 class Split(NamedTuple):
     """Samples and what is asked about them.
 
-    inputs: uint8 N×C×H×W (images) or float32 N×features. targets: int64 N (classes) or float32 N×outputs.
+    inputs: uint8 N×C×H×W (images; as files when they don't fit in memory) or float32 N×features. targets: int64 N
+    (classes) or float32 N×outputs.
     """
 
-    inputs: Tensor
+    inputs: Tensor | ImageFiles
     targets: Tensor
 
 
@@ -58,11 +63,16 @@ def statistics(split: Split) -> tuple[list[float], list[float]]:
     """Returns mean and standard deviation (of the population) per channel or feature.
 
     In units of [0, 1] for uint8 images. Exact: uint8 is counted, floats are summed in float64, both in
-    chunks, so the split never exists as floats. A channel that never changes gets std 1, which leaves it at
-    0.
+    chunks, so the split never exists as floats. Of files that take long it is remembered. A channel that never
+    changes gets std 1, which leaves it at 0.
     """
     inputs = split.inputs
-    mean, var = _of_bytes(inputs) if inputs.dtype == torch.uint8 else _of_floats(inputs)
+    if isinstance(inputs, ImageFiles):
+        mean, var = _of_files(inputs)
+    elif inputs.dtype == torch.uint8:
+        mean, var = _of_bytes(inputs.shape[1], chunks(inputs))
+    else:
+        mean, var = _of_floats(inputs)
     std = torch.where(var > 0, var.clamp(min=0).sqrt(), torch.ones_like(var))
     return [float(value) for value in mean], [float(value) for value in std]
 
@@ -70,6 +80,24 @@ def statistics(split: Split) -> tuple[list[float], list[float]]:
 def chunks(tensor: Tensor) -> Iterator[Tensor]:
     """Yields views of a few thousand samples each."""
     return (tensor[first : first + CHUNK] for first in range(0, len(tensor), CHUNK))
+
+
+def _of_files(files: ImageFiles) -> tuple[Tensor, Tensor]:
+    def find() -> list[list[float]]:
+        return [values.tolist() for values in _of_bytes(files.shape[1], _reported(files))]
+
+    mean, var = remembered(files.paths, f"mean and variance, {list(files.shape[1:])}", find)
+    return torch.tensor(mean, dtype=torch.float64), torch.tensor(var, dtype=torch.float64)
+
+
+def _reported(files: ImageFiles) -> Iterator[Tensor]:
+    """Yields all images in chunks, and says how far it is: a pass over files takes minutes."""
+    with progress("Mean and standard deviation of the training images", unit="images") as report:
+        done = 0
+        for chunk in files.stream(torch.split(torch.arange(len(files)), FILES_CHUNK)):
+            yield chunk
+            done += len(chunk)
+            report(done, len(files))
 
 
 def _val_count(num_samples: int, val_size: float) -> int:
@@ -99,10 +127,9 @@ def _shorten(split: Split, limit: int | None, seed: int) -> Split:
     return _take(split, torch.randperm(num_samples, generator=_generator(seed))[:limit].sort().values)
 
 
-def _of_bytes(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    channels = inputs.shape[1]
+def _of_bytes(channels: int, parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     counts = torch.zeros(channels, 256, dtype=torch.float64)
-    for chunk in chunks(inputs):
+    for chunk in parts:
         for channel in range(channels):
             counts[channel] += torch.bincount(chunk[:, channel].reshape(-1), minlength=256).cpu()
     values = torch.arange(256, dtype=torch.float64) / 255

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dlexp.pictures.style import FAINT, INK, WRONG, bare, new_figure, shortened, styled
 
@@ -31,13 +31,20 @@ def image_grid(images: Tensor, titles: Sequence[str] | None = None, heading: str
     return _tiles(images, lines, columns, heading or f"{len(images)} images")
 
 
+class Images(Protocol):
+    """Images N×C×H×W, of which an index takes some: a tensor, or what reads them from files."""
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
+
+
 @styled
 def mistakes(
-    images: Tensor, targets: Tensor, predictions: Tensor, confidences: Tensor, class_names: Sequence[str]
+    images: Images, targets: Tensor, predictions: Tensor, confidences: Tensor, class_names: Sequence[str]
 ) -> Figure:
     """Returns the wrong answers given with the highest confidence, surest first.
 
-    Images N×C×H×W (uint8, or float in [0, 1]); targets and predictions N (int64); confidences N in [0, 1].
+    Images N×C×H×W (uint8, or float in [0, 1]), of which only those shown are taken; targets and predictions N
+    (int64); confidences N in [0, 1].
     """
     wrong = (predictions != targets).nonzero().flatten()
     if len(wrong) == 0:

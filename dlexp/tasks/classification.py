@@ -83,7 +83,7 @@ class Classification:
         if inputs.ndim == 4:
             confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
             figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
-        if inputs.ndim == 2 and inputs.shape[1] == 2:
+        if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 2:
             figures["decision_regions"] = pictures.decision_regions(predict, inputs, targets, self.class_names)
         return figures
 
