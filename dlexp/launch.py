@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from dlexp import record
@@ -37,6 +39,15 @@ class _Child:
     slot: int
 
 
+def begin(config: DictConfig) -> None:
+    """Starts the server that jobs are forked from, so that it loads torch (4 s) while the jobs are being checked."""
+    if config.jobs_per_gpu is not None:  # how many jobs share the threads is known when the GPUs are counted
+        return
+    _share_threads(int(config.n_jobs))
+    if children_context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
+
+
 def launch(jobs: list[list[str]], first_index: int, config: DictConfig, loader: ConfigLoader) -> list[JobReturn]:
     """Runs the jobs, `n_jobs` at once, and returns one result each, in order.
 
@@ -46,9 +57,7 @@ def launch(jobs: list[list[str]], first_index: int, config: DictConfig, loader: 
     folders = [_folder(words, index, config, loader) for index, words in enumerate(jobs, first_index)]
     num_gpus = _num_gpus(config)
     at_once = min(num_gpus * config.jobs_per_gpu if config.jobs_per_gpu and num_gpus else int(config.n_jobs), len(jobs))
-    if at_once > 1 and "OMP_NUM_THREADS" not in os.environ:
-        # Jobs that share cores get their share of threads: more threads than cores slow each other down many times.
-        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
+    _share_threads(at_once)
     os.environ["DLEXP_JOBS_AT_ONCE"] = str(at_once)  # so do the processes that read images
     context = children_context()
     running: dict[int, _Child] = {}
@@ -82,6 +91,12 @@ def launch(jobs: list[list[str]], first_index: int, config: DictConfig, loader: 
     return [results[index] for index in range(len(jobs))]
 
 
+def _share_threads(at_once: int) -> None:
+    """Gives jobs that share cores their share of threads: more threads than cores slow each other down many times."""
+    if at_once > 1 and "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
+
+
 def _next(waiting: list[int], folders: list[Path]) -> int | None:
     """Returns the first job that no other process trains, so that sweeps started together share the work."""
     return next((index for index in waiting if not is_held(folders[index] / record.LOCK_FILE)), None)
@@ -110,6 +125,9 @@ def children_context() -> multiprocessing.context.BaseContext:
 
 
 def _folder(words: list[str], index: int, config: DictConfig, loader: ConfigLoader) -> Path:
+    places = dict(word.partition("=")[::2] for word in words if word.startswith("hydra.sweep.") and "$" not in word)
+    if {"hydra.sweep.dir", "hydra.sweep.subdir"} <= places.keys():  # our own sweeps say it; composing takes 0.2 s a job
+        return Path(places["hydra.sweep.dir"].strip("'")) / places["hydra.sweep.subdir"].strip("'")
     cfg = loader.load_sweep_config(config, words)
     with_number = cfg.copy()
     with_number.hydra.job.num = index
@@ -142,9 +160,12 @@ def _start(
 def run_child(argv: list[str], quiet_folder: str | None, variables: dict[str, str]) -> None:
     """What a child does: one ordinary run, its output in a file of its folder when several jobs share a console."""
     os.environ.update(variables)
+    from hydra._internal.hydra import Hydra
+
     from dlexp import job
     from dlexp.__main__ import main
 
+    Hydra.get_mode = lambda *_, **__: RunMode.RUN  # type: ignore[method-assign]  # it would compose once more to know
     live_with_parent()
     job.share_folders()
     if quiet_folder is not None:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -119,8 +119,10 @@ def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConf
 
     Returns what the blameless overrides compose to (None when they do not) and a sentence for each of the others.
     """
-    problems = [answer for word in overrides if (answer := _no_name(word))]
-    overrides = [word for word in overrides if not _no_name(word)]
+    groups = registry.groups()
+    answers = {word: _no_name(word, groups) for word in overrides}
+    problems = [answer for answer in answers.values() if answer]
+    overrides = [word for word in overrides if not answers.get(word)]
     while True:
         try:
             return compose(overrides), problems
@@ -186,13 +188,13 @@ def _missing_option(error: MissingConfigException) -> str:
     return f"there is no {group} '{name}'.{did_you_mean(name, options)} Options of {group}: {', '.join(options)}"
 
 
-def _no_name(word: str) -> str | None:
+def _no_name(word: str, groups: Mapping[str, Sequence[str]]) -> str | None:
     """Returns the answer to a number, a truth value or a list in place of an option: `model=16`.
 
     Hydra would answer in words of its own, and only to the first.
     """
     group, _, value = word.partition("=")
-    options = registry.groups().get(group)
+    options = groups.get(group)
     if group == "augment" and value.startswith("["):  # the one group whose options compose
         return None
     if not options or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|true|false|\[.*\]", value, re.IGNORECASE):

@@ -1,6 +1,6 @@
 """What the server that forks a sweep's jobs loads once, so that each job starts in milliseconds."""
 
-import torch._dynamo  # the first optimizer of a process imports it, which takes seconds
+import torch
 import torch.utils.tensorboard
 
 import dlexp.experiment

@@ -3,7 +3,7 @@
 import argparse
 
 import torch
-from ready import Clock, prepare, report, tensors
+from ready import Clock, augmented, prepare, report, tensors
 from torch import nn
 
 from dlexp.models.vgg import vgg
@@ -15,7 +15,7 @@ parser.add_argument("--precision", default="float32")
 args = parser.parse_args()
 prepare(args.threads)
 x, y, *_ = tensors("cifar10", 128 * args.steps)
-model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.5)
+model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0)
 model = model.to(memory_format=torch.channels_last)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True)
 criterion, clock = nn.CrossEntropyLoss(), Clock()
@@ -24,11 +24,7 @@ for _ in range(3):
     order = torch.randperm(len(x))
     for step in range(args.steps):
         batch = order[128 * step : 128 * (step + 1)]
-        images = nn.functional.pad(x.index_select(0, batch), [4] * 4, "reflect")
-        images = torch.where(torch.rand(128, 1, 1, 1) < 0.5, images.flip(3), images)
-        top, left = torch.randint(9, (2, 128, 1))
-        rows, columns = (top + torch.arange(32))[:, :, None], (left + torch.arange(32))[:, None]
-        images = images.permute(0, 2, 3, 1)[torch.arange(128)[:, None, None], rows, columns].permute(0, 3, 1, 2)
+        images = augmented(x.index_select(0, batch))
         with torch.autocast("cpu", getattr(torch, args.precision), enabled=args.precision != "float32"):
             outputs = model(images)
         loss = criterion(outputs.float(), y.index_select(0, batch))

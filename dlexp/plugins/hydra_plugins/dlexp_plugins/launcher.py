@@ -24,8 +24,11 @@ class DlexpLauncher(Launcher):
     """Starts jobs as child processes, so that memory, crashes and GPU state never pass from one to the next."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keeps what Hydra gives."""
+        """Keeps what Hydra gives, and lets torch be loaded already."""
+        from dlexp.launch import begin
+
         self.config, self.hydra_context = config, hydra_context
+        begin(config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs and returns one result each, in order."""

@@ -1,0 +1,250 @@
+"""dlexp beside its neighbours: the same work on the same machine, one after the other, in turns.
+
+python benchmarks/compare.py mlp vgg airbench start sweep [--rounds 9] [--threads 2]
+
+Each work runs its contenders once a round, each in a process of its own, and prints medians, and the median over the
+rounds of each one's ratio to the first. Run it on an idle machine, with DLEXP_DATA set; Lightning and timm take part
+where they are installed. The full trainings of `airbench` take hours on a CPU: --full.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CONTENDERS = HERE / "contenders"
+NETWORK = ["data=mnist", "model.depth=3", "model.width=[64,128,64]", "model.dropout=0", "optimizer=adam",
+           "optimizer.weight_decay=0", "scheduler=constant", "batch_size=128", "pictures=false"]  # fmt: skip
+VGG = ["data=cifar10", "model=vgg16", "optimizer=sgd", "optimizer.lr=0.02", "scheduler=constant", "batch_size=128",
+       "augment=crop_flip", "data.val_size=0", "test=false", "pictures=false"]  # fmt: skip
+RATES = [round(1e-4 * 1.4**i, 6) for i in range(16)]
+
+
+@dataclass
+class Contender:
+    """One side: what it is called, its command, and how its figures are read from the finished process's output."""
+
+    name: str
+    command: list[str]
+    read: Callable[[str, Path, float], dict[str, float]]
+    busy: int = 0  # processes that run beside it
+
+
+def printed(output: str, folder: Path, seconds: float) -> dict[str, float]:
+    """Returns the figures that a contender of ours prints as its last line."""
+    return dict(json.loads(output.strip().splitlines()[-1]))
+
+
+def recorded(output: str, folder: Path, seconds: float) -> dict[str, float]:
+    """Returns the figures of a run of dlexp, from its record: of the median epoch after the first, as the others do."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    epochs = [row for row in rows if "time/train" in row]
+    steps = epochs[0]["step"]
+    later = sorted(row["time/train"] for row in epochs[1:] or epochs)
+    result = {"steps": steps / later[len(later) // 2], "seconds": sum(row["time/train"] for row in epochs)}
+    result["images"] = statistics.median(row["time/images_per_second"] for row in epochs[1:] or epochs)
+    tests = [row["test/accuracy"] for row in rows if "test/accuracy" in row]
+    return result | ({"accuracy": tests[-1]} if tests else {})
+
+
+def steps_of_run(output: str, folder: Path, seconds: float) -> dict[str, float]:
+    """Returns optimizer steps a second of a run."""
+    found = recorded(output, folder, seconds)
+    return {"rate": found["steps"], **found}
+
+
+def images_of_run(output: str, folder: Path, seconds: float) -> dict[str, float]:
+    """Returns images a second of a run."""
+    found = recorded(output, folder, seconds)
+    return {"rate": found["images"], **found}
+
+
+def wall(output: str, folder: Path, seconds: float) -> dict[str, float]:
+    """Returns the seconds from start to exit."""
+    return {"rate": seconds}
+
+
+def dlexp(*words: str) -> list[str]:
+    """Returns a command line of dlexp; FOLDER in it becomes the run folder."""
+    return [sys.executable, "-m", "dlexp", *words]
+
+
+def script(name: str, *words: str) -> list[str]:
+    """Returns the command line of one of our contenders."""
+    return [sys.executable, str(CONTENDERS / f"{name}.py"), *words]
+
+
+def has(package: str) -> bool:
+    """Returns whether a neighbour is installed here."""
+    return importlib.util.find_spec(package) is not None
+
+
+def mlp(args: argparse.Namespace) -> list[Contender]:
+    """(a) steps/s of the MNIST MLP."""
+    common = ["--threads", str(args.threads), "--epochs", "4"]
+    words = [*NETWORK, "optimizer.lr=0.001", "data.val_size=0", "epochs=4", f"threads={args.threads}"]
+    words.append("hydra.run.dir=FOLDER")
+    sides = [
+        Contender("bare loop", script("bare_mlp", *common), printed),
+        Contender("bare loop, denormals are zero", script("bare_mlp", *common, "--flush"), printed),
+        Contender("dlexp", dlexp(*words), steps_of_run),
+        Contender("dlexp compile=true", dlexp(*words, "compile=true"), steps_of_run),
+    ]
+    if has("lightning"):
+        sides.append(Contender("Lightning, ready tensors", script("lightning_mlp", *common, "--ready"), printed))
+        few = ["--threads", str(args.threads), "--epochs", "2"]
+        sides.append(Contender("Lightning, DataLoader", script("lightning_mlp", *few), printed))
+    return sides
+
+
+def vgg(args: argparse.Namespace) -> list[Contender]:
+    """(b) images/s of VGG16 with batch norm."""
+    common = ["--threads", str(args.threads), "--steps", str(args.steps), "--precision", args.precision]
+    words = [*VGG, f"data.limit={128 * args.steps}", "epochs=3", f"threads={args.threads}", "hydra.run.dir=FOLDER"]
+    sides = [
+        Contender("bare loop", script("bare_vgg", *common), printed),
+        Contender("dlexp", dlexp(*words, f"precision={args.precision}"), images_of_run),
+    ]
+    if has("lightning"):
+        sides.append(Contender("Lightning, best settings", script("lightning_vgg", *common, "--best"), printed))
+        sides.append(Contender("Lightning, defaults", script("lightning_vgg", *common[:4]), printed))
+    if has("timm"):
+        sides.append(Contender("timm, best settings", script("timm_vgg", *common, "--best"), printed))
+        sides.append(Contender("timm, defaults", script("timm_vgg", *common[:4]), printed))
+    return sides
+
+
+def airbench(args: argparse.Namespace) -> list[Contender]:
+    """(c) images/s of airbench94's recipe; with --full all eight epochs and the accuracy they reach."""
+    limit, epochs = (50_000, 8) if args.full else (8000, 2)
+    common = ["--threads", str(args.threads), "--precision", args.precision]
+    common += ["--limit", str(limit), "--epochs", str(epochs), "--seed", "ROUND"]
+    words = ["experiment=cifar10_94", f"epochs={epochs}", "pictures=false", f"threads={args.threads}", "seed=ROUND",
+             f"precision={args.precision}", "hydra.run.dir=FOLDER"]  # fmt: skip
+    words += [] if args.full else [f"data.limit={limit}"]
+    return [
+        Contender("airbench94_muon, our port", script("airbench94", *common), printed),
+        Contender("… with dlexp's allocator setting", script("airbench94", *common, "--allocator"), printed),
+        Contender("dlexp experiment=cifar10_94", dlexp(*words), images_of_run),
+    ]
+
+
+def start(args: argparse.Namespace) -> list[Contender]:
+    """(d) seconds from the command to its exit."""
+    words = dlexp("hydra.run.dir=FOLDER")
+    return [
+        Contender("import torch", [sys.executable, "-c", "import torch"], wall),
+        Contender("python -m dlexp", words, wall),
+        Contender("python -m dlexp, two busy processes beside it", words, wall, busy=2),
+    ]
+
+
+def sweep(args: argparse.Namespace) -> list[Contender]:
+    """(e) seconds of a sweep over 16 learning rates."""
+    rates = "optimizer.lr=" + ",".join(map(str, RATES))
+    words = ["-m", rates, *NETWORK, "epochs=1", "data.val_size=6000", "hydra.sweep.dir=FOLDER"]
+    one, two = dlexp(*words, f"threads={args.threads}"), dlexp(*words, "n_jobs=2")
+    return [
+        Contender(
+            "one import, 16 bare loops",
+            script("bare_sweep", "--threads", str(args.threads), "--rates", *map(str, RATES)),
+            wall,
+        ),  # fmt: skip
+        Contender("dlexp -m, n_jobs=1", one, wall),
+        Contender("dlexp -m, n_jobs=2", two, wall),
+    ]
+
+
+WORKS = {work.__name__: work for work in (mlp, vgg, airbench, start, sweep)}
+UNITS = {"mlp": "steps/s", "vgg": "images/s", "airbench": "images/s", "start": "seconds", "sweep": "seconds"}
+
+
+def run(contender: Contender, number: int) -> dict[str, float]:
+    """Runs a contender once, alone but for the busy processes it wants; returns its figures and its peak memory."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "run"
+        command = [word.replace("FOLDER", str(folder)).replace("ROUND", str(number)) for word in contender.command]
+        environment = {**os.environ, "BENCHMARK_FOLDER": place, "PYTHONPATH": str(HERE.parent)}
+        beside = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(contender.busy)]
+        started = time.perf_counter()
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=place, env=environment)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            seconds = time.perf_counter() - started
+            for other in beside:
+                other.kill()
+                other.wait()
+            output.seek(0)
+            text = output.read()
+        if process.returncode:
+            raise SystemExit(f"{contender.name} failed:\n{text[-3000:]}")
+        return contender.read(text, folder, seconds) | {"memory": usage.ru_maxrss / 1024}
+
+
+def main() -> None:
+    """Runs the works asked for, and prints a table of each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("works", nargs="+", choices=WORKS)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--steps", type=int, default=10, help="steps an epoch of vgg")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of vgg and airbench")
+    parser.add_argument("--full", action="store_true", help="airbench: train to the end")
+    parser.add_argument("--only", nargs="*", help="contenders whose names contain one of these")
+    args = parser.parse_args()
+    print(f"{datetime.date.today()}, {cpu()}, {args.threads} threads, {versions()}")
+    for name in args.works:
+        sides = [side for side in WORKS[name](args) if not args.only or any(word in side.name for word in args.only)]
+        found: dict[str, list[dict[str, float]]] = {side.name: [] for side in sides}
+        for number in range(args.rounds):
+            for side in sides:
+                found[side.name].append(run(side, number))
+            rates = ", ".join(f"{rows[-1]['rate']:.4g}" for rows in found.values())
+            print(f"{name} {number + 1}/{args.rounds}: {rates}", file=sys.stderr, flush=True)
+        print(table(name, found), flush=True)
+
+
+def table(name: str, found: dict[str, list[dict[str, float]]]) -> str:
+    """Returns medians of all contenders, with the median ratio to the first, in Markdown."""
+    first = next(iter(found.values()))
+    lines = [f"\n| {name} | {UNITS[name]} | to the first | peak memory, MB | accuracy |", "|---|---|---|---|---|"]
+    for side, rows in found.items():
+        ratio = statistics.median(row["rate"] / base["rate"] for row, base in zip(rows, first, strict=True))
+        accuracies = [row["accuracy"] for row in rows if "accuracy" in row]
+        accuracy = f"{100 * statistics.mean(accuracies):.2f} %" if accuracies else "-"
+        rate = statistics.median(row["rate"] for row in rows)
+        memory = statistics.median(row["memory"] for row in rows)
+        lines.append(f"| {side} | {rate:.4g} | {ratio:.2f} | {memory:.0f} | {accuracy} |")
+    return "\n".join([*lines, f"\nmedians of {len(first)} rounds in turns"])
+
+
+def cpu() -> str:
+    """Returns the processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+
+
+def versions() -> str:
+    """Returns the versions of what takes part."""
+    packages = [name for name in ("torch", "torchvision", "lightning", "timm") if has(name)]
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+
+
+if __name__ == "__main__":
+    main()
