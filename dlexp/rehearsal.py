@@ -33,8 +33,9 @@ def _device(cfg: DictConfig) -> None:
     select_precision(cfg.precision, device, convolutional=False)
 
 
-def _model(cfg: DictConfig) -> None:
-    shape, num_outputs = plain(cfg.data.shape), cfg.data.num_outputs
+def _model(cfg: DictConfig, shape: list[int] | None = None) -> None:
+    """Tries the model at the data's shape, or at another that it will see."""
+    shape, num_outputs = shape or plain(cfg.data.shape), cfg.data.num_outputs
     try:
         with torch.device("meta"):
             model = build(cfg.model)
@@ -113,6 +114,8 @@ def _augment(cfg: DictConfig) -> None:
                 inputs, targets = operation.mix(inputs.float(), targets, draw)
     except Exception as error:
         raise _cause(error, f"augment at data shape {shape}") from error
+    if list(inputs.shape[1:]) != shape:
+        _model(cfg, list(inputs.shape[1:]))
     if targets.is_floating_point() and cfg.task.targets == "classes":
         names = [name for name, node in cfg.augment.items() if node is not None]
         mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]

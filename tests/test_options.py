@@ -153,7 +153,7 @@ def test_criteria_go_with_one_task(criterion: str, task: str, workdir: Path) -> 
 @pytest.mark.parametrize("group", ["augment", "ema", "evaluation"])
 def test_augmentations_and_averages(group: str, workdir: Path) -> None:
     for option in GROUPS[group]:
-        step([f"{group}={option}", *FAKE, "data.shape=[3,16,16]", "max_steps=6", "epochs=9"], workdir / option)
+        step([f"{group}={option}", *FAKE, "data.shape=[3,24,24]", "max_steps=6", "epochs=9"], workdir / option)
 
 
 PAIRS = [tuple(name.split("/")) for name in GROUPS["recipe"]]

@@ -1,0 +1,99 @@
+"""What makes runs fast, held to what it must not change: no compiler at the start, exact results, zero denormals."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Ended, child_environment
+from test_resume import CNN, every_state_is_kept, metrics_of, resumes_exactly
+
+from dlexp import api, eager
+from dlexp.optimizers.muon import Muon
+
+__all__ = ["every_state_is_kept"]  # a fixture
+HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+COMPILES = pytest.mark.skipif(not HAS_COMPILER, reason="compile=true needs a C++ compiler on a CPU")
+HEAVY = ("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sympy")
+
+
+def test_a_run_with_everything_it_does_loads_no_compiler(workdir: Path) -> None:
+    words = ["data.points_per_class=60", "epochs=2", "optimizer=adam", "grad_clip=1", "ema=ema"]
+    code = f"import sys; from dlexp.__main__ import main; code = main({words}); print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=child_environment())
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+    assert (next(workdir.glob("outputs/*")) / "plots").is_dir(), "pictures and TensorBoard's graph were made"
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "muon"])
+def test_a_bare_step_is_the_optimizers_step(name: str) -> None:
+    kind = Muon if name == "muon" else getattr(torch.optim, name)
+    settings = {"lr": 0.1, "momentum": 0.6, "iterations": 5} if name == "muon" else {"lr": 0.1}
+    ours, theirs = (torch.nn.Parameter(torch.arange(24.0).view(2, 3, 2, 2) / 7) for _ in range(2))
+    for parameter in (ours, theirs):
+        optimizer = kind([parameter], **settings)
+        for _ in range(3):
+            parameter.grad = parameter.detach().cos()
+            if parameter is ours:
+                with torch.no_grad():
+                    eager.bare_step(kind)(optimizer)
+            else:
+                optimizer.step()
+    assert torch.equal(ours, theirs)
+
+
+def test_someones_own_decorator_stays_around_a_step() -> None:
+    calls = []
+
+    def counted(step: Callable[..., None]) -> Callable[..., None]:
+        def wrapper(*args: object) -> None:
+            calls.append(1)
+            step(*args)
+
+        wrapper.__wrapped__ = step  # type: ignore[attr-defined]
+        return wrapper
+
+    class Counting(torch.optim.SGD):
+        step = counted(torch.optim.SGD.step)  # type: ignore[assignment]
+
+    parameter = torch.nn.Parameter(torch.ones(1))
+    parameter.grad = torch.ones(1)
+    with torch.no_grad():
+        eager.bare_step(Counting)(Counting([parameter], lr=0.1))
+    assert calls == [1] and parameter.item() == pytest.approx(0.9)
+
+
+def test_denormal_numbers_are_zero_in_a_training(workdir: Path) -> None:
+    api.run(["data.points_per_class=60", "epochs=1", "pictures=false"], folder=workdir / "run")
+    assert (torch.full((8,), 1e-38) * 1e-3).tolist() == [0.0] * 8
+
+
+@pytest.mark.slow
+@COMPILES
+@pytest.mark.parametrize(
+    "more", [[], ["accumulate=2", "grad_clip=1", "model.dropout=0.3", "augment=[flip,mixup]"]], ids=str
+)
+def test_compiled_training_resumes_exactly(every_state_is_kept: None, workdir: Path, more: list[str]) -> None:
+    resumes_exactly([*CNN, "compile=true", *more], workdir, [5, 9])
+
+
+@pytest.mark.slow
+@COMPILES
+def test_compiled_training_learns_what_eager_training_learns(workdir: Path) -> None:
+    losses = {}
+    for compiled in ("false", "true"):
+        folder = api.run([*CNN, "model.dropout=0", f"compile={compiled}"], folder=workdir / compiled).folder
+        losses[compiled] = [row["train/loss"] for row in metrics_of(folder) if "train/loss" in row]
+    assert losses["true"] == pytest.approx(losses["false"], rel=1e-3)
+    assert losses["true"] != losses["false"], "was anything compiled?"
+
+
+@pytest.mark.slow
+def test_compiling_without_a_compiler_is_a_sentence(run_cli: Callable[..., Ended], tmp_path: Path) -> None:
+    words = ["data.points_per_class=60", "epochs=1", "pictures=false", "compile=true"]
+    ended = run_cli(words, CXX=str(tmp_path / "none"), TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
+    assert ended.code == 1 and "error: compile=true needs a C++ compiler" in ended.err, ended
+    assert "Traceback" not in ended.err
