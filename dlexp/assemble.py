@@ -63,7 +63,6 @@ def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
     if advice:
         log.warning(advice)
     machine.keep_freed_memory()
-    machine.flush_denormals()
     machine.set_speed(cfg.deterministic)
     with torch.device("meta"):
         skeleton = build(cfg.model)

@@ -144,7 +144,7 @@ def test_values_instead_of_classes(name: str, primary: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", AUGMENT)
 def test_augment_option(name: str, primary: Path) -> None:
-    node: Any = OmegaConf.to_container(composed(f"augment={name}").augment, resolve=True)
+    node: Any = OmegaConf.to_container(composed(f"augment={name}", "+epochs=8").augment, resolve=True)
     images, answers = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), torch.zeros(16, dtype=torch.int64)
     draw = Draw(torch.Generator().manual_seed(0), 0, torch.arange(16), seed=0)
     for operation in node.values():

@@ -283,8 +283,16 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
         "idx": lambda: parse_idx(content, "file"),
         "cifar": lambda: parse_batch(content, "file", b"labels"),
         "png": lambda: image_folder(
-            folder=str(folder), size=8, channels=3, test_size=0.3, split_seed=0, val_size=0.1, limit=None
-        ),
+            folder=str(folder),
+            size=8,
+            channels=3,
+            test_size=0.3,
+            split_seed=0,
+            val_size=0.1,
+            limit=None,
+            in_memory=True,
+            workers=None,
+        ),  # fmt: skip
     }
     table = lambda: arrays(file=str(path), label_column=None, targets=targets, test_size=0.3, split_seed=0)  # noqa: E731
     ends_in_a_sentence("data files", readers.get(kind, table))

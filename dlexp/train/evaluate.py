@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.data.batches import Batches
-from dlexp.device import autocast
+from dlexp.device import autocast, flushing_denormals
 from dlexp.train.fit import Plan, Sums
 
 Ask = Callable[[nn.Module, Tensor], Tensor]
@@ -22,6 +22,7 @@ class Evaluation:
 
 
 @torch.no_grad()
+@flushing_denormals()
 def evaluate(model: nn.Module, ask: Ask, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Evaluation:
     """Runs the model in evaluation mode over all samples; it is in training mode again afterwards if it was before.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.data.batches import Batches
+from dlexp.device import flushing_denormals
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.state import TrainState
 from dlexp.train.step import compiled_gradients_of, gradients_of, rest_finished, update_of
@@ -62,6 +63,18 @@ def fit(
     Raises:
         NonFiniteLoss: seen at the next yield after it happened, so before the state could be saved.
     """
+    with flushing_denormals():
+        yield from _fit(state, batches, criterion, sums, plan, is_due)
+
+
+def _fit(
+    state: TrainState,
+    batches: Batches,
+    criterion: nn.Module,
+    sums: Sums,
+    plan: Plan,
+    is_due: Callable[[TrainState], bool],
+) -> Iterator[dict[str, Any]]:
     model, num_batches = state.model, len(batches)
     total_steps = plan.total_steps(num_batches)
     make = compiled_gradients_of if plan.compile else gradients_of
