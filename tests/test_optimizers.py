@@ -1,5 +1,6 @@
 """Muon: what it does to filters, what to everything else, and that it is an ordinary torch optimizer."""
 
+import copy
 import io
 
 import pytest
@@ -101,6 +102,9 @@ def test_state_of_parts_continues_exactly() -> None:
     file.seek(0)
     fresh = parts(first)
     fresh.load_state_dict(torch.load(file, weights_only=True))
+    trial = copy.deepcopy(fresh)  # as a resume tries a state
+    assert trial.parts[0].param_groups[0] is trial.param_groups[0] is not fresh.param_groups[0]
+    type(trial).step(trial)
     torch.manual_seed(2)
     fresh.zero_grad()
     first(torch.randn(6, 3, 4, 4)).square().sum().backward()

@@ -32,9 +32,13 @@ class Parts(Optimizer):
             part.state, part.param_groups = self.state, self.param_groups[first:last]
             first = last
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continues from a saved state."""
-        super().load_state_dict(state_dict)
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes along."""
+        return super().__getstate__() | {"parts": self.parts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes over a copy's or a saved state."""
+        super().__setstate__(state)
         self._share()
 
     @torch.no_grad()
