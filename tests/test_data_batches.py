@@ -119,3 +119,15 @@ def test_derived_seeds_differ_and_fit() -> None:
     seeds = {derived_seed(seed, epoch, step) for seed in range(10) for epoch in range(10) for step in range(10)}
     assert len(seeds) == 1000 and all(0 <= seed < 2**63 for seed in seeds)
     assert derived_seed(1, 23) != derived_seed(12, 3)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_samples_normalised_beforehand_are_the_same_and_safe(shuffle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = batches(images(), shuffle=shuffle)
+    monkeypatch.setattr("dlexp.data.batches.READY_BYTES", 0)
+    later = batches(images(), shuffle=shuffle)
+    assert ready.ready is not None and later.ready is None
+    for _ in range(2):
+        for (inputs, answers), (same, equal) in zip(ready.epoch(1), later.epoch(1), strict=True):
+            assert torch.equal(inputs, same) and torch.equal(answers, equal)
+            inputs.zero_()  # as a model with an operation in place may do
