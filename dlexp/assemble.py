@@ -68,7 +68,8 @@ def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
         skeleton = build(cfg.model)
     convolutional = any(isinstance(layer, nn.Conv2d) for layer in skeleton.modules())
     summary = summarise(skeleton, plain(cfg.data.shape))
-    threads = machine.set_threads(cfg.threads, flops=summary["flops"] * cfg.batch_size)
+    flops = math.inf if summary["flops"] is None else summary["flops"]  # unknown: not tiny, as far as anyone can tell
+    threads = machine.set_threads(cfg.threads, flops=flops * cfg.batch_size)
     precision = machine.select_precision(cfg.precision, device, convolutional)
 
     splits = prepare(
