@@ -89,7 +89,9 @@ def _optimizer(cfg: DictConfig) -> None:
 
 
 def _small_parameters(cfg: DictConfig) -> list[tuple[str, torch.nn.Parameter]]:
-    """Returns parameters with the model's names and number of axes, of one value each."""
+    """Returns parameters with the model's names and number of axes, of one value each; one will do without parts."""
+    if "parts" not in cfg.optimizer:
+        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
     try:
         with torch.device("meta"):
             model = build(cfg.model)

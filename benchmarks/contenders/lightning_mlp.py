@@ -9,7 +9,8 @@ from typing import Any
 
 import lightning
 import torch
-from ready import Clock, prepare, report, tensors
+from lightning_parts import ReadyBatches, TimedModule
+from ready import prepare, report, tensors
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -17,7 +18,7 @@ warnings.filterwarnings("ignore")
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
-class Network(lightning.LightningModule):
+class Network(TimedModule):
     """What a tutorial's LightningModule has."""
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class Network(lightning.LightningModule):
         sizes = [784, 64, 128, 64, 10]
         layers = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
         self.model = nn.Sequential(nn.Flatten(), *layers[:-1])
-        self.criterion, self.clock = nn.CrossEntropyLoss(), Clock()
+        self.criterion = nn.CrossEntropyLoss()
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         loss: Tensor = self.criterion(self.model(batch[0]), batch[1])
@@ -34,28 +35,6 @@ class Network(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), lr=0.001)
-
-    def on_train_epoch_start(self) -> None:
-        self.clock.start()
-
-    def on_train_epoch_end(self) -> None:
-        self.clock.stop()
-
-
-class ReadyBatches:
-    """Batches by index from ready tensors: nothing is faster within Lightning."""
-
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
-
-    def __len__(self) -> int:
-        return len(self.x) // 128
-
-    def __iter__(self) -> Any:
-        order = torch.randperm(len(self.x))
-        for step in range(len(self)):
-            batch = order[128 * step : 128 * (step + 1)]
-            yield self.x.index_select(0, batch), self.y.index_select(0, batch)
 
 
 def images() -> Dataset[Any]:

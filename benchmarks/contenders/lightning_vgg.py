@@ -8,7 +8,8 @@ from typing import Any
 
 import lightning
 import torch
-from ready import Clock, augmented, prepare, report, tensors
+from lightning_parts import ReadyBatches, TimedModule
+from ready import augmented, prepare, report, tensors
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
@@ -18,13 +19,13 @@ warnings.filterwarnings("ignore")
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
-class Network(lightning.LightningModule):
+class Network(TimedModule):
     """What a tutorial's LightningModule has."""
 
     def __init__(self, is_best: bool) -> None:
         super().__init__()
         self.model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0)
-        self.criterion, self.clock, self.is_best = nn.CrossEntropyLoss(), Clock(), is_best
+        self.criterion, self.is_best = nn.CrossEntropyLoss(), is_best
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         loss: Tensor = self.criterion(self.model(batch[0]).float(), batch[1])
@@ -35,28 +36,6 @@ class Network(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         more = {"fused": True} if self.is_best else {}
         return torch.optim.SGD(self.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-4, **more)
-
-    def on_train_epoch_start(self) -> None:
-        self.clock.start()
-
-    def on_train_epoch_end(self) -> None:
-        self.clock.stop()
-
-
-class ReadyBatches:
-    """Batches by index from ready tensors, augmented as a whole."""
-
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
-
-    def __len__(self) -> int:
-        return len(self.x) // 128
-
-    def __iter__(self) -> Any:
-        order = torch.randperm(len(self.x))
-        for step in range(len(self)):
-            batch = order[128 * step : 128 * (step + 1)]
-            yield augmented(self.x.index_select(0, batch)), self.y.index_select(0, batch)
 
 
 def images(count: int) -> Any:
@@ -85,7 +64,7 @@ def main() -> None:
     count = 128 * args.steps
     network = Network(args.best)
     if args.best:
-        batches: Any = ReadyBatches(*tensors("cifar10", count)[:2])
+        batches: Any = ReadyBatches(*tensors("cifar10", count)[:2], augmented)
         network = network.to(memory_format=torch.channels_last)
         precision = {"float32": "32-true", "bfloat16": "bf16-mixed"}[args.precision]
         settings: dict[str, Any] = {"barebones": True, "precision": precision}
