@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dlexp import registry
@@ -15,9 +15,14 @@ from dlexp.stops import StopRequested, exit_code_of
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code: 0, 1 (a mistake or a failed run), 128 + a signal."""
     words = list(sys.argv[1:] if argv is None else argv)
+    return answering(lambda: dispatch(words))
+
+
+def answering(work: Callable[[], int]) -> int:
+    """Does a process's work and returns its exit code; what a person can mend is said in a sentence."""
     setup_console()
     try:
-        return dispatch(words)
+        return work()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -27,7 +27,8 @@ from dlexp.stops import StopRequested, Stops, listening
 from dlexp.tracking import Tracker
 from dlexp.train.evaluate import evaluate
 from dlexp.train.fingerprint import fingerprint
-from dlexp.train.fit import NonFiniteLoss, fit
+from dlexp.train.fit import fit
+from dlexp.train.reading import NonFiniteLoss
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ def run_experiment(
             raise
         except BaseException as error:
             is_known = isinstance(error, UserError)
+            if not is_known:
+                log.debug("the run failed", exc_info=True)  # the console gets the traceback from Python, log.txt here
             entry.failed(str(error) if is_known else f"{type(error).__name__}: {error}".splitlines()[0])
             raise
 

@@ -1,6 +1,5 @@
 """One job as Hydra starts it: asks Hydra for the run's folder and overrides, which nothing below knows, and runs it."""
 
-import logging
 from pathlib import Path
 
 from hydra.conf import HydraConf
@@ -11,9 +10,7 @@ from omegaconf import DictConfig
 from dlexp import registry
 from dlexp.errors import UserError
 
-log = logging.getLogger(__name__)
-
-_state: dict[str, int] = {"started": 0, "exit_code": 0, "shares_folders": 0}
+_state: dict[str, int] = {"started": 0, "exit_code": 0}
 _mistakes: list[UserError] = []
 
 
@@ -28,8 +25,7 @@ def run_job(cfg: DictConfig) -> float | None:
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    is_cell = bool(_state["shares_folders"]) or hydra.mode is not RunMode.RUN
-    resumption = Resumption(shares=True) if is_cell else None
+    resumption = None if hydra.mode is RunMode.RUN else Resumption(shares=True)
     words, choices = list(hydra.overrides.task), chosen(hydra)
     try:
         return run_experiment(cfg, folder, words, choices, resumption).objective
@@ -38,19 +34,11 @@ def run_job(cfg: DictConfig) -> float | None:
             raise
         _mistakes.append(error)
         return None
-    except Exception as error:
-        log.debug("the run failed", exc_info=True)  # the console gets the traceback from Python, log.txt from here
-        raise error
 
 
 def has_started() -> bool:
     """Returns whether a run began in this process: from there on an error of Hydra's is a bug, not a typed mistake."""
     return bool(_state["started"])
-
-
-def share_folders() -> None:
-    """Makes this process a job of a sweep: what its folder holds of the same cell goes on, or stands when finished."""
-    _state["shares_folders"] = 1
 
 
 def mistake() -> UserError | None:

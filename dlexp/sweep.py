@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +10,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, read_write
 
 from dlexp import job
 from dlexp.build import allowed_modules
 from dlexp.cell import cell, code_version
-from dlexp.check import check, listed, resolved
 from dlexp.config import plain_name, unique
 from dlexp.errors import UserError
 from dlexp.ledger import Cell, join_ledger, of_other_code, open_ledger
-from dlexp.mistakes import HYDRA_ERRORS, compose_or_explain, sentence
+from dlexp.prepare import Prepared, prepare_all
 from dlexp.stops import StopRequested, exit_code_of
 from dlexp.table import report, table
 
@@ -43,17 +41,18 @@ def run_sweep(arguments: list[str], config: DictConfig, loader: ConfigLoader, la
         UserError: something is wrong with one of the jobs; none has started then.
     """
     jobs = expand(OverridesParser.create(config_loader=loader).parse_overrides(arguments))
-    hashes = check_all(jobs, config, loader)
+    try:
+        prepared = prepare_all({each.name: each.overrides for each in jobs}, config, loader)
+    except UserError as error:
+        raise UserError(f"{error}\nno job was started") from None
+    hashes = [cell(each.config) for each in prepared]
     wanted = {hashed: each.name for each, hashed in zip(reversed(jobs), reversed(hashes), strict=True)}
     folder, cells = _ledger(config, wanted)
     todo = [i for i, hashed in enumerate(hashes) if not cells[hashed].is_done() and hashed not in hashes[:i]]
     _tell_plan(folder, list(cells.values()), len(jobs), len(todo))
-    words = [
-        [*jobs[i].overrides, f"hydra.sweep.dir='{folder}'", f"hydra.sweep.subdir='{cells[hashes[i]].folder.name}'"]
-        for i in todo
-    ]
+    folders = [cells[hashes[i]].folder for i in todo]
     try:
-        results = list(launcher.launch(words, initial_job_idx=0)) if words else []
+        results = _launch([prepared[i] for i in todo], folders, launcher) if todo else []
     except (KeyboardInterrupt, StopRequested, Exception) as error:  # a launcher that is not ours
         if isinstance(error, Exception):
             log.error("the launcher lost its jobs", exc_info=True)
@@ -69,6 +68,15 @@ def run_sweep(arguments: list[str], config: DictConfig, loader: ConfigLoader, la
     elif any(each["status"] != "finished" for each in reports):
         job.fail(1)
     return [each["objective"] for each in reports]
+
+
+def _launch(jobs: list[Prepared], folders: list[Path], launcher: Launcher) -> list[JobReturn]:
+    """Gives the jobs to the launcher: to ours as they are, to any other as words, which each job composes anew."""
+    if hasattr(launcher, "launch_prepared"):
+        return list(launcher.launch_prepared(jobs, folders))
+    places = [[f"hydra.sweep.dir='{each.parent}'", f"hydra.sweep.subdir='{each.name}'"] for each in folders]
+    words = [[*each.words, *place] for each, place in zip(jobs, places, strict=True)]
+    return list(launcher.launch(words, initial_job_idx=0))
 
 
 def _ledger(config: DictConfig, wanted: dict[str, str]) -> tuple[Path, dict[str, Cell]]:
@@ -125,41 +133,3 @@ def expand(overrides: list[Override]) -> list[Job]:
         names.add(name)
         jobs.append(Job(name, list(words), dict(word.partition("=")[::2] for word in varied)))
     return jobs
-
-
-def check_all(jobs: Sequence[Job], config: DictConfig, loader: ConfigLoader) -> list[str]:
-    """Composes and checks every job; returns the hashes of their cells.
-
-    Raises:
-        UserError: lists what is wrong, with the jobs it concerns.
-    """
-    found: dict[str, list[str]] = {}
-    hashes = []
-    for each in jobs:
-        cfg, problems = _checked(each, config, loader)
-        for problem in problems:
-            found.setdefault(problem, []).append(each.name)
-        if cfg is not None and not problems:
-            hashes.append(cell(resolved(cfg)))
-    if found:
-        problems = [
-            problem if len(names) == len(jobs) else f"{problem} (in {', '.join(names[:3])}{', …' * (len(names) > 3)})"
-            for problem, names in found.items()
-        ]
-        raise UserError(f"{listed(problems)}\nno job was started")
-    return hashes
-
-
-def _checked(each: Job, config: DictConfig, loader: ConfigLoader) -> tuple[DictConfig | None, list[str]]:
-    cfg, problems = compose_or_explain(lambda words: loader.load_sweep_config(config, words), each.overrides)
-    if cfg is None or problems:
-        return cfg, problems
-    with open_dict(cfg):
-        del cfg["hydra"]
-    try:
-        check(cfg)
-    except UserError as error:
-        problems = str(error).split("\n  - ")[1:] or [str(error)]
-    except HYDRA_ERRORS as error:
-        problems = [sentence(error, each.overrides)]
-    return cfg, problems

@@ -19,6 +19,7 @@ SEES_CONFIGS = {
     "assemble",
     "build",
     "check",
+    "child",
     "compose",
     "config",
     "experiment",
@@ -27,6 +28,7 @@ SEES_CONFIGS = {
     "job",
     "launch",
     "mistakes",
+    "prepare",
     "rehearsal",
     "resume",
     "sweep",
@@ -220,7 +222,7 @@ for name in {LIGHT.split()} + {[f"dlexp.commands.{f.stem}" for f in (PACKAGE / "
     importlib.import_module(name)
     heavy = {{"torch", "numpy", "hydra", "omegaconf", "matplotlib", "PIL"}} & set(sys.modules)
     assert not heavy, (name, heavy)
-for name in "config check mistakes build job sweep launch".split():
+for name in "config check mistakes build job sweep prepare launch child".split():
     name = "dlexp." + name
     importlib.import_module(name)
     heavy = {{"torch", "matplotlib", "torchvision"}} & set(sys.modules)

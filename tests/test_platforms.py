@@ -9,7 +9,7 @@ import shutil
 import pytest
 import torch
 
-from dlexp import device, environment, launch, record
+from dlexp import child, device, environment, record
 from dlexp.errors import UserError
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the locale of a POSIX system is simulated")
@@ -123,7 +123,7 @@ def test_how_children_start(monkeypatch: pytest.MonkeyPatch, methods: list[str],
     if chosen not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {chosen}")
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: methods)
-    assert launch.children_context().get_start_method() == chosen
+    assert child.children_context().get_start_method() == chosen
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_how_children_start(monkeypatch: pytest.MonkeyPatch, methods: list[str],
 def test_why_a_process_ended(code: int, words: str) -> None:
     if code == -9 and os.name != "posix":
         pytest.skip("there are no signals")
-    assert launch.reason(code) == words
+    assert child.reason(code) == words
 
 
 def test_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from test_resume import CNN, every_state_is_kept, metrics_of, resumes_exactly
 from dlexp import api, eager
 from dlexp.optimizers.muon import Muon
 from dlexp.tasks.classification import Classification
+from dlexp.train.reading import Reading
 
 __all__ = ["every_state_is_kept"]  # a fixture
 HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
@@ -82,6 +83,19 @@ def test_denormal_numbers_are_zero_in_a_training_only(workdir: Path, monkeypatch
     # The first ones are the rehearsal's; training, validation and test follow.
     assert len(products) > 8 and products[1:] == [0.0] * len(products[1:])
     assert (torch.tensor(1e-38) * 1e-3).item() > 0
+
+
+def test_metrics_that_travel_for_long_are_logged_in_their_order(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU that is steps behind: only a save waits for lines, which say what held when they set out."""
+    words = ["data.points_per_class=60", "epochs=2", "pictures=false", "batch_size=5", "log_steps=2",
+             "checkpoint.every_steps=7"]  # fmt: skip
+    at_once = metrics_of(api.run(words, folder=workdir / "at_once").folder)
+    monkeypatch.setattr(Reading, "is_there", lambda reading: False)
+    late = metrics_of(api.run(words, folder=workdir / "late").folder)
+    clocks = {"time/train", "time/val", "time/images_per_second"}
+    assert [row.keys() for row in late] == [row.keys() for row in at_once]
+    assert all({k: v for k, v in a.items() if k not in clocks} == {k: v for k, v in b.items() if k not in clocks}
+               for a, b in zip(at_once, late, strict=True))  # fmt: skip
 
 
 @pytest.mark.slow

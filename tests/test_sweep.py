@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from conftest import child_environment
 
-from dlexp import launch, record
+from dlexp import child, launch, record
 from dlexp.config import unique
+from dlexp.prepare import Prepared
 from dlexp.table import number, table
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
@@ -123,17 +124,17 @@ def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pyt
     assert ended.code == 0 and set(statuses(sweep_folder(workdir)).values()) == {"finished"}, ended
 
 
-def killed_at_seed_2(argv: list[str], quiet_folder: str | None, variables: dict[str, str]) -> None:
+def killed_at_seed_2(job: Prepared, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
     """Stands for `run_child`: what the kernel does to a job that takes all memory."""
-    if "seed=2" in argv:
+    if "seed=2" in job.words:
         os.kill(os.getpid(), signal.SIGKILL)
-    launch.run_child(argv, quiet_folder, variables)
+    child.run_child(job, folder, quiet, variables)
 
 
 @POSIX
 @pytest.mark.parametrize("num_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_job_leaves_the_others_alone(cli, workdir: Path, monkeypatch, num_jobs: int) -> None:
-    monkeypatch.setattr(launch, "run_child", killed_at_seed_2)
+    monkeypatch.setattr(child, "run_child", killed_at_seed_2)
     ended = cli("-m", "seed=1,2,3", f"n_jobs={num_jobs}", *SHORT)
     assert ended.code == 1, ended
     assert statuses(sweep_folder(workdir)) == {"seed-1": "finished", "seed-3": "finished"}

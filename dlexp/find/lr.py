@@ -20,7 +20,8 @@ from dlexp.config import new_folder, plain_name
 from dlexp.errors import UserError
 from dlexp.find.curve import DIVERGENCE, FEWEST_STEPS, Reading, read
 from dlexp.shortage import explaining
-from dlexp.train.fit import NonFiniteLoss, fit
+from dlexp.train.fit import fit
+from dlexp.train.reading import NonFiniteLoss
 from dlexp.waiting import progress
 
 # Without other words: so far below and above the configured learning rate.
@@ -117,7 +118,7 @@ def _steps(run: Assembly) -> Iterator[tuple[float, float]]:
     for event in fit(run.state, run.train, run.criterion, run.task.sums, run.plan):
         if event["kind"] == "steps":
             yield factor, event["train/recent_loss"]
-            factor = group["lr"] / group["initial_lr"]  # the schedule has stepped already: that of the next step
+            factor = event["lr"] / group["initial_lr"]  # the schedule has stepped already: that of the next step
 
 
 def _has_diverged(losses: list[float]) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from dlexp.child import children_context, live_with_parent
 from dlexp.errors import UserError
-from dlexp.launch import children_context, live_with_parent
 
 # Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
 WARMUP_STEPS, WARMUP_SECONDS = 3, 1.0
@@ -64,7 +64,7 @@ def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None
     from dlexp.device import select_device
     from dlexp.find.memory import limit_memory
     from dlexp.shortage import is_out_of_memory
-    from dlexp.train.fit import NonFiniteLoss
+    from dlexp.train.reading import NonFiniteLoss
 
     changes = {"batch_size": batch_size, "max_steps": None, "epochs": NEVER, "log_steps": NEVER}
     cfg = OmegaConf.create(config | changes)

@@ -11,15 +11,12 @@ from torch import Tensor, nn
 from dlexp.data.batches import Batches
 from dlexp.device import flushing_denormals
 from dlexp.train.fingerprint import fingerprint
+from dlexp.train.reading import Reading
 from dlexp.train.state import TrainState
 from dlexp.train.step import compiled_gradients_of, gradients_of, rest_finished, update_of
 
 Sums = Callable[[Tensor, Tensor], dict[str, Tensor]]
 PROGRESS_SECONDS = 0.5
-
-
-class NonFiniteLoss(Exception):
-    """The loss became infinite or not a number; epoch and step (both from 1) and learning rate are in the message."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +53,9 @@ def fit(
     """Trains until the plan is fulfilled, from wherever `state` is: a step within an epoch too.
 
     Yields dicts with `kind`: "progress" (now and then, by the clock; never recorded), "steps" (every
-    `plan.log_steps` optimizer steps), "epoch" (after the last step of each epoch, also one cut short by `max_steps`),
-    and "save" (after an epoch is closed, and after a step when `is_due(state)` says so): the moments at which `state`
-    can be saved and the training ended.
+    `plan.log_steps` optimizer steps; on CUDA some steps late, but before the next save), "epoch" (after the last step
+    of each epoch, also one cut short by `max_steps`), and "save" (after an epoch is closed, and after a step when
+    `is_due(state)` says so): the moments at which `state` can be saved and the training ended.
 
     Raises:
         NonFiniteLoss: seen at the next yield after it happened, so before the state could be saved.
@@ -82,6 +79,11 @@ def _fit(
     gradients = make(model, criterion, plan.device, plan.precision)
     update = update_of(state.optimizer, state.scaler, plan.grad_clip)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
+    lines: list[Reading] = []  # logged, and still on their way from the device
+
+    def read() -> Reading:
+        return Reading(state, plan.accumulate, plan.log_steps, batches.batch_size)
+
     while state.step < total_steps or state.batch:
         model.train()
         epoch_start = last_yield = time.perf_counter()
@@ -103,25 +105,36 @@ def _fit(
                 _step(state, update)
 
                 if state.step % plan.log_steps == 0:
-                    yield {"kind": "steps", "lr": state.lr} | _numbers(state, plan, batches)
+                    lines.append(read())
+                for line in _arrived(lines, waiting=False):
+                    yield line
                     last_yield = time.perf_counter()
                 if is_due(state):
-                    yield {"kind": "save"} | _numbers(state, plan, batches)
+                    yield from _arrived(lines, waiting=True)
+                    yield {"kind": "save"} | read().numbers()
             if time.perf_counter() - last_yield > PROGRESS_SECONDS:
-                yield {"kind": "progress"} | _numbers(state, plan, batches)
+                yield from _arrived(lines, waiting=True)
+                yield {"kind": "progress"} | read().numbers()
                 last_yield = time.perf_counter()
             if state.step >= total_steps:
                 break
 
-        numbers = _numbers(state, plan, batches)
+        yield from _arrived(lines, waiting=True)
+        numbers = read().numbers()
         seconds = time.perf_counter() - epoch_start
         images = (state.batch - first_batch) * batches.batch_size
         speed = {"time/train": seconds, "time/images_per_second": images / seconds}
-        yield {"kind": "epoch", "lr": state.lr} | numbers | speed
+        yield {"kind": "epoch"} | numbers | speed
         if state.batch < num_batches:
             return  # cut short by max_steps: it stays open for a resume with more
         state.epoch, state.batch, state.sums = state.epoch + 1, 0, {}
         yield {"kind": "save"} | numbers
+
+
+def _arrived(lines: list[Reading], *, waiting: bool) -> Iterator[dict[str, Any]]:
+    """Yields the lines that have come, in their order; all of them with `waiting`."""
+    while lines and (waiting or lines[0].is_there()):
+        yield {"kind": "steps"} | lines.pop(0).numbers()
 
 
 def _step(state: TrainState, update: Callable[[], None]) -> None:
@@ -130,24 +143,3 @@ def _step(state: TrainState, update: Callable[[], None]) -> None:
     rest_finished(state.optimizer)
     state.step += 1
     state.average.update(state.step)
-
-
-def _numbers(state: TrainState, plan: Plan, batches: Batches) -> dict[str, Any]:
-    """Reads the epoch's losses and sums from the device: the loop's only synchronisation.
-
-    `train/recent_loss` is the mean over the last `plan.log_steps` optimizer steps (or since the epoch began).
-    """
-    losses = state.losses[: state.batch].double().cpu()
-    bad = torch.nonzero(~torch.isfinite(losses))
-    if len(bad):
-        batch = int(bad[0])
-        first_step = state.step - -(-state.batch // plan.accumulate)  # optimizer steps before this epoch
-        raise NonFiniteLoss(
-            f"the loss became {losses[batch].item():g} in epoch {state.epoch + 1} at step"
-            f" {first_step + batch // plan.accumulate + 1} (learning rate {state.lr:g})"
-        )
-    seen = state.batch * batches.batch_size
-    numbers: dict[str, Any] = {"epoch": state.epoch + 1, "step": state.step, "batch": state.batch}
-    numbers["train/recent_loss"] = losses[-plan.log_steps * plan.accumulate :].mean().item()
-    numbers["train/loss"] = losses.mean().item()
-    return numbers | {f"train/{name}": total.item() / seen for name, total in state.sums.items()}

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from dlexp.prepare import Prepared
 
 
 @dataclass
@@ -31,9 +36,14 @@ class DlexpLauncher(Launcher):
         begin(config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Runs the jobs and returns one result each, in order."""
+        """Runs the jobs of a sweeper that is not ours and returns one result each, in order."""
+        from dlexp.launch import launch_words
+
+        loader = self.hydra_context.config_loader
+        return launch_words([list(job) for job in job_overrides], initial_job_idx, self.config, loader)
+
+    def launch_prepared(self, jobs: "Sequence[Prepared]", folders: Sequence[Path]) -> Sequence[JobReturn]:
+        """Runs jobs that our sweeper has composed and checked, each in its folder."""
         from dlexp.launch import launch
 
-        return launch(
-            [list(job) for job in job_overrides], initial_job_idx, self.config, self.hydra_context.config_loader
-        )
+        return launch(jobs, folders, self.config)

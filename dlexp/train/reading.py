@@ -1,0 +1,67 @@
+"""The epoch's losses and sums on their way from the device to the loop, which trains on while they travel."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlexp.train.state import TrainState
+
+
+class NonFiniteLoss(Exception):
+    """The loss became infinite or not a number; epoch and step (both from 1) and learning rate are in the message."""
+
+
+class Reading:
+    """The metrics of `state` at the moment of construction.
+
+    `accumulate` and `log_steps` are those of the plan, `batch_size` the samples of a batch.
+    """
+
+    def __init__(self, state: TrainState, accumulate: int, log_steps: int, batch_size: int) -> None:
+        self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
+        self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, state.batch * batch_size
+        self._names = list(state.sums)
+        values = [state.losses[: state.batch], *(total.reshape(1) for total in state.sums.values())]
+        self._values, self._event = _sent(values)
+
+    def is_there(self) -> bool:
+        """Returns whether `numbers` would not wait; on a CPU always."""
+        return self._event is None or bool(self._event.query())  # type: ignore[no-untyped-call]
+
+    def numbers(self) -> dict[str, Any]:
+        """Waits for the copy and returns epoch, step, batch, lr and the metrics.
+
+        `train/recent_loss` is the mean over the last `log_steps` optimizer steps (or since the epoch began).
+
+        Raises:
+            NonFiniteLoss: the loss of a batch of this epoch is no number.
+        """
+        if self._event is not None:
+            self._event.synchronize()
+        losses = self._values[: self._batch]
+        bad = torch.nonzero(~torch.isfinite(losses))
+        if len(bad):
+            batch = int(bad[0])
+            first_step = self._step - -(-self._batch // self._accumulate)  # optimizer steps before this epoch
+            raise NonFiniteLoss(
+                f"the loss became {losses[batch].item():g} in epoch {self._epoch + 1} at step"
+                f" {first_step + batch // self._accumulate + 1} (learning rate {self._lr:g})"
+            )
+        numbers: dict[str, Any] = {"lr": self._lr, "epoch": self._epoch + 1, "step": self._step, "batch": self._batch}
+        numbers["train/recent_loss"] = losses[-self._recent :].mean().item()
+        numbers["train/loss"] = losses.mean().item()
+        totals = self._values[self._batch :].tolist()
+        return numbers | {f"train/{name}": t / self._seen for name, t in zip(self._names, totals, strict=True)}
+
+
+def _sent(parts: list[Tensor]) -> tuple[Tensor, torch.cuda.Event | None]:
+    """Returns the parts on the CPU, one after the other, and on CUDA the event after which they are there."""
+    if not parts[0].is_cuda:
+        return torch.cat([part.cpu().double() for part in parts]), None  # in this order: Apple's GPUs have no float64
+    values = torch.cat([part.double() for part in parts])
+    there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)  # others are copied while the program waits
+    there.copy_(values, non_blocking=True)
+    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    event.record()
+    return there, event
