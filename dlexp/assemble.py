@@ -14,6 +14,7 @@ from dlexp import device as machine
 from dlexp.build import build, build_augment, build_optimizer, load_data, plain
 from dlexp.data.batches import Batches
 from dlexp.data.splits import Split, Splits, prepare, statistics
+from dlexp.eager import start_without_compiler
 from dlexp.errors import UserError
 from dlexp.initial import freeze, initialise
 from dlexp.summary import summarise
@@ -58,6 +59,7 @@ def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
     Raises:
         UserError: the data set is not there, is damaged, or does not fit what the config says of it.
     """
+    start_without_compiler()
     device = machine.select_device(cfg.device)
     advice = machine.device_advice(cfg.device, device)
     if advice:

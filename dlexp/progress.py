@@ -33,11 +33,12 @@ class Progress(Protocol):
 
 def make_progress(total_epochs: int, steps_per_epoch: int, stream: TextIO) -> Progress:
     """Returns a bar where `stream` is a terminal that can move its cursor, else plain lines."""
-    from rich.console import Console
+    if stream.isatty():
+        from rich.console import Console
 
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
-    if stream.isatty() and console.is_terminal and not console.is_dumb_terminal:
-        return _Bar(total_epochs, steps_per_epoch, console)
+        console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        if console.is_terminal and not console.is_dumb_terminal:
+            return _Bar(total_epochs, steps_per_epoch, console)
     return _Lines(total_epochs, steps_per_epoch, stream)
 
 
