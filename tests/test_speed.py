@@ -40,6 +40,7 @@ def test_a_run_with_everything_it_does_loads_no_compiler(workdir: Path, code: st
     code = f"import sys\n{code.format(words=words)}\nprint([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=child_environment())
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+    assert list(workdir.rglob("plots")), "pictures and TensorBoard's graph were made"
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "muon"])
