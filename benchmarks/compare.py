@@ -246,12 +246,13 @@ def table(name: str, found: dict[str, list[dict[str, float]]]) -> str:
     head = f"| {name} | {UNITS.get(name, 'seconds')} | to the first | peak memory, MB | accuracy |"
     lines = [f"\n{head}", "|---|---|---|---|---|"]
     for side, rows in found.items():
-        ratio = statistics.median(row["rate"] / base["rate"] for row, base in zip(rows, first, strict=True))
+        ratios = sorted(row["rate"] / base["rate"] for row, base in zip(rows, first, strict=True))
+        ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} – {ratios[-1]:.2f})"
         accuracies = [row["accuracy"] for row in rows if "accuracy" in row]
         accuracy = f"{100 * statistics.mean(accuracies):.2f} %" if accuracies else "-"
         rate = statistics.median(row["rate"] for row in rows)
         memory = statistics.median(row["memory"] for row in rows)
-        lines.append(f"| {side} | {rate:.4g} | {ratio:.2f} | {memory:.0f} | {accuracy} |")
+        lines.append(f"| {side} | {rate:.4g} | {ratio} | {memory:.0f} | {accuracy} |")
     return "\n".join([*lines, f"\nmedians of {len(first)} rounds in turns"])
 
 
