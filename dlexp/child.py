@@ -29,7 +29,7 @@ def start(
     context: multiprocessing.context.BaseContext, job: Prepared, folder: Path, *, quiet: bool, gpu: int | None
 ) -> BaseProcess:
     """Starts a job in a process of its own; `gpu` is the only one it may see, counted among those that we see."""
-    variables = dict(os.environ)  # a server that an earlier sweep of this process started has the ones of then
+    variables = dict(os.environ)
     if gpu is not None:
         variables["CUDA_VISIBLE_DEVICES"] = _visible(gpu)
     process = context.Process(target=run_child, args=(job, folder, quiet, variables))  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ def start(
 
 def run_child(job: Prepared, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
     """What a child does: one run, its output in a file of its folder when several jobs share a console."""
-    os.environ.update(variables)
+    take_environment(variables)
     from dlexp.__main__ import answering
 
     live_with_parent()
@@ -50,6 +50,12 @@ def run_child(job: Prepared, folder: Path, quiet: bool, variables: dict[str, str
         os.dup2(output.fileno(), 2)
         sys.stdout = sys.stderr = output
     sys.exit(answering(lambda: _train(job, folder)))
+
+
+def take_environment(variables: dict[str, str]) -> None:
+    """Makes the parent's variables this process's own; a server that an earlier sweep started has those of then."""
+    os.environ.clear()
+    os.environ.update(variables)
 
 
 def _train(job: Prepared, folder: Path) -> int:

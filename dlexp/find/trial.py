@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from dlexp.child import children_context, live_with_parent
+from dlexp.child import children_context, live_with_parent, take_environment
 from dlexp.errors import UserError
 
 # Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
@@ -58,7 +58,7 @@ def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial 
 
 
 def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None, variables: dict[str, str]) -> None:
-    os.environ.update(variables)  # those of the server this was forked from may be older
+    take_environment(variables)
     live_with_parent()
     from dlexp.assemble import assemble
     from dlexp.device import select_device
