@@ -29,7 +29,7 @@ NETWORK = ["data=mnist", "model.depth=3", "model.width=[64,128,64]", "model.drop
            "optimizer.weight_decay=0", "scheduler=constant", "batch_size=128", "pictures=false"]  # fmt: skip
 VGG = ["data=cifar10", "model=vgg16", "optimizer=sgd", "optimizer.lr=0.02", "scheduler=constant", "batch_size=128",
        "augment=crop_flip", "data.val_size=0", "test=false", "pictures=false"]  # fmt: skip
-# The recipe of the port, where the preset has another one.
+# The port's recipe: the preset as it is.
 ORIGINAL = ["experiment=cifar10_94", "pictures=false"]
 RATES = [round(1e-4 * 1.4**i, 6) for i in range(16)]
 
@@ -154,7 +154,7 @@ def airbench(args: argparse.Namespace) -> list[Contender]:
 
 
 def airbench_full(args: argparse.Namespace) -> list[Contender]:
-    """(c) seconds of training to 94 %: the port's eight epochs, and our preset as it is. Hours on a CPU."""
+    """(c) seconds of training to 94 %: the port's eight epochs, and our preset."""
     common = ["--threads", str(args.threads), "--precision", args.precision, "--seed", "ROUND"]
     words = ["experiment=cifar10_94", "pictures=false", f"threads={args.threads}", f"precision={args.precision}",
              "seed=ROUND", "hydra.run.dir=FOLDER"]  # fmt: skip
