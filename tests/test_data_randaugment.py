@@ -11,6 +11,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
 from dlexp.data import colours, randaugment
+from dlexp.data.color_jitter import ColorJitter
 from dlexp.data.operations import Draw, Operation
 from dlexp.data.randaugment import NUM_OPERATIONS, RANDAUGMENT, RandAugment, TrivialAugment, dealt, hand_sizes
 from dlexp.data.warp import Motion, warped
@@ -232,8 +233,9 @@ OPERATIONS: list[Operation] = [
     RandAugment(num_ops=2, magnitude=9, interpolation="nearest", fill=128),
     RandAugment(num_ops=3, magnitude=30, interpolation="bilinear", fill=0),
     TrivialAugment(interpolation="nearest", fill=128),
+    ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
 ]
-each_one = pytest.mark.parametrize("operation", OPERATIONS, ids=["randaugment", "strong", "trivialaugment"])
+each_one = pytest.mark.parametrize("operation", OPERATIONS, ids=["randaugment", "strong", "trivialaugment", "jitter"])
 
 
 @each_one

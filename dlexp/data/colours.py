@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dlexp.data.rearrange import shape_of_images
+from dlexp.errors import UserError
+
 
 def brightness(images: Tensor, factors: Tensor) -> Tensor:
     """Blends with black. factors: N; 0 gives black, 1 the image, more a brighter one (ImageEnhance.Brightness)."""
@@ -69,6 +72,16 @@ def equalize(images: Tensor) -> Tensor:
     spread = (counts.cumsum(2) - counts + steps // 2) // steps.clamp_min(1)
     table = torch.where(steps > 0, spread.clamp_max(255), torch.arange(256, device=images.device))
     return table.gather(2, values).to(torch.uint8).view_as(images)
+
+
+def want_bytes(images: Tensor, name: str) -> None:
+    """Raises UserError with the operation's name if this is no batch of images of bytes."""
+    shape_of_images(images.shape, name)
+    if images.dtype != torch.uint8:
+        dtype = str(images.dtype).removeprefix("torch.")
+        raise UserError(
+            f"augment: '{name}' changes images of bytes (uint8), but these are {dtype}; leave it out with this data."
+        )
 
 
 def _grey(images: Tensor) -> Tensor:

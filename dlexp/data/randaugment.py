@@ -20,11 +20,10 @@ from dlexp.data.colours import (
     saturation,
     sharpness,
     solarize,
+    want_bytes,
 )
 from dlexp.data.operations import Draw
-from dlexp.data.rearrange import shape_of_images
 from dlexp.data.warp import Motion, warped
-from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
 LEVELS = 30
@@ -86,7 +85,7 @@ class RandAugment:
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """uint8 N×C×H×W. Raises UserError for anything else."""
-        _want_bytes(images, "randaugment")
+        want_bytes(images, "randaugment")
         strengths = torch.full((len(images),), self.magnitude / LEVELS, device=images.device)
         for turn in range(self.num_ops):
             images = dealt(images, strengths, RANDAUGMENT, turn, draw, self.interpolation, self.fill)
@@ -107,7 +106,7 @@ class TrivialAugment:
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """uint8 N×C×H×W. Raises UserError for anything else."""
-        _want_bytes(images, "trivialaugment")
+        want_bytes(images, "trivialaugment")
         levels = torch.randint(LEVELS + 1, (len(images),), generator=draw.generator, device=images.device)
         return dealt(images, levels / LEVELS, TRIVIALAUGMENT, 0, draw, self.interpolation, self.fill)
 
@@ -151,12 +150,3 @@ def _motion(strengths: Tensor, sizes: list[int], most: Extremes, height: int, wi
         start += size
     motion[2:4].trunc_()  # whole pixels
     return Motion(*motion)
-
-
-def _want_bytes(images: Tensor, name: str) -> None:
-    shape_of_images(images.shape, name)
-    if images.dtype != torch.uint8:
-        dtype = str(images.dtype).removeprefix("torch.")
-        raise UserError(
-            f"augment: '{name}' changes images of bytes (uint8), but these are {dtype}; leave it out with this data."
-        )
