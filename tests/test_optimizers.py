@@ -40,6 +40,13 @@ def test_iterating_gram_matrices_equals_iterating_the_matrix() -> None:
     assert torch.allclose(orthogonalised(matrix, 5), x, atol=1e-4)
 
 
+def test_matrices_of_low_rank_stay_bounded() -> None:
+    torch.manual_seed(0)
+    u, _, v = torch.linalg.svd(torch.randn(64, 216), full_matrices=False)
+    matrix = u @ torch.logspace(0, -8, 64).diag() @ v
+    assert torch.linalg.svdvals(orthogonalised(matrix, 12)).max() < 1.3
+
+
 def small_net() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 4, 2))
