@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from ready import Clock, prepare, report, tensors
 from torch import Tensor, nn
 
-EPOCHS, BATCH, WHITEN_EPOCHS = 8, 2000, 3
+EPOCHS, BATCH, WHITEN_PART = 8, 2000, 3 / 8
 BIAS_LR, HEAD_LR, DECAY = 0.053, 0.67, 2e-6 * BATCH
 
 
@@ -118,7 +118,7 @@ def with_views(net: Net, x: Tensor) -> Tensor:
 
 
 def main() -> None:
-    """Trains and prints one line of figures; `seconds` are those of training and of the last evaluation."""
+    """Trains and prints one line of figures; `seconds` are those of training alone."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
@@ -146,7 +146,8 @@ def main() -> None:
     muon = Muon(filters, 0.24, 0.6, dtype)
     peaks = [(group, group["lr"]) for optimizer in (sgd, muon) for group in optimizer.param_groups]
     per_epoch, step, clock = len(x) // BATCH, 0, Clock()
-    total, whiten_steps = args.epochs * per_epoch, WHITEN_EPOCHS * per_epoch
+    total = args.epochs * per_epoch
+    whiten_steps = round(WHITEN_PART * total)
     mixed = torch.autocast(args.device, dtype, enabled=dtype != torch.float32)
     net.whiten_from(x[:5000])
     data = epochs(x, y, args.epochs)

@@ -24,13 +24,13 @@ def prepare(threads: int, allocator: bool = True) -> None:
 
 
 def tensors(name: str, limit: int | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns normalised training inputs, targets, test inputs, targets; at most `limit` training samples."""
+    """Returns normalised training inputs, targets, test inputs, targets; at most `limit` of each."""
     load = {"mnist": mnist, "cifar10": cifar10}[name]
     splits = load(root=os.environ["DLEXP_DATA"], download=False, url=None)
     assert splits.test is not None
     mean, std = (torch.tensor(values[name]).view(1, -1, 1, 1) for values in (MEAN, STD))
-    x, y = (tensor[:limit] for tensor in splits.train)
-    return (x / 255 - mean) / std, y, (splits.test.inputs / 255 - mean) / std, splits.test.targets
+    (x, y), (x_test, y_test) = ([tensor[:limit] for tensor in split] for split in (splits.train, splits.test))
+    return (x / 255 - mean) / std, y, (x_test / 255 - mean) / std, y_test
 
 
 def augmented(images: Tensor) -> Tensor:
