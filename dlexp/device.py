@@ -17,6 +17,8 @@ from dlexp.errors import UserError
 # two were 2 to 50 times slower (500 full-batch spiral steps: 1.3 s with one thread, 3 to 73 s with two).
 ONE_THREAD_FLOPS = 10e6
 
+PARALLEL_SIZE = 1 << 15  # numbers that torch gives a thread at least
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -113,6 +115,11 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
 
 
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """Returns the dtype of long sums: float64, which Apple's GPUs do not have."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def set_threads(threads: int | None, flops: float) -> int:
     """Sets and returns the number of CPU threads.
 
@@ -121,6 +128,8 @@ def set_threads(threads: int | None, flops: float) -> int:
     """
     count = threads or (1 if flops < ONE_THREAD_FLOPS else physical_cores())
     torch.set_num_threads(count)
+    with flushing_denormals():
+        torch.zeros(count * PARALLEL_SIZE).add_(1)  # the other threads are made now, if none were, and inherit the mode
     return count
 
 
@@ -144,8 +153,9 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError):  # musl has neither
         return
     m_trim_threshold, m_mmap_threshold = -1, -3
-    mallopt(m_mmap_threshold, 1 << 30)
-    mallopt(m_trim_threshold, (2 << 30) - 1)
+    # Some versions of glibc refuse more than 32 MB. Refused altogether, blocks are better left as they are.
+    if mallopt(m_mmap_threshold, 1 << 30) or mallopt(m_mmap_threshold, 32 << 20):
+        mallopt(m_trim_threshold, (2 << 30) - 1)
 
 
 @contextmanager
@@ -153,7 +163,9 @@ def flushing_denormals() -> Iterator[None]:
     """Lets numbers below 1e-38 be zero, with which CPUs compute some 10 to 100 times slower.
 
     The moments of a dead ReLU's weights pass through there: with a multi-layer perceptron of MNIST's size, Adam's steps
-    took three times as long after 800 steps. Afterwards all is as it was before: others may need such numbers.
+    took three times as long after 800 steps. Afterwards all is as it was before: others may need such numbers. The mode
+    is one of each thread: only this one changes; those that torch computes with besides have the mode in which they
+    were made (`set_threads`).
     """
     before = bool((torch.tensor(1e-38) * 1e-3 == 0).item())
     torch.set_flush_denormal(True)

@@ -1,6 +1,7 @@
 """What a training curve says in plain words: stuck at chance, or able to learn a few batches by heart."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 # Twenty full steps are no training yet; every recipe of conf/recipe has left chance by here.
@@ -9,7 +10,14 @@ LEARNT_ACCURACY = 0.999
 LEARNT_LOSS = 0.01
 
 
-def stuck_at_chance(metrics: dict[str, Any], task: Any, lr: float | None) -> str | None:
+def lower_rate(optimizer: Mapping[str, Any]) -> str:
+    """Returns what to type, or to do, for a tenth of the learning rate."""
+    if optimizer.get("parts") or not optimizer.get("lr"):  # parts have rates of their own
+        return "a tenth of the learning rates"
+    return f"optimizer.lr={optimizer['lr'] / 10:g} (a tenth)"
+
+
+def stuck_at_chance(metrics: dict[str, Any], task: Any, optimizer: Mapping[str, Any]) -> str | None:
     """Returns advice when a classifier still does what guessing does, else None.
 
     Guessing among C classes has the loss ln C (2.303 for ten) and the accuracy 1/C. A loss that stays there after a few
@@ -20,11 +28,10 @@ def stuck_at_chance(metrics: dict[str, Any], task: Any, lr: float | None) -> str
     guess = math.log(1 / task.chance)
     if metrics["train/loss"] < 0.985 * guess or metrics.get("train/accuracy", 0.0) > 1.5 * task.chance:
         return None
-    lower = f"optimizer.lr={lr / 10:g} (a tenth)" if lr else "a tenth of the learning rate"
     return (
         f"warning: nothing is being learnt: the loss is {metrics['train/loss']:.3f}, and guessing among"
         f" {round(1 / task.chance)} classes gives {guess:.3f} (accuracy {100 * metrics['train/accuracy']:.1f} %)."
-        f" Try {lower}, grad_clip=1, or a model with batch norm"
+        f" Try {lower_rate(optimizer)}, grad_clip=1, or a model with batch norm"
     )
 
 

@@ -32,7 +32,10 @@ class Views:
         """Returns the averaged outputs. inputs: N×C×H×W. Raises UserError for other data, and too small images."""
         if inputs.ndim != 4 or self.shift >= min(inputs.shape[2:]):
             shape = list(inputs.shape[1:])
-            raise UserError(f"evaluation looks at shifted images, but a sample here has the shape {shape}; use plain")
+            what = f"images shifted by {self.shift} pixels" if self.shift else "mirrored images"
+            raise UserError(
+                f"evaluation looks at {what}, but a sample here has the shape {shape}; evaluation=plain takes it"
+            )
         outputs = _with_mirror(model, inputs)
         if self.shift:
             wide = F.pad(inputs, [self.shift] * 4, "reflect")

@@ -17,7 +17,7 @@ from dlexp.build import allowed_modules, build, plain
 from dlexp.cell import cell, code_version
 from dlexp.checkpoint import BestWeights, Cadence, Checkpoints
 from dlexp.context import Context
-from dlexp.diagnosis import overfit_verdict, stuck_at_chance
+from dlexp.diagnosis import lower_rate, overfit_verdict, stuck_at_chance
 from dlexp.errors import UnreadableError, UserError
 from dlexp.lock import held_alone, locked
 from dlexp.progress import Pace, Progress, make_progress
@@ -87,8 +87,8 @@ def run_experiment(
                 return _run(cfg, folder, overrides, choices, resumption, entry, stops)
         except NonFiniteLoss as error:
             entry.failed(str(error))
-            lower = cfg.optimizer.get("lr", 0.1) / 10
-            raise UserError(f"{error}; try optimizer.lr={lower:g} or grad_clip=1. The run is in {folder}") from error
+            advice = f"try {lower_rate(cfg.optimizer)} or grad_clip=1. The run is in {folder}"
+            raise UserError(f"{error}; {advice}") from error
         except (KeyboardInterrupt, StopRequested) as error:
             with uninterrupted():  # a sweep's parent may tell its jobs a second time
                 entry.stopped(f"stopped by {error}" if isinstance(error, StopRequested) else "interrupted")
@@ -117,6 +117,7 @@ def _run(
 ) -> Result:
     log.info(f"{choices['model']} on {choices['data']} with {choices['optimizer']} → {ending.shown(folder)}")
     config = _plain_config(cfg)
+    cfg.threads = cfg.threads or record.recorded_threads(folder)  # of a run that goes on: sums depend on it
     (folder / "config.yaml").write_text(beginning.as_yaml(config), encoding="utf-8")
     run = assemble(cfg, is_resumed=resumption is not None and bool(checkpoint.saved_states(folder)))
     log.info(beginning.in_one_line(run))
@@ -253,7 +254,7 @@ def _validate(training: _Training) -> dict[str, float]:
 
 def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:
     if training.advice_is_due:
-        advice = stuck_at_chance(event, training.run.task, training.context.config["optimizer"].get("lr"))
+        advice = stuck_at_chance(event, training.run.task, training.context.config["optimizer"])
         if advice:
             training.advice_is_due = False
             training.progress.message(advice)

@@ -212,3 +212,12 @@ def _last_session(folder: Path, data: Mapping[str, Any]) -> float:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def recorded_threads(folder: Path) -> int | None:
+    """Returns how many CPU threads the run had, on which its sums depend; None where that is not recorded."""
+    try:
+        threads = read_json(folder / "environment.json")["device"]["threads"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return threads if isinstance(threads, int) and threads > 0 else None

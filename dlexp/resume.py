@@ -73,7 +73,6 @@ def resume(folder: Path, words: list[str]) -> Result:
         raise UserError(f"the run in {folder} had other settings: {pairs}; add {CONSENT} to go on with these")
     if entry["status"] == "finished" and not changed:
         return finished(folder, entry)
-    cfg.threads = cfg.threads or recorded_threads(folder)  # sums depend on it
     from dlexp.experiment import run_experiment
     from dlexp.restore import Resumption
 
@@ -156,12 +155,3 @@ def find(folder: Path | None, identity: str) -> Path | None:
 def _keys(cfg: DictConfig) -> list[str]:
     top = [str(key) for key in cfg]
     return top + [f"{key}.{inner}" for key in top if OmegaConf.is_dict(cfg[key]) for inner in map(str, cfg[key])]
-
-
-def recorded_threads(folder: Path) -> int | None:
-    """Returns how many CPU threads the run had, on which its sums depend; None where that is not recorded."""
-    try:
-        threads = record.read_json(folder / "environment.json")["device"]["threads"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return threads if isinstance(threads, int) and threads > 0 else None

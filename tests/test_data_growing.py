@@ -34,6 +34,13 @@ def test_stages_that_do_not_fit_are_a_sentence(sizes: list[int], parts: list[flo
         Growing(sizes=sizes, parts=parts, epochs=8)
 
 
+def test_sizes_that_shrink_and_a_last_one_too_large_are_sentences_at_once() -> None:
+    with pytest.raises(UserError, match=r"augment\.growing\.sizes=\[12, 8\] must grow"):
+        Growing(sizes=[12, 8], parts=[0.2, 0.2], epochs=8)
+    with pytest.raises(UserError, match="ends with 40, larger than the images, which are 32×32"):
+        Growing(sizes=[24, 40], parts=[0.4, 0.4], epochs=8)(torch.zeros(2, 3, 32, 32), draw(0))
+
+
 def test_images_that_are_smaller_already_and_no_images_are_sentences() -> None:
     growing = Growing(sizes=[24], parts=[1.0], epochs=1)
     with pytest.raises(UserError, match="larger than the images, which are 16×20"):

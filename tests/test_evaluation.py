@@ -35,7 +35,7 @@ def test_shifted_copies_weigh_as_much_as_the_image() -> None:
 
 
 def test_other_data_than_images_is_a_sentence() -> None:
-    with pytest.raises(UserError, match=r"a sample here has the shape \[3\]; use plain"):
+    with pytest.raises(UserError, match=r"a sample here has the shape \[3\]; evaluation=plain takes it"):
         Views(shift=1)(nn.Identity(), torch.zeros(2, 3))
     with pytest.raises(UserError, match=r"the shape \[1, 1, 1\]"):
         Views(shift=1)(nn.Identity(), torch.zeros(2, 1, 1, 1))

@@ -4,16 +4,20 @@ import csv
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from dlexp import api
+from dlexp.assemble import assemble
 from dlexp.commands import find
 from dlexp.compose import composed
+from dlexp.data.growing import Growing
 from dlexp.errors import UserError
-from dlexp.find import batch_size, lr, trial
+from dlexp.find import batch_size, lr, memory, trial
 from dlexp.find.curve import read
 from dlexp.find.trial import Trial
 from dlexp.schedules.exponential import exponential
@@ -136,6 +140,31 @@ def test_all_learning_rates_of_an_optimizer_grow_together(cli) -> None:
     assert ratio == pytest.approx(0.1 / 0.06, rel=0.1), ended.out
 
 
+def test_parts_of_the_run_that_parts_of_an_optimizer_have_do_not_count(workdir: Path, monkeypatch) -> None:
+    runs = []
+    monkeypatch.setattr(lr, "assemble", lambda cfg: runs.append(assemble(cfg)) or runs[-1])
+    cfg, _ = composed(
+        ["experiment=cifar10_94", *IMAGES[:3], "augment.growing=null", "model.widths=[4,8]", "batch_size=16"]
+    )
+    lr.range_test(cfg, steps=30, low=None, high=None)
+    groups = runs[0].state.optimizer.param_groups
+    assert len(groups) == 4 and len({round(group["lr"] / group["initial_lr"], 9) for group in groups}) == 1
+
+
+def test_batch_sizes_are_tried_on_grown_images(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs, answers = set(), []
+    grow = Growing.__call__
+    monkeypatch.setattr(
+        Growing, "__call__", lambda each, images, draw: epochs.add(draw.epoch) or grow(each, images, draw)
+    )
+    for module, name in [(trial, "take_environment"), (trial, "live_with_parent"), (memory, "limit_memory")]:
+        monkeypatch.setattr(module, name, lambda *arguments: None)
+    cfg, _ = composed([*IMAGES, "augment=growing", "augment.growing.sizes=[8]", "epochs=4"])
+    config = OmegaConf.to_container(cfg, resolve=True)
+    trial._in_child(SimpleNamespace(send=answers.append), config, 16, None, {})
+    assert isinstance(answers[0], Trial) and min(epochs) == 3
+
+
 def test_no_descent_is_said(cli, workdir: Path) -> None:
     ended = cli("find", "lr", *SPIRAL, *FAST, "--low", "1e-9", "--high", "1e-7")
     assert ended.code == 1 and "no suggestion: no learning rate between 1e-09 and 1e-07" in ended.out, ended
@@ -159,6 +188,7 @@ def test_a_range_that_ends_too_early_is_said(cli) -> None:
         (["lr", "--steps", "0"], ["--steps", "'0' must be a whole number above 0"]),
         (["lr", "--stepps", "5"], ["--stepps", "find lr --help"]),
         (["lr", "-m", "seed=0,1"], ["-m", "find lr --help"]),
+        (["lr", "--steps", "10"], ["--steps 10 is too few", "at least 20"]),
         (["lr", "--low", "3", "--high", "2"], ["--low 3", "--high 2", "no range"]),
         (["lr", "--low", "1e6", "--high", "1e9"], ["too few to read", "--low begins lower"]),
         (["lr", "--config-dir", "nowhere"], ["nowhere", "no such folder"]),

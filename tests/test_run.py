@@ -302,6 +302,12 @@ def test_a_few_batches_are_learnt_by_heart(workdir: Path, capsys: pytest.Capture
     assert "FAIL: 2 batches not learnt" in Path("fail/log.txt").read_text(encoding="utf-8")
 
 
+def test_the_accuracy_of_a_few_batches_counts_the_samples_that_are_there(workdir: Path) -> None:
+    words = [*SPIRAL, "overfit_batches=1", "batch_size=4096", "optimizer=adam", "optimizer.lr=0.01"]
+    last = [row for row in lines(api.run(words, folder="run").folder) if "train/accuracy" in row][-1]
+    assert last["train/accuracy"] > 0.9 and last["time/images_per_second"] > 0
+
+
 def test_a_regression_learns_by_heart_too(workdir: Path) -> None:
     api.run(["experiment=linear_regression", "overfit_batches=1", "batch_size=10", "pictures=false"], folder="run")
     assert "PASS: 1 batch learnt" in Path("run/log.txt").read_text(encoding="utf-8")

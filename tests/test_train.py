@@ -100,11 +100,11 @@ def test_a_failing_save_leaves_the_old_file_whole(tmp_path: Path) -> None:
     ],
 )
 def test_stuck_at_chance(metrics: dict[str, float], stuck: bool) -> None:
-    advice = stuck_at_chance(metrics, CLASSIFIER, lr=0.5)
+    advice = stuck_at_chance(metrics, CLASSIFIER, {"lr": 0.5})
     assert (advice is not None) == stuck
     if advice:
         assert "optimizer.lr=0.05" in advice and "2.303" in advice
-    assert stuck_at_chance(metrics, REGRESSOR, lr=0.5) is None
+    assert stuck_at_chance(metrics, REGRESSOR, {"lr": 0.5}) is None
 
 
 def test_overfit_verdict() -> None:

@@ -16,7 +16,7 @@ def main(words: list[str]) -> int:
     folder = Path(words[0]).expanduser()
     cfg, _ = resume.stored_run(folder)
     check(cfg)
-    cfg.threads = cfg.threads or resume.recorded_threads(folder)
+    cfg.threads = cfg.threads or record.recorded_threads(folder)
     recorded = {row["epoch"]: row for row in record.read_epochs(folder)}
     place, found = replay(cfg, folder, recorded)
     expected = recorded[found["epoch"]]

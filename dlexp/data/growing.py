@@ -26,16 +26,21 @@ class Growing:
                 f"augment.growing.sizes={sizes} and augment.growing.parts={parts} must be as many sizes as parts of the"
                 " run; together the parts are at most 1"
             )
+        if sorted(sizes) != list(sizes):
+            raise UserError(f"augment.growing.sizes={sizes} must grow")
+        self.largest = max(sizes, default=0)
         self.stages = [(round(end * epochs), size) for end, size in zip(accumulate(parts), sizes, strict=True)]
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype; returns them smaller. Raises UserError if the data are no images, or smaller already."""
         *_, height, width = shape_of_images(images.shape, "growing")
+        if self.largest > min(height, width):
+            raise UserError(
+                f"augment.growing.sizes ends with {self.largest}, larger than the images, which are {height}×{width}"
+            )
         size = next((size for end, size in self.stages if draw.epoch < end), None)
         if size is None:
             return images
-        if size > min(height, width):
-            raise UserError(f"augment.growing.sizes={size} is larger than the images, which are {height}×{width}")
         target = (round(height * size / min(height, width)), round(width * size / min(height, width)))
         smaller = F.interpolate(images.float(), target, mode="bilinear", antialias=True)
         return smaller if images.is_floating_point() else smaller.round_().to(images.dtype)

@@ -67,6 +67,8 @@ def range_test(cfg: DictConfig, steps: int, low: float | None, high: float | Non
     keys = _learning_rates(cfg)
     lr = next(iter(keys.values()))
     low, high = lr * BELOW if low is None else low, lr * ABOVE if high is None else high
+    if steps < FEWEST_STEPS:
+        raise UserError(f"--steps {steps} is too few to read a curve from: at least {FEWEST_STEPS}")
     if not 0 < low < high:
         raise UserError(f"learning rates grow from --low {low:g} to --high {high:g}: that is no range")
     cfg.scheduler = {
@@ -74,6 +76,10 @@ def range_test(cfg: DictConfig, steps: int, low: float | None, high: float | Non
         "initial": low / lr,
         "final": high / lr,
     }
+    for part in cfg.optimizer.get("parts", {}).values():
+        if part is not None and "until" in part:
+            part.until = None  # else its rates would grow faster than the others'
+    cfg.augment = OmegaConf.create(OmegaConf.to_container(cfg.augment, resolve=True))  # some count in the run's epochs
     cfg.max_steps, cfg.epochs, cfg.log_steps = steps, steps, 1
     rates: list[float] = []
     losses: list[float] = []

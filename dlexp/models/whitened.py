@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
@@ -10,6 +11,7 @@ from dlexp.models.parts import image_size
 from dlexp.ranges import Range
 
 EPSILON = 5e-4  # added to the eigenvalues: the directions of least variance are mostly noise
+CHUNK = 100  # images whose patches are in memory at once
 
 
 class Whitened(nn.Module):
@@ -29,14 +31,15 @@ class Whitened(nn.Module):
         self.activation = nn.GELU()
         sizes = zip([filters, *widths[:-1]], widths, strict=True)
         self.groups = nn.Sequential(*(Group(size, width, convolutions, momentum) for size, width in sizes))
-        self.pool = nn.AdaptiveMaxPool2d(1)
         self.head = nn.Linear(widths[-1], num_outputs, bias=False)
         with torch.no_grad():
             self.head.weight /= self.head.weight.std()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits."""
-        x = self.pool(self.groups(self.activation(self.whiten(x)))).flatten(1)
+        x = self.groups(self.activation(self.whiten(x)))
+        # Not AdaptiveMaxPool2d, which has no deterministic gradient on CUDA.
+        x = F.max_pool2d(x, x.shape[2:]).flatten(1)
         return self.head(x) / x.shape[1]  # type: ignore[no-any-return]
 
     @torch.no_grad()
@@ -46,11 +49,18 @@ class Whitened(nn.Module):
 
         images: N×channels×height×width, normalised.
         """
-        size = self.whiten.kernel_size[0]
-        patches = images.unfold(2, size, 1).unfold(3, size, 1).permute(0, 2, 3, 1, 4, 5)
-        flat = patches.reshape(-1, self.whiten.weight[0].numel()).float()
-        # On the CPU, so that the same data gives the same filters on every device.
-        values, vectors = torch.linalg.eigh((flat.T @ flat / len(flat)).double().cpu())
+        length, size = self.whiten.weight[0].numel(), self.whiten.kernel_size[0]
+        products, count = torch.zeros(length, length, dtype=torch.float64), 0
+        # On the CPU in float64, so that the same data gives the same filters on every device; in parts, since patches
+        # take 4 × kernel² times the memory of the images.
+        for start in range(0, len(images), CHUNK):
+            patches = (
+                images[start : start + CHUNK].cpu().unfold(2, size, 1).unfold(3, size, 1).permute(0, 2, 3, 1, 4, 5)
+            )
+            flat = patches.reshape(-1, length).double()
+            products += flat.T @ flat
+            count += len(flat)
+        values, vectors = torch.linalg.eigh(products / count)
         filters = (vectors / (values + EPSILON).sqrt()).T.float().reshape(-1, *self.whiten.weight.shape[1:])
         self.whiten.weight.copy_(torch.cat([filters, -filters]))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.data.batches import Batches
-from dlexp.device import autocast, flushing_denormals
+from dlexp.device import autocast, flushing_denormals, sum_dtype
 from dlexp.train.fit import Plan, Sums
 
 Ask = Callable[[nn.Module, Tensor], Tensor]
@@ -36,7 +36,7 @@ def evaluate(model: nn.Module, ask: Ask, batches: Batches, criterion: nn.Module,
         with autocast(plan.device, plan.precision):
             output = ask(model, inputs)
         output = output.float()
-        found = {"loss": criterion(output, targets).double() * len(targets), **sums(output, targets)}
+        found = {"loss": criterion(output, targets).to(sum_dtype(plan.device)) * len(targets), **sums(output, targets)}
         totals = {name: totals[name] + value if name in totals else value for name, value in found.items()}
         outputs.append(output)
     model.train(was_training)

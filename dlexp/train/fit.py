@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dlexp.data.batches import Batches
 from dlexp.device import flushing_denormals
+from dlexp.errors import UnreadableError
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.reading import Reading
 from dlexp.train.state import TrainState
@@ -60,8 +61,13 @@ def fit(
     Raises:
         NonFiniteLoss: seen at the next yield after it happened, so before the state could be saved.
     """
+    lines: list[Reading] = []  # logged, and still on their way from the device
     with flushing_denormals():
-        yield from _fit(state, batches, criterion, sums, plan, is_due)
+        try:
+            yield from _fit(state, batches, criterion, sums, plan, is_due, lines)
+        except UnreadableError:  # what was trained until then is going to be saved
+            yield from _arrived(lines, waiting=True)
+            raise
 
 
 def _fit(
@@ -71,6 +77,7 @@ def _fit(
     sums: Sums,
     plan: Plan,
     is_due: Callable[[TrainState], bool],
+    lines: list[Reading],
 ) -> Iterator[dict[str, Any]]:
     model, num_batches = state.model, len(batches)
     total_steps = plan.total_steps(num_batches)
@@ -79,15 +86,17 @@ def _fit(
     gradients = make(model, criterion, plan.device, plan.precision)
     update = update_of(state.optimizer, state.scaler, plan.grad_clip)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
-    lines: list[Reading] = []  # logged, and still on their way from the device
+
+    def seen() -> int:  # samples of this epoch; the last batch may be smaller where nothing is shuffled
+        return min(state.batch * batches.batch_size, batches.num_samples)
 
     def read() -> Reading:
-        return Reading(state, plan.accumulate, plan.log_steps, batches.batch_size)
+        return Reading(state, plan.accumulate, plan.log_steps, seen())
 
     while state.step < total_steps or state.batch:
         model.train()
         epoch_start = last_yield = time.perf_counter()
-        first_batch = state.batch
+        seen_before = seen()
         for inputs, targets in batches.epoch(state.epoch, start=state.batch):
             if state.step >= total_steps:
                 break  # saved when max_steps had been reached and the epoch was still to be closed
@@ -122,8 +131,7 @@ def _fit(
         yield from _arrived(lines, waiting=True)
         numbers = read().numbers()
         seconds = time.perf_counter() - epoch_start
-        images = (state.batch - first_batch) * batches.batch_size
-        speed = {"time/train": seconds, "time/images_per_second": images / seconds}
+        speed = {"time/train": seconds, "time/images_per_second": (seen() - seen_before) / seconds}
         yield {"kind": "epoch"} | numbers | speed
         if state.batch < num_batches:
             return  # cut short by max_steps: it stays open for a resume with more

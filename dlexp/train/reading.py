@@ -15,12 +15,12 @@ class NonFiniteLoss(Exception):
 class Reading:
     """The metrics of `state` at the moment of construction.
 
-    `accumulate` and `log_steps` are those of the plan, `batch_size` the samples of a batch.
+    `accumulate` and `log_steps` are those of the plan, `seen` counts the samples of this epoch so far.
     """
 
-    def __init__(self, state: TrainState, accumulate: int, log_steps: int, batch_size: int) -> None:
+    def __init__(self, state: TrainState, accumulate: int, log_steps: int, seen: int) -> None:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
-        self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, state.batch * batch_size
+        self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, seen
         self._names = list(state.sums)
         values = [state.losses[: state.batch], *(total.reshape(1) for total in state.sums.values())]
         self._values, self._event = _sent(values)
@@ -63,5 +63,5 @@ def _sent(parts: list[Tensor]) -> tuple[Tensor, torch.cuda.Event | None]:
     there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)  # others are copied while the program waits
     there.copy_(values, non_blocking=True)
     event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    event.record()
+    event.record(torch.cuda.current_stream(values.device))  # without it: the stream of cuda:0
     return there, event

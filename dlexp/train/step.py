@@ -61,6 +61,11 @@ def compiled_gradients_of(
     compiled = torch.compile(loss_and_gradients, fullgraph=True, mode=mode)
 
     def gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Tensor, Tensor]:
+        if device.type == "cuda":
+            for (
+                parameter
+            ) in trained():  # of the batch before, with `accumulate`: the graph is about to reuse its memory
+                parameter.grad = None if parameter.grad is None else parameter.grad.clone()
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         try:
             loss, outputs, found = compiled(inputs, targets, factor)
