@@ -11,7 +11,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from dlexp.console import log_to, log_to_console
+from dlexp.cores import SHARERS
 from dlexp.prepare import Prepared
+from dlexp.stops import SIGNALS, stop_unless_asked
 
 OUTPUT_FILE = "output.txt"
 
@@ -21,15 +23,24 @@ def children_context() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hydra", "torch", "dlexp.preload"])
+    context.set_forkserver_preload(["dlexp.preload"])
     return context
 
 
 def start(
-    context: multiprocessing.context.BaseContext, job: Prepared, folder: Path, *, quiet: bool, gpu: int | None
+    context: multiprocessing.context.BaseContext,
+    job: Prepared,
+    folder: Path,
+    *,
+    quiet: bool,
+    sharers: int,
+    gpu: int | None,
 ) -> BaseProcess:
-    """Starts a job in a process of its own; `gpu` is the only one it may see, counted among those that we see."""
-    variables = dict(os.environ)
+    """Starts a job in a process of its own, one of `sharers` that divide the cores.
+
+    `gpu` is the only one it may see, counted among those that we see.
+    """
+    variables = os.environ | {SHARERS: str(sharers)}
     if gpu is not None:
         variables["CUDA_VISIBLE_DEVICES"] = _visible(gpu)
     process = context.Process(target=run_child, args=(job, folder, quiet, variables))  # type: ignore[attr-defined]
@@ -42,7 +53,6 @@ def run_child(job: Prepared, folder: Path, quiet: bool, variables: dict[str, str
     take_environment(variables)
     from dlexp.__main__ import answering
 
-    live_with_parent()
     folder.mkdir(parents=True, exist_ok=True)
     if quiet:
         output = open(folder / OUTPUT_FILE, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (open until the end)
@@ -60,6 +70,7 @@ def take_environment(variables: dict[str, str]) -> None:
 
 def _train(job: Prepared, folder: Path) -> int:
     """Trains a job, or goes on with what its folder holds of it."""
+    live_with_parent()
     from dlexp.experiment import run_experiment
     from dlexp.restore import Resumption
 
@@ -73,16 +84,17 @@ def _train(job: Prepared, folder: Path) -> int:
 
 
 def live_with_parent() -> None:
-    """Leaves Ctrl-C on a terminal to the parent, which passes it on once; stops when the parent is killed."""
+    """Leaves signals for all processes to the parent, which passes them on once; stops when the parent is killed."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the server that forked it holds them back
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def watch() -> None:
         parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        stop_unless_asked()
 
     threading.Thread(target=watch, daemon=True, name="parent").start()
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
+from dlexp.cores import share
 from dlexp.errors import UserError
 
 # Below this many floating-point operations a batch, one thread is as fast as two, and beside a busy process
@@ -134,8 +135,11 @@ def set_threads(threads: int | None, flops: float) -> int:
 
 
 def physical_cores() -> int:
-    """Returns torch's own default: the physical cores, or what OMP_NUM_THREADS and a container leave of them."""
-    return _DEFAULT_THREADS
+    """Returns torch's own default: the physical cores, or what OMP_NUM_THREADS and a container leave of them.
+
+    Jobs of a sweep that run at once divide the cores: more threads than cores slow each other down many times.
+    """
+    return _DEFAULT_THREADS if "OMP_NUM_THREADS" in os.environ else share(_DEFAULT_THREADS)
 
 
 _DEFAULT_THREADS = torch.get_num_threads()

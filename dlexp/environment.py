@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from dlexp.cores import usable_cores
+
 PACKAGES = (
     "dlexp",
     "torch",
@@ -34,7 +36,7 @@ def environment(device_facts: dict[str, Any]) -> dict[str, Any]:
             "release": platform.release(),
             "machine": platform.machine(),
         },
-        "cpu": {"name": cpu_name(), "cores": os.cpu_count(), "usable_cores": _usable_cores()},
+        "cpu": {"name": cpu_name(), "cores": os.cpu_count(), "usable_cores": usable_cores()},
         "device": device_facts,
     }
 
@@ -94,9 +96,3 @@ def _name_from_registry() -> str | None:
         return str(winreg.QueryValueEx(key, "ProcessorNameString")[0]).strip()
     except (ImportError, OSError):
         return None
-
-
-def _usable_cores() -> int | None:
-    """Returns the cores this process may use (Linux, where a scheduler may lend it fewer), else all."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count()

@@ -59,9 +59,13 @@ def join_ledger(folder: Path, wanted: Mapping[str, str]) -> dict[str, Cell]:
 
 def _enter(folder: Path, wanted: Mapping[str, str]) -> dict[str, Cell]:
     names = read_ledger(folder)
+    entries = {path.parent.name: record.read_entry(path.parent) for path in folder.glob(f"*/{record.RUN_FILE}")}
+    held = {name: entry.get("cell") for name, entry in entries.items() if entry is not None}
     for cell, name in wanted.items():
-        if cell not in names:
-            names[cell] = unique(name, set(names.values()))
+        # A run that went on with other settings (`resume=… epochs=20`) has become another cell, in the same folder.
+        if cell not in names or held.get(names[cell], cell) != cell:
+            others = {other for other in held if held[other] != cell}
+            names[cell] = unique(name, {*names.values(), *others})
     record.write_json(folder / LEDGER_FILE, {"format_version": record.FORMAT_VERSION, "cells": names})
     return {cell: Cell(cell, folder / names[cell]) for cell in wanted}
 

@@ -78,6 +78,16 @@ class Stops:
             raise _as_exception(number)
 
 
+# Those of the blocks that listen now, the outermost first.
+_listening: list[Stops] = []
+
+
+def stop_unless_asked() -> None:
+    """Sends this process SIGTERM, unless a signal asked it to stop before: a second one would end it at once."""
+    if all(stops.requested is None for stops in _listening):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _as_exception(number: int) -> BaseException:
     return KeyboardInterrupt() if number == signal.SIGINT else StopRequested(number)
 
@@ -96,8 +106,10 @@ def listening() -> Iterator[Stops]:
     heard = [number for number in SIGNALS if before[number] is not signal.SIG_IGN]
     for number in heard:
         signal.signal(number, stops._came)
+    _listening.append(stops)
     try:
         yield stops
     finally:
+        _listening.remove(stops)
         for number in heard:
             signal.signal(number, before[number] or signal.SIG_DFL)

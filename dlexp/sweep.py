@@ -43,22 +43,24 @@ def run_sweep(arguments: list[str], config: DictConfig, loader: ConfigLoader, la
     jobs = expand(OverridesParser.create(config_loader=loader).parse_overrides(arguments))
     try:
         prepared = prepare_all({each.name: each.overrides for each in jobs}, config, loader)
+        hashes = [cell(each.config) for each in prepared]
+        _refuse_repetitions(jobs, prepared, hashes)
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
-    hashes = [cell(each.config) for each in prepared]
     wanted = {hashed: each.name for each, hashed in zip(reversed(jobs), reversed(hashes), strict=True)}
     folder, cells = _ledger(config, wanted)
+    before = {hashed: each.entry() for hashed, each in cells.items()}
     todo = [i for i, hashed in enumerate(hashes) if not cells[hashed].is_done() and hashed not in hashes[:i]]
     _tell_plan(folder, list(cells.values()), len(jobs), len(todo))
     folders = [cells[hashes[i]].folder for i in todo]
     try:
-        results = _launch([prepared[i] for i in todo], folders, launcher) if todo else []
-    except (KeyboardInterrupt, StopRequested, Exception) as error:  # a launcher that is not ours
+        results = _launch([prepared[i] for i in todo], folders, launcher, len(cells)) if todo else []
+    except (KeyboardInterrupt, StopRequested, Exception) as error:  # the table still tells how far the jobs came
         if isinstance(error, Exception):
             log.error("the launcher lost its jobs", exc_info=True)
         results = [JobReturn(_return_value=error, status=JobStatus.FAILED) for _ in todo]
     reasons = {hashes[i]: result._return_value for i, result in zip(todo, results, strict=False)}
-    reports = [report(cells[hashed].folder, reasons.get(hashed)) for hashed in hashes]
+    reports = [report(cells[hashed].entry(), before[hashed], reasons.get(hashed)) for hashed in hashes]
     varied = [each.varied or {"job": each.name} for each in jobs]
     log.info(table(list(zip(varied, reports, strict=True))))
     log.info(f"look at it   tensorboard --logdir {folder}")
@@ -70,10 +72,25 @@ def run_sweep(arguments: list[str], config: DictConfig, loader: ConfigLoader, la
     return [each["objective"] for each in reports]
 
 
-def _launch(jobs: list[Prepared], folders: list[Path], launcher: Launcher) -> list[JobReturn]:
+def _refuse_repetitions(jobs: list[Job], prepared: list[Prepared], hashes: list[str]) -> None:
+    """Raises UserError where jobs differ only in what changes no result: they are one cell, which trains once."""
+    keys: dict[str, None] = {}
+    for each, config, hashed in zip(jobs, prepared, hashes, strict=True):
+        first = hashes.index(hashed)
+        if config.config != prepared[first].config:
+            keys |= {key: None for key, value in each.varied.items() if value != jobs[first].varied[key]}
+    if keys:
+        words = [f"{key}={','.join(dict.fromkeys(each.varied[key] for each in jobs))}" for key in keys]
+        raise UserError(
+            f"jobs that differ only in {' '.join(words)} are one experiment, which a sweep trains once;"
+            " start them one by one, each with hydra.run.dir= of its own"
+        )
+
+
+def _launch(jobs: list[Prepared], folders: list[Path], launcher: Launcher, num_cells: int) -> list[JobReturn]:
     """Gives the jobs to the launcher: to ours as they are, to any other as words, which each job composes anew."""
     if hasattr(launcher, "launch_prepared"):
-        return list(launcher.launch_prepared(jobs, folders))
+        return list(launcher.launch_prepared(jobs, folders, num_cells))
     places = [[f"hydra.sweep.dir='{each.parent}'", f"hydra.sweep.subdir='{each.name}'"] for each in folders]
     words = [[*each.words, *place] for each, place in zip(jobs, places, strict=True)]
     return list(launcher.launch(words, initial_job_idx=0))

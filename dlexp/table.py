@@ -1,25 +1,23 @@
 """The end of a sweep: how each job ended, and a table of what varied against what came out."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from dlexp import record
 from dlexp.progress import format_seconds
 from dlexp.result import objective_of
 
 
-def report(folder: Path, reason: object) -> dict[str, Any]:
-    """Returns how a job ended: status, metrics, seconds and the reason of a failure, from its run.json.
+def report(entry: Mapping[str, Any] | None, before: Mapping[str, Any] | None, reason: object) -> dict[str, Any]:
+    """Returns how a job ended: status, metrics, seconds, the reason of a failure, and the value that sweeps compare.
 
-    `reason` is what its process said of its end: an exception, or nothing.
+    `entry` is its run.json (None: there is none), `before` what that was before the job started, and `reason` what its
+    process said of its end: an exception, or nothing.
     """
-    found = record.read_entry(folder)
-    if found is None:
-        found = {"status": "not started", "metrics": {}, "seconds": None, "error": None}
+    found = dict(entry or {"status": "not started", "metrics": {}, "seconds": None, "error": None})
     if found["status"] == "running":  # nobody wrote its end: the process died
         found["status"] = "died"
-    if found["status"] not in ("finished", "stopped") and not found["error"]:
+    is_old = entry == before and isinstance(reason, Exception)  # it failed before it could write anything
+    if found["status"] != "finished" and (is_old or not found["error"]):
         found["error"] = next(iter(str(reason).splitlines()), "") if isinstance(reason, BaseException) else None
     found["objective"] = objective_of(found["metrics"])
     return found

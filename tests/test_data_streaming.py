@@ -143,7 +143,7 @@ def test_auto_streams_what_does_not_fit_and_says_so(
 
 
 def test_one_process_a_core_is_shared_by_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming.os, "sched_getaffinity", lambda process: range(40), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(40), raising=False)
     assert streaming.default_workers() == 16
     monkeypatch.setenv("DLEXP_JOBS_AT_ONCE", "4")
     assert streaming.default_workers() == 10

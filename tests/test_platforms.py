@@ -118,6 +118,17 @@ def test_threads_follow_the_model_not_the_moment() -> None:
         torch.set_num_threads(before)
 
 
+def test_jobs_at_once_divide_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_DEFAULT_THREADS", 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert device.physical_cores() == 8
+    for jobs, threads in ((2, 4), (3, 2), (16, 1)):
+        monkeypatch.setenv("DLEXP_JOBS_AT_ONCE", str(jobs))
+        assert device.physical_cores() == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert device.physical_cores() == 8, "who sets it knows why"
+
+
 @pytest.mark.parametrize("methods, chosen", [(["spawn"], "spawn"), (["fork", "spawn", "forkserver"], "forkserver")])
 def test_how_children_start(monkeypatch: pytest.MonkeyPatch, methods: list[str], chosen: str) -> None:
     if chosen not in multiprocessing.get_all_start_methods():

@@ -188,4 +188,4 @@ def test_a_system_that_tells_nothing_gives_its_architecture(monkeypatch: pytest.
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert environment.cpu_name() == "riscv64"
-    assert environment._usable_cores() == os.cpu_count()
+    assert environment.usable_cores() == os.cpu_count()

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from conftest import child_environment
 
-from dlexp import child, launch, record
+from dlexp import child, record
 from dlexp.config import unique
+from dlexp.ledger import join_ledger
 from dlexp.prepare import Prepared
 from dlexp.table import number, table
 
@@ -87,11 +88,12 @@ def test_a_failing_job_does_not_stop_the_others(cli, workdir: Path) -> None:
     assert ended.code == 1 and "Traceback" not in ended.out + ended.err
     found = statuses(sweep_folder(workdir))
     assert len(found) == 4
-    assert {name: status for name, status in found.items() if "1e30" in name or "1e+30" in name} != found
-    assert sorted(found.values()) == ["failed", "failed", "finished", "finished"]
+    assert all((status == "finished") == ("lr-0.1_" in name) for name, status in found.items()), found
+    assert set(found.values()) == {"failed", "finished"}
     rows = [row for row in ended.out.splitlines() if "failed:" in row]
     assert len(rows) == 2 and all("loss became" in row and "learning rate" in row for row in rows)
-    assert "[4/4]" in ended.out
+    lines = [row for row in ended.out.splitlines() if ": failed, the loss became" in row]
+    assert sorted(row[:5] for row in lines) == ["[3/4]", "[4/4]"], ended.out
     outputs = [path.read_text(encoding="utf-8") for path in sweep_folder(workdir).glob("*/output.txt")]
     assert len(outputs) == 4, "the words of jobs that share a console are kept in their folders"
     assert sum("test accuracy" in text for text in outputs) == 2
@@ -159,6 +161,28 @@ def test_a_grid_grows_and_rerun_begins_anew(cli, workdir: Path) -> None:
     assert ended.code == 0 and "done already" not in ended.out and len(sweep_folders(workdir)) == 2
     assert statuses(workdir / "outputs" / "sweep-mlp-spiral-2") == {"seed-1": "finished", "seed-2": "finished"}
     assert (folder / "seed-1" / "metrics.jsonl").stat().st_mtime_ns == before
+
+
+def test_a_run_that_went_on_with_other_settings_is_another_cell(cli, workdir: Path) -> None:
+    words = ["-m", "seed=1", *SHORT]
+    assert cli(*words).code == 0
+    folder = sweep_folder(workdir)
+    assert cli(f"resume={folder / 'job-0'}", "max_steps=3").code == 0
+    ended = cli(*words)
+    assert ended.code == 0 and "done already" not in ended.out, ended
+    assert statuses(folder) == {"job-0": "finished", "job-0-2": "finished"}
+    assert [len(record.read_json(path)["resumed"]) for path in sorted(folder.glob("*/run.json"))] == [1, 0]
+    record.write_json(folder / "job-0-2" / "run.json", record.read_json(folder / "job-0" / "run.json"))
+    wanted = record.read_json(folder / "sweep.json")["cells"]
+    cells = join_ledger(folder, dict.fromkeys(wanted, "job-0"))
+    assert [cell.folder.name for cell in cells.values()] == ["job-0-3"], "both names are taken by others"
+
+
+def test_settings_that_change_no_result_make_no_sweep(cli, workdir: Path) -> None:
+    ended = cli("-m", "seed=1,2", "threads=1,2,4", *SHORT[:-1])
+    assert ended.code == 1 and not (workdir / "outputs").exists()
+    assert "jobs that differ only in threads=1,2,4 are one experiment" in ended.err
+    assert "seed" not in ended.err and "no job was started" in ended.err
 
 
 def test_on_error_stop_starts_no_more(cli, workdir: Path) -> None:
@@ -275,36 +299,18 @@ def test_ctrl_c_ends_a_sweep(workdir: Path, num_jobs: int) -> None:
 
 @POSIX
 @pytest.mark.slow
-def test_a_terminal_tells_all_processes_at_once(workdir: Path) -> None:
-    """Ctrl-C on a terminal reaches the children and the server that forks them, too."""
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_terminal_tells_all_processes_at_once(workdir: Path, name: str) -> None:
+    """So do `timeout` and clusters: the signal reaches the server that forks the jobs, too."""
+    number = signal.Signals[name]
     process = begin(workdir, "-m", "seed=1,2")
     started(process, has_metrics(workdir, "*/seed-1"))
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in out + err, (out, err)
-    assert "seed" in out and statuses(sweep_folder(workdir)) == {"seed-1": "stopped"}
-
-
-def test_a_job_that_does_not_listen_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-
-    class Deaf:
-        pid = None
-        alive = True
-
-        def join(self, timeout: float | None = None) -> None:
-            told.append(f"join {timeout is not None}")
-
-        def is_alive(self) -> bool:
-            return self.alive
-
-        def terminate(self) -> None:
-            told.append("terminate")
-            self.alive = False
-
-    monkeypatch.setattr(launch, "PATIENCE_SECONDS", 0.01)
-    launch._stop([Deaf()], signal.SIGINT)  # type: ignore[list-item]
-    assert told[-2:] == ["terminate", "join False"]
+    assert process.returncode == 128 + number and "Traceback" not in out + err, (out, err)
+    folder = sweep_folder(workdir)
+    assert "1     " in out and "died" not in out and statuses(folder) == {"seed-1": "stopped"}, out
+    assert (folder / "seed-1" / "weights" / "last.pt").is_file()
 
 
 def test_names_are_unique_also_where_case_does_not_count() -> None:

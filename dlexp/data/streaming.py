@@ -1,11 +1,11 @@
 """Images that stay in their files until a batch needs them: what stands in a split where a tensor doesn't fit."""
 
-import os
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from dlexp.cores import share, usable_cores
 from dlexp.data.readers import Readers
 
 # Images of a chunk where no batch size is given.
@@ -101,5 +101,4 @@ class _Source:
 
 def default_workers() -> int:
     """Returns the CPU cores this process may use (its share when jobs of a sweep run at once), at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MOST_WORKERS, cores // int(os.environ.get("DLEXP_JOBS_AT_ONCE", "1"))))
+    return min(MOST_WORKERS, share(usable_cores()))

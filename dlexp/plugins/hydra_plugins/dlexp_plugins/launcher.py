@@ -33,7 +33,7 @@ class DlexpLauncher(Launcher):
         from dlexp.launch import begin
 
         self.config, self.hydra_context = config, hydra_context
-        begin(config)
+        begin()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs of a sweeper that is not ours and returns one result each, in order."""
@@ -42,8 +42,10 @@ class DlexpLauncher(Launcher):
         loader = self.hydra_context.config_loader
         return launch_words([list(job) for job in job_overrides], initial_job_idx, self.config, loader)
 
-    def launch_prepared(self, jobs: "Sequence[Prepared]", folders: Sequence[Path]) -> Sequence[JobReturn]:
-        """Runs jobs that our sweeper has composed and checked, each in its folder."""
+    def launch_prepared(
+        self, jobs: "Sequence[Prepared]", folders: Sequence[Path], num_cells: int
+    ) -> Sequence[JobReturn]:
+        """Runs those of a sweep's `num_cells` jobs that our sweeper has composed and checked, each in its folder."""
         from dlexp.launch import launch
 
-        return launch(jobs, folders, self.config)
+        return launch(jobs, folders, self.config, num_cells)

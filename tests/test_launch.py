@@ -1,0 +1,186 @@
+"""Between a sweep and its jobs: who hears which signal, who is ended, and what is said of a job's end."""
+
+import importlib
+import os
+import runpy
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from dlexp import child, launch, stops
+from dlexp.errors import UserError
+from dlexp.prepare import Prepared
+from dlexp.table import report
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
+
+
+class Job:
+    """Stands for a job's process, which ends when it hears one of `ends`: a signal, "terminate" or "kill"."""
+
+    def __init__(self, pid: int, *ends: object) -> None:
+        self.pid, self.ends = pid, ends
+        self.heard: list[object] = []
+        self.exitcode: int | None = None
+
+    def hear(self, what: object) -> None:
+        self.heard.append(what)
+        if what in self.ends:
+            self.exitcode = 1
+
+    def terminate(self) -> None:
+        self.hear("terminate")
+
+    def kill(self) -> None:
+        self.hear("kill")
+
+    def is_alive(self) -> bool:
+        return self.exitcode is None
+
+    def join(self, timeout: float) -> None:
+        pass
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Three jobs: one that does as it is told, one that does when it is told twice, and one that never does."""
+    jobs = [Job(0, signal.SIGTERM), Job(1, "terminate"), Job(2, "kill")]
+    monkeypatch.setattr(os, "kill", lambda pid, number: jobs[pid].hear(number))
+    return jobs
+
+
+def stop(jobs: list[Job], number: int) -> None:
+    launch._stop([launch._Child(job, 0, None) for job in jobs], number)  # type: ignore[arg-type]
+
+
+@POSIX
+def test_a_job_that_does_not_listen_is_ended(jobs: list[Job]) -> None:
+    stop(jobs, signal.SIGTERM)
+    told = [signal.SIGTERM, "terminate", "kill"]
+    assert [job.heard for job in jobs] == [told[:1], told[:2], told]
+
+
+@POSIX
+def test_a_second_signal_ends_the_jobs_at_once(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
+    def join(timeout: float) -> None:
+        if jobs[1].heard == [signal.SIGINT]:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(jobs[0], "join", join)
+    stop(jobs[:2], signal.SIGINT)
+    assert jobs[1].heard == [signal.SIGINT, "terminate"]
+
+
+def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[[Job], Any], **settings: Any) -> Any:
+    """Launches jobs, each of which begins with `begins`; returns what each ends with and what it was started with."""
+    waiting, options = iter(jobs), []
+
+    def start(context: Any, job: Prepared, folder: Path, **given: Any) -> Job:
+        options.append(given)
+        process = next(waiting)
+        begins(process)
+        return process
+
+    monkeypatch.setattr(launch, "start", start)
+    config = {"device": "cpu", "jobs_per_gpu": None, "n_jobs": 8, "on_error": "continue"} | settings
+    prepared = [Prepared([f"seed={job.pid}"], {}, {}) for job in jobs]
+    folders = [Path(f"seed-{job.pid}") for job in jobs]
+    results = launch.launch(prepared, folders, OmegaConf.create(config), num_cells=3)
+    return [result._return_value for result in results], options
+
+
+@POSIX
+def test_a_job_that_starts_when_a_signal_comes_is_told(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
+    ends, _ = launched(jobs[:2], monkeypatch, lambda job: signal.raise_signal(signal.SIGTERM))
+    assert [job.heard for job in jobs[:2]] == [[signal.SIGTERM], []]
+    assert all(isinstance(end, stops.StopRequested) for end in ends)
+
+
+@POSIX
+def test_a_job_that_ends_when_a_signal_comes_has_a_result(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
+    monkeypatch.setattr(launch, "_result", lambda *_: signal.raise_signal(signal.SIGTERM))
+    ends, _ = launched(jobs[:1], monkeypatch, lambda job: job.hear(signal.SIGTERM))
+    assert isinstance(ends[0], stops.StopRequested)
+
+
+@POSIX
+def test_an_error_leaves_no_job_behind(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
+    def begins(job: Job) -> None:
+        if job.pid == 1:
+            raise OSError("no more processes")
+
+    with pytest.raises(OSError, match="no more processes"):
+        launched(jobs, monkeypatch, begins)
+    assert [job.heard for job in jobs] == [[signal.SIGTERM], [], []]
+
+
+@pytest.mark.parametrize("num_jobs, sharers", [(1, 1), (2, 2), (8, 3)])
+def test_cores_are_shared_by_as_many_jobs_as_a_sweep_has(
+    monkeypatch: pytest.MonkeyPatch, jobs: list[Job], num_jobs: int, sharers: int
+) -> None:
+    """Also when some are done: what is left computes with as many threads as beside the others."""
+    _, options = launched(jobs[:1], monkeypatch, lambda job: job.hear(signal.SIGTERM), n_jobs=num_jobs)
+    assert options == [{"quiet": False, "sharers": sharers, "gpu": None}]
+
+
+def tell_of_the_server(sender: Connection) -> None:
+    """Stands for a job: tells which process forked it, and which signals it does not hear."""
+    child.live_with_parent()
+    sender.send((os.getppid(), signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+
+
+@POSIX
+def test_the_server_outlives_signals_and_its_jobs_hear_them() -> None:
+    context: Any = child.children_context()
+    servers = []
+    for number in (*stops.SIGNALS, None):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=tell_of_the_server, args=(sender,))
+        process.start()
+        sender.close()
+        server, unheard = receiver.recv()
+        process.join()
+        assert process.exitcode == 0 and not set(stops.SIGNALS) & unheard
+        servers.append(server)
+        if number is not None:
+            os.kill(server, number)
+    assert len(set(servers)) == 1
+
+
+@POSIX
+def test_the_server_hears_no_signal_while_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    monkeypatch.setattr(
+        importlib, "import_module", lambda name: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    )
+    try:
+        runpy.run_module("dlexp.preload")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert blocked and all(set(stops.SIGNALS) <= each for each in blocked)
+
+
+@POSIX
+def test_who_was_told_to_stop_is_not_told_again_when_the_parent_ends() -> None:
+    with stops.listening() as heard, heard.patient():
+        stops.stop_unless_asked()
+        assert heard.requested == signal.SIGTERM
+        stops.stop_unless_asked()  # a second signal would end this process
+
+
+def test_why_a_job_failed() -> None:
+    old: dict[str, Any] = {"status": "failed", "metrics": {}, "seconds": 1.0, "error": "the loss became nan"}
+    died = UserError("exit code 1")
+    assert report(old | {"seconds": 2.0}, old, died)["error"] == "the loss became nan"
+    assert report(old, old, died)["error"] == "exit code 1", "it ended before it could write anything"
+    assert report(old, old, KeyboardInterrupt())["error"] == "the loss became nan", "it was not started again"
+    assert report(old | {"status": "running", "error": None}, old, died)["status"] == "died"
+    assert report(None, None, died) | {"metrics": None} == {
+        "status": "not started", "metrics": None, "seconds": None, "error": "exit code 1", "objective": None,
+    }  # fmt: skip
