@@ -18,7 +18,6 @@ from dlexp.errors import UserError
 # two were 2 to 50 times slower (500 full-batch spiral steps: 1.3 s with one thread, 3 to 73 s with two).
 ONE_THREAD_FLOPS = 10e6
 
-PARALLEL_SIZE = 1 << 15  # numbers that torch gives a thread at least
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -129,8 +128,6 @@ def set_threads(threads: int | None, flops: float) -> int:
     """
     count = threads or (1 if flops < ONE_THREAD_FLOPS else physical_cores())
     torch.set_num_threads(count)
-    with flushing_denormals():
-        torch.zeros(count * PARALLEL_SIZE).add_(1)  # the other threads are made now, if none were, and inherit the mode
     return count
 
 
@@ -167,16 +164,28 @@ def flushing_denormals() -> Iterator[None]:
     """Lets numbers below 1e-38 be zero, with which CPUs compute some 10 to 100 times slower.
 
     The moments of a dead ReLU's weights pass through there: with a multi-layer perceptron of MNIST's size, Adam's steps
-    took three times as long after 800 steps. Afterwards all is as it was before: others may need such numbers. The mode
-    is one of each thread: only this one changes; those that torch computes with besides have the mode in which they
-    were made (`set_threads`).
+    took three times as long after 800 steps. Afterwards all is as it was before: others may need such numbers.
     """
     before = bool((torch.tensor(1e-38) * 1e-3 == 0).item())
-    torch.set_flush_denormal(True)
+    _flush_denormals(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(before)
+        _flush_denormals(before)
+
+
+def _flush_denormals(on: bool) -> None:
+    # The mode is one of each thread, and torch changes that of the calling one: half of Adam's numbers kept their
+    # denormals with two threads. New threads inherit it, but the others mostly are there already.
+    torch.set_flush_denormal(on)
+    if torch.get_num_threads() == 1:
+        return
+    try:
+        in_all_threads = ctypes.CDLL(torch._C.__file__).GOMP_parallel  # of the OpenMP that torch computes with
+    except (OSError, AttributeError):  # Windows
+        return
+    act = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: torch.set_flush_denormal(on))
+    in_all_threads(act, None, ctypes.c_uint(torch.get_num_threads()), ctypes.c_uint(0))
 
 
 def seed_everything(seed: int) -> None:
