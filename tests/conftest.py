@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
+# Read when torch is imported. Workers of pytest and child processes share the cores, and two threads beside a busy
+# process cost up to 50 times.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 class Ended(NamedTuple):
@@ -39,9 +42,9 @@ def data_root() -> Path:
 
 
 def child_environment() -> dict[str, str]:
-    """Returns this process's variables, so that a child finds the package and uses one thread."""
+    """Returns this process's variables, with which a child finds the package."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    variables = os.environ | {"PYTHONPATH": path, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    variables = os.environ | {"PYTHONPATH": path, "PYTHONUTF8": "1"}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)  # else each child may compile all of torch's sources: 6 s
     return variables
 
