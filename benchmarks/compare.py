@@ -30,8 +30,8 @@ NETWORK = ["data=mnist", "model.depth=3", "model.width=[64,128,64]", "model.drop
 VGG = ["data=cifar10", "model=vgg16", "optimizer=sgd", "optimizer.lr=0.02", "scheduler=constant", "batch_size=128",
        "augment=crop_flip", "data.val_size=0", "test=false", "pictures=false"]  # fmt: skip
 # The port's recipe: the preset without what it adds.
-ORIGINAL = ["experiment=cifar10_94", "epochs=8", "augment=crop_alternating_flip",
-            "optimizer.parts.whitening.until=0.375"]  # fmt: skip
+ORIGINAL = ["experiment=cifar10_94", "epochs=8", "augment=crop_alternating_flip", "augment.color_jitter=null",
+            "augment.growing=null", "optimizer.parts.whitening.until=0.375"]  # fmt: skip
 RATES = [round(1e-4 * 1.4**i, 6) for i in range(16)]
 
 

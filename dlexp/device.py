@@ -214,5 +214,6 @@ def device_facts(device: torch.device, dtype: torch.dtype, threads: int) -> dict
         "precision": str(dtype).removeprefix("torch."),
         "threads": threads,
         "cuda": torch.version.cuda,
+        "tf32": device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }

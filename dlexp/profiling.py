@@ -70,6 +70,7 @@ class TorchProfile:
         self._seconds = self._seconds_making = 0.0  # of the timed batches, and of making them
         self._timed_from: float | None = None
         self._profiler: Any = None
+        self._shape: list[int] = []  # of a sample of the last batch
         self._is_over = left == 0
 
     def __enter__(self) -> None:
@@ -121,6 +122,7 @@ class TorchProfile:
         began = time.perf_counter()
         with record_function(DATA):
             batch = next(batches)
+        self._shape = list(batch[0].shape[1:])  # images may grow
         if self._timed_from is not None:
             self._seconds_making += time.perf_counter() - began
         return batch
@@ -173,6 +175,8 @@ class TorchProfile:
         log.info(f"{table}\n{_said(summary)}{few if num_recorded < self._asked else ''}")
 
     def _summary(self, operators: Any, num_recorded: int) -> dict[str, Any]:
+        from dlexp.summary import summarise
+
         run, device = self._run, self._run.plan.device.type
         if self._num_timed:
             seconds = self._seconds / self._num_timed
@@ -182,7 +186,7 @@ class TorchProfile:
             data_share = self._seconds_making / self._seconds
         else:
             data_share = operators.data_share
-        flops = run.model_summary["flops"]
+        flops = summarise(run.state.model, self._shape)["flops"]
         size = self._batches.batch_size
         achieved = None if flops is None else FORWARD_AND_BACKWARD * flops * size / seconds
         return {

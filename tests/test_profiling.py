@@ -66,6 +66,14 @@ def test_a_profile_is_written_and_changes_nothing(workdir: Path, caplog: pytest.
         assert piece in caplog.text
 
 
+def test_flops_are_those_of_the_images_seen(workdir: Path) -> None:
+    grown = ["augment=growing", "augment.growing.sizes=[6]", "augment.growing.parts=[1.0]"]
+    found = summary(api.run([*WORDS, *PROFILE, *grown, "epochs=1"], folder="run").folder)
+    small = api.run([*WORDS, "augment=none", "data.shape=[3,6,6]", "max_steps=1"], folder="small").folder
+    flops = json.loads((small / "model.json").read_text(encoding="utf-8"))["flops"]
+    assert found["flops_per_second"] == pytest.approx(3 * flops * found["images_per_second"])
+
+
 def test_a_profile_makes_no_other_cell() -> None:
     assert cell(resolved(composed(WORDS)[0])) == cell(resolved(composed([*WORDS, *PROFILE])[0]))
 
