@@ -64,7 +64,7 @@ MAY_IMPORT = {
     "environment": {"cores"},
     "atomic": {"stops"},
     "checkpoint": {"atomic", "errors"},
-    "profiling": {"atomic", "operators", "ranges", "record", "throughput"},
+    "profiling": {"atomic", "operators", "ranges", "record", "summary", "throughput"},
     "operators": set(),
     "throughput": {"shortage"},
     "stops": set(),

@@ -88,6 +88,7 @@ def test_a_truncated_state_is_never_used(workdir: Path) -> None:
     print(f"{len(cuts)} truncations of {len(content) // 1024} kB")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process, as on Linux")
 def test_a_full_disk_costs_nothing_but_time(workdir: Path) -> None:
     """A limit on the size of files stands for it: meanwhile nothing is half-written, afterwards nothing is missing."""

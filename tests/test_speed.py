@@ -147,11 +147,11 @@ def test_compiled_training_resumes_exactly(every_state_is_kept: None, workdir: P
 
 @pytest.mark.slow
 @COMPILES
-def test_a_compiled_part_rests_when_its_time_is_over(every_state_is_kept: None, workdir: Path) -> None:
+def test_compiled_parts_and_small_images_resume_exactly(every_state_is_kept: None, workdir: Path) -> None:
     words = ["experiment=cifar10_94", "data=fake", "data.shape=[3,16,16]", "data.num_samples=60", "batch_size=10"]
-    words.append("augment.growing=null")
+    words += ["augment.growing.sizes=[12]", "augment.growing.parts=[0.5]"]
     small = ["model.widths=[8,8]", "compile=true", "epochs=4", "data.num_test_samples=20"]
-    resumes_exactly([*words, *small, "pictures=false", "threads=1", "evaluation=plain"], workdir, [5, 12])
+    resumes_exactly([*words, *small, "pictures=false", "threads=1", "evaluation=plain"], workdir, [5, 14])
 
 
 @pytest.mark.slow

@@ -58,7 +58,9 @@ def compiled_gradients_of(
     # One graph of both passes instead of two that autograd joins: 1.5 instead of 1.1 times the eager speed (MNIST MLP).
     dynamo.config.trace_autograd_ops = True
     mode = "reduce-overhead" if device.type == "cuda" else None
-    compiled = torch.compile(loss_and_gradients, fullgraph=True, mode=mode)
+    # Each size of image has its own code: one for all would depend on the sizes that came before, so a run that goes on
+    # would differ in its last bits from one that was never stopped.
+    compiled = torch.compile(loss_and_gradients, fullgraph=True, mode=mode, dynamic=False)
 
     def gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Tensor, Tensor]:
         if device.type == "cuda":
