@@ -6,16 +6,18 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import Ended, child_environment
 from test_resume import CNN, every_state_is_kept, metrics_of, resumes_exactly
 
-from dlexp import api, eager
+from dlexp import api, eager, resume
 from dlexp.data.batches import Batches
 from dlexp.errors import UnreadableError
 from dlexp.optimizers.muon import Muon
+from dlexp.result import Result
 from dlexp.tasks.classification import Classification
 from dlexp.train.reading import Reading
 
@@ -147,7 +149,16 @@ def test_compiled_training_resumes_exactly(every_state_is_kept: None, workdir: P
 
 @pytest.mark.slow
 @COMPILES
-def test_compiled_parts_and_small_images_resume_exactly(every_state_is_kept: None, workdir: Path) -> None:
+def test_compiled_parts_and_small_images_resume_exactly(
+    every_state_is_kept: None, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = resume.resume
+
+    def go_on_in_another_process(*words: Any) -> Result:
+        torch._dynamo.reset()  # which remembers the sizes it has seen
+        return go_on(*words)
+
+    monkeypatch.setattr(resume, "resume", go_on_in_another_process)
     words = ["experiment=cifar10_94", "data=fake", "data.shape=[3,16,16]", "data.num_samples=60", "batch_size=10"]
     words += ["augment.growing.sizes=[12]", "augment.growing.parts=[0.5]"]
     small = ["model.widths=[8,8]", "compile=true", "epochs=4", "data.num_test_samples=20"]
