@@ -18,7 +18,6 @@ from dlexp.errors import UserError
 # two were 2 to 50 times slower (500 full-batch spiral steps: 1.3 s with one thread, 3 to 73 s with two).
 ONE_THREAD_FLOPS = 10e6
 
-
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
