@@ -28,7 +28,7 @@ CONTENDERS = HERE / "contenders"
 NETWORK = ["data=mnist", "model.depth=3", "model.width=[64,128,64]", "model.dropout=0", "optimizer=adam",
            "optimizer.weight_decay=0", "scheduler=constant", "batch_size=128", "pictures=false"]  # fmt: skip
 VGG = ["data=cifar10", "model=vgg16", "optimizer=sgd", "optimizer.lr=0.02", "scheduler=constant", "batch_size=128",
-       "augment=crop_flip", "data.val_size=0", "test=false", "pictures=false"]  # fmt: skip
+       "augment=crop_flip", "data.val_size=0", "pictures=false"]  # fmt: skip
 # The port's recipe: the preset without what it adds.
 ORIGINAL = ["experiment=cifar10_94", "epochs=8", "augment=crop_alternating_flip", "augment.color_jitter=null",
             "augment.growing=null", "optimizer.parts.whitening.until=0.375"]  # fmt: skip

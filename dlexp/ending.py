@@ -36,7 +36,7 @@ def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> di
     if config["pictures"]:
         from dlexp.pictures import curves
 
-        tracker.figures(curves(history))
+        tracker.figures(curves(history, run.state.best_epoch))
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
     tracker.log({"epoch": run.state.best_epoch or run.state.epochs_begun, "step": run.state.step, **tested})
     final = {key: value for key, value in metrics.items() if not key.startswith("train/")}

@@ -236,8 +236,11 @@ def _unknown_key(key: str, parent: object) -> str:
             ),
             "",
         )
-    where = f"{parent_key} has: {', '.join(k for k in siblings if k != '_target_')}" if parent_key else "see --help"
-    return f"there is no setting '{key}'.{near or ' ' + where[0].upper() + where[1:]}"
+    if near or not parent_key:
+        return f"there is no setting '{key}'.{near or ' See --help'}"
+    named = ", ".join(k for k in siblings if k != "_target_")
+    adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""  # torch would know: not imported here
+    return f"there is no setting '{key}': {parent_key} has {named}{adding}"
 
 
 def _settings() -> list[str]:

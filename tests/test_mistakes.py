@@ -26,6 +26,13 @@ TYPED = [
     (["lr=3"], ["no setting 'lr'", "Did you mean 'optimizer.lr'?"]),
     (["optimizer.lrr=3"], ["no setting 'optimizer.lrr'", "Did you mean 'optimizer.lr'?"]),
     (["optimizer.betas=3"], ["no setting 'optimizer.betas'", "lr, momentum, nesterov"]),
+    (
+        ["optimizer=muon", "optimizer.parts.filters.until=1"],
+        [
+            "setting 'optimizer.parts.filters.until': optimizer.parts.filters has ",
+            "takes more: +optimizer.parts.filters.until=…",
+        ],
+    ),
     (["data.lmit=3"], ["no setting 'data.lmit'", "Did you mean 'data.limit'?"]),
     (["+optimizer.lrr=3"], ["optimizer.lrr", "Did you mean 'lr'?"]),
     (["++model.foo.bar=3"], ["model.foo", "width"]),

@@ -54,6 +54,14 @@ def test_curves(epochs: int) -> None:
     assert "test  90.00 %" in _words(figures["accuracy"])
 
 
+def test_curves_mark_the_epoch_whose_weights_are_tested() -> None:
+    history = [{"epoch": n, "val/accuracy": 1.0, "val/loss": 1 / n} for n in (1, 2, 3)]
+    figures = pictures.curves(history, chosen=3)
+    assert "chosen weights  100.00 %, epoch 3" in _words(figures["accuracy"])  # the first two are as accurate
+    assert "chosen weights  0.3333, epoch 3" in _words(figures["loss"])
+    assert "chosen" not in _words(pictures.curves(history)["accuracy"])
+
+
 def test_curves_leave_out_what_is_missing() -> None:
     history = [
         {"epoch": 1, "train/loss": 2.0, "train/recent_loss": 2.0, "val/loss": None},

@@ -3,7 +3,7 @@
 import argparse
 
 import torch
-from ready import Clock, augmented, prepare, report, tensors
+from ready import Clock, accuracy, augmented, prepare, report, tensors
 from torch import nn
 
 from dlexp.models.vgg import vgg
@@ -14,7 +14,7 @@ parser.add_argument("--steps", type=int, required=True)
 parser.add_argument("--precision", default="float32")
 args = parser.parse_args()
 prepare(args.threads)
-x, y, *_ = tensors("cifar10", 128 * args.steps)
+x, y, x_test, y_test = tensors("cifar10", 128 * args.steps)
 model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0)
 model = model.to(memory_format=torch.channels_last)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True)
@@ -32,4 +32,4 @@ for _ in range(3):
         loss.backward()
         optimizer.step()
     clock.stop()
-report(clock, 128 * args.steps, loss=loss.item())
+report(clock, 128 * args.steps, accuracy=accuracy(model, x_test, y_test, args.precision))

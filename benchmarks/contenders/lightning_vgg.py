@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 import torch
 from lightning_parts import ReadyBatches, TimedModule
-from ready import augmented, prepare, report, tensors
+from ready import accuracy, augmented, prepare, report, tensors
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
@@ -63,8 +63,9 @@ def main() -> None:
     prepare(args.threads, allocator=args.best)
     count = 128 * args.steps
     network = Network(args.best)
+    x, y, x_test, y_test = tensors("cifar10", count)
     if args.best:
-        batches: Any = ReadyBatches(*tensors("cifar10", count)[:2], augmented)
+        batches: Any = ReadyBatches(x, y, augmented)
         network = network.to(memory_format=torch.channels_last)
         precision = {"float32": "32-true", "bfloat16": "bf16-mixed"}[args.precision]
         settings: dict[str, Any] = {"barebones": True, "precision": precision}
@@ -72,7 +73,7 @@ def main() -> None:
         batches = DataLoader(images(count), batch_size=128, shuffle=True, drop_last=True)
         settings = {"default_root_dir": os.environ["BENCHMARK_FOLDER"], "enable_progress_bar": False}
     lightning.Trainer(max_epochs=3, accelerator="cpu", enable_model_summary=False, **settings).fit(network, batches)
-    report(network.clock, count)
+    report(network.clock, count, accuracy=accuracy(network.model, x_test, y_test, args.precision))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import timm.optim
 import timm.scheduler
 import timm.utils
 import torch
-from ready import Clock, prepare, report
+from ready import Clock, accuracy, prepare, report, tensors
 from torch.utils.data import Subset
 
 from dlexp.models.vgg import vgg
@@ -59,7 +59,8 @@ def main() -> None:
             scheduler.step_update(num_updates=updates, metric=losses.avg)
         clock.stop()
         scheduler.step(epoch + 1)
-    report(clock, count)
+    x_test, y_test = tensors("cifar10", count)[2:]
+    report(clock, count, accuracy=accuracy(model, x_test, y_test, args.precision))
 
 
 if __name__ == "__main__":

@@ -19,17 +19,18 @@ MOST_MARKERS = 40
 Points = dict[int, float]
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+def curves(history: Sequence[Mapping[str, Any]], chosen: int | None = None) -> dict[str, Figure]:
     """Returns a figure by metric name (`loss`, `accuracy`, …) from the records of `metrics.jsonl`.
 
     Of several records of an epoch the last one counts. A record with `test/…` adds the test value as a dotted
-    line. Missing and non-finite values are left out; a metric without any value has no figure.
+    line. The `chosen` epoch, whose weights are tested, is marked on the validation curve. Missing and non-finite values
+    are left out; a metric without any value has no figure.
     """
     keys = [key for record in history for key in record if key.startswith(("train/", "val/"))]
     names = dict.fromkeys(name for _, _, name in (key.partition("/") for key in keys) if not name.startswith("recent_"))
     lines = {name: {split: _points(history, f"{split}/{name}") for split in SPLITS} for name in names}
     return {
-        name: _figure(name, by_split, _points(history, f"test/{name}"))
+        name: _figure(name, by_split, _points(history, f"test/{name}"), chosen)
         for name, by_split in lines.items()
         if any(by_split.values())
     }
@@ -45,7 +46,7 @@ def _points(history: Sequence[Mapping[str, Any]], key: str) -> Points:
 
 
 @styled
-def _figure(name: str, by_split: Mapping[str, Points], test: Points) -> Figure:
+def _figure(name: str, by_split: Mapping[str, Points], test: Points, chosen: int | None) -> Figure:
     figure = new_figure(6.4, 3.9)
     axes = figure.subplots()
     for split, points in by_split.items():
@@ -61,24 +62,21 @@ def _figure(name: str, by_split: Mapping[str, Points], test: Points) -> Figure:
     if test:
         value = list(test.values())[-1]
         axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=f"test  {_number(name, value)}")
-    _mark_best(axes, name, by_split["val"])
+    if chosen in by_split["val"]:
+        _mark(axes, name, chosen, by_split["val"][chosen])
     _finish(axes, name, everything, [epoch for points in by_split.values() for epoch in points])
     return figure
 
 
-def _mark_best(axes: Axes, name: str, points: Points) -> None:
-    if len(points) < 2:
-        return
-    choose = max if name == "accuracy" else min
-    epoch = choose(points, key=lambda each: points[each])
-    label = f"best validation  {_number(name, points[epoch])}, epoch {epoch}"
+def _mark(axes: Axes, name: str, epoch: int, value: float) -> None:
+    label = f"chosen weights  {_number(name, value)}, epoch {epoch}"
     ring: dict[str, Any] = {
         "markersize": 9,
         "markerfacecolor": "none",
         "markeredgecolor": VAL,
         "markeredgewidth": 1.4,
     }
-    axes.plot([epoch], [points[epoch]], linestyle="none", marker="o", label=label, **ring)
+    axes.plot([epoch], [value], linestyle="none", marker="o", label=label, **ring)
 
 
 def _finish(axes: Axes, name: str, values: Sequence[float], epochs: Sequence[int]) -> None:
