@@ -239,7 +239,8 @@ def _unknown_key(key: str, parent: object) -> str:
     if near or not parent_key:
         return f"there is no setting '{key}'.{near or ' See --help'}"
     named = ", ".join(k for k in siblings if k != "_target_")
-    adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""  # torch would know: not imported here
+    # Whether it takes that key only its function can tell, for which torch would be imported.
+    adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""
     return f"there is no setting '{key}': {parent_key} has {named}{adding}"
 
 

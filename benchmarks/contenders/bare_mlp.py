@@ -4,7 +4,7 @@ import argparse
 import itertools
 
 import torch
-from ready import Clock, prepare, report, tensors
+from ready import Clock, accuracy, prepare, report, tensors
 from torch import nn
 
 parser = argparse.ArgumentParser()
@@ -30,6 +30,4 @@ for _ in range(args.epochs):
         loss.backward()
         optimizer.step()
     clock.stop()
-with torch.no_grad():
-    accuracy = (model(x_test).argmax(1) == y_test).float().mean().item()
-report(clock, steps, accuracy=accuracy)
+report(clock, steps, accuracy=accuracy(model, x_test, y_test))

@@ -10,7 +10,7 @@ from typing import Any
 import lightning
 import torch
 from lightning_parts import ReadyBatches, TimedModule
-from ready import prepare, report, tensors
+from ready import accuracy, prepare, report, tensors
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -67,9 +67,7 @@ def main() -> None:
     lightning.Trainer(max_epochs=args.epochs, accelerator="cpu", enable_model_summary=False, **settings).fit(
         network, batches
     )
-    with torch.no_grad():
-        accuracy = (network.model(x_test).argmax(1) == y_test).float().mean().item()
-    report(network.clock, len(batches), accuracy=accuracy)
+    report(network.clock, len(batches), accuracy=accuracy(network.model, x_test, y_test))
 
 
 if __name__ == "__main__":

@@ -63,9 +63,8 @@ def main() -> None:
     prepare(args.threads, allocator=args.best)
     count = 128 * args.steps
     network = Network(args.best)
-    x, y, x_test, y_test = tensors("cifar10", count)
     if args.best:
-        batches: Any = ReadyBatches(x, y, augmented)
+        batches: Any = ReadyBatches(*tensors("cifar10", count)[:2], augmented)
         network = network.to(memory_format=torch.channels_last)
         precision = {"float32": "32-true", "bfloat16": "bf16-mixed"}[args.precision]
         settings: dict[str, Any] = {"barebones": True, "precision": precision}
@@ -73,7 +72,7 @@ def main() -> None:
         batches = DataLoader(images(count), batch_size=128, shuffle=True, drop_last=True)
         settings = {"default_root_dir": os.environ["BENCHMARK_FOLDER"], "enable_progress_bar": False}
     lightning.Trainer(max_epochs=3, accelerator="cpu", enable_model_summary=False, **settings).fit(network, batches)
-    report(network.clock, count, accuracy=accuracy(network.model, x_test, y_test, args.precision))
+    report(network.clock, count, accuracy=accuracy(network.model, *tensors("cifar10", count)[2:], args.precision))
 
 
 if __name__ == "__main__":

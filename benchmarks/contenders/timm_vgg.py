@@ -59,8 +59,7 @@ def main() -> None:
             scheduler.step_update(num_updates=updates, metric=losses.avg)
         clock.stop()
         scheduler.step(epoch + 1)
-    x_test, y_test = tensors("cifar10", count)[2:]
-    report(clock, count, accuracy=accuracy(model, x_test, y_test, args.precision))
+    report(clock, count, accuracy=accuracy(model, *tensors("cifar10", count)[2:], args.precision))
 
 
 if __name__ == "__main__":
