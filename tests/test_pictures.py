@@ -73,6 +73,8 @@ def test_curves_leave_out_what_is_missing() -> None:
     (line, *_) = figures["loss"].axes[0].lines
     assert list(line.get_ydata()) == [3.0, 1000.0]
     assert figures["loss"].axes[0].get_yscale() == "log"
+    _image(figures["loss"])
+    assert "mathdefault" not in _words(figures["loss"])
     assert "validation" not in _words(figures["loss"])
     assert pictures.curves([]) == {}
 

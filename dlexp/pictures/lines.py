@@ -57,6 +57,7 @@ def _figure(name: str, by_split: Mapping[str, Points], test: Points, chosen: int
     everything = [value for points in (*by_split.values(), test) for value in points.values()]
     if min(everything) > 0 and max(everything) / min(everything) > WORTH_A_LOG_SCALE and name != "accuracy":
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # the default writes TeX, which stays unread: names may hold a $
     if name == "accuracy":
         in_per_cent(axes.yaxis)
     if test:
