@@ -52,7 +52,7 @@ def watched(module, name, phase_of):
 
 
 watched(dlexp.checkpoint, "_write", lambda path, content: "saving" if "step" in path.name else f"saving {path.stem}")
-watched(dlexp.pictures, "curves", lambda history: "pictures")
+watched(dlexp.pictures, "curves", lambda *history_and_chosen: "pictures")
 
 
 class Phases(nn.Module):
