@@ -163,13 +163,13 @@ def loader(dataset: Any, count: int, **settings: Any) -> Any:
 
 
 def make(folder: Path, num_images: int) -> None:
-    """Writes images in the layout train/CLASS and test/CLASS, the same for the same number."""
+    """Writes training images in the layout train/CLASS, and one a class in test/CLASS; the same for the same number."""
     print(f"making {num_images:,} images in {folder}", flush=True)
     for split in ("train", "test"):
         for name in range(CLASSES):
             (folder / split / f"class-{name}").mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor() as pool:
-        for number, content in enumerate(pool.map(picture, range(num_images), chunksize=100)):
+        for number, content in enumerate(pool.map(picture, range(num_images + CLASSES), chunksize=100)):
             split = "test" if number < CLASSES else "train"
             (folder / split / f"class-{number % CLASSES}" / f"{number:06}.jpg").write_bytes(content)
 

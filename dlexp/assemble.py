@@ -144,7 +144,7 @@ def _state(cfg: DictConfig, plan: Plan, train: Batches, convolutional: bool, is_
     model = model.to(plan.device)
     init_from_data: Any = getattr(model, "init_from_data", None)
     if init_from_data is not None and cfg.init_from is None and not is_resumed:
-        init_from_data(train.first(INIT_SAMPLES))
+        init_from_data(train.spread(INIT_SAMPLES))
     if convolutional:
         model = model.to(memory_format=torch.channels_last)
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]

@@ -54,6 +54,12 @@ def test_split_smaller_than_a_batch_is_one_batch() -> None:
     assert len(small) == 1 and sorted(targets(small)) == [0, 1, 2, 3, 4]
 
 
+def test_samples_for_a_model_to_see_first_are_of_the_whole_split() -> None:
+    some = batches(images()).spread(10)
+    assert torch.equal(some, batches(Split(images().inputs[::5], torch.arange(10)), shuffle=False).spread(10))
+    assert len(batches(images()).spread(60)) == 50 and some.dtype == torch.float32
+
+
 def test_bytes_are_normalised() -> None:
     split = images()
     inputs, answers = next(batches(split, mean=[0.1, 0.2, 0.3], std=[0.5, 0.6, 0.7]).epoch(0))

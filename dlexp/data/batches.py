@@ -83,9 +83,12 @@ class Batches:
         """Samples an epoch yields, so without those of a dropped last batch."""
         return len(self) * self.batch_size if self.shuffle else len(self.split.inputs)
 
-    def first(self, count: int) -> Tensor:
-        """Returns the first `count` samples, normalised and not augmented."""
-        return self._normalised(self.split.inputs[:count])
+    def spread(self, count: int) -> Tensor:
+        """Returns at most `count` samples, evenly spaced since files lie sorted by class; normalised, not augmented."""
+        num_samples = len(self.split.inputs)
+        count = min(count, num_samples)
+        rows = torch.arange(count, device=self.split.inputs.device) * num_samples // count
+        return self._normalised(self.split.inputs[rows])
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (normalised float32 inputs, targets) of one epoch from step `start` on."""
