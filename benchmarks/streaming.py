@@ -27,11 +27,11 @@ import PIL
 import torch
 from PIL import Image
 
-from dlexp.data.batches import Batches
 from dlexp.data.image_folder import image_folder
-from dlexp.device import keep_freed_memory
-from dlexp.environment import cpu_name
-from dlexp.vision import import_torchvision
+from dlexp.machine.device import keep_freed_memory
+from dlexp.machine.environment import cpu_name
+from dlexp.models.vision import import_torchvision
+from dlexp.train.batches import Batches
 
 SIZE, BATCH, CLASSES = 224, 128, 10
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dlexp import registry
-from dlexp.console import setup_console
+from dlexp.config import registry
+from dlexp.console.streams import setup_console
 from dlexp.errors import UserError, did_you_mean
-from dlexp.shortage import disk_is_full
-from dlexp.stops import StopRequested, exit_code_of
+from dlexp.machine.shortage import disk_is_full
+from dlexp.machine.signals import StopRequested, exit_code_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def dispatch(words: list[str]) -> int:
     if first and "=" not in first and first[0] not in "-~":  # ~key removes a key
         return run_command(first, words[1:])
     if "--help" in words or "-h" in words:
-        from dlexp.help import page
+        from dlexp.config.help import page
 
         print(page())
         return 0
@@ -85,11 +85,11 @@ def train(words: list[str]) -> int:
 
     import hydra
 
-    from dlexp import config, job, mistakes
+    from dlexp.config import job, mistakes, schema
 
     mistakes.refuse_silent_losses(words)
-    words = config.with_quoted_paths(words, is_multirun)
-    config.register()
+    words = schema.with_quoted_paths(words, is_multirun)
+    schema.register()
     mistakes.prepare_hydra()
     sys.argv = ["dlexp", *words]
     try:
@@ -106,8 +106,8 @@ def train(words: list[str]) -> int:
 
 def resume(words: list[str]) -> tuple[list[str], bool]:
     """Goes on with the run that `resume=` names; returns the other words, and whether all is done with that."""
-    from dlexp.console import log_to_console
-    from dlexp.resume import resume_from, split_words
+    from dlexp.console.streams import log_to_console
+    from dlexp.experiment.resume import resume_from, split_words
 
     named, rest = split_words(words)
     if {"-m", "--multirun"} & set(rest):
@@ -120,9 +120,9 @@ def tell_cell(words: list[str]) -> int:
     """Prints the hash that makes two runs the same experiment, and the settings that enter it."""
     import yaml
 
-    from dlexp.cell import cell, essentials
-    from dlexp.check import resolved
-    from dlexp.compose import composed
+    from dlexp.config.cell import cell, essentials
+    from dlexp.config.check import resolved
+    from dlexp.config.compose import composed
 
     cfg, _ = composed(words)
     config = resolved(cfg)

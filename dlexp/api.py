@@ -5,16 +5,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlexp import build, checkpoint, config, record, resume
-from dlexp.check import check, config_problems, listed
-from dlexp.compose import composed
-from dlexp.console import log_to
+from dlexp.config import build, schema
+from dlexp.config.check import check, config_problems, listed
+from dlexp.config.compose import composed
+from dlexp.console.streams import log_to
 from dlexp.errors import UserError
+from dlexp.experiment import resume
+from dlexp.records import checkpoints, run_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlexp.result import Result
+    from dlexp.records.result import Result
 
 
 def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "Result":
@@ -36,11 +38,11 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
     check(cfg)
     name = choices.get("experiment") or "-".join(choices[group] for group in ("model", "data", "optimizer"))
     if folder is None:
-        place = config.new_folder(Path("outputs"), config.plain_name(name))
+        place = schema.new_folder(Path("outputs"), schema.plain_name(name))
     else:
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-    from dlexp.experiment import run_experiment
+    from dlexp.experiment.run import run_experiment
 
     close = log_to(place)
     try:
@@ -64,7 +66,7 @@ def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
     place = Path(folder)
     cfg, _ = resume.stored_run(place)
     try:
-        facts = record.read_json(place / "data.json")
+        facts = run_json.read_json(place / "data.json")
         shape = [1, -1, *[1] * (len(facts["shape"]) - 1)]
         mean, std = (torch.tensor(facts["normalisation"][key]).view(shape) for key in ("mean", "std"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -74,7 +76,7 @@ def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
         raise UserError(listed(problems))
     model = build.build(cfg.model)
     best = place / "weights" / "best.pt"
-    checkpoint.load_weights(model, best if best.exists() else place / "weights" / "last.pt")
+    checkpoints.load_weights(model, best if best.exists() else place / "weights" / "last.pt")
     model.eval()
 
     @torch.no_grad()

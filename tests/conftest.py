@@ -86,7 +86,7 @@ def a_process_of_its_own() -> Iterator[None]:
     """Undoes what one command line leaves behind in a process: Hydra's state, log handlers, path, arguments."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from dlexp import job
+    from dlexp.config import job
 
     loggers = [logging.getLogger(name) for name in (None, "dlexp")]
     kept = [(logger, list(logger.handlers), logger.level) for logger in loggers]
@@ -113,7 +113,7 @@ def a_process_of_its_own() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def clean_process() -> Iterator[None]:
     """Every test leaves the process as it found it."""
-    if "dlexp.job" not in sys.modules:  # a test that never comes near Hydra need not wait for it
+    if "dlexp.config.job" not in sys.modules:  # a test that never comes near Hydra need not wait for it
         yield
         return
     with a_process_of_its_own():

@@ -210,8 +210,8 @@ def test_no_module_imports_in_a_circle() -> None:
 
 
 LIGHT = (
-    "dlexp dlexp.__main__ dlexp.registry dlexp.help dlexp.errors dlexp.ranges dlexp.record dlexp.environment"
-    " dlexp.stops dlexp.lock dlexp.data.facts"
+    "dlexp dlexp.__main__ dlexp.config.registry dlexp.config.help dlexp.errors dlexp.ranges dlexp.records.run_json dlexp.machine.environment"
+    " dlexp.machine.signals dlexp.machine.lock_file dlexp.data.facts"
 )
 
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 from conftest import ROOT
 
-from dlexp.check import config_problems
-from dlexp.compose import composed
+from dlexp.config.check import config_problems
+from dlexp.config.compose import composed
 
 
 @pytest.mark.parametrize("name", ["NETWORK", "VGG", "ORIGINAL"])

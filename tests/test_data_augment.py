@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlexp.data.augment import AlternatingFlip, Cutout, RandomCrop, RandomFlip
-from dlexp.data.operations import Draw, Operation
-from dlexp.data.rearrange import Fused, fused
+from dlexp.augment.crop_flip_cutout import AlternatingFlip, Cutout, RandomCrop, RandomFlip
+from dlexp.augment.operation import Draw, Operation
+from dlexp.augment.rearrange import Fused, fused
 from dlexp.errors import UserError
 
 COUNT = 2000

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlexp.data.augment import RandomCrop, RandomFlip
-from dlexp.data.batches import Batches, derived_seed
+from dlexp.augment.crop_flip_cutout import RandomCrop, RandomFlip
 from dlexp.data.splits import Split
 from dlexp.errors import UserError
+from dlexp.train.batches import Batches, derived_seed
 
 
 def images(count: int = 50) -> Split:
@@ -130,7 +130,7 @@ def test_derived_seeds_differ_and_fit() -> None:
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_samples_normalised_beforehand_are_the_same_and_safe(shuffle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = batches(images(), shuffle=shuffle)
-    monkeypatch.setattr("dlexp.data.batches.READY_BYTES", 0)
+    monkeypatch.setattr("dlexp.train.batches.READY_BYTES", 0)
     later = batches(images(), shuffle=shuffle)
     assert ready.ready is not None and later.ready is None
     for _ in range(2):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlexp.data.color_jitter import ColorJitter
-from dlexp.data.operations import Draw
+from dlexp.augment.color_jitter import ColorJitter
+from dlexp.augment.operation import Draw
 
 COUNT = 2000
 

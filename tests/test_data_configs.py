@@ -17,10 +17,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from dlexp.data.batches import Batches
+from dlexp.augment.operation import Draw, Mixing
 from dlexp.data.facts import RESOLVERS
-from dlexp.data.operations import Draw, Mixing
 from dlexp.data.splits import Splits, prepare, statistics
+from dlexp.train.batches import Batches
 
 CONF = Path(__file__).parents[1] / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
@@ -177,5 +177,5 @@ def test_facts_need_no_torch() -> None:
 
 
 def test_finding_and_downloading_needs_no_torch() -> None:
-    code = "import sys, dlexp.fetch.download; sys.exit('torch' in sys.modules)"
+    code = "import sys, dlexp.data.fetch.download; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

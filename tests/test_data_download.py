@@ -19,13 +19,14 @@ from typing import Any
 
 import pytest
 
-from dlexp import lock, waiting
+from dlexp.console import long_step
+from dlexp.data.fetch import transfer
+from dlexp.data.fetch.download import obtain
+from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.fetch.transfer import TransferFailed
 from dlexp.errors import UserError
-from dlexp.fetch import transfer
-from dlexp.fetch.download import obtain
-from dlexp.fetch.files import Archive, Source
-from dlexp.fetch.transfer import TransferFailed
-from dlexp.lock import locked
+from dlexp.machine import lock_file
+from dlexp.machine.lock_file import locked
 
 FILES = {"one": os.urandom(200_000), "two": os.urandom(1000)}
 
@@ -285,7 +286,7 @@ def test_two_threads_download_once(server: Server, tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from dlexp.lock import locked
+from dlexp.machine.lock_file import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -326,7 +327,7 @@ def test_lock_without_fcntl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has
             return windows
         raise ImportError(name)
 
-    monkeypatch.setattr(lock.importlib, "import_module", import_module)
+    monkeypatch.setattr(lock_file.importlib, "import_module", import_module)
     with locked(tmp_path / "lock", poll_seconds=0.01):
         assert windows.refusals == (0 if has_msvcrt else 2)
 
@@ -342,7 +343,7 @@ def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_progress_off_a_terminal_is_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), waiting.progress("file", unit="bytes") as report:
+    with caplog.at_level(logging.INFO), long_step.progress("file", unit="bytes") as report:
         for done in range(0, 5_000_001, 1000):
             report(done, 5_000_000)
     assert caplog.messages == ["file: 5.0 MB (100 %)"]
@@ -351,7 +352,7 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(caplog: pytest.LogCaptur
 def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     for unit in ("bytes", "images"):
-        with waiting.progress("file", unit=unit) as report:
+        with long_step.progress("file", unit=unit) as report:
             report(1, None)
             report(2, 2)
     assert "file" in capsys.readouterr().err

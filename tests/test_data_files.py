@@ -17,14 +17,14 @@ import pytest
 import torch
 
 from dlexp.data import cifar10, cifar100, fashion_mnist, mnist
-from dlexp.data.cifar_batches import load_cifar, parse_batch
-from dlexp.data.idx import load_idx, parse_idx
+from dlexp.data.fetch import download, files
+from dlexp.data.fetch.archives import unpack
+from dlexp.data.fetch.download import obtain
+from dlexp.data.fetch.files import Archive, Source, cache_folder, search_roots
+from dlexp.data.formats.cifar_batches import load_cifar, parse_batch
+from dlexp.data.formats.idx import load_idx, parse_idx
 from dlexp.data.splits import Split, Splits, statistics
 from dlexp.errors import UserError
-from dlexp.fetch import download, files
-from dlexp.fetch.archives import unpack
-from dlexp.fetch.download import obtain
-from dlexp.fetch.files import Archive, Source, cache_folder, search_roots
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dlexp.data.growing import Growing
-from dlexp.data.operations import Draw
+from dlexp.augment.growing import Growing
+from dlexp.augment.operation import Draw
 from dlexp.errors import UserError
 
 

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from dlexp.data import image_folder as module
-from dlexp.data import memory
 from dlexp.data.facts import image_classes
+from dlexp.data.formats.pixels import image_endings, read_image
 from dlexp.data.image_folder import image_folder
-from dlexp.data.pixels import image_endings, read_image
 from dlexp.data.splits import Splits
 from dlexp.errors import UserError
+from dlexp.machine import memory
 
 SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "test_size": 0.25, "in_memory": True, "workers": 2,
                             "split_seed": 0, "val_size": 0.1, "limit": None}  # fmt: skip

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlexp.data.augment import RandomFlip
-from dlexp.data.batches import Batches
-from dlexp.data.mixing import CutMix, Mixup, MixupOrCutMix, as_probabilities, symmetric_beta
-from dlexp.data.operations import Draw, Mixing
+from dlexp.augment.crop_flip_cutout import RandomFlip
+from dlexp.augment.mixing import CutMix, Mixup, MixupOrCutMix, as_probabilities, symmetric_beta
+from dlexp.augment.operation import Draw, Mixing
 from dlexp.data.splits import Split
 from dlexp.errors import UserError
+from dlexp.train.batches import Batches
 
 COUNT = 4000
 CLASSES = 5

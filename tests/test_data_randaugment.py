@@ -10,13 +10,13 @@ import torch
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Tensor
 
-from dlexp.data import colours, randaugment
-from dlexp.data.color_jitter import ColorJitter
-from dlexp.data.operations import Draw, Operation
-from dlexp.data.randaugment import NUM_OPERATIONS, RANDAUGMENT, RandAugment, TrivialAugment, dealt, hand_sizes
-from dlexp.data.warp import Motion, warped
+from dlexp.augment import colours, randaugment
+from dlexp.augment.color_jitter import ColorJitter
+from dlexp.augment.operation import Draw, Operation
+from dlexp.augment.randaugment import NUM_OPERATIONS, RANDAUGMENT, RandAugment, TrivialAugment, dealt, hand_sizes
+from dlexp.augment.warp import Motion, warped
 from dlexp.errors import UserError
-from dlexp.vision import import_torchvision
+from dlexp.models.vision import import_torchvision
 
 COUNT = 24
 FACTORS = torch.linspace(0, 2, COUNT)

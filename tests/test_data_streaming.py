@@ -17,14 +17,14 @@ from conftest import child_environment
 from PIL import Image
 
 from dlexp import api
+from dlexp.augment.crop_flip_cutout import RandomCrop, RandomFlip
 from dlexp.data import image_folder as module
-from dlexp.data import readers, remembered, streaming
-from dlexp.data.augment import RandomCrop, RandomFlip
-from dlexp.data.batches import Batches
 from dlexp.data.image_folder import image_folder
 from dlexp.data.splits import Split, Splits, prepare, statistics
-from dlexp.data.streaming import ImageFiles
+from dlexp.data.stream import image_files, kept_figures, readers
+from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
+from dlexp.train.batches import Batches
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes as on Linux")
 SETTINGS: dict[str, Any] = {"size": 12, "channels": 3, "test_size": 0.25, "workers": 2, "split_seed": 0,
@@ -111,10 +111,10 @@ def test_mean_and_deviation_of_many_files_are_remembered_until_one_changes(
     for path in sorted(folder.rglob("*.png"))[:6]:
         shutil.copy(path, tmp_path)
     split = Split(files_of(tmp_path), torch.zeros(6))
-    monkeypatch.setattr(remembered, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(kept_figures, "cache_folder", lambda: tmp_path / "cache")
     first = statistics(split)
     assert not (tmp_path / "cache").exists(), "the pass was short"
-    monkeypatch.setattr(remembered, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(kept_figures, "WORTH_SECONDS", 0.0)
     assert statistics(split) == first
     (file,) = (tmp_path / "cache" / "statistics").iterdir()
     with monkeypatch.context() as patch:
@@ -144,11 +144,11 @@ def test_auto_streams_what_does_not_fit_and_says_so(
 
 def test_one_process_a_core_is_shared_by_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(40), raising=False)
-    assert streaming.default_workers() == 16
+    assert image_files.default_workers() == 16
     monkeypatch.setenv("DLEXP_JOBS_AT_ONCE", "4")
-    assert streaming.default_workers() == 10
+    assert image_files.default_workers() == 10
     monkeypatch.setenv("DLEXP_JOBS_AT_ONCE", "64")
-    assert streaming.default_workers() == 1
+    assert image_files.default_workers() == 1
 
 
 def test_systems_without_files_in_memory_share_a_removed_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
-from dlexp.evaluation import Plain, Views
+from dlexp.train.views import Plain, Views
 
 
 class Corner(nn.Module):

@@ -12,11 +12,11 @@ import torch
 from omegaconf import OmegaConf
 
 from dlexp import api
-from dlexp.assemble import assemble
+from dlexp.augment.growing import Growing
 from dlexp.commands import find
-from dlexp.compose import composed
-from dlexp.data.growing import Growing
+from dlexp.config.compose import composed
 from dlexp.errors import UserError
+from dlexp.experiment.assemble import assemble
 from dlexp.find import batch_size, lr, memory, trial
 from dlexp.find.curve import read
 from dlexp.find.trial import Trial

@@ -22,16 +22,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dlexp import api, checkpoint, registry, resume
-from dlexp.check import check
+from dlexp import api
 from dlexp.commands import diff, verify
-from dlexp.compose import composed
+from dlexp.config import registry
+from dlexp.config.check import check
+from dlexp.config.compose import composed
 from dlexp.data.arrays import arrays
-from dlexp.data.cifar_batches import parse_batch
-from dlexp.data.idx import parse_idx
+from dlexp.data.formats.cifar_batches import parse_batch
+from dlexp.data.formats.idx import parse_idx
 from dlexp.data.image_folder import image_folder
 from dlexp.errors import UserError
-from dlexp.ledger import read_ledger
+from dlexp.experiment import resume
+from dlexp.records import checkpoints
+from dlexp.sweep.ledger import read_ledger
 
 FULL = os.environ.get("DLEXP_PROOF") == "full"
 TINY = ["data.points_per_class=20", "epochs=2", "batch_size=32", "pictures=false", "threads=1", "model.width=8"]
@@ -212,7 +215,7 @@ def copy_of(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(data=st.data())
 def test_checkpoints(whole_run: Path, tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     folder = copy_of(whole_run, tmp_path_factory)
-    states = checkpoint.saved_states(folder)
+    states = checkpoints.saved_states(folder)
     path = data.draw(st.sampled_from([*states, folder / "weights" / "best.pt"]))
     if data.draw(st.booleans()):
         path.write_bytes(data.draw(damaged(path.read_bytes())))

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from conftest import child_environment
 
-from dlexp import registry
 from dlexp.__main__ import main
-from dlexp.help import WIDTH, page
+from dlexp.config import registry
+from dlexp.config.help import WIDTH, page
 
 GUARD = """
 import runpy, sys
@@ -58,7 +58,7 @@ def test_the_page_lists_what_there_is() -> None:
 
 
 def test_every_setting_of_the_schema_is_explained() -> None:
-    from dlexp.config import Settings
+    from dlexp.config.schema import Settings
 
     text = page()
     groups = set(registry.groups())

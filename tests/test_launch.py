@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from dlexp import child, launch, stops
 from dlexp.errors import UserError
-from dlexp.prepare import Prepared
-from dlexp.table import report
+from dlexp.machine import signals
+from dlexp.sweep.launchers import job_process, local
+from dlexp.sweep.prepare import Prepared
+from dlexp.sweep.table import report
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
 
@@ -55,7 +56,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 
 
 def stop(jobs: list[Job], number: int) -> None:
-    launch._stop([launch._Child(job, 0, None) for job in jobs], number)  # type: ignore[arg-type]
+    local._stop([local._Child(job, 0, None) for job in jobs], number)  # type: ignore[arg-type]
 
 
 @POSIX
@@ -86,11 +87,11 @@ def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[
         begins(process)
         return process
 
-    monkeypatch.setattr(launch, "start", start)
+    monkeypatch.setattr(local, "start", start)
     config = {"device": "cpu", "jobs_per_gpu": None, "n_jobs": 8, "on_error": "continue"} | settings
     prepared = [Prepared([f"seed={job.pid}"], {}, {}) for job in jobs]
     folders = [Path(f"seed-{job.pid}") for job in jobs]
-    results = launch.launch(prepared, folders, OmegaConf.create(config), num_cells=3)
+    results = local.launch(prepared, folders, OmegaConf.create(config), num_cells=3)
     return [result._return_value for result in results], options
 
 
@@ -98,14 +99,14 @@ def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[
 def test_a_job_that_starts_when_a_signal_comes_is_told(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
     ends, _ = launched(jobs[:2], monkeypatch, lambda job: signal.raise_signal(signal.SIGTERM))
     assert [job.heard for job in jobs[:2]] == [[signal.SIGTERM], []]
-    assert all(isinstance(end, stops.StopRequested) for end in ends)
+    assert all(isinstance(end, signals.StopRequested) for end in ends)
 
 
 @POSIX
 def test_a_job_that_ends_when_a_signal_comes_has_a_result(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
-    monkeypatch.setattr(launch, "_result", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(local, "_result", lambda *_: signal.raise_signal(signal.SIGTERM))
     ends, _ = launched(jobs[:1], monkeypatch, lambda job: job.hear(signal.SIGTERM))
-    assert isinstance(ends[0], stops.StopRequested)
+    assert isinstance(ends[0], signals.StopRequested)
 
 
 @POSIX
@@ -130,22 +131,22 @@ def test_cores_are_shared_by_as_many_jobs_as_a_sweep_has(
 
 def tell_of_the_server(sender: Connection) -> None:
     """Stands for a job: tells which process forked it, and which signals it does not hear."""
-    child.live_with_parent()
+    job_process.live_with_parent()
     sender.send((os.getppid(), signal.pthread_sigmask(signal.SIG_BLOCK, [])))
 
 
 @POSIX
 def test_the_server_outlives_signals_and_its_jobs_hear_them() -> None:
-    context: Any = child.children_context()
+    context: Any = job_process.children_context()
     servers = []
-    for number in (*stops.SIGNALS, None):
+    for number in (*signals.SIGNALS, None):
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=tell_of_the_server, args=(sender,))
         process.start()
         sender.close()
         server, unheard = receiver.recv()
         process.join()
-        assert process.exitcode == 0 and not set(stops.SIGNALS) & unheard
+        assert process.exitcode == 0 and not set(signals.SIGNALS) & unheard
         servers.append(server)
         if number is not None:
             os.kill(server, number)
@@ -160,18 +161,18 @@ def test_the_server_hears_no_signal_while_it_loads(monkeypatch: pytest.MonkeyPat
         importlib, "import_module", lambda name: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
     )
     try:
-        runpy.run_module("dlexp.preload")
+        runpy.run_module("dlexp.sweep.launchers.preload")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    assert blocked and all(set(stops.SIGNALS) <= each for each in blocked)
+    assert blocked and all(set(signals.SIGNALS) <= each for each in blocked)
 
 
 @POSIX
 def test_who_was_told_to_stop_is_not_told_again_when_the_parent_ends() -> None:
-    with stops.listening() as heard, heard.patient():
-        stops.stop_unless_asked()
+    with signals.listening() as heard, heard.patient():
+        signals.stop_unless_asked()
         assert heard.requested == signal.SIGTERM
-        stops.stop_unless_asked()  # a second signal would end this process
+        signals.stop_unless_asked()  # a second signal would end this process
 
 
 def test_why_a_job_failed() -> None:

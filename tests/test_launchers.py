@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import start
 
-from dlexp import record
+from dlexp.records import run_json
 
 pytestmark = pytest.mark.slow
 TINY = ["epochs=1", "data.points_per_class=60", "pictures=false", "threads=1"]
@@ -55,7 +55,7 @@ def test_a_launcher_trains_and_skips(workdir: Path, module: str, words: list[str
     assert code == 0 and out.count(" finished") == 2, out
     code, out = dlexp(workdir, "-m", *words, "seed=1,2,3")
     assert code == 0 and "3 jobs, 2 of them done already" in out and out.count(" finished") == 3, out
-    entries = [record.read_json(path) for path in workdir.glob("outputs/*/*/run.json")]
+    entries = [run_json.read_json(path) for path in workdir.glob("outputs/*/*/run.json")]
     assert sorted(entry["seed"] for entry in entries) == [1, 2, 3]
     assert all(entry["status"] == "finished" and entry["resumed"] == [] for entry in entries)
 
@@ -81,7 +81,7 @@ def test_optuna(workdir: Path) -> None:
              "hydra.sweeper.n_trials=3", "optimizer.lr=tag(log,interval(0.01,0.3))"]  # fmt: skip
     code, out = dlexp(workdir, *words)
     assert code == 0, out
-    entries = [record.read_json(path) for path in workdir.glob("outputs/*/*/run.json")]
+    entries = [run_json.read_json(path) for path in workdir.glob("outputs/*/*/run.json")]
     found = yaml.safe_load(next(workdir.glob("outputs/*/optimization_results.yaml")).read_text(encoding="utf-8"))
     assert len(entries) == 3 and found["best_value"] == max(entry["metrics"]["val/accuracy"] for entry in entries)
     code, out = dlexp(workdir, *words)

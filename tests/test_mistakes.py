@@ -7,10 +7,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dlexp import api, check, device
+from dlexp import api
 from dlexp.__main__ import main
-from dlexp.compose import composed
+from dlexp.config import check
+from dlexp.config.compose import composed
 from dlexp.errors import UserError, did_you_mean
+from dlexp.machine import device
 
 IMAGES = ["data=fake", "data.shape=[1,28,28]"]
 
@@ -37,7 +39,7 @@ TYPED = [
     (["+optimizer.lrr=3"], ["optimizer.lrr", "Did you mean 'lr'?"]),
     (["++model.foo.bar=3"], ["model.foo", "width"]),
     (["+data.colour=3"], ["data.colour", "noise"]),
-    (["+augment.shake._target_=dlexp.data.augment.Shake"], ["augment.shake", "can't be imported"]),
+    (["+augment.shake._target_=dlexp.augment.crop_flip_cutout.Shake"], ["augment.shake", "can't be imported"]),
     (["epochs=0"], ["epochs=0 must be ≥ 1"]),
     (["seed=-1"], ["seed=-1 must be ≥ 0"]),
     (["n_jobs=0"], ["n_jobs=0 must be ≥ 1"]),
@@ -100,8 +102,11 @@ TYPED = [
     (["precision=float16", "device=cpu"], ["precision=float16 needs CUDA", "bfloat16"]),
     (["model._target_=os.system"], ["'os.system' is not allowed", "allow=os"]),
     (["model._target_=dlexp.models.mlp.mpl"], ["'dlexp.models.mlp.mpl' can't be imported"]),
-    (["model._target_=dlexp.criteria.nn"], ["'dlexp.criteria.nn' is not a class or function"]),
-    (["model._target_=dlexp.data.image_tree.os.system"], ["'dlexp.data.image_tree.os.system' is not allowed"]),
+    (["model._target_=dlexp.criteria.losses.nn"], ["'dlexp.criteria.losses.nn' is not a class or function"]),
+    (
+        ["model._target_=dlexp.data.formats.image_tree.os.system"],
+        ["'dlexp.data.formats.image_tree.os.system' is not allowed"],
+    ),
     (["data=image_folder"], ["data.folder=FOLDER"]),
     (["data=arrays", "data.file=nothing.npz"], ["nothing.npz", "No such file"]),
     (["--config-dir", "nowhere", "epochs=1"], ["nowhere", "no such folder"]),
@@ -189,7 +194,7 @@ def test_no_file_can_allow_anything(cli, workdir: Path, monkeypatch: pytest.Monk
         "dlexpected.f",
         "torch",
         "torch.nn.modules.module.warnings.warn",
-        "dlexp.data.image_tree.os.system",
+        "dlexp.data.formats.image_tree.os.system",
     ],
 )
 def test_only_listed_modules_are_called(path: str) -> None:
@@ -282,12 +287,12 @@ class Bug(Exception):
 def test_a_bug_while_training_keeps_its_traceback(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
-    import dlexp.experiment
+    import dlexp.experiment.run
 
     def broken(*_: object, **__: object) -> None:
         raise kind("on the way")
 
-    monkeypatch.setattr(dlexp.experiment, "assemble", broken)
+    monkeypatch.setattr(dlexp.experiment.run, "assemble", broken)
     with pytest.raises(kind):
         main(["max_steps=1"])
     (folder,) = (workdir / "outputs").iterdir()
@@ -332,7 +337,7 @@ def test_a_bug_in_a_model_is_no_mistake_of_the_config(workdir: Path, monkeypatch
 
 
 def test_missing_data_is_a_sentence(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlexp.fetch import files
+    from dlexp.data.fetch import files
 
     monkeypatch.setattr(files, "cache_folder", lambda: workdir / "cache", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(workdir / "cache"))

@@ -12,8 +12,8 @@ import yaml
 from torch import nn
 
 from dlexp.errors import UserError
+from dlexp.models.layers import check_shapes, summarise
 from dlexp.models.parts import ACTIVATIONS
-from dlexp.summary import check_shapes, summarise
 
 CONF = Path(__file__).parents[1] / "conf"
 FILES = sorted((CONF / "model").glob("*.yaml"))

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from dlexp.build import build_optimizer
+from dlexp.config.build import build_optimizer
 from dlexp.errors import UserError
 from dlexp.optimizers.muon import COEFFICIENTS, Muon, orthogonalised
 from dlexp.optimizers.parts import Parts

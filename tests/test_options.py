@@ -10,9 +10,10 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from dlexp import api, registry
-from dlexp.check import check, config_problems
-from dlexp.compose import composed
+from dlexp import api
+from dlexp.config import registry
+from dlexp.config.check import check, config_problems
+from dlexp.config.compose import composed
 from dlexp.data import splits as data_splits
 from dlexp.data.facts import RESOLVERS
 from dlexp.data.fake import fake
@@ -124,7 +125,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, cfg: Any) -> None:
         targets="classes",
         data_seed=0,
     )
-    monkeypatch.setattr("dlexp.assemble.load_data", lambda node: generated)
+    monkeypatch.setattr("dlexp.experiment.assemble.load_data", lambda node: generated)
     assert isinstance(generated, data_splits.Splits)
 
 
@@ -239,7 +240,7 @@ def test_no_number_is_written_twice() -> None:
         line.partition("_target_:")[2].strip(" ,}\n").split(",")[0]
         for path in registry.CONF.rglob("*.yaml")
         for line in path.read_text(encoding="utf-8").splitlines()
-        if "_target_: dlexp." in line and "dlexp.check." not in line
+        if "_target_: dlexp." in line and "dlexp.config.check." not in line
     }
     assert len(found) >= 30
     for name in found:

@@ -63,7 +63,7 @@ def test_conf_and_plugins_travel(wheel: Path) -> None:
 
 def test_installed_package_is_the_one_that_runs(scripts: Path, tmp_path: Path) -> None:
     """The tests below would prove nothing if the checkout were imported."""
-    where = "import dlexp.registry; print(dlexp.registry.CONF)"
+    where = "import dlexp.config.registry; print(dlexp.config.registry.CONF)"
     ended = ran([str(scripts / "python"), "-c", where], tmp_path)
     assert ended.code == 0, ended.err
     assert Path(ended.out.strip()).resolve().is_relative_to(scripts.parent.resolve())

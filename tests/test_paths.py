@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlexp import config
-from dlexp.compose import composed
+from dlexp.config import schema
+from dlexp.config.compose import composed
 
 TYPED = [
     r"D:\深度学习\data",
@@ -53,16 +53,16 @@ def test_what_a_path_key_leaves_alone() -> None:
         "model=vgg16",
         "data.limit=3",
     ):
-        assert config.with_quoted_paths([word], multirun=False) == [word]
+        assert schema.with_quoted_paths([word], multirun=False) == [word]
     assert composed(["data.root=null"])[0].data.root is None
 
 
 def test_in_a_sweep_a_comma_separates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert config.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file=a.csv,b.csv"]
-    assert config.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=False) == ["data.file='a.csv,b.csv'"]
+    assert schema.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file=a.csv,b.csv"]
+    assert schema.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=False) == ["data.file='a.csv,b.csv'"]
     Path("a.csv,b.csv").write_text("", encoding="utf-8")
-    assert config.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file='a.csv,b.csv'"]
+    assert schema.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file='a.csv,b.csv'"]
 
 
 def test_a_run_folder_with_an_equals_sign(cli, workdir: Path) -> None:
@@ -91,21 +91,21 @@ TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters=
 @settings(max_examples=150, deadline=None)
 @given(TEXT)
 def test_plain_names(text: str) -> None:
-    name = config.plain_name(text)
+    name = schema.plain_name(text)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,98}", name)
-    assert not name.startswith((".", "-")) and name == config.plain_name(text)
+    assert not name.startswith((".", "-")) and name == schema.plain_name(text)
 
 
 @settings(max_examples=100, deadline=None)
 @given(TEXT, st.integers(0, 99))
 def test_job_names(text: str, number: int) -> None:
-    name = config.job_name(number, text)
+    name = schema.job_name(number, text)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,98}", name)
     assert text or name == f"job-{number}"
 
 
 def test_long_names_stay_apart() -> None:
-    names = {config.plain_name("x" * 200 + str(index)) for index in range(20)}
+    names = {schema.plain_name("x" * 200 + str(index)) for index in range(20)}
     assert len(names) == 20
 
 
@@ -118,7 +118,7 @@ PATHS = TEXT.filter(lambda text: bool(text) and text[0] not in "'\"~" and text n
 def test_quoting_keeps_every_path(path: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    (word,) = config.with_quoted_paths([f"data.root={path}"], multirun=False)
+    (word,) = schema.with_quoted_paths([f"data.root={path}"], multirun=False)
     (override,) = OverridesParser.create().parse_overrides([word])
     value = override.value()
     assert str(value) == path
@@ -128,7 +128,7 @@ def test_new_folders_are_never_shared(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: config.new_folder(tmp_path / "outputs", "mlp-spiral"), range(24)))
+        folders = list(pool.map(lambda _: schema.new_folder(tmp_path / "outputs", "mlp-spiral"), range(24)))
     assert len(set(folders)) == 24 and all(folder.is_dir() for folder in folders)
     assert {folder.name for folder in folders} == {"mlp-spiral", *(f"mlp-spiral-{i}" for i in range(2, 25))}
     assert os.listdir(tmp_path) == ["outputs"]

@@ -9,8 +9,10 @@ import shutil
 import pytest
 import torch
 
-from dlexp import child, device, environment, record
 from dlexp.errors import UserError
+from dlexp.machine import device, environment
+from dlexp.records import run_json
+from dlexp.sweep.launchers import job_process
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the locale of a POSIX system is simulated")
 
@@ -29,7 +31,7 @@ def test_a_run_on_a_console_without_utf8(run_cli, workdir, encoding: str) -> Non
     assert "UnicodeEncodeError" not in ended.out + ended.err and "->" in ended.out
     (folder,) = (workdir / "outputs").iterdir()
     assert "深" in (folder / "config.yaml").read_text(encoding="utf-8")
-    assert record.read_json(folder / "data.json")["class_names"] == ["café", "深", "ü"]
+    assert run_json.read_json(folder / "data.json")["class_names"] == ["café", "深", "ü"]
 
 
 @POSIX
@@ -134,7 +136,7 @@ def test_how_children_start(monkeypatch: pytest.MonkeyPatch, methods: list[str],
     if chosen not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {chosen}")
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: methods)
-    assert child.children_context().get_start_method() == chosen
+    assert job_process.children_context().get_start_method() == chosen
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_how_children_start(monkeypatch: pytest.MonkeyPatch, methods: list[str],
 def test_why_a_process_ended(code: int, words: str) -> None:
     if code == -9 and os.name != "posix":
         pytest.skip("there are no signals")
-    assert child.reason(code) == words
+    assert job_process.reason(code) == words
 
 
 def test_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:

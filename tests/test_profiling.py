@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from dlexp import api
-from dlexp.cell import cell
-from dlexp.check import resolved
-from dlexp.compose import composed
-from dlexp.throughput import peak_flops
+from dlexp.config.cell import cell
+from dlexp.config.check import resolved
+from dlexp.config.compose import composed
+from dlexp.profiling.throughput import peak_flops
 
 IMAGES = ["data=fake", "data.shape=[3,12,12]", "data.num_samples=240", "data.num_test_samples=24", "model=cnn"]
 WORDS = [*IMAGES, "model.widths=[4,8]", "model.dropout=0.3", "augment=crop_flip", "batch_size=16", "pictures=false",
@@ -22,7 +22,7 @@ PROFILE = ["profile=torch", "profile.wait=6", "profile.warmup=1", "profile.activ
 
 @pytest.fixture(autouse=True)
 def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlexp.throughput.LARGEST_ON_CPU", 512)
+    monkeypatch.setattr("dlexp.profiling.throughput.LARGEST_ON_CPU", 512)
 
 
 def summary(folder: Path) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_a_full_disk_does_not_end_the_training(workdir: Path, monkeypatch, caplo
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dlexp.profiling.whole_file", full)
+    monkeypatch.setattr("dlexp.profiling.profiler.whole_file", full)
     assert api.run([*WORDS, *PROFILE, "epochs=1"], folder="run").metrics["test/loss"] > 0
     assert "the profile can't be written: No space left on device" in caplog.text
 

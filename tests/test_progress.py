@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dlexp import progress
-from dlexp.console import ConsoleHandler, log_to
-from dlexp.progress import describe, epoch_line, estimate, format_seconds, make_progress
+from dlexp.console import training_progress
+from dlexp.console.streams import ConsoleHandler, log_to
+from dlexp.console.training_progress import describe, epoch_line, estimate, format_seconds, make_progress
 
 RECORD = {
     "epoch": 3,
@@ -43,7 +43,7 @@ class _Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
     clock = _Clock()
-    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(training_progress, "time", clock)
     return clock
 
 
@@ -173,8 +173,8 @@ def test_log_lines_stay_above_the_bar(terminal: _Terminal, monkeypatch: pytest.M
 
 PRINT = """
 import sys, logging
-from dlexp.console import ConsoleHandler, setup_console
-from dlexp.progress import make_progress
+from dlexp.console.streams import ConsoleHandler, setup_console
+from dlexp.console.training_progress import make_progress
 setup_console()
 logging.getLogger().addHandler(ConsoleHandler())
 print("must be ≥ 1 – 深 × “x” \\udc80")
@@ -206,7 +206,7 @@ def test_output_survives_any_console(encoding: str, words: str) -> None:
 
 
 def test_streams_that_cannot_be_changed_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlexp.console import setup_console
+    from dlexp.console.streams import setup_console
 
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     monkeypatch.setattr(sys, "stderr", None)

@@ -16,7 +16,7 @@ import yaml
 from conftest import ROOT, Ended, child_environment
 from PIL import Image
 
-from dlexp import registry
+from dlexp.config import registry
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUN = ["python", "-m", "dlexp"]

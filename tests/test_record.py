@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
-from dlexp import environment, record
 from dlexp.errors import UserError
+from dlexp.machine import environment
+from dlexp.records import run_json
 
 
 def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
-    code = "import sys, dlexp.record; print([name for name in ('torch', 'numpy', 'hydra') if name in sys.modules])"
+    code = "import sys, dlexp.records.run_json; print([name for name in ('torch', 'numpy', 'hydra') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_json_knows_no_nan(tmp_path: Path) -> None:
     data = {"a": float("nan"), "b": [float("inf"), 0.1], "path": Path("x"), "名": (1, True, None), 3: "three"}
-    record.write_json(tmp_path / "data.json", data)
+    run_json.write_json(tmp_path / "data.json", data)
     text = (tmp_path / "data.json").read_text(encoding="utf-8")
     assert json.loads(text) == {"a": None, "b": [None, 0.1], "path": "x", "名": [1, True, None], "3": "three"}
     assert "名" in text
@@ -32,15 +33,15 @@ def test_json_knows_no_nan(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.json"
-    record.write_json(path, {"old": 1})
+    run_json.write_json(path, {"old": 1})
 
     def full(*_: Any) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="no space"):
-        record.write_json(path, {"new": 1})
-    assert record.read_json(path) == {"old": 1}
+        run_json.write_json(path, {"new": 1})
+    assert run_json.read_json(path) == {"old": 1}
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -53,29 +54,29 @@ def test_a_reader_that_holds_the_file_open_is_waited_for(tmp_path: Path, monkeyp
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", sometimes)
-    record.write_json(tmp_path / "run.json", {"new": 1})
-    assert record.read_json(tmp_path / "run.json") == {"new": 1}
+    run_json.write_json(tmp_path / "run.json", {"new": 1})
+    assert run_json.read_json(tmp_path / "run.json") == {"new": 1}
 
 
 @pytest.mark.parametrize("end", ['{"epoch": 3, "step": 3, "train/lo', '{"step": 3, "name": "é'])
 def test_a_truncated_last_line_is_left_out(tmp_path: Path, end: str) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1}\n{"epoch": 2, "step": 2, "train/loss": null}\n' + end.encode()[:-1])
-    assert record.read_metrics(path) == [{"step": 1}, {"epoch": 2, "step": 2, "train/loss": None}]
+    assert run_json.read_metrics(path) == [{"step": 1}, {"epoch": 2, "step": 2, "train/loss": None}]
 
 
 def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"st\n{"step": 2}\n', encoding="utf-8")
     with pytest.raises(UserError, match="metrics.jsonl, line 2, is damaged"):
-        record.read_metrics(path)
+        run_json.read_metrics(path)
 
 
 def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
     folder = tmp_path / "mlp-spiral"
     folder.mkdir()
-    run = record.RunRecord.new(folder, seed=3, overrides=["epochs=2"])
-    started = record.read_json(folder / "run.json")
+    run = run_json.RunRecord.new(folder, seed=3, overrides=["epochs=2"])
+    started = run_json.read_json(folder / "run.json")
     assert started["status"] == "running"
     assert started["format_version"] == 1
     assert (started["name"], started["seed"], started["overrides"]) == ("mlp-spiral", 3, ["epochs=2"])
@@ -84,7 +85,7 @@ def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
 
     run.note(estimate_seconds=12.0)
     run.finished({"test/accuracy": 0.98, "val/loss": float("nan")}, chosen_epoch=2)
-    ended = record.read_json(folder / "run.json")
+    ended = run_json.read_json(folder / "run.json")
     assert ended["status"] == "finished"
     assert ended["metrics"] == {"test/accuracy": 0.98, "val/loss": None}
     assert (ended["chosen_epoch"], ended["estimate_seconds"], ended["error"]) == (2, 12.0, None)
@@ -94,9 +95,9 @@ def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["failed", "stopped"])
 def test_a_run_that_did_not_finish_says_why(tmp_path: Path, status: str) -> None:
-    run = record.RunRecord.new(tmp_path, seed=0, overrides=[])
+    run = run_json.RunRecord.new(tmp_path, seed=0, overrides=[])
     getattr(run, status)("the loss became nan in epoch 2")
-    ended = record.read_json(tmp_path / "run.json")
+    ended = run_json.read_json(tmp_path / "run.json")
     assert (ended["status"], ended["error"]) == (status, "the loss became nan in epoch 2")
 
 

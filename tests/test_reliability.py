@@ -19,8 +19,11 @@ import yaml
 from conftest import start
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlexp import api, checkpoint, record, resume, shortage
+from dlexp import api
 from dlexp.errors import UserError
+from dlexp.experiment import resume
+from dlexp.machine import shortage
+from dlexp.records import checkpoints, run_json
 
 resource: Any = pytest.importorskip("resource", reason="limits as on Linux and macOS")
 FULL = os.environ.get("DLEXP_PROOF") == "full"
@@ -38,7 +41,7 @@ def metrics_of(folder: Path) -> list[dict[str, Any]]:
 
 def sessions(folder: Path) -> int:
     """Returns how often training began in a run folder, at its beginning or from a state."""
-    entry = record.read_entry(folder)
+    entry = run_json.read_entry(folder)
     return 0 if entry is None else 1 + sum("step" in each for each in entry["resumed"])
 
 
@@ -63,28 +66,28 @@ def test_kill_9_at_random_moments(workdir: Path) -> None:
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL, out
-    entry = record.read_json(workdir / "run" / "run.json")
+    entry = run_json.read_json(workdir / "run" / "run.json")
     print(f"{kills} kills, {sum('step' in each for each in entry['resumed'])} times resumed from a state")
     assert kills == wanted and sessions(workdir / "run") > wanted / 2 and entry["status"] == "finished"
     assert metrics_of(workdir / "whole") == metrics_of(workdir / "run")
-    first, second = (checkpoint.load(workdir / name / "weights" / "last.pt")["model"] for name in ("whole", "run"))
+    first, second = (checkpoints.load(workdir / name / "weights" / "last.pt")["model"] for name in ("whole", "run"))
     assert all(torch.equal(first[key], second[key]) for key in first)
     for path in (workdir / "run").rglob("*.pt"):
-        checkpoint.load(path)
+        checkpoints.load(path)
     assert not list((workdir / "run" / "checkpoints").glob(".*.tmp")) or kills
 
 
 def test_a_truncated_state_is_never_used(workdir: Path) -> None:
     """Cut at every kilobyte: named, and the state before it is used."""
     folder = api.run([*TINY, "checkpoint.every_epochs=1"], folder="run").folder
-    newest, before = checkpoint.saved_states(folder)
+    newest, before = checkpoints.saved_states(folder)
     content = newest.read_bytes()
     cuts = range(0, len(content), 1024 if FULL else 8192)
     for size in cuts:
         newest.write_bytes(content[:size])
         with pytest.raises(UserError, match="it is damaged"):
-            checkpoint.load(newest)
-    assert checkpoint.load(before)["epoch"] == 1
+            checkpoints.load(newest)
+    assert checkpoints.load(before)["epoch"] == 1
     print(f"{len(cuts)} truncations of {len(content) // 1024} kB")
 
 
@@ -102,7 +105,7 @@ def test_a_full_disk_costs_nothing_but_time(workdir: Path) -> None:
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
             if "could not be saved" in line and "state" in line:
                 assert not list((workdir / "run").rglob("*.tmp"))
-                assert [checkpoint.load(path) for path in checkpoint.saved_states(workdir / "run")]
+                assert [checkpoints.load(path) for path in checkpoints.saved_states(workdir / "run")]
                 break
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         out = process.stdout.read()
@@ -163,7 +166,7 @@ def test_identical_sweeps_at_once_share_the_work(workdir: Path) -> None:
         assert process.returncode == 0 and out.count("finished") >= 3, out
     (folder,) = [path for path in (workdir / "outputs").iterdir() if path.is_dir()]
     for name in ("seed-1", "seed-2", "seed-3"):
-        entry = record.read_json(folder / name / "run.json")
+        entry = run_json.read_json(folder / name / "run.json")
         assert entry["status"] == "finished" and entry["resumed"] == []
     assert len(list(folder.glob("*/run.json"))) == 3
     print(f"{count} identical sweeps at once: 3 cells, each trained once")
@@ -254,7 +257,7 @@ class TestStrangersFolder:
             def __reduce__(self) -> Any:
                 return os.system, ("touch harm",)
 
-        for path in [*checkpoint.saved_states(folder), *(folder / "weights").iterdir()]:
+        for path in [*checkpoints.saved_states(folder), *(folder / "weights").iterdir()]:
             torch.save({"format_version": 1, "model": Harm()}, path)
         with pytest.raises(UserError, match="can be used"):
             resume.resume(folder, ["epochs=3"])
@@ -276,7 +279,7 @@ class TestStrangersFolder:
         words = ["seed=1", *TINY]
         ended = cli(*words, "--cell")
         cell = ended.out.split()[2].rstrip(":")
-        record.write_json(sweep / "sweep.json", {"format_version": 1, "cells": {cell: "../../elsewhere"}})
+        run_json.write_json(sweep / "sweep.json", {"format_version": 1, "cells": {cell: "../../elsewhere"}})
         assert cli("-m", *words).code == 0
         assert not (workdir / "elsewhere").exists() and not (workdir / "outputs" / "elsewhere").exists()
 
@@ -287,7 +290,7 @@ def test_verify_and_diff(cli, workdir: Path) -> None:
         assert cli(*words, f"hydra.run.dir={name}", *extra).code == 0
     ended = cli("verify", "one")
     assert ended.code == 0 and "epoch 2, replayed from step-" in ended.out and "is bit-identical" in ended.out
-    for path in checkpoint.saved_states(Path("same")):
+    for path in checkpoints.saved_states(Path("same")):
         path.unlink()
     assert "epoch 1, replayed from the beginning, is bit-identical" in cli("verify", "same").out
     rows = (
@@ -311,8 +314,8 @@ def test_init_from_and_freeze(cli, workdir: Path, caplog: pytest.LogCaptureFixtu
     caplog.clear()
     new = api.run([*TINY, "model.width=20", f"init_from={old}", "freeze=[linear1.*]", "seed=5"], folder="new").folder
     assert "starts from" in caplog.text and "frozen: 2 of" in caplog.text
-    before = checkpoint.load(old / "weights" / "best.pt")["model"]
-    after = checkpoint.load(new / "weights" / "last.pt")["model"]
+    before = checkpoints.load(old / "weights" / "best.pt")["model"]
+    after = checkpoints.load(new / "weights" / "last.pt")["model"]
     assert [name for name in before if torch.equal(before[name], after[name])] == ["linear1.weight", "linear1.bias"]
     wider = cli(*TINY, "model.width=30", "init_from=old")
     assert wider.code == 0 and "of another shape" in wider.out

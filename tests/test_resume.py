@@ -16,8 +16,10 @@ import torch
 from conftest import child_environment, start
 from PIL import Image
 
-from dlexp import api, checkpoint, record, resume
+from dlexp import api
 from dlexp.errors import UserError
+from dlexp.experiment import resume
+from dlexp.records import checkpoints, run_json
 
 SHORT = ["pictures=false", "threads=1", "precision=float32"]
 CNN = ["model=cnn", "data=fake", "data.shape=[3,8,8]", "data.num_samples=120", "data.num_test_samples=40",
@@ -28,7 +30,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Li
 
 @pytest.fixture
 def every_state_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "KEPT", 10**6)
+    monkeypatch.setattr(checkpoints, "KEPT", 10**6)
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:
@@ -37,18 +39,18 @@ def metrics_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = checkpoint.load(folder / "weights" / "last.pt")["model"]
+    found: dict[str, torch.Tensor] = checkpoints.load(folder / "weights" / "last.pt")["model"]
     return found
 
 
 def as_killed_at(whole: Path, step: int, folder: Path) -> Path:
     """Copies a finished run as a `kill -9` just after the save of `step` would have left it."""
     shutil.copytree(whole, folder)
-    for path in checkpoint.saved_states(folder):
+    for path in checkpoints.saved_states(folder):
         if int(path.stem.partition("-")[2]) > step:
             path.unlink()
-    entry = record.read_json(folder / "run.json")
-    record.write_json(folder / "run.json", entry | {"status": "running", "ended": None, "metrics": {}})
+    entry = run_json.read_json(folder / "run.json")
+    run_json.write_json(folder / "run.json", entry | {"status": "running", "ended": None, "metrics": {}})
     return folder
 
 
@@ -128,7 +130,7 @@ def test_an_image_that_can_not_be_read_stops_a_run_that_goes_on_when_it_is_repla
         with pytest.raises(UserError, match=rf"images cannot be read: .*{file.name}.*resume="):
             api.run(words, folder=f"part-{file.stem}")
         part = workdir / f"part-{file.stem}"
-        assert record.read_json(part / "run.json")["status"] == "failed"
+        assert run_json.read_json(part / "run.json")["status"] == "failed"
         file.write_bytes(kept)
         resume.resume(part, [])
         assert_same(whole, part)
@@ -159,7 +161,7 @@ def test_a_damaged_state_is_named_and_the_one_before_it_is_used(
 ) -> None:
     whole = api.run([*CNN, "checkpoint.every_steps=5"], folder="whole").folder
     part = as_killed_at(whole, 20, workdir / "part")
-    newest, before = checkpoint.saved_states(part)[:2]
+    newest, before = checkpoints.saved_states(part)[:2]
     newest.write_bytes(newest.read_bytes()[:-100])
     resume.resume(part, [])
     assert f"{newest} can't be read: it is damaged" in caplog.text
@@ -169,7 +171,7 @@ def test_a_damaged_state_is_named_and_the_one_before_it_is_used(
 
 def test_without_any_readable_state_nothing_is_trained(workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
-    for path in checkpoint.saved_states(folder):
+    for path in checkpoints.saved_states(folder):
         path.write_bytes(b"PK")
     before = (folder / "metrics.jsonl").read_bytes()
     with pytest.raises(UserError, match=r"none of the states in run.checkpoints can be used: .* is damaged"):
@@ -200,14 +202,14 @@ def test_tensorboard_shows_every_point_once(every_state_is_kept: None, workdir: 
 
 def test_more_epochs_stretch_the_schedule(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = api.run([*CNN, "optimizer.lr=0.1"], folder="run").folder
-    before = record.read_json(folder / "run.json")["cell"]
+    before = run_json.read_json(folder / "run.json")["cell"]
     assert metrics_of(folder)[-2]["lr"] == pytest.approx(0, abs=1e-6)
     result = resume.resume(folder, ["epochs=6"])
     assert "the learning rate goes on at 0.05" in caplog.text and "it had come to 0" in caplog.text
     assert [row["epoch"] for row in result.history] == [1, 2, 3, 4, 5, 6]
     assert result.history[-1]["lr"] == pytest.approx(0, abs=1e-6) and result.history[3]["lr"] > 0.02
     assert sum("test/accuracy" in row for row in metrics_of(folder)) == 1
-    entry = record.read_json(folder / "run.json")
+    entry = run_json.read_json(folder / "run.json")
     assert entry["status"] == "finished" and entry["resumed"][0]["overrides"] == ["epochs=6"]
     assert resume.stored_run(folder)[0].epochs == 6
     assert resume.find(None, entry["cell"]) is None and entry["cell"] != before, "a longer run is another cell"
@@ -220,13 +222,13 @@ def test_best_weights_that_are_gone_are_not_taken_for_the_best(
     folder = api.run([*CNN, "epochs=2"], folder="run").folder
     best = folder / "weights" / "best.pt"
     if damage == "replaced":  # by a third epoch, before the process was killed
-        checkpoint.save(best, checkpoint.load(best) | {"epoch": 3})
+        checkpoints.save(best, checkpoints.load(best) | {"epoch": 3})
     else:
         best.write_bytes(best.read_bytes()[:500])
     resume.resume(folder, ["epochs=4"])
     assert "the best epoch is chosen anew" in caplog.text
-    chosen = record.read_json(folder / "run.json")["chosen_epoch"]
-    assert chosen in (3, 4) and checkpoint.load(best)["epoch"] == chosen
+    chosen = run_json.read_json(folder / "run.json")["chosen_epoch"]
+    assert chosen in (3, 4) and checkpoints.load(best)["epoch"] == chosen
 
 
 def test_what_a_resume_refuses(workdir: Path) -> None:
@@ -261,9 +263,9 @@ def test_a_finished_run_is_recognised(cli, workdir: Path) -> None:
 
 def test_a_folder_in_use_is_left_alone(cli, workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
-    code = "import sys,time;from dlexp.lock import held_alone;from pathlib import Path\n"
+    code = "import sys,time;from dlexp.machine.lock_file import held_alone;from pathlib import Path\n"
     code += "with held_alone(Path(sys.argv[1]), ''): print('held', flush=True); time.sleep(60)"
-    command = [sys.executable, "-c", code, str(folder / record.LOCK_FILE)]
+    command = [sys.executable, "-c", code, str(folder / run_json.LOCK_FILE)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment()) as holder:
         assert holder.stdout is not None and holder.stdout.readline()
         ended = cli("resume=run", "epochs=2")
@@ -274,7 +276,7 @@ def test_a_folder_in_use_is_left_alone(cli, workdir: Path) -> None:
 def test_a_full_disk_keeps_the_old_state_and_the_training(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real, calls = checkpoint._write, []
+    real, calls = checkpoints._write, []
 
     def write(path: Path, content: memoryview) -> None:
         if "checkpoints" in path.parts:
@@ -283,22 +285,22 @@ def test_a_full_disk_keeps_the_old_state_and_the_training(
                 raise OSError(28, "No space left on device")
         real(path, content)
 
-    monkeypatch.setattr(checkpoint, "_write", write)
-    monkeypatch.setattr(checkpoint, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "_write", write)
+    monkeypatch.setattr(checkpoints, "RETRY_SECONDS", 0.0)
     result = api.run([*CNN, "checkpoint.every_steps=10"], folder="run")
     assert result.history[-1]["epoch"] == 3 and len(calls) > 3
     assert "could not be saved (No space left on device); the newest one kept is step-00000010.pt" in caplog.text
-    assert checkpoint.saved_states(Path("run"))[0].name == "step-00000039.pt"
+    assert checkpoints.saved_states(Path("run"))[0].name == "step-00000039.pt"
 
 
 def test_a_failing_last_save_is_a_failure(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(path: Path, content: memoryview) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_write", write)
+    monkeypatch.setattr(checkpoints, "_write", write)
     with pytest.raises(UserError, match="could not be saved: No space left"):
         api.run([*CNN, "epochs=1", "data.val_size=0"], folder="run")
-    assert record.read_json(Path("run/run.json"))["status"] == "failed"
+    assert run_json.read_json(Path("run/run.json"))["status"] == "failed"
 
 
 @POSIX
@@ -317,5 +319,5 @@ def test_a_signal_saves_and_stops(workdir: Path, name: str, code: int) -> None:
         out = process.stdout.read()
     assert process.returncode == code and "Traceback" not in out, out
     assert "saving and stopping" in out and "resume=run goes on from here" in out
-    entry = record.read_json(workdir / "run" / "run.json")
-    assert entry["status"] == "stopped" and checkpoint.saved_states(workdir / "run")
+    entry = run_json.read_json(workdir / "run" / "run.json")
+    assert entry["status"] == "stopped" and checkpoints.saved_states(workdir / "run")

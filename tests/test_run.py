@@ -10,10 +10,13 @@ import torch
 import yaml
 
 import dlexp
-from dlexp import api, beginning, progress, record
-from dlexp.compose import composed
+from dlexp import api
+from dlexp.config.compose import composed
+from dlexp.console import training_progress
 from dlexp.errors import UserError
-from dlexp.result import Result
+from dlexp.experiment import opening
+from dlexp.records import run_json
+from dlexp.records.result import Result
 
 SPIRAL = ["data.points_per_class=100", "pictures=false", "threads=1"]
 IMAGES = ["data=fake", "data.shape=[3,12,12]", "data.num_outputs=4", "data.num_samples=240", "data.num_test_samples=60"]
@@ -55,7 +58,7 @@ def test_the_run_folder_holds_everything(image_run: Result) -> None:
 def test_augmentations_compose_and_mixed_classes_are_shown(workdir: Path) -> None:
     words = [*CNN, "epochs=2", "augment=[crop_flip,mixup_cutmix]", "criterion.label_smoothing=0.1"]
     result = api.run(words, folder=workdir / "run")
-    assert record.read_json(result.folder / "run.json")["choices"]["augment"] == "[crop_flip,mixup_cutmix]"
+    assert run_json.read_json(result.folder / "run.json")["choices"]["augment"] == "[crop_flip,mixup_cutmix]"
     assert list(yaml.safe_load((result.folder / "config.yaml").read_text(encoding="utf-8"))["augment"]) == [
         "crop",
         "flip",
@@ -70,7 +73,7 @@ def test_augmentations_compose_and_mixed_classes_are_shown(workdir: Path) -> Non
 def test_the_titles_of_mixed_images_name_both_classes() -> None:
     names = ["cat", "dog", "automobile"]
     targets = [torch.tensor(2), torch.tensor([0.0, 0.7, 0.3]), torch.tensor([0.0, 1.0, 0.0])]
-    assert [beginning.title(each, names) for each in targets] == ["automobile", "dog 70% autom…", "dog"]
+    assert [opening.title(each, names) for each in targets] == ["automobile", "dog 70% autom…", "dog"]
 
 
 def test_no_augmentation_may_be_an_empty_list(workdir: Path) -> None:
@@ -80,7 +83,7 @@ def test_no_augmentation_may_be_an_empty_list(workdir: Path) -> None:
 
 
 def test_run_json(image_run: Result) -> None:
-    found = record.read_json(image_run.folder / "run.json")
+    found = run_json.read_json(image_run.folder / "run.json")
     assert (found["status"], found["seed"], found["error"], found["format_version"]) == ("finished", 5, None, 1)
     assert found["metrics"] == image_run.metrics and found["chosen_epoch"] in (1, 2)
     assert "ema=ema" in found["overrides"] and found["choices"]["model"] == "cnn"
@@ -96,14 +99,14 @@ def test_the_config_is_resolved(image_run: Result) -> None:
 
 
 def test_facts_of_data_model_and_machine(image_run: Result) -> None:
-    data = record.read_json(image_run.folder / "data.json")
+    data = run_json.read_json(image_run.folder / "data.json")
     assert data["sizes"] == {"train": 216, "val": 24, "test": 60}
     assert data["shape"] == [3, 12, 12] and len(data["class_names"]) == data["num_outputs"] == 4
     assert len(data["normalisation"]["mean"]) == len(data["normalisation"]["std"]) == 3
-    model = record.read_json(image_run.folder / "model.json")
+    model = run_json.read_json(image_run.folder / "model.json")
     assert model["parameters"] == sum(layer["parameters"] for layer in model["layers"]) > 0 and model["flops"] > 0
     assert "Conv2d" in (image_run.folder / "model.txt").read_text(encoding="utf-8")
-    environment = record.read_json(image_run.folder / "environment.json")
+    environment = run_json.read_json(image_run.folder / "environment.json")
     assert torch.__version__.startswith(environment["packages"]["torch"]) and environment["device"]["threads"] == 1
     assert "git" in environment and environment["device"]["precision"] == "float32"
 
@@ -120,7 +123,7 @@ def test_metrics(image_run: Result) -> None:
     assert 0 <= last["test/accuracy"] <= 1 and last["test/loss"] > 0 and {"epoch", "step"} <= set(last)
     assert last["test/accuracy"] == image_run.metrics["test/accuracy"]
     assert [row["epoch"] for row in image_run.history] == [1, 2]
-    results = record.read_json(image_run.folder / "results.json")
+    results = run_json.read_json(image_run.folder / "results.json")
     assert set(results["per_class_accuracy"]) == {"class 0", "class 1", "class 2", "class 3"}
 
 
@@ -243,7 +246,7 @@ def test_patience(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*SPIRAL, "epochs=30", "patience=3", "optimizer.lr=1e-30"]
     result = api.run(words, folder="run")
     assert len(result.history) == 4 and "stopping early" in capsys.readouterr().out
-    assert record.read_json(result.folder / "run.json")["chosen_epoch"] == 1
+    assert run_json.read_json(result.folder / "run.json")["chosen_epoch"] == 1
 
 
 def test_the_best_weights_are_tested(workdir: Path) -> None:
@@ -251,7 +254,7 @@ def test_the_best_weights_are_tested(workdir: Path) -> None:
     words = [*SPIRAL, "epochs=6", "batch_size=90", "optimizer=sgd", "scheduler=cosine", "scheduler.warmup=0.9"]
     result = api.run([*words, "optimizer.lr=20"], folder="run")
     best = max(result.history, key=lambda row: (row["val/accuracy"], -row["val/loss"]))
-    found = record.read_json(result.folder / "run.json")
+    found = run_json.read_json(result.folder / "run.json")
     assert found["chosen_epoch"] == best["epoch"] < 6 and result.metrics["val/accuracy"] == best["val/accuracy"]
     assert result.objective == best["val/accuracy"]
     saved = torch.load(result.folder / "weights" / "best.pt", weights_only=True)
@@ -263,23 +266,23 @@ def test_without_validation_the_last_weights_are_tested(workdir: Path) -> None:
     result = api.run([*SPIRAL, "data.val_size=0", "epochs=2"], folder="run")
     assert not any(key.startswith("val/") for row in lines(result.folder) for key in row)
     assert not (result.folder / "weights" / "best.pt").exists() and "test/accuracy" in result.metrics
-    assert record.read_json(result.folder / "run.json")["chosen_epoch"] is None
-    assert record.read_json(result.folder / "data.json")["sizes"] == {"train": 300, "test": 300}
+    assert run_json.read_json(result.folder / "run.json")["chosen_epoch"] is None
+    assert run_json.read_json(result.folder / "data.json")["sizes"] == {"train": 300, "test": 300}
     assert result.objective is None
     early = api.run([*SPIRAL, "data.val_size=0", "patience=2", "epochs=4"], folder="patient")
     assert len(early.history) == 4
 
 
 def test_a_sealed_test_set_is_not_touched(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dlexp.assemble
+    import dlexp.experiment.assemble
 
     def sealed(node: Any) -> Any:
         splits = load_data(node)
         nothing = torch.full_like(splits.test.inputs, math.nan)
         return splits.__class__(splits.train, splits.test.__class__(nothing, splits.test.targets), splits.val)
 
-    load_data = dlexp.assemble.load_data
-    monkeypatch.setattr(dlexp.assemble, "load_data", sealed)
+    load_data = dlexp.experiment.assemble.load_data
+    monkeypatch.setattr(dlexp.experiment.assemble, "load_data", sealed)
     result = api.run([*SPIRAL, "test=false", "epochs=2"], folder="run")
     assert not any("test/" in key for row in lines(result.folder) for key in row)
     assert not any("test/" in key for key in result.metrics) and math.isfinite(result.metrics["val/loss"])
@@ -287,7 +290,7 @@ def test_a_sealed_test_set_is_not_touched(workdir: Path, monkeypatch: pytest.Mon
 
 def test_limit(workdir: Path) -> None:
     api.run([*SPIRAL, "data.limit=50", "max_steps=1"], folder="run")
-    assert set(record.read_json(Path("run/data.json"))["sizes"].values()) <= {50, 45, 5, 30}
+    assert set(run_json.read_json(Path("run/data.json"))["sizes"].values()) <= {50, 45, 5, 30}
 
 
 def test_a_few_batches_are_learnt_by_heart(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -319,7 +322,7 @@ def test_a_loss_that_is_no_number_ends_the_run(cli, workdir: Path) -> None:
     for piece in ("loss became", "epoch 1", "step ", "learning rate", "optimizer.lr=1e+29", "mlp-spiral-sgd"):
         assert piece in ended.err, ended.err
     folder = workdir / "outputs" / "mlp-spiral-sgd"
-    found = record.read_json(folder / "run.json")
+    found = run_json.read_json(folder / "run.json")
     assert found["status"] == "failed" and "loss became" in found["error"]
     assert not (folder / "weights" / "last.pt").exists(), "weights that are no numbers are never saved"
     assert (folder / "config.yaml").is_file()
@@ -337,7 +340,7 @@ def test_a_run_that_stays_at_chance_says_so(cli) -> None:
 
 
 def test_the_time_it_takes_is_told(workdir: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(progress, "WARMUP_SECONDS", 0.0)
+    monkeypatch.setattr(training_progress, "WARMUP_SECONDS", 0.0)
     api.run([*SPIRAL, "epochs=4", "log_steps=1"], folder="run")
     out = capsys.readouterr().out
     assert out.count("for 4 epochs") == 1 and ("about" in out or "under a second" in out)
@@ -345,7 +348,7 @@ def test_the_time_it_takes_is_told(workdir: Path, monkeypatch, capsys: pytest.Ca
 
 def test_linear_regression_finds_its_coefficients(workdir: Path) -> None:
     result = api.run(["experiment=linear_regression", "pictures=false"], folder="run")
-    found = record.read_json(result.folder / "results.json")["coefficients"]
+    found = run_json.read_json(result.folder / "results.json")["coefficients"]
     assert found["w"] == pytest.approx([2.0, -3.4], abs=0.01) and found["b"] == pytest.approx(4.2, abs=0.01)
     assert "learnt: w = [" in (result.folder / "log.txt").read_text(encoding="utf-8")
 
@@ -407,13 +410,13 @@ def test_mistakes_from_python_are_raised(workdir: Path) -> None:
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_precisions(workdir: Path, precision: str) -> None:
     result = api.run([*CNN, f"precision={precision}", "max_steps=3", "pictures=false"], folder="run")
-    assert record.read_json(result.folder / "environment.json")["device"]["precision"] == precision
+    assert run_json.read_json(result.folder / "environment.json")["device"]["precision"] == precision
     assert all(map(math.isfinite, result.metrics.values()))
 
 
 def test_deterministic(workdir: Path) -> None:
     try:
         result = api.run([*CNN, "deterministic=true", "max_steps=2", "pictures=false"], folder="run")
-        assert record.read_json(result.folder / "environment.json")["device"]["deterministic"] is True
+        assert run_json.read_json(result.folder / "environment.json")["device"]["deterministic"] is True
     finally:
         torch.use_deterministic_algorithms(False)

@@ -13,13 +13,15 @@ import torch
 from conftest import Ended, child_environment
 from test_resume import CNN, every_state_is_kept, metrics_of, resumes_exactly
 
-from dlexp import api, eager, resume
-from dlexp.data.batches import Batches
+from dlexp import api
 from dlexp.errors import UnreadableError
+from dlexp.experiment import resume
+from dlexp.machine import compiler
 from dlexp.optimizers.muon import Muon
-from dlexp.result import Result
+from dlexp.records.result import Result
 from dlexp.tasks.classification import Classification
-from dlexp.train.reading import Reading
+from dlexp.train.batches import Batches
+from dlexp.train.losses import Reading
 
 __all__ = ["every_state_is_kept"]  # a fixture
 HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
@@ -31,8 +33,8 @@ RUN = "from dlexp.__main__ import main; main({words})"
 # What a job of a sweep does: its config was checked in another process.
 JOB = """
 from pathlib import Path
-from dlexp.check import resolved; from dlexp.child import _train; from dlexp.compose import composed
-from dlexp.prepare import Prepared
+from dlexp.config.check import resolved; from dlexp.sweep.launchers.job_process import _train; from dlexp.config.compose import composed
+from dlexp.sweep.prepare import Prepared
 cfg, choices = composed({words})
 Path("job").mkdir()
 _train(Prepared([], resolved(cfg), choices), Path("job"))
@@ -59,7 +61,7 @@ def test_a_bare_step_is_the_optimizers_step(name: str) -> None:
             parameter.grad = parameter.detach().cos()
             if parameter is ours:
                 with torch.no_grad():
-                    eager.bare_step(kind)(optimizer)
+                    compiler.bare_step(kind)(optimizer)
             else:
                 optimizer.step()
     assert torch.equal(ours, theirs)
@@ -82,7 +84,7 @@ def test_someones_own_decorator_stays_around_a_step() -> None:
     parameter = torch.nn.Parameter(torch.ones(1))
     parameter.grad = torch.ones(1)
     with torch.no_grad():
-        eager.bare_step(Counting)(Counting([parameter], lr=0.1))
+        compiler.bare_step(Counting)(Counting([parameter], lr=0.1))
     assert calls == [1] and parameter.item() == pytest.approx(0.9)
 
 

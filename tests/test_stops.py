@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import start
 
-from dlexp import checkpoint, record
+from dlexp.records import checkpoints, run_json
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,7 +30,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-import dlexp.checkpoint
+import dlexp.records.checkpoints
 import dlexp.pictures
 
 
@@ -51,7 +51,7 @@ def watched(module, name, phase_of):
     setattr(module, name, wrapper)
 
 
-watched(dlexp.checkpoint, "_write", lambda path, content: "saving" if "step" in path.name else f"saving {path.stem}")
+watched(dlexp.records.checkpoints, "_write", lambda path, content: "saving" if "step" in path.name else f"saving {path.stem}")
 watched(dlexp.pictures, "curves", lambda *history_and_chosen: "pictures")
 
 
@@ -107,20 +107,20 @@ def test_sigterm(folder: Path, phase: str) -> None:
     (folder / "sent").touch()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in out, out
-    assert record.read_json(folder / name / "run.json")["status"] == "stopped"
+    assert run_json.read_json(folder / name / "run.json")["status"] == "stopped"
     assert not list((folder / name).rglob("*.tmp"))
-    states = checkpoint.saved_states(folder / name)
+    states = checkpoints.saved_states(folder / name)
     assert bool(states) == (phase != "building")
     for path in (folder / name).rglob("*.pt"):
-        checkpoint.load(path)
+        checkpoints.load(path)
 
     again = start([*WORDS, f"hydra.run.dir={name}"], folder)
     out, _ = again.communicate(timeout=240)
     assert again.returncode == 0 and "Traceback" not in out, out
     runs = [folder / "whole", folder / name]
-    first, second = (checkpoint.load(run / "weights" / "last.pt")["model"] for run in runs)
+    first, second = (checkpoints.load(run / "weights" / "last.pt")["model"] for run in runs)
     assert all(torch.equal(first[key], second[key]) for key in first)
-    results = [record.read_json(run / "run.json")["metrics"] for run in runs]
+    results = [run_json.read_json(run / "run.json")["metrics"] for run in runs]
     assert results[0] == results[1]
     assert (folder / name / "plots" / "loss.png").exists()
 
@@ -159,6 +159,6 @@ def test_sigterm_while_downloading(workdir: Path, monkeypatch: pytest.MonkeyPatc
         end.set()
         server.shutdown()
     assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in out, out
-    assert record.read_json(workdir / "run" / "run.json")["status"] == "stopped"
+    assert run_json.read_json(workdir / "run" / "run.json")["status"] == "stopped"
     files = [path for path in (workdir / "data").rglob("*") if path.is_file() and path.stat().st_size]
     assert [path.suffix for path in files] == [".part"], files

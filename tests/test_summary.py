@@ -6,8 +6,8 @@ from torch import nn
 
 from dlexp.errors import UserError
 from dlexp.models.cnn import cnn
+from dlexp.models.layers import check_shapes, format_summary, summarise
 from dlexp.models.mlp import mlp
-from dlexp.summary import check_shapes, format_summary, summarise
 
 
 def small_network():
@@ -90,7 +90,7 @@ class LooksAtValues(nn.Module):
 @pytest.fixture
 def without_memory(monkeypatch):
     """Treats every model as one too large for the CPU."""
-    monkeypatch.setattr("dlexp.summary.LARGEST_ON_CPU", 0)
+    monkeypatch.setattr("dlexp.models.layers.LARGEST_ON_CPU", 0)
 
 
 def test_a_model_that_looks_at_values_is_run_on_zeros():

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from conftest import child_environment
 
-from dlexp import child, record
-from dlexp.config import unique
-from dlexp.ledger import join_ledger
-from dlexp.prepare import Prepared
-from dlexp.table import number, table
+from dlexp.config.schema import unique
+from dlexp.records import run_json
+from dlexp.sweep.launchers import job_process
+from dlexp.sweep.ledger import join_ledger
+from dlexp.sweep.prepare import Prepared
+from dlexp.sweep.table import number, table
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
@@ -34,7 +35,7 @@ def sweep_folders(workdir: Path) -> list[Path]:
 
 
 def statuses(folder: Path) -> dict[str, str]:
-    return {path.parent.name: record.read_json(path)["status"] for path in folder.glob("*/run.json")}
+    return {path.parent.name: run_json.read_json(path)["status"] for path in folder.glob("*/run.json")}
 
 
 def test_two_jobs(cli, workdir: Path) -> None:
@@ -55,9 +56,9 @@ def test_two_jobs(cli, workdir: Path) -> None:
         assert {"config.yaml", "metrics.jsonl", "log.txt", "weights"} <= {
             path.name for path in (folder / name).iterdir()
         }
-        found = record.read_json(folder / name / "run.json")
+        found = run_json.read_json(folder / name / "run.json")
         assert found["name"] == name and "model.width=8" in found["overrides"]
-    assert record.read_json(folder / "optimizer-adam" / "run.json")["choices"]["optimizer"] == "adam"
+    assert run_json.read_json(folder / "optimizer-adam" / "run.json")["choices"]["optimizer"] == "adam"
     again = cli("-m", "optimizer=sgd,adam", *SHORT)
     assert again.code == 0 and len(sweep_folders(workdir)) == 2, "other cells, another folder"
 
@@ -70,7 +71,7 @@ def test_a_list_of_options_is_one_value(cli, workdir: Path) -> None:
     folder = sweep_folder(workdir)
     names = ["augment-cutmix", "augment-flip", "augment-flip-mixup"]
     assert sorted(statuses(folder)) == names and set(statuses(folder).values()) == {"finished"}
-    entries = [record.read_json(folder / name / "run.json") for name in names]
+    entries = [run_json.read_json(folder / name / "run.json") for name in names]
     assert [entry["choices"]["augment"] for entry in entries] == ["[cutmix]", "flip", "[flip,mixup]"]
     assert [row.split()[0] for row in ended.out.splitlines() if row.endswith("  finished")] == [
         "flip",
@@ -130,13 +131,13 @@ def killed_at_seed_2(job: Prepared, folder: Path, quiet: bool, variables: dict[s
     """Stands for `run_child`: what the kernel does to a job that takes all memory."""
     if "seed=2" in job.words:
         os.kill(os.getpid(), signal.SIGKILL)
-    child.run_child(job, folder, quiet, variables)
+    job_process.run_child(job, folder, quiet, variables)
 
 
 @POSIX
 @pytest.mark.parametrize("num_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_job_leaves_the_others_alone(cli, workdir: Path, monkeypatch, num_jobs: int) -> None:
-    monkeypatch.setattr(child, "run_child", killed_at_seed_2)
+    monkeypatch.setattr(job_process, "run_child", killed_at_seed_2)
     ended = cli("-m", "seed=1,2,3", f"n_jobs={num_jobs}", *SHORT)
     assert ended.code == 1, ended
     assert statuses(sweep_folder(workdir)) == {"seed-1": "finished", "seed-3": "finished"}
@@ -151,8 +152,8 @@ def test_a_grid_grows_and_rerun_begins_anew(cli, workdir: Path) -> None:
     ended = cli("-m", "seed=1,3", "n_jobs=2", *SHORT)  # what does not change a result does not count
     assert ended.code == 0 and "2 jobs, 1 of them done already" in ended.out
     assert set(statuses(folder)) == {"seed-1", "seed-2", "seed-3"}
-    entry = record.read_json(folder / "seed-2" / "run.json")
-    record.write_json(folder / "seed-2" / "run.json", entry | {"code": "another"})
+    entry = run_json.read_json(folder / "seed-2" / "run.json")
+    run_json.write_json(folder / "seed-2" / "run.json", entry | {"code": "another"})
     ended = cli("-m", "seed=1,2", *SHORT)
     assert ended.code == 0 and "2 jobs, 2 of them done already" in ended.out
     assert "warning: other code than today's trained seed-2; rerun=true" in ended.out
@@ -171,9 +172,9 @@ def test_a_run_that_went_on_with_other_settings_is_another_cell(cli, workdir: Pa
     ended = cli(*words)
     assert ended.code == 0 and "done already" not in ended.out, ended
     assert statuses(folder) == {"job-0": "finished", "job-0-2": "finished"}
-    assert [len(record.read_json(path)["resumed"]) for path in sorted(folder.glob("*/run.json"))] == [1, 0]
-    record.write_json(folder / "job-0-2" / "run.json", record.read_json(folder / "job-0" / "run.json"))
-    wanted = record.read_json(folder / "sweep.json")["cells"]
+    assert [len(run_json.read_json(path)["resumed"]) for path in sorted(folder.glob("*/run.json"))] == [1, 0]
+    run_json.write_json(folder / "job-0-2" / "run.json", run_json.read_json(folder / "job-0" / "run.json"))
+    wanted = run_json.read_json(folder / "sweep.json")["cells"]
     cells = join_ledger(folder, dict.fromkeys(wanted, "job-0"))
     assert [cell.folder.name for cell in cells.values()] == ["job-0-3"], "both names are taken by others"
 
@@ -277,7 +278,7 @@ def test_ctrl_c_ends_a_run(workdir: Path) -> None:
     assert process.returncode == 130 and "Traceback" not in out + err, (out, err)
     assert "stopped; resume=outputs/mlp-spiral-sgd goes on from here" in out
     folder = workdir / "outputs" / "mlp-spiral-sgd"
-    found = record.read_json(folder / "run.json")
+    found = run_json.read_json(folder / "run.json")
     assert found["status"] == "stopped" and found["seconds"] > 0
     assert (folder / "weights" / "last.pt").is_file()
     assert [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -8,7 +8,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from dlexp.criteria import NLL, CrossEntropy, Hinge, MeanSquaredError
+from dlexp.criteria.losses import NLL, CrossEntropy, Hinge, MeanSquaredError
 from dlexp.errors import UserError
 from dlexp.tasks.classification import Classification, confusion
 from dlexp.tasks.regression import Regression

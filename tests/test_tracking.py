@@ -16,8 +16,8 @@ from tensorboard.plugins.hparams import metadata
 from torch import Tensor, nn
 
 from dlexp.pictures import curves
-from dlexp.record import read_metrics
-from dlexp.tracking import Tracker
+from dlexp.records.run_json import read_metrics
+from dlexp.records.tracker import Tracker
 
 
 def _events(folder: Path) -> EventAccumulator:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from dlexp import checkpoint
-from dlexp.atomic import whole_file
-from dlexp.diagnosis import overfit_verdict, stuck_at_chance
 from dlexp.errors import UserError, did_you_mean
+from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
+from dlexp.machine.whole_file import whole_file
+from dlexp.records import checkpoints
 from dlexp.train.average import ExponentialAverage, NoAverage
 from dlexp.train.state import TrainState
 
@@ -56,9 +56,9 @@ def test_the_best_epoch_is_the_first_best_and_ties_go_to_the_smaller_loss() -> N
 def test_state_round_trip_is_exact_with_its_generator(tmp_path: Path) -> None:
     first, second = state(), state()
     first.epoch, first.step, first.best = 3, 40, 0.5
-    checkpoint.save(tmp_path / "state.pt", first.state_dict())
+    checkpoints.save(tmp_path / "state.pt", first.state_dict())
     drawn = torch.rand(3)
-    second.load_state_dict(checkpoint.load(tmp_path / "state.pt"))
+    second.load_state_dict(checkpoints.load(tmp_path / "state.pt"))
     assert torch.equal(torch.rand(3), drawn), "dropout goes on with the same numbers"
     assert (second.epoch, second.step, second.best) == (3, 40, 0.5)
     assert torch.equal(first.model.weight, second.model.weight)
@@ -69,15 +69,15 @@ def test_damaged_weights_are_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "best.pt"
     path.write_bytes(content)
     with pytest.raises(UserError, match="can't be read"):
-        checkpoint.load(path)
+        checkpoints.load(path)
     with pytest.raises(UserError, match="there is no file"):
-        checkpoint.load(tmp_path / "nothing.pt")
+        checkpoints.load(tmp_path / "nothing.pt")
 
 
 def test_weights_of_another_program_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "foreign.pt")
     with pytest.raises(UserError, match="not a file of dlexp"):
-        checkpoint.load(tmp_path / "foreign.pt")
+        checkpoints.load(tmp_path / "foreign.pt")
 
 
 def test_a_failing_save_leaves_the_old_file_whole(tmp_path: Path) -> None:

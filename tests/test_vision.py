@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlexp import vision
 from dlexp.errors import UserError
+from dlexp.models import vision
 from dlexp.models.torchvision import torchvision
 
 SHAPE = [3, 64, 64]
@@ -109,7 +109,7 @@ except RuntimeError as error:
     import sys
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]
-from dlexp import vision
+from dlexp.models import vision
 model = vision.classifier("resnet18", 4)
 print(tuple(model(torch.zeros(2, 3, 32, 32)).shape))
 """

@@ -7,9 +7,9 @@ import time
 import torch
 from torch import Tensor, nn
 
-from dlexp import device
 from dlexp.data.cifar10 import cifar10
 from dlexp.data.mnist import mnist
+from dlexp.machine import device
 
 MEAN = {"mnist": [0.1307], "cifar10": [0.4914, 0.4822, 0.4465]}
 STD = {"mnist": [0.3081], "cifar10": [0.2470, 0.2435, 0.2616]}

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from dlexp import record
 from dlexp.errors import UserError
+from dlexp.records import run_json
 
 FINGERPRINTS = ("fingerprint/batch", "fingerprint/weights")
 
@@ -31,9 +31,9 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         return {
             "config": yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
-            "environment": record.read_json(folder / "environment.json"),
-            "code": {"fingerprint": (record.read_entry(folder) or {}).get("code")},
-            "metrics": record.read_epochs(folder),
+            "environment": run_json.read_json(folder / "environment.json"),
+            "code": {"fingerprint": (run_json.read_entry(folder) or {}).get("code")},
+            "metrics": run_json.read_epochs(folder),
         }
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error

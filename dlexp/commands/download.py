@@ -1,6 +1,6 @@
 """fetch a data set without training: download NAME [data.root=FOLDER] [data.url=URL]"""
 
-from dlexp import registry
+from dlexp.config import registry
 from dlexp.errors import UserError, did_you_mean
 
 
@@ -11,8 +11,8 @@ def main(words: list[str]) -> int:
     name, options = words[0], registry.groups()["data"]
     if name not in options:
         raise UserError(f"there is no data set '{name}'.{did_you_mean(name, options)} Data sets: {', '.join(options)}")
-    from dlexp.build import load_data
-    from dlexp.compose import composed
+    from dlexp.config.build import load_data
+    from dlexp.config.compose import composed
 
     cfg, _ = composed([f"data={name}", *words[1:]])
     splits = load_data(cfg.data)

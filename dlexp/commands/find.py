@@ -62,9 +62,9 @@ def _number(kind: Any, words: str) -> Any:
 
 
 def _checked(options: argparse.Namespace) -> tuple[Any, dict[str, str]]:
-    from dlexp.check import check
-    from dlexp.compose import composed
-    from dlexp.console import log_to_console
+    from dlexp.config.check import check
+    from dlexp.config.compose import composed
+    from dlexp.console.streams import log_to_console
 
     log_to_console()
     folder: Sequence[str] = ["--config-dir", options.config_dir] if options.config_dir else []
@@ -85,12 +85,12 @@ def _find_lr(options: argparse.Namespace, cfg: Any, name: str) -> int:
 
 
 def _find_batch_size(options: argparse.Namespace, cfg: Any, name: str) -> int:
-    from dlexp.check import resolved
-    from dlexp.data.memory import available_bytes
-    from dlexp.device import select_device
+    from dlexp.config.check import resolved
     from dlexp.find.batch_size import search
     from dlexp.find.memory import SHARE_OF_CPU
     from dlexp.find.trial import Trial, attempt
+    from dlexp.machine.device import select_device
+    from dlexp.machine.memory import available_bytes
 
     device, free = select_device(cfg.device), available_bytes()
     room = None if device.type != "cpu" or free is None else int(SHARE_OF_CPU * free)

@@ -10,14 +10,15 @@ def main(words: list[str]) -> int:
     """Returns 0 when the replayed epoch is bit-identical to the recorded one, else 1."""
     if len(words) != 1 or "=" in words[0]:
         raise UserError("verify needs the folder of one run")
-    from dlexp import record, resume
-    from dlexp.check import check
+    from dlexp.config.check import check
+    from dlexp.experiment import resume
+    from dlexp.records import run_json
 
     folder = Path(words[0]).expanduser()
     cfg, _ = resume.stored_run(folder)
     check(cfg)
-    cfg.threads = cfg.threads or record.recorded_threads(folder)
-    recorded = {row["epoch"]: row for row in record.read_epochs(folder)}
+    cfg.threads = cfg.threads or run_json.recorded_threads(folder)
+    recorded = {row["epoch"]: row for row in run_json.read_epochs(folder)}
     place, found = replay(cfg, folder, recorded)
     expected = recorded[found["epoch"]]
     differing = [key for key in found if found[key] != expected.get(key)]
@@ -33,14 +34,14 @@ def replay(cfg: Any, folder: Path, recorded: dict[int, dict[str, Any]]) -> tuple
 
     Returns where from, and what the record of that epoch should say.
     """
-    from dlexp import checkpoint
-    from dlexp.assemble import assemble
-    from dlexp.restore import Resumption, load_state, read_state
+    from dlexp.experiment.assemble import assemble
+    from dlexp.experiment.saved_state import Resumption, load_state, read_state
+    from dlexp.records import checkpoints
     from dlexp.train.fingerprint import fingerprint
     from dlexp.train.fit import fit
 
     run, place = assemble(cfg), "the beginning"
-    for path in checkpoint.saved_states(folder):
+    for path in checkpoints.saved_states(folder):
         saved = read_state(path)
         if saved["epoch"] + 1 in recorded:
             # The run may have been made longer since: the schedule is that of the config as it is now.

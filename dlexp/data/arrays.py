@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlexp.data.array_files import read_table
+from dlexp.data.formats.array_files import read_table
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range

@@ -1,8 +1,8 @@
 """CIFAR-10: 60 000 small colour photographs in 10 classes (Krizhevsky 2009)."""
 
-from dlexp.data.cifar_batches import load_cifar
+from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.formats.cifar_batches import load_cifar
 from dlexp.data.splits import Splits
-from dlexp.fetch.files import Archive, Source
 
 TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
 # MD5s as torchvision publishes them; those of the files were compared with the originals.

@@ -1,8 +1,8 @@
 """CIFAR-100: 60 000 small colour photographs in 100 classes (Krizhevsky 2009)."""
 
-from dlexp.data.cifar_batches import load_cifar
+from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.formats.cifar_batches import load_cifar
 from dlexp.data.splits import Splits
-from dlexp.fetch.files import Archive, Source
 
 # MD5s as torchvision publishes them; the originals were not at hand here to compare.
 SOURCE = Source(

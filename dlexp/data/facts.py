@@ -27,28 +27,28 @@ def fake_classes(num_outputs: int, targets: str) -> list[str] | None:
 
 def image_classes(folder: str | None) -> list[str]:
     """Returns the classes of an image folder. Raises UserError as `image_tree` does."""
-    from dlexp.data.image_tree import image_tree
+    from dlexp.data.formats.image_tree import image_tree
 
     return image_tree(folder).class_names
 
 
 def table_shape(file: str | None, label_column: str | None, targets: str) -> list[int]:
     """Returns the shape of one sample of an NPZ or CSV. Raises UserError as `read_table` does."""
-    from dlexp.data.array_files import read_table
+    from dlexp.data.formats.array_files import read_table
 
     return read_table(file, label_column, targets).shape
 
 
 def table_classes(file: str | None, label_column: str | None, targets: str) -> list[str] | None:
     """Returns the class names in an NPZ or CSV, None for values. Raises UserError as `read_table` does."""
-    from dlexp.data.array_files import read_table
+    from dlexp.data.formats.array_files import read_table
 
     return read_table(file, label_column, targets).class_names
 
 
 def table_outputs(file: str | None, label_column: str | None, targets: str) -> int:
     """Returns how many classes or values an NPZ or CSV asks for. Raises UserError as `read_table` does."""
-    from dlexp.data.array_files import read_table
+    from dlexp.data.formats.array_files import read_table
 
     return read_table(file, label_column, targets).num_outputs
 

@@ -1,8 +1,8 @@
 """Fashion-MNIST: 70 000 pictures of clothes in MNIST's format (Xiao et al. 2017, arXiv:1708.07747)."""
 
-from dlexp.data.idx import load_idx
+from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.formats.idx import load_idx
 from dlexp.data.splits import Splits
-from dlexp.fetch.files import Archive, Source
 
 # MD5 of the archives as the publisher and torchvision give them. Those of the unpacked files agree in four
 # public projects that check them; the originals were not at hand here to compute them again.

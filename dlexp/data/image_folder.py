@@ -9,13 +9,13 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from dlexp.data.image_tree import image_tree
-from dlexp.data.images import read_images
-from dlexp.data.memory import available_bytes, available_bytes_of_gpu
-from dlexp.data.pixels import image_endings
+from dlexp.data.formats.image_tree import image_tree
+from dlexp.data.formats.images import read_images
+from dlexp.data.formats.pixels import image_endings
 from dlexp.data.splits import Split, Splits
-from dlexp.data.streaming import ImageFiles, default_workers
+from dlexp.data.stream.image_files import ImageFiles, default_workers
 from dlexp.errors import UserError
+from dlexp.machine.memory import available_bytes, available_bytes_of_gpu
 from dlexp.ranges import Choice, Range
 
 log = logging.getLogger(__name__)

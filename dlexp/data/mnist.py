@@ -1,8 +1,8 @@
 """MNIST: 70 000 handwritten digits (LeCun, Cortes and Burges 1998)."""
 
-from dlexp.data.idx import load_idx
+from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.formats.idx import load_idx
 from dlexp.data.splits import Splits
-from dlexp.fetch.files import Archive, Source
 
 # MD5 of the archives as torchvision publishes them; those of the files were computed from the unpacked
 # originals.

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dlexp.data.remembered import remembered
-from dlexp.data.streaming import ImageFiles
+from dlexp.console.long_step import progress
+from dlexp.data.stream.image_files import ImageFiles
+from dlexp.data.stream.kept_figures import remembered
 from dlexp.errors import UserError
-from dlexp.waiting import progress
 
 CHUNK = 2048
 FILES_CHUNK = 64

@@ -14,15 +14,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlexp import record
-from dlexp.assemble import Assembly, assemble
-from dlexp.config import new_folder, plain_name
+from dlexp.config.schema import new_folder, plain_name
+from dlexp.console.long_step import progress
 from dlexp.errors import UserError
+from dlexp.experiment.assemble import Assembly, assemble
 from dlexp.find.curve import DIVERGENCE, FEWEST_STEPS, Reading, read
-from dlexp.shortage import explaining
+from dlexp.machine.shortage import explaining
+from dlexp.records import run_json
 from dlexp.train.fit import fit
-from dlexp.train.reading import NonFiniteLoss
-from dlexp.waiting import progress
+from dlexp.train.losses import NonFiniteLoss
 
 # Without other words: so far below and above the configured learning rate.
 BELOW, ABOVE = 1e-4, 1e3
@@ -161,7 +161,7 @@ def write(finding: Finding, parent: Path, name: str, overrides: list[str]) -> Pa
             "suggestion": finding.overrides(finding.steepest) if reading.descends else None,
             "device": finding.device,
         }
-        record.write_json(folder / "results.json", results)
+        run_json.write_json(folder / "results.json", results)
         (folder / "curve.csv").write_text(_table(finding), encoding="utf-8")
         (folder / "lr.png").write_bytes(png)
     except BaseException:

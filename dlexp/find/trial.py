@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from dlexp.child import children_context, live_with_parent, take_environment
 from dlexp.errors import UserError
+from dlexp.sweep.launchers.job_process import children_context, live_with_parent, take_environment
 
 # Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
 WARMUP_STEPS, WARMUP_SECONDS = 3, 1.0
@@ -60,11 +60,11 @@ def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial 
 def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None, variables: dict[str, str]) -> None:
     take_environment(variables)
     live_with_parent()
-    from dlexp.assemble import assemble
-    from dlexp.device import select_device
+    from dlexp.experiment.assemble import assemble
     from dlexp.find.memory import limit_memory
-    from dlexp.shortage import is_out_of_memory
-    from dlexp.train.reading import NonFiniteLoss
+    from dlexp.machine.device import select_device
+    from dlexp.machine.shortage import is_out_of_memory
+    from dlexp.train.losses import NonFiniteLoss
 
     changes = {"batch_size": batch_size, "max_steps": None, "epochs": NEVER, "log_steps": NEVER}
     cfg = OmegaConf.create(config | changes)

@@ -5,8 +5,8 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from dlexp import vision
 from dlexp.errors import UserError
+from dlexp.models import vision
 from dlexp.models.parts import image_size
 from dlexp.ranges import Range
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from dlexp.eager import bare_step
 from dlexp.errors import UserError
+from dlexp.machine.compiler import bare_step
 
 
 class Parts(Optimizer):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlexp.data.batches import Batches
-from dlexp.device import autocast, flushing_denormals, sum_dtype
+from dlexp.machine.device import autocast, flushing_denormals, sum_dtype
+from dlexp.train.batches import Batches
 from dlexp.train.fit import Plan, Sums
 
 Ask = Callable[[nn.Module, Tensor], Tensor]

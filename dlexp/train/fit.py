@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.data.batches import Batches
-from dlexp.device import flushing_denormals
 from dlexp.errors import UnreadableError
+from dlexp.machine.device import flushing_denormals
+from dlexp.train.batches import Batches
 from dlexp.train.fingerprint import fingerprint
-from dlexp.train.reading import Reading
+from dlexp.train.losses import Reading
 from dlexp.train.state import TrainState
 from dlexp.train.step import compiled_gradients_of, gradients_of, rest_finished, update_of
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlexp.device import autocast
-from dlexp.eager import bare_step
 from dlexp.errors import UserError
+from dlexp.machine.compiler import bare_step
+from dlexp.machine.device import autocast
 
 Gradients = Callable[[Tensor, Tensor, Tensor | float], tuple[Tensor, Tensor]]
 

@@ -1,1 +1,1 @@
-"""Hydra finds its plugins here: our sweeper and launcher, thin covers of dlexp.sweep and dlexp.launch."""
+"""Hydra finds its plugins here: our sweeper and launcher, thin covers of dlexp/sweep/."""

@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from dlexp.prepare import Prepared
+    from dlexp.sweep.prepare import Prepared
 
 
 @dataclass
@@ -30,14 +30,14 @@ class DlexpLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what Hydra gives, and lets torch be loaded already."""
-        from dlexp.launch import begin
+        from dlexp.sweep.launchers.local import begin
 
         self.config, self.hydra_context = config, hydra_context
         begin()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs of a sweeper that is not ours and returns one result each, in order."""
-        from dlexp.launch import launch_words
+        from dlexp.sweep.launchers.local import launch_words
 
         loader = self.hydra_context.config_loader
         return launch_words([list(job) for job in job_overrides], initial_job_idx, self.config, loader)
@@ -46,6 +46,6 @@ class DlexpLauncher(Launcher):
         self, jobs: "Sequence[Prepared]", folders: Sequence[Path], num_cells: int
     ) -> Sequence[JobReturn]:
         """Runs those of a sweep's `num_cells` jobs that our sweeper has composed and checked, each in its folder."""
-        from dlexp.launch import launch
+        from dlexp.sweep.launchers.local import launch
 
         return launch(jobs, folders, self.config, num_cells)

@@ -39,7 +39,7 @@ class DlexpSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Runs the sweep that the overrides describe."""
-        from dlexp.sweep import run_sweep
+        from dlexp.sweep.plan import run_sweep
 
         assert self.launcher is not None
         params = [f"{key}={value}" for key, value in self.params.items()]

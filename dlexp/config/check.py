@@ -1,0 +1,211 @@
+"""Everything that can be wrong before training, all of it in one go."""
+
+import inspect
+import math
+import sys
+import traceback
+import types
+import typing
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from dlexp.config.build import COMMON_DATA_KEYS, PART_KEYS, plain, target
+from dlexp.config.schema import CheckpointSettings, DataSettings, PartSettings, Settings
+from dlexp.errors import UserError, did_you_mean
+
+GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema", "evaluation", "profile")
+# What the engine passes by position, so a config need not.
+POSITIONAL = {"optimizer": 1, "scheduler": 2, "ema": 1, "profile": 2}
+
+
+class BeforeRun(Callback):
+    """Checks a single run before Hydra makes its folder; a sweep checks all its jobs itself."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Ends the process with a sentence when the config can't run; Hydra lets nothing else pass."""
+        try:
+            check(config)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except Exception:  # a bug: Hydra would make a warning of it, and train
+            traceback.print_exc()
+            sys.exit(1)
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises one UserError that lists every problem of a composed config; returns when it can run.
+
+    First what the config alone shows, then (when that is right) the device, and the model's layers at the data's shape.
+    """
+    problems = config_problems(cfg)
+    if not problems:
+        from dlexp.config.rehearsal import rehearse  # torch is needed only from here on
+
+        problems = rehearse(cfg)
+    if problems:
+        raise UserError(listed(problems))
+
+
+def listed(problems: list[str]) -> str:
+    """Returns one problem as it is, several as a list."""
+    return problems[0] if len(problems) == 1 else "\n  - ".join([f"{len(problems)} things are wrong:", *problems])
+
+
+def config_problems(cfg: DictConfig) -> list[str]:
+    """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
+    try:
+        values = resolved(cfg)
+    except UserError as error:
+        return [str(error)]
+    return _against_settings(values) + [p for group in GROUPS for p in _group_problems(group, values[group])]
+
+
+def settings_problems(cfg: DictConfig) -> list[str]:
+    """Returns what is wrong with the run's own settings and the common ones of the data, without importing torch."""
+    try:
+        return _against_settings(resolved(cfg))
+    except UserError as error:
+        return [str(error)]
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Returns the run's config as plain data.
+
+    Raises:
+        UserError: an interpolation fails; the sentence is the resolver's own where it gave one.
+    """
+    try:
+        return {key: plain(cfg[key]) for key in Settings.__dataclass_fields__}
+    except OmegaConfBaseException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__ or cause.__context__
+        raise cause or UserError(str(error).splitlines()[0]) from None
+
+
+def _against_settings(values: dict[str, Any]) -> list[str]:
+    problems = _against_hints(values, _hints(Settings), "")
+    for name, schema in (("data", DataSettings), ("checkpoint", CheckpointSettings)):
+        if isinstance(values[name], dict):
+            problems += _against_hints(values[name], _hints(schema), f"{name}.")
+    return problems
+
+
+def _group_problems(group: str, node: Any) -> list[str]:
+    if not isinstance(node, dict):
+        return [f"{group} is {node!r}, not an option of conf/{group}"]
+    if group == "augment":
+        return [
+            p for name, value in node.items() if value is not None for p in _node_problems(f"{group}.{name}", value)
+        ]
+    if group == "optimizer" and "parts" in node:
+        return _parts_problems(node["parts"])
+    return _node_problems(group, node, POSITIONAL.get(group, 0))
+
+
+def _parts_problems(parts: Any) -> list[str]:
+    if not isinstance(parts, dict) or not any(parts.values()):
+        return ["optimizer.parts must name at least one part, each with a _target_ and what it trains"]
+    problems = []
+    for name, part in parts.items():
+        if isinstance(part, dict):
+            own = {key: value for key, value in part.items() if key in PART_KEYS}
+            problems += _against_hints(own, _hints(PartSettings), f"optimizer.parts.{name}.")
+            part = {key: value for key, value in part.items() if key not in own}
+        if part is not None:
+            problems += _node_problems(f"optimizer.parts.{name}", part, num_positional=1)
+    return problems
+
+
+def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
+    if not isinstance(node, dict) or "_target_" not in node:
+        left_out = f"; {name}=null leaves it out" if name.startswith("augment.") else ""
+        return [f"{name} has no _target_, the class or function to call{left_out}"]
+    try:
+        function = target(node["_target_"])
+    except UserError as error:
+        return [f"{name}: {error}"]
+    shared = COMMON_DATA_KEYS if name == "data" else ("_target_",)
+    values = {key: value for key, value in node.items() if key not in shared}
+    parameters, takes_any = _parameters(function, num_positional)
+    known = sorted({*parameters, *shared} - {"_target_"})
+    unknown = [] if takes_any else [key for key in values if key not in known]
+    required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+    missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node]
+    return [
+        *(f"{name}.{key} is no setting of {node['_target_']}.{_hint(key, known)}" for key in unknown),
+        *(f"{name}.{key} is missing in the config" for key in missing),
+        *_against_hints(values, _hints(function), f"{name}."),
+    ]
+
+
+def _hint(key: str, known: list[str]) -> str:
+    return did_you_mean(key, known) or f" It has: {', '.join(known) or 'none'}"
+
+
+def _parameters(function: Any, num_positional: int) -> tuple[dict[str, inspect.Parameter], bool]:
+    parameters = list(inspect.signature(function).parameters.values())[num_positional:]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}, takes_any
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    if inspect.isclass(function) and not hasattr(function, "__dataclass_fields__"):
+        function = function.__init__
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError):  # a stranger's signature may name types that are not there at run time
+        return {}
+
+
+def _against_hints(values: dict[str, Any], hints: dict[str, Any], prefix: str) -> list[str]:
+    problems = []
+    for key, value in values.items():
+        problem = value_problem(value, hints[key]) if key in hints else None
+        if problem:
+            problems.append(f"{prefix}{key}={value} {problem}")
+    return problems
+
+
+NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
+def value_problem(value: Any, hint: Any) -> str | None:
+    """Returns what is wrong with `value` under a type hint ("must be a whole number", "must be ≥ 1"), or None."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        problem = value_problem(value, args[0])
+        if problem or value is None:
+            return problem
+        return next((p for mark in args[1:] if hasattr(mark, "problem") and (p := mark.problem(value))), None)
+    if origin in (Union, types.UnionType):
+        # torch writes `lr: float | Tensor`, and no config holds a tensor.
+        found = [value_problem(value, arg) for arg in args if getattr(arg, "__name__", "") != "Tensor"]
+        return None if None in found else " or ".join(p for p in found if p).replace(" or must be", " or")
+    if origin in (list, tuple) or hint in (list, tuple):
+        if not isinstance(value, list):
+            return "must be a list like [1,2]"
+        if origin is list:
+            return next(
+                (f"must hold values that {p.removeprefix('must ')}" for v in value if (p := value_problem(v, args[0]))),
+                None,
+            )
+        return None
+    if hint is type(None):
+        return None if value is None else "must be null"
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return None if math.isfinite(value) else "must be finite"
+    if hint in NAMES and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
+        return f"must be {NAMES[hint]}"
+    return None

@@ -1,0 +1,162 @@
+"""The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes, before any data is read."""
+
+import torch
+from omegaconf import DictConfig
+
+from dlexp.augment.operation import Draw, Mixing
+from dlexp.config.build import build, build_augment, build_optimizer, plain
+from dlexp.errors import UserError
+from dlexp.machine.compiler import start_without_compiler
+from dlexp.machine.device import select_device, select_precision
+from dlexp.machine.memory import available_bytes
+from dlexp.models.layers import check_shapes
+
+
+def rehearse(cfg: DictConfig) -> list[str]:
+    """Returns what would go wrong in the first step, a sentence each.
+
+    The model is built on the meta device (shapes without memory) and run at the data's shape; the criterion sees
+    logits and targets of the right shapes; the optimizer gets one small parameter.
+    """
+    start_without_compiler()
+    problems: list[str] = []
+    for attempt in (_device, _model, _criterion, _optimizer, _augment, _evaluation):
+        try:
+            attempt(cfg)
+        except UserError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _device(cfg: DictConfig) -> None:
+    device = select_device(cfg.device)
+    select_precision(cfg.precision, device, convolutional=False)
+
+
+def _model(cfg: DictConfig, shape: list[int] | None = None) -> None:
+    """Tries the model at the data's shape, or at another that it will see."""
+    shape, num_outputs = shape or plain(cfg.data.shape), cfg.data.num_outputs
+    try:
+        with torch.device("meta"):
+            model = build(cfg.model)
+    except Exception as error:
+        raise _cause(error, "model") from error
+    _hold_against_memory(model)
+    check_shapes(model, shape, num_outputs, name=str(cfg.model["_target_"]).rpartition(".")[2])
+
+
+def _hold_against_memory(model: torch.nn.Module) -> None:
+    """Raises UserError when the weights alone are more than what is free: the system might end the process instead."""
+    tensors = [*model.parameters(), *model.buffers()]
+    size, free = sum(tensor.numel() * tensor.element_size() for tensor in tensors), available_bytes()
+    if free is not None and size > free:
+        count = sum(parameter.numel() for parameter in model.parameters())
+        raise UserError(
+            f"the model's {count:,} parameters take {size / 1e9:,.1f} GB, and {free / 1e9:.1f} GB of memory are free;"
+            " try a smaller model"
+        )
+
+
+def _criterion(cfg: DictConfig) -> None:
+    task = build(cfg.task)
+    outputs = torch.zeros(4, cfg.data.num_outputs)
+    targets = _targets(cfg, len(outputs))
+    try:
+        loss = build(cfg.criterion)(outputs, targets)
+        task.sums(outputs, targets)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"criterion {cfg.criterion['_target_']} does not go with task {cfg.task['_target_']}: {error}"
+            f"; classification takes criterion=cross_entropy, nll or hinge, regression criterion=mse"
+        ) from error
+    if loss.ndim:
+        raise UserError(
+            f"criterion {cfg.criterion['_target_']} gives a tensor of shape {list(loss.shape)}, not one number"
+        )
+
+
+def _optimizer(cfg: DictConfig) -> None:
+    try:
+        optimizer = build_optimizer(cfg.optimizer, _small_parameters(cfg))
+    except Exception as error:
+        raise _cause(error, "optimizer") from error
+    try:
+        build(cfg.scheduler, optimizer, 100)
+    except Exception as error:
+        raise _cause(error, "scheduler") from error
+
+
+def _small_parameters(cfg: DictConfig) -> list[tuple[str, torch.nn.Parameter]]:
+    """Returns parameters with the model's names and number of axes, of one value each; one will do without parts."""
+    if "parts" not in cfg.optimizer:
+        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
+    try:
+        with torch.device("meta"):
+            model = build(cfg.model)
+    except Exception:  # `_model` tells of it
+        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    return [(name, torch.nn.Parameter(torch.zeros([1] * parameter.ndim))) for name, parameter in trained]
+
+
+def _augment(cfg: DictConfig) -> None:
+    shape = plain(cfg.data.shape)
+    inputs = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+    targets = _targets(cfg, 2)
+    draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(2), seed=0)
+    try:
+        augment = build_augment(cfg.augment)
+        for operation in augment:
+            if not isinstance(operation, Mixing):
+                inputs = operation(inputs, draw)
+        for operation in augment:
+            if isinstance(operation, Mixing):
+                inputs, targets = operation.mix(inputs.float(), targets, draw)
+    except Exception as error:
+        raise _cause(error, f"augment at data shape {shape}") from error
+    if list(inputs.shape[1:]) != shape:
+        _model(cfg, list(inputs.shape[1:]))
+    if targets.is_floating_point() and cfg.task.targets == "classes":
+        names = [name for name, node in cfg.augment.items() if node is not None]
+        mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]
+        _mixed_classes(cfg, targets, " and ".join(mixers))
+
+
+def _mixed_classes(cfg: DictConfig, targets: torch.Tensor, mixers: str) -> None:
+    """Tries criterion and task on probabilities, unless the criterion does not even take class numbers."""
+    criterion, task = build(cfg.criterion), build(cfg.task)
+    outputs = torch.zeros(len(targets), cfg.data.num_outputs)
+    try:
+        criterion(outputs, _targets(cfg, len(targets)))
+    except Exception:
+        return
+    try:
+        criterion(outputs, targets)
+        task.sums(outputs, targets)
+    except Exception as error:
+        raise UserError(
+            f"{mixers} makes probabilities of class numbers, which criterion {cfg.criterion['_target_']} with task"
+            f" {cfg.task['_target_']} can't take; criterion=cross_entropy can"
+        ) from error
+
+
+def _targets(cfg: DictConfig, count: int) -> torch.Tensor:
+    if cfg.task.targets == "classes":
+        return torch.zeros(count, dtype=torch.int64)
+    return torch.zeros(count, cfg.data.num_outputs)
+
+
+def _evaluation(cfg: DictConfig) -> None:
+    build(cfg.evaluation)(torch.nn.Flatten(), torch.zeros(2, *plain(cfg.data.shape)))
+
+
+def _cause(error: Exception, where: str) -> Exception:
+    """Returns the UserError for a value that a constructor refused, or the error itself: bugs keep their traceback."""
+    cause = error.__cause__ or error
+    if isinstance(cause, UserError):
+        return cause
+    if isinstance(cause, (ValueError, TypeError, AssertionError)):
+        return UserError(f"{where}: {cause}")
+    return error

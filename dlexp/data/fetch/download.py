@@ -1,0 +1,106 @@
+"""Getting a published data set: found on this machine, unpacked, or fetched from a mirror. No torch here."""
+
+import logging
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dlexp.data.fetch.archives import unpack
+from dlexp.data.fetch.files import Source, cache_folder, find, is_writable, places, search_roots
+from dlexp.data.fetch.transfer import TransferFailed, transfer
+from dlexp.errors import UserError
+from dlexp.machine.lock_file import locked
+
+log = logging.getLogger(__name__)
+
+ARCHIVE_ENDINGS = (".gz", ".tgz")
+
+
+def obtain(source: Source, *, root: str | None, download: bool, url: str | None) -> Path:
+    """Returns a folder that has all files of `source`: found, unpacked, else fetched if allowed.
+
+    Raises UserError naming the folders looked at, the files expected and the remedy.
+    """
+    roots = search_roots(root)
+    folder = find(source, roots) or _unpacked(source, roots)
+    if folder is not None:
+        return folder
+    if not download:
+        raise UserError(f"{source.name} is not there and data.download=false. {_remedies(source, roots, url)}")
+    target = _writable(source, roots)
+    with locked(target / f".{source.name}.lock"):
+        # Another process may have fetched it while this one waited.
+        return find(source, roots) or _fetched(source, roots, target, url)
+
+
+def _unpacked(source: Source, roots: list[Path]) -> Path | None:
+    """Unpacks archives somebody put under a root, beside them or, where that is read-only, into the cache."""
+    for root in roots:
+        for place in places(source, root):
+            held = {name for name in source.archives if (place / name).is_file()}
+            partly = len(source.missing(place)) < len(source.files)
+            beside = place if place != root or partly else root / source.folder
+            for target in (beside, cache_folder() / source.folder) if held else ():
+                names = source.archives_for(source.missing(target))
+                if held.issuperset(names) and is_writable(target):
+                    with locked(target / f".{source.name}.lock"):
+                        # Asked again: another process may have unpacked them while this one waited.
+                        for name in source.archives_for(source.missing(target)):
+                            log.info("Unpacking %s into %s.", place / name, target)
+                            unpack(source, place / name, target, source.missing(target))
+                    return target
+    return None
+
+
+def _fetched(source: Source, roots: list[Path], target: Path, url: str | None) -> Path:
+    for name in source.archives_for(source.missing(target)):
+        archive = target / name
+        reasons = []
+        for address in _addresses(source, name, url):
+            log.info("Downloading %s to %s.", address, target)
+            try:
+                transfer(address, archive, md5=source.archives[name].md5)
+                break
+            except TransferFailed as failure:
+                log.warning("%s %s.", address, failure)
+                reasons.append(f"{address} {failure}")
+        else:
+            raise UserError(
+                f"{source.name} could not be downloaded: {'; '.join(reasons)}. " + _remedies(source, roots, url)
+            )
+        unpack(source, archive, target, source.missing(target))
+        archive.unlink()
+    return target
+
+
+def _addresses(source: Source, archive: str, url: str | None) -> list[str]:
+    """Returns where to fetch an archive; `url` (a folder's or its own) replaces the mirrors."""
+    mirrors = source.mirrors if url is None else (url if "://" in url else Path(url).expanduser().absolute().as_uri(),)
+    addresses = []
+    for mirror in mirrors:
+        last = urlsplit(mirror).path.rpartition("/")[2]
+        if last in source.archives and len(source.archives) > 1:
+            addresses.append(mirror.removesuffix(last) + archive)
+        elif last.endswith(ARCHIVE_ENDINGS) or urlsplit(mirror).query:
+            addresses.append(mirror)
+        else:
+            addresses.append(mirror.rstrip("/") + "/" + archive)
+    return addresses
+
+
+def _writable(source: Source, roots: list[Path]) -> Path:
+    for root in roots:
+        if is_writable(root / source.folder):
+            return root / source.folder
+    looked = " and ".join(str(root) for root in roots)
+    raise UserError(f"Nothing can be written to {looked}; give another folder with data.root=FOLDER.")
+
+
+def _remedies(source: Source, roots: list[Path], url: str | None) -> str:
+    files, archives = ", ".join(source.files), ", ".join(source.archives)
+    again = f"python -m dlexp download {source.name}" + (f" data.url={url}" if url else "")
+    looked = " and ".join(str(root) for root in roots)
+    return (
+        f"Looked in {looked} for {source.folder}/ with {files}, or for {archives}. "
+        f"With a network, `{again}` fetches it (what has arrived is kept); without one, copy those files or "
+        "the archive there, or give their folder with data.root=FOLDER. data.url=ADDRESS names another mirror."
+    )

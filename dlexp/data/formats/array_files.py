@@ -1,0 +1,172 @@
+"""Tables of numbers: NPZ and CSV files as plain arrays, and what they say about themselves. No torch here."""
+
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlexp.data.formats.csv_file import is_number, read_csv
+from dlexp.errors import UserError
+
+SPLIT_KEYS = {"train": ("x_train", "y_train"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
+Arrays = dict[str, tuple[NDArray[Any], NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file holds: (x, y) by split, or only {"all": (x, y)}; class_names is None for targets="values".
+
+    x: uint8 N×C×H×W or float32 N×…; y: int64 N (classes) or float32 N×outputs.
+    """
+
+    splits: Arrays
+    class_names: list[str] | None
+
+    @property
+    def shape(self) -> list[int]:
+        """One sample's shape."""
+        return list(next(iter(self.splits.values()))[0].shape[1:])
+
+    @property
+    def num_outputs(self) -> int:
+        """Classes, or values a sample is asked for."""
+        if self.class_names is not None:
+            return len(self.class_names)
+        return int(next(iter(self.splits.values()))[1].shape[1])
+
+
+def read_table(file: str | None, label_column: str | None, targets: str) -> Table:
+    """Reads an NPZ with x and y (or x_train, y_train, x_test, y_test, …) or a CSV with a header.
+
+    label_column: the CSV's column of answers, None = the last one. targets: "classes" (numbers or words) or
+    "values". The last file read is kept until it changes. Raises UserError for everything a file can lack.
+    """
+    if file is None:
+        raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
+    path = Path(file).expanduser()
+    try:
+        stamp = path.stat()
+    except OSError as error:
+        raise UserError(f"data.file={file} cannot be read: {error.strerror or error}.") from error
+    return _read(path, label_column, targets, (stamp.st_mtime_ns, stamp.st_size))
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, label_column: str | None, targets: str, stamp: tuple[int, int]) -> Table:
+    if path.suffix.lower() not in (".npz", ".csv"):
+        raise UserError(f"data.file={path} must end in .npz or .csv.")
+    raw = _read_npz(path) if path.suffix.lower() == ".npz" else {"all": read_csv(path, label_column)}
+    sizes = {name: (len(x), len(y)) for name, (x, y) in raw.items()}
+    for name, (num_x, num_y) in sizes.items():
+        if num_x != num_y or num_x == 0:
+            raise UserError(f"{path}: the {name} split has {num_x} samples and {num_y} answers.")
+    inputs = {name: _inputs(x, f"{path} ({name})") for name, (x, _) in raw.items()}
+    if len({x.shape[1:] for x in inputs.values()}) > 1:
+        raise UserError(f"{path}: samples differ in shape: { {name: x.shape for name, x in inputs.items()} }.")
+    answers = {name: y for name, (_, y) in raw.items()}
+    if targets == "values":
+        return Table({name: (x, _values(answers[name], path)) for name, x in inputs.items()}, None)
+    names = _classes(answers.get("train", answers.get("all")), path)
+    return Table(
+        {name: (x, _class_numbers(answers[name], names, path)) for name, x in inputs.items()},
+        [str(name) for name in names],
+    )
+
+
+def _read_npz(path: Path) -> Arrays:
+    try:
+        # Opened here: NumPy leaves a file that is no NPZ open.
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("it is no NPZ file (np.savez writes them)")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+    except Exception as error:  # bytes of unknown making: NumPy and zipfile raise some ten different kinds
+        raise UserError(f"{path} cannot be read as NPZ: {error}.") from error
+    if "x" in arrays and "y" in arrays:
+        return {"all": (np.atleast_1d(arrays["x"]), np.atleast_1d(arrays["y"]))}
+    found = {
+        split: (np.atleast_1d(arrays[x]), np.atleast_1d(arrays[y]))
+        for split, (x, y) in SPLIT_KEYS.items()
+        if x in arrays and y in arrays
+    }
+    if "train" not in found:
+        raise UserError(
+            f"{path} must hold arrays named x and y, or x_train and y_train (and x_test, y_test, x_val, "
+            f"y_val); it holds {', '.join(arrays) or 'none'}."
+        )
+    return found
+
+
+def _inputs(x: NDArray[Any], where: str) -> NDArray[Any]:
+    """Returns uint8 N×C×H×W for images, float32 for everything else."""
+    if x.dtype.kind not in "buif":
+        raise UserError(f"{where}: x is of type {x.dtype}; it must be numbers.")
+    if x.ndim == 1:
+        x = x[:, None]
+    if x.ndim == 3:
+        x = x[:, None]
+    if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
+        x = x.transpose(0, 3, 1, 2)
+    if x.dtype != np.uint8 or x.ndim != 4:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
+            x = x.astype(np.float32)
+        bad = int(np.size(x) - np.isfinite(x).sum())
+        if bad:
+            raise UserError(f"{where}: {bad} inputs are missing or infinite; fill or remove them first.")
+    return np.ascontiguousarray(x)
+
+
+def _values(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
+    try:
+        with np.errstate(over="ignore"):
+            values = y.astype(np.float32)
+    except ValueError:
+        raise UserError(f"{path}: answers must be numbers for task=regression, there is '{y.flat[0]}'.") from None
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: some answers are missing or infinite; remove those samples first.")
+    return values.reshape(len(values), -1)
+
+
+def _classes(y: NDArray[Any] | None, path: Path) -> NDArray[Any]:
+    """Returns the sorted distinct labels, by number where all are whole numbers."""
+    assert y is not None
+    y = _labels(y, path)
+    names = np.unique(y)
+    if names.dtype.kind == "f":
+        raise UserError(
+            f"{path}: the labels are numbers with fractions ({names[0]:g}, …), so this is no classification; "
+            "add task=regression criterion=mse."
+        )
+    if len(names) < 2:
+        raise UserError(f"{path}: all samples have the same label, {names[0]}.")
+    return names
+
+
+def _labels(y: NDArray[Any], path: Path) -> NDArray[Any]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or y.dtype.kind not in "buifUS":
+        raise UserError(f"{path}: labels must be one number or word a sample, y has {y.dtype} {list(y.shape)}.")
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
+    if y.dtype.kind == "U" and all(is_number(str(text)) for text in np.unique(y)):
+        y = y.astype(np.float64)
+    if y.dtype.kind == "f" and (np.abs(y) < 2**53).all() and (y == np.floor(y)).all():
+        y = y.astype(np.int64)
+    return y
+
+
+def _class_numbers(y: NDArray[Any], names: NDArray[Any], path: Path) -> NDArray[np.int64]:
+    labels = _labels(y, path)
+    if labels.dtype.kind != names.dtype.kind and "U" in (labels.dtype.kind, names.dtype.kind):
+        labels, names = labels.astype(str), np.sort(names.astype(str))
+    strangers = np.setdiff1d(labels, names)
+    if len(strangers):
+        raise UserError(f"{path}: label {strangers[0]} appears in testing but not in training.")
+    return np.searchsorted(names, labels).astype(np.int64)

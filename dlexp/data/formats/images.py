@@ -1,0 +1,45 @@
+"""Image files to one tensor in memory."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dlexp.console.long_step import progress
+from dlexp.data.formats.pixels import read_image, reason_of
+from dlexp.errors import UserError
+
+NUM_NAMED = 3
+
+
+def read_images(paths: Sequence[str] | Sequence[Path], *, size: int, channels: int) -> Tensor:
+    """Returns uint8 N×channels×size×size, decoded by threads (Pillow releases the interpreter lock).
+
+    Raises UserError that counts the files that cannot be read and names the first few.
+    """
+    images = torch.empty(len(paths), channels, size, size, dtype=torch.uint8)
+    rows = images.numpy()
+    failures: dict[int, str] = {}
+
+    def fill(index: int) -> None:
+        try:
+            rows[index] = read_image(paths[index], size=size, channels=channels)
+        except Exception as error:  # nothing is swallowed: all failures are counted below
+            failures[index] = reason_of(error)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress("Reading images", unit="images") as report:
+        for done, _ in enumerate(as_completed([pool.submit(fill, index) for index in range(len(paths))]), 1):
+            report(done, len(paths))
+    if failures:
+        listed = named([(str(paths[index]), failures[index]) for index in sorted(failures)])
+        raise UserError(f"{len(failures)} of {len(paths)} images cannot be read: {listed}. Remove or replace them.")
+    return images
+
+
+def named(failures: Sequence[tuple[str, str]]) -> str:
+    """Returns the first few files that can't be read, each with its reason, and how many more there are."""
+    first = "; ".join(f"{path} ({reason})" for path, reason in failures[:NUM_NAMED])
+    return first if len(failures) <= NUM_NAMED else f"{first} and {len(failures) - NUM_NAMED} more"

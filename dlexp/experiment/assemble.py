@@ -1,0 +1,201 @@
+"""From a config to everything a training needs: device, data on it, model, optimizer, schedule, in that order."""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from dlexp.config.build import build, build_augment, build_optimizer, load_data, plain
+from dlexp.data.splits import Split, Splits, prepare, statistics
+from dlexp.errors import UserError
+from dlexp.experiment.initial_weights import freeze, initialise
+from dlexp.machine import device as machine
+from dlexp.machine.compiler import start_without_compiler
+from dlexp.models.layers import summarise
+from dlexp.train.batches import Batches
+from dlexp.train.evaluate import Ask
+from dlexp.train.fit import Plan
+from dlexp.train.state import TrainState
+
+log = logging.getLogger(__name__)
+
+# With `overfit_batches` a training is this long at least: enough for a few batches to be learnt by heart.
+OVERFIT_STEPS = 500
+# Training samples that a model's `init_from_data` sees; the whitening of patches needs no more.
+INIT_SAMPLES = 5000
+
+
+@dataclass
+class Assembly:
+    """The parts of one run."""
+
+    plan: Plan
+    splits: Splits
+    train: Batches
+    val: Batches | None
+    test: Batches | None
+    state: TrainState
+    criterion: nn.Module
+    ask: Ask
+    task: Any
+    data_facts: dict[str, Any]
+    model_summary: dict[str, Any]
+    device_facts: dict[str, Any]
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.plan.total_steps(len(self.train))
+
+
+def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
+    """Builds all parts of a checked config; with `is_resumed` a saved state will replace the initial weights.
+
+    Raises:
+        UserError: the data set is not there, is damaged, or does not fit what the config says of it.
+    """
+    start_without_compiler()
+    device = machine.select_device(cfg.device)
+    advice = machine.device_advice(cfg.device, device)
+    if advice:
+        log.warning(advice)
+    machine.keep_freed_memory()
+    machine.set_speed(cfg.deterministic)
+    with torch.device("meta"):
+        skeleton = build(cfg.model)
+    convolutional = any(isinstance(layer, nn.Conv2d) for layer in skeleton.modules())
+    summary = summarise(skeleton, plain(cfg.data.shape))
+    flops = math.inf if summary["flops"] is None else summary["flops"]  # unknown: not tiny, as far as anyone can tell
+    threads = machine.set_threads(cfg.threads, flops=flops * cfg.batch_size)
+    precision = machine.select_precision(cfg.precision, device, convolutional)
+
+    splits = prepare(
+        load_data(cfg.data), val_size=cfg.data.val_size, split_seed=cfg.data.split_seed, limit=cfg.data.limit
+    )
+    _hold_against_facts(splits, plain(cfg.data.shape), cfg.data.num_outputs)
+    mean, std = plain(cfg.data.mean), plain(cfg.data.std)
+    if mean is None or std is None:
+        found_mean, found_std = statistics(splits.train)
+        mean, std = mean or found_mean, std or found_std
+    splits = _on(device, splits)
+    train, val, test = _batches(cfg, splits, mean, std, convolutional)
+
+    epochs = cfg.epochs if cfg.overfit_batches is None else max(cfg.epochs, math.ceil(OVERFIT_STEPS / len(train)))
+    plan = Plan(
+        epochs=epochs,
+        max_steps=cfg.max_steps,
+        accumulate=cfg.accumulate,
+        grad_clip=cfg.grad_clip,
+        log_steps=cfg.log_steps,
+        device=device,
+        precision=precision,
+        compile=cfg.compile,
+    )
+    return Assembly(
+        plan=plan,
+        splits=splits,
+        train=train,
+        val=val,
+        test=test,
+        state=_state(cfg, plan, train, convolutional, is_resumed),
+        criterion=build(cfg.criterion).to(device),
+        ask=build(cfg.evaluation),
+        task=build(cfg.task),
+        data_facts=_data_facts(cfg, splits, mean, std),
+        model_summary=summary,
+        device_facts=machine.device_facts(device, precision, threads),
+    )
+
+
+def _hold_against_facts(splits: Splits, shape: list[int], num_outputs: int) -> None:
+    """Raises UserError when the data is not what its YAML says: on CUDA a class too many would abort the process."""
+    for name, split in _named(splits).items():
+        found, targets = list(split.inputs.shape[1:]), split.targets
+        if found != shape:
+            raise UserError(f"data.shape={shape}, but the samples of the {name} split have the shape {found}")
+        if targets.is_floating_point():
+            if list(targets.shape[1:]) != [num_outputs]:
+                raise UserError(
+                    f"data.num_outputs={num_outputs}, but a {name} target has the shape {list(targets.shape[1:])}"
+                )
+        elif len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < num_outputs:
+            classes = f"{int(targets.min())} to {int(targets.max())}"
+            raise UserError(
+                f"data.num_outputs={num_outputs}, but the classes of the {name} split are numbered {classes}"
+            )
+
+
+def _named(splits: Splits) -> dict[str, Split]:
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    return {name: split for name, split in parts.items() if split is not None}
+
+
+def _state(cfg: DictConfig, plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
+    machine.seed_everything(cfg.seed)
+    model: nn.Module = build(cfg.model)
+    if cfg.init_from is not None and not is_resumed:
+        initialise(model, Path(cfg.init_from).expanduser())
+    freeze(model, plain(cfg.freeze))
+    model = model.to(plan.device)
+    init_from_data: Any = getattr(model, "init_from_data", None)
+    if init_from_data is not None and cfg.init_from is None and not is_resumed:
+        init_from_data(train.spread(INIT_SAMPLES))
+    if convolutional:
+        model = model.to(memory_format=torch.channels_last)
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    optimizer = build_optimizer(cfg.optimizer, trained)
+    return TrainState(
+        model=model,
+        optimizer=optimizer,
+        schedule=build(cfg.scheduler, optimizer, plan.total_steps(len(train))),
+        scaler=torch.amp.GradScaler(plan.device.type, enabled=plan.precision == torch.float16),
+        average=build(cfg.ema, model),
+        losses=torch.zeros(len(train), device=plan.device),
+        sums={},
+    )
+
+
+def _on(device: torch.device, splits: Splits) -> Splits:
+    moved = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in _named(splits).items()}
+    return Splits(train=moved["train"], test=moved.get("test"), val=moved.get("val"))
+
+
+def _batches(
+    cfg: DictConfig, splits: Splits, mean: list[float], std: list[float], channels_last: bool
+) -> tuple[Batches, Batches | None, Batches | None]:
+    size, seed = cfg.batch_size, cfg.seed
+    # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
+    eval_size = max(size, min(1000, 2**22 // math.prod(cfg.data.shape)))
+
+    def evaluation(split: Split | None) -> Batches | None:
+        if split is None or not len(split.targets):
+            return None
+        return Batches(split, batch_size=eval_size, mean=mean, std=std, seed=seed, augment=[], shuffle=False,
+                       channels_last=channels_last)  # fmt: skip
+
+    if cfg.overfit_batches is None:
+        operations = build_augment(cfg.augment)
+        train = Batches(splits.train, batch_size=size, mean=mean, std=std, seed=seed, augment=operations, shuffle=True,
+                        channels_last=channels_last)  # fmt: skip
+        return train, evaluation(splits.val), evaluation(splits.test)
+    few = Split(*(tensor[: cfg.overfit_batches * size] for tensor in splits.train))
+    train = Batches(
+        few, batch_size=size, mean=mean, std=std, seed=seed, augment=[], shuffle=False, channels_last=channels_last
+    )
+    return train, evaluation(few), None
+
+
+def _data_facts(cfg: DictConfig, splits: Splits, mean: list[float], std: list[float]) -> dict[str, Any]:
+    sizes = {name: len(split.targets) for name, split in _named(splits).items()}
+    return {
+        "shape": plain(cfg.data.shape),
+        "num_outputs": cfg.data.num_outputs,
+        "class_names": plain(cfg.data.class_names),
+        "normalisation": {"mean": mean, "std": std},
+        "sizes": sizes,
+    }

@@ -1,0 +1,139 @@
+"""The end of a run: the chosen weights, the one look at the test set, pictures, and what is said of it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlexp.data.splits import Split
+from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.context import Context
+from dlexp.records import checkpoints, run_json
+from dlexp.train.evaluate import Evaluation, evaluate
+
+log = logging.getLogger(__name__)
+
+# Typed words that are no columns of the HParams tab.
+QUIET = ("pictures", "n_jobs", "data.root", "data.url", "data.download", "data.in_memory", "data.workers")
+
+
+def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> dict[str, float]:
+    """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
+    module, tracker, config = run.state.average.module, context.tracker, context.config
+    if run.state.best_epoch is not None:
+        checkpoints.load_weights(module, context.folder / "weights" / "best.pt")
+    metrics = _chosen_metrics(history, run.state.best_epoch)
+    is_test = config["test"] and run.test is not None
+    batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
+    if batches is not None and split is not None:
+        evaluation = evaluate(module, run.ask, batches, run.criterion, run.task.sums, run.plan)
+        if is_test:
+            metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
+        if config["overfit_batches"] is None:
+            _look_back(run, context, evaluation, split)
+    if config["pictures"]:
+        from dlexp.pictures import curves
+
+        tracker.figures(curves(history, run.state.best_epoch))
+    tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    tracker.log({"epoch": run.state.best_epoch or run.state.epochs_begun, "step": run.state.step, **tested})
+    final = {key: value for key, value in metrics.items() if not key.startswith("train/")}
+    tracker.hparams(_parameters(context), final)
+    return metrics
+
+
+def weights(run: Assembly) -> dict[str, Any]:
+    """Returns what a file of weights holds: the weights that are evaluated, and the epoch they are from."""
+    return {"epoch": run.state.epochs_begun, "model": run.state.average.module.state_dict()}
+
+
+def _chosen_metrics(history: list[dict[str, Any]], epoch: int | None) -> dict[str, float]:
+    """Returns training and validation metrics of the chosen epoch (the last one without validation)."""
+    chosen = next((row for row in history if row["epoch"] == epoch), history[-1])
+    return {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
+
+
+def _look_back(run: Assembly, context: Context, evaluation: Evaluation, split: Split) -> None:
+    on_cpu = Split(split.inputs.cpu(), split.targets.cpu())
+    coefficients = _coefficients(run)
+    if coefficients:
+        log.info(f"learnt: {_formula(coefficients)}")
+    details = run.task.summary(evaluation.outputs, on_cpu.targets) | {"coefficients": coefficients}
+    run_json.write_json(context.folder / "results.json", details)
+    if context.config["pictures"]:
+        context.tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
+
+
+@torch.no_grad()
+def _predict(run: Assembly, inputs: Tensor) -> Tensor:
+    """Returns the outputs, on the CPU, for un-normalised inputs N×features."""
+    module = run.state.average.module.eval()
+    mean, std = (torch.tensor(run.data_facts["normalisation"][key]) for key in ("mean", "std"))
+    outputs: Tensor = module(((inputs - mean) / std).to(run.plan.device))
+    return outputs.float().cpu()
+
+
+def _coefficients(run: Assembly) -> dict[str, Any] | None:
+    normalisation = run.data_facts["normalisation"]
+    found = run.task.coefficients(run.state.average.module, normalisation["mean"], normalisation["std"])
+    return None if found is None else dict(found)
+
+
+def _formula(coefficients: dict[str, Any]) -> str:
+    weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])
+    return f"w = [{weights}], b = {coefficients['b']:.4f}"
+
+
+def _parameters(context: Context) -> dict[str, Any]:
+    """Returns the columns of the HParams tab: what is compared most, and what was typed.
+
+    Not all settings: the tab shows five columns until more are asked for, and the metrics stand to their right.
+    """
+    config, quiet = context.config, QUIET
+    chosen = {group: context.choices.get(group) for group in ("model", "data", "optimizer")}
+    settings = {key: config[key] for key in ("seed", "epochs", "batch_size")}
+    settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
+    typed = dict(word.lstrip("+").split("=", 1) for word in context.overrides if "=" in word)
+    return {key: value for key, value in typed.items() if key not in quiet} | chosen | settings
+
+
+def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> list[str]:
+    """Returns the last lines a person reads: the result, where it is, and how to look at it."""
+    split = "test" if "test/loss" in metrics else "val" if "val/loss" in metrics else "train"
+    parts = [f"{split} {name} {_percent(name, metrics[f'{split}/{name}'])}" for name in _names(metrics, split)]
+    epoch = run.state.best_epoch
+    weights = "weights of the last epoch" if epoch is None else f"weights of epoch {epoch}, the best in validation"
+    return [
+        f"{', '.join(parts)} ({weights})",
+        f"run folder   {shown(folder)}",
+        f"look at it   {tensorboard_command(folder)}",
+    ]
+
+
+def _names(metrics: dict[str, float], split: str) -> list[str]:
+    names = [key.partition("/")[2] for key in metrics if key.startswith(f"{split}/")]
+    return sorted(names, key=lambda name: (name == "loss", name))
+
+
+def _percent(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.4g}"
+
+
+def shown(folder: Path) -> str:
+    """Returns a folder as a person would type it: relative to the current one where it lies below."""
+    try:
+        return str(folder.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)
+
+
+def tensorboard_command(folder: Path) -> str:
+    """Returns the command that shows the runs beside this one; TensorBoard itself listens on localhost only."""
+    where = shown(folder.parent)
+    return (
+        f"tensorboard --logdir {where}"
+        if where.replace("/", "").replace("-", "").isalnum()
+        else f'tensorboard --logdir "{where}"'
+    )

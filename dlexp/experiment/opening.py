@@ -1,0 +1,71 @@
+"""The beginning of a run: what it is, written down before it trains, and its first pictures."""
+
+import logging
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.context import Context
+from dlexp.machine import environment
+from dlexp.models.layers import format_summary
+from dlexp.records import run_json
+
+log = logging.getLogger(__name__)
+
+
+def describe(run: Assembly, context: Context) -> None:
+    """Writes environment, data, model and config to the folder and to TensorBoard."""
+    folder = context.folder
+    table = format_summary(run.model_summary)
+    run_json.write_json(folder / "environment.json", environment.environment(run.device_facts))
+    run_json.write_json(folder / "data.json", run.data_facts)
+    run_json.write_json(folder / "model.json", run.model_summary)
+    (folder / "model.txt").write_text(table + "\n", encoding="utf-8")
+    context.tracker.text("config", f"```yaml\n{as_yaml(context.config)}\n```")
+    context.tracker.text("model", f"```\n{table}\n```")
+
+
+def as_yaml(config: dict[str, Any]) -> str:
+    """Returns the config as its file in the run folder holds it."""
+    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def in_one_line(run: Assembly) -> str:
+    """Returns the essentials: parameters, samples, device, precision, threads."""
+    facts = run.device_facts
+    sizes = ", ".join(f"{count:,} {name}" for name, count in run.data_facts["sizes"].items())
+    where = f"{facts['gpu'] or facts['device']}, {facts['precision']}"
+    threads = f", {facts['threads']} thread{'s' * (facts['threads'] != 1)}" if facts["device"] == "cpu" else ""
+    return f"{run.model_summary['parameters']:,} parameters; samples: {sizes}; {where}{threads}"
+
+
+def first_pictures(run: Assembly, context: Context) -> None:
+    """Shows a grid of augmented training images and the model's graph."""
+    inputs, targets = next(run.train.epoch(0))
+    if inputs.ndim == 4:
+        from dlexp.pictures import image_grid
+
+        images = _unnormalised(inputs[:64], run)
+        names = run.data_facts["class_names"]
+        titles = [title(target, names) for target in targets[:64].cpu()] if names else None
+        context.tracker.figure("training_images", image_grid(images, titles), step=0)
+    context.tracker.graph(run.state.model, inputs[:1])
+
+
+def title(target: Tensor, names: list[str]) -> str:
+    """Returns the class's name; of probabilities the likeliest class, its share, and the class that is next."""
+    if target.ndim == 0:
+        return names[int(target)]
+    from dlexp.pictures.style import shortened
+
+    shares, classes = target.topk(2)
+    first, second = (names[i] for i in classes.tolist())
+    return first if shares[1] < 0.005 else f"{shortened(first, 6)} {float(shares[0]):.0%} {shortened(second, 6)}"
+
+
+def _unnormalised(inputs: Tensor, run: Assembly) -> Tensor:
+    mean, std = (torch.tensor(run.data_facts["normalisation"][k]).view(1, -1, 1, 1) for k in ("mean", "std"))
+    return (inputs.cpu() * std + mean).clamp(0, 1)

@@ -1,0 +1,145 @@
+"""From a run folder back to the middle of its training: the newest state that can be read, and the metrics up to it."""
+
+import copy
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlexp.errors import UserError
+from dlexp.experiment.assemble import Assembly
+from dlexp.machine.shortage import is_out_of_memory
+from dlexp.records import checkpoints, run_json
+from dlexp.train.state import TrainState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """How a run goes on: `changed` are the settings that are not what they were, as `key=value`.
+
+    A job of a sweep `shares` its folder: it waits while another process trains there, takes over what is finished,
+    and begins where nothing is.
+    """
+
+    changed: list[str] = field(default_factory=list)
+    shares: bool = False
+
+
+def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[str, Any]]:
+    """Puts the newest readable state of `folder` into `run.state`; returns the records of the epochs before it.
+
+    A state that is damaged or of another run is named, and the one before it is used. Without any the run begins anew.
+
+    Raises:
+        UserError: there are states and none of them can be used.
+    """
+    states, reason = checkpoints.saved_states(folder), None
+    for path in states:
+        try:
+            load_state(run, read_state(path), resumption)
+        except UserError as error:
+            log.warning(f"warning: {error}")
+            reason = error
+        else:
+            kept = run_json.cut_metrics(folder / run_json.METRICS_FILE, run.state.epoch, run.state.step)
+            state = run.state
+            _forget_lost_best(state, folder / "weights" / "best.pt", bool(resumption.changed))
+            log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
+            return [row for row in kept if "train/loss" in row]
+    if states:
+        raise UserError(f"none of the states in {states[0].parent} can be used: {reason}")
+    run_json.cut_metrics(folder / run_json.METRICS_FILE, 0, 0)
+    log.info("no state was saved yet: the run begins anew in its folder")
+    return []
+
+
+def _forget_lost_best(state: TrainState, path: Path, is_changed: bool) -> None:
+    """Chooses the best epoch anew where its weights are gone: damaged, or replaced after the state was saved.
+
+    An unchanged run trains the epoch that replaced them once more, to the same end.
+    """
+    try:
+        epoch = checkpoints.load(path).get("epoch")
+    except UserError:
+        epoch = None
+    if state.best_epoch is None or epoch == state.best_epoch or (epoch is not None and not is_changed):
+        return
+    log.warning(
+        f"warning: the weights of epoch {state.best_epoch}, the best one until here, are not in {path} any more;"
+        " the best epoch is chosen anew from here on"
+    )
+    state.best = state.best_loss = state.best_epoch = None
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Reads a saved state. Raises UserError when it is damaged, or does not say where in the training it is."""
+    saved = checkpoints.load(path)
+    numbers = [saved.get(name) for name in ("epoch", "batch", "step", "num_batches", "bad_validations")]
+    best = [saved.get(name) for name in ("best", "best_loss", "best_epoch")]
+    if not (
+        all(type(number) is int and 0 <= number < 2**40 for number in numbers)
+        and all(isinstance(value, float | int | None) for value in best)
+        and isinstance(saved.get("first_batch"), str)
+    ):
+        raise UserError(f"{path} is not a state of dlexp")
+    # A run that is stopped during an evaluation has done all batches of an epoch that is not closed yet.
+    if not (saved["batch"] <= saved["num_batches"] and saved["step"] <= (saved["epoch"] + 1) * saved["num_batches"]):
+        raise UserError(f"{path} is at a step that its epochs do not have")
+    return saved
+
+
+def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> None:
+    """Puts a saved state into `run.state`, or leaves that as it was.
+
+    Raises:
+        UserError: it belongs to another run.
+    """
+    if saved["num_batches"] != len(run.train):
+        raise UserError(
+            f"the saved epochs have {saved['num_batches']} batches, and now they would have {len(run.train)}:"
+            " that is another run, which can start from these weights with init_from="
+        )
+    fresh = copy.deepcopy(run.state.state_dict())
+    keep_settings = bool(resumption.changed)
+    try:
+        if not keep_settings and not all(_alike(fresh[name], saved[name]) for name in ("schedule", "scaler")):
+            raise ValueError("its schedule has other fields")
+        if not _alike(fresh["optimizer"]["param_groups"], saved["optimizer"]["param_groups"]):
+            raise ValueError("its optimizer has other fields")
+        run.state.load_state_dict(saved, keep_settings=keep_settings)
+        _try_step(run.state.optimizer)
+    except Exception as error:  # a state of another making fails in any of its parts, each in a way of its own
+        if is_out_of_memory(error):
+            raise
+        run.state.load_state_dict(fresh)
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"the state does not belong to this run ({type(error).__name__}: {reason})") from error
+    before, now = saved["optimizer"]["param_groups"][0]["lr"], run.state.lr
+    if before != now:
+        log.info(f"the learning rate goes on at {now:g}; it had come to {before:g}")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Returns whether two trees of plain values have the same fields with the same kinds of values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if one is None or other is None:  # such as `fused`, which follows from the device
+        return isinstance(one, bool | None) and isinstance(other, bool | None)
+    numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    return numbers or type(one) is type(other)
+
+
+def _try_step(optimizer: torch.optim.Optimizer) -> None:
+    """Steps a copy with gradients of zero: what does not fit in an optimizer's state shows only there."""
+    trial = copy.deepcopy(optimizer)
+    for group in trial.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    # Through the class: a schedule has put a wrapper around `step` that belongs to the original.
+    type(trial).step(trial)

@@ -1,0 +1,98 @@
+"""What a result depends on besides its config: revision, versions, machine. No names of people or hosts."""
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from dlexp.machine.cores import usable_cores
+
+PACKAGES = (
+    "dlexp",
+    "torch",
+    "torchvision",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "tensorboard",
+    "matplotlib",
+    "rich",
+)
+
+
+def environment(device_facts: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a result depends on besides its config: revision, versions, machine. No names of people or
+    hosts.
+    """
+    return {
+        "git": git_state(Path.cwd()),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "platform": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+        },
+        "cpu": {"name": cpu_name(), "cores": os.cpu_count(), "usable_cores": usable_cores()},
+        "device": device_facts,
+    }
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Returns the revision of the repository around `folder` and whether it has uncommitted changes; None
+    without one.
+    """
+    revision = _output("git", "-C", str(folder), "rev-parse", "HEAD")
+    if revision is None:
+        return None
+    changes = _output("git", "-C", str(folder), "status", "--porcelain")
+    return {"revision": revision, "dirty": None if changes is None else bool(changes)}
+
+
+def _output(*command: str) -> str | None:
+    """Returns what a command prints; None where it is missing, fails or takes more than five seconds."""
+    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True, env=quiet
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def cpu_name() -> str:
+    """Returns the processor's name as Linux, macOS or Windows tells it, else its architecture."""
+    return _name_from_proc() or _name_from_sysctl() or _name_from_registry() or platform.machine() or "unknown"
+
+
+def _name_from_proc(path: Path = Path("/proc/cpuinfo")) -> str | None:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model", "cpu model")))
+    return next(names, None)
+
+
+def _name_from_sysctl() -> str | None:
+    return _output("sysctl", "-n", "machdep.cpu.brand_string") if platform.system() == "Darwin" else None
+
+
+def _name_from_registry() -> str | None:
+    try:
+        winreg = importlib.import_module("winreg")
+        key = winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"HARDWARE\DESCRIPTION\System\CentralProcessor\0")
+        return str(winreg.QueryValueEx(key, "ProcessorNameString")[0]).strip()
+    except (ImportError, OSError):
+        return None

@@ -1,0 +1,196 @@
+"""A model run on one sample: its layers, sizes and FLOPs, and whether it fits the data."""
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlexp.errors import UserError
+from dlexp.machine.compiler import mark_uncompiled
+
+# Up to this size a model is run on zeros on the CPU: shape propagation on the meta device is written in Python and
+# loads the compiler, which took 5 s where the run itself takes milliseconds. Larger ones stay without memory.
+LARGEST_ON_CPU = 2**30  # bytes
+COLUMNS = ("layer", "type", "output shape", "parameters", "FLOPs")
+# What a layer demands of its input: the attribute that says how much, the dimension it is about, the word for it.
+EXPECTED = ((nn.Linear, "in_features", -1, "inputs"), (nn.modules.conv._ConvNd, "in_channels", 1, "channels")) + (
+    (nn.modules.batchnorm._BatchNorm, "num_features", 1, "channels"),
+)
+
+
+def summarise(model: nn.Module, shape: list[int]) -> dict[str, Any]:
+    """Returns `{"layers": [row, …], "parameters", "trainable", "flops"}`.
+
+    A row is `{"name", "type", "output_shape", "parameters", "flops"}`.
+
+    `shape` is that of one sample, and so are output shapes and FLOPs: those of matrix products and convolutions in one
+    forward pass, a multiplication and an addition counted as 2. A layer is a module without children or with parameters
+    of its own. Where a model can't run without values (it looks at its numbers), shapes and FLOPs are None.
+    The model itself is not touched.
+    """
+    rows = {name: _row(name, module) for name, module in model.named_modules() if _is_layer(module)}
+    counter = FlopCounterMode(display=False)
+    shadow = _shadow(model)
+    flops: int | None = None
+    with contextlib.suppress(RuntimeError, NotImplementedError):
+        with _counting(shadow, rows, counter), counter:
+            mark_uncompiled(type(counter.mode).__torch_dispatch__)  # type: ignore[union-attr]
+            _forward(shadow, [1, *shape])
+        flops = counter.get_total_flops()
+    parameters = list(model.parameters())
+    return {
+        "layers": list(rows.values()),
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trainable": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "flops": flops,
+    }
+
+
+def format_summary(summary: dict[str, Any]) -> str:
+    """Returns the summary as an aligned table with a last line of totals."""
+    rows = [COLUMNS] + [
+        (
+            row["name"],
+            row["type"],
+            "-" if row["output_shape"] is None else "×".join(map(str, row["output_shape"])),
+            f"{row['parameters']:,}",
+            "-" if row["flops"] is None else f"{row['flops']:,}",
+        )
+        for row in summary["layers"]
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column < 3 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    frozen = summary["parameters"] - summary["trainable"]
+    total = f"{summary['parameters']:,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
+    if summary["flops"] is not None:
+        total += f", {summary['flops']:,} FLOPs per sample forward (a multiply-add is 2)"
+    return "\n".join([*lines, total])
+
+
+def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str) -> None:
+    """Runs the model on two samples of `shape`, all of it zeros (large models: without memory or values).
+
+    Raises:
+        UserError: a layer can't take what reaches it (named, with expected and received shape), or the output is not
+            N×num_outputs.
+    """
+    if any(torch.nn.parameter.is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        raise UserError(
+            f"model {name} has lazy layers, which have no weights before the first batch; take the sizes from"
+            f" ${{data.shape}} and ${{data.num_outputs}} instead"
+        )
+    shadow = _shadow(model)
+    inside: list[tuple[str, nn.Module, Any]] = []
+    _track(shadow, inside)
+    try:
+        output = _forward(shadow, [2, *shape])
+    except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
+        if "meta" in str(error):  # the model looks at values, which are not there: no verdict on its shapes
+            return
+        raise UserError(f"model {name} does not fit data of shape {list(shape)}: {_failure(inside, error)}") from error
+    if not isinstance(output, torch.Tensor):
+        raise UserError(f"model {name} returns a {type(output).__name__}, not one tensor of shape N×{num_outputs}")
+    if output.shape != (2, num_outputs):
+        raise UserError(
+            f"model {name} returns outputs of shape {_words(output)}, but data.num_outputs={num_outputs} asks for"
+            f" N×{num_outputs}"
+        )
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))
+
+
+def _row(name: str, module: nn.Module) -> dict[str, Any]:
+    num_parameters = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+    return {
+        "name": name or "(whole)",
+        "type": type(module).__name__,
+        "output_shape": None,
+        "parameters": num_parameters,
+        "flops": None,
+    }
+
+
+def _shadow(model: nn.Module) -> nn.Module:
+    """Returns a copy of zeros (large models: no values) in evaluation mode: batch norm then takes a single sample."""
+    tensors = [*model.parameters(), *model.buffers()]
+    is_small = sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= LARGEST_ON_CPU
+    memory: dict[int, Any] = {}
+    for tensor in tensors:  # copied by shape, so a large model is not doubled
+        empty = torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu" if is_small else "meta")
+        memory[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+    return copy.deepcopy(model, memory).eval()
+
+
+def _forward(model: nn.Module, shape: list[int]) -> Any:
+    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    with torch.no_grad(), torch.device(device):  # tensors that a forward makes for itself join the others
+        return model(torch.zeros(shape))
+
+
+@contextlib.contextmanager
+def _counting(model: nn.Module, rows: dict[str, dict[str, Any]], counter: FlopCounterMode) -> Iterator[None]:
+    """Fills in output shapes and FLOPs while the model runs; a layer used twice counts twice."""
+    started: dict[str, int] = {}
+    hooks = []
+    for name, module in model.named_modules():
+        if name not in rows:
+            continue
+
+        def before(module: nn.Module, inputs: Any, name: str = name) -> None:
+            started[name] = counter.get_total_flops()
+
+        def after(module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
+            row = rows[name]
+            row["flops"] = (row["flops"] or 0) + counter.get_total_flops() - started[name]
+            row["output_shape"] = list(output.shape[1:]) if isinstance(output, torch.Tensor) else None
+
+        hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    yield
+    for hook in hooks:
+        hook.remove()
+
+
+def _track(model: nn.Module, inside: list[tuple[str, nn.Module, Any]]) -> None:
+    """Keeps in `inside` the modules entered and not left, outermost first, with their inputs."""
+    for name, module in model.named_modules():
+
+        def enter(module: nn.Module, inputs: Any, name: str = name) -> None:
+            inside.append((name, module, inputs))
+
+        def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+            inside.pop()
+
+        module.register_forward_pre_hook(enter)
+        module.register_forward_hook(leave)
+
+
+def _failure(inside: list[tuple[str, nn.Module, Any]], error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if not inside:
+        return reason
+    name, module, inputs = inside[-1]
+    layer = f"layer '{name}' ({type(module).__name__})" if name else f"the model itself ({type(module).__name__})"
+    got = next((value for value in inputs if isinstance(value, torch.Tensor)), None)
+    if got is None:
+        return f"{layer} fails: {reason}"
+    for kind, attribute, dimension, word in EXPECTED:
+        if isinstance(module, kind) and got.ndim > 1 and got.shape[dimension] != getattr(module, attribute):
+            wanted = getattr(module, attribute)
+            return f"{layer} expects {wanted} {word} but gets {got.shape[dimension]} (its input is {_words(got)})"
+    return f"{layer} can't take an input of shape {_words(got)}: {reason}"
+
+
+def _words(tensor: torch.Tensor) -> str:
+    return "×".join(["N", *map(str, tensor.shape[1:])])

@@ -1,0 +1,54 @@
+"""TensorBoard's event file. TensorBoard's own writer gives up for good, in a thread, when the disk is full once."""
+
+import itertools
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from dlexp.machine.appended_file import AppendedFile
+
+# Events are for people's eyes: every ten seconds is soon enough, and costs the loop nothing.
+SECONDS = 10.0
+_numbers = itertools.count()
+
+
+class EventFile:
+    """One file of events in a run folder, which TensorBoard lists as a run.
+
+    With `purge_step` TensorBoard forgets the points that older files of the folder have at that step and after it.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        name = f"events.out.tfevents.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        self._file = AppendedFile(folder / name, SECONDS)
+        self._records = RecordWriter(self._file)
+        self._add(purge_step, file_version="brain.Event:2")
+        if purge_step is not None:
+            self._add(purge_step, session_log=SessionLog(status=SessionLog.START))
+        self._file.flush()
+
+    def summary(self, summary: Any, step: int | None = None) -> None:
+        """Adds a summary (numbers, texts, pictures) at a step."""
+        self._add(step, summary=summary)
+
+    def graph(self, graph: Any, statistics: Any) -> None:
+        """Adds a model's graph."""
+        self._add(None, graph_def=graph.SerializeToString())
+        metadata = TaggedRunMetadata(tag="step1", run_metadata=statistics.SerializeToString())
+        self._add(None, tagged_run_metadata=metadata)
+
+    def _add(self, step: int | None, **content: Any) -> None:
+        self._records.write(Event(wall_time=time.time(), step=step, **content).SerializeToString())
+
+    def flush(self) -> None:
+        """Gives everything added so far to the system, as far as the disk takes it."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Writes what still waits and closes the file; may be called twice."""
+        self._file.close()

@@ -1,0 +1,223 @@
+"""What a run folder says about itself as JSON: `run.json`, the environment, the metrics. Reading it needs no
+torch.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dlexp.errors import UserError
+from dlexp.machine.whole_file import whole_file
+
+FORMAT_VERSION = 1
+RUN_FILE = "run.json"
+METRICS_FILE = "metrics.jsonl"
+LOCK_FILE = ".lock"  # held while a process trains in the folder
+
+
+def as_json(value: Any) -> Any:
+    """Returns `value` as JSON knows it: NaN and infinities become null, paths and other objects their text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [as_json(item) for item in value]
+    return str(value)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes `data` (see `as_json`) so that a reader sees the whole old file or the whole new one, never a part."""
+    text = json.dumps(as_json(data), ensure_ascii=False, indent=2) + "\n"
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """Reads one JSON file. Raises FileNotFoundError, or json.JSONDecodeError where it is damaged."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Reads `metrics.jsonl`: one dict a line. A last line cut short by a killed run is left out.
+
+    Raises FileNotFoundError, or UserError where a line before the last is damaged.
+    """
+    *complete, rest = path.read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(complete, start=1):
+        if line.strip():
+            try:
+                records.append(_row(line))
+            except ValueError as error:  # of JSON and of UTF-8
+                raise UserError(f"{path}, line {number}, is damaged ({error}); without it the rest is read") from error
+    with suppress(ValueError):
+        records += [_row(rest)] if rest.strip() else []
+    return records
+
+
+def _row(line: bytes) -> dict[str, Any]:
+    row = json.loads(line.decode("utf-8"))
+    if not isinstance(row, dict) or not all(isinstance(value, int | float | str | None) for value in row.values()):
+        raise ValueError("it is no flat JSON object")
+    if "train/loss" in row and not all(isinstance(row.get(key), int) for key in ("epoch", "step")):
+        raise ValueError("its epoch or step is no number")
+    return row
+
+
+def read_epochs(folder: Path) -> list[dict[str, Any]]:
+    """Returns the line of each epoch in the `metrics.jsonl` of a run.
+
+    Raises:
+        UserError: there is no such file, or it is damaged.
+    """
+    path = folder / METRICS_FILE
+    try:
+        return [row for row in read_metrics(path) if "train/loss" in row]
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def read_entry(folder: Path) -> dict[str, Any] | None:
+    """Returns the `run.json` of a folder, or None where there is none that can be read."""
+    try:
+        found = read_json(folder / RUN_FILE)
+    except (OSError, ValueError):
+        return None
+    return found if _is_entry(found) else None
+
+
+def _is_entry(found: Any) -> bool:
+    """Returns whether `found` has the fields of a run.json that readers rely on."""
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found.get(key), str) for key in ("status", "name", "started"))
+        and all(isinstance(found.get(key), list) for key in ("overrides", "resumed"))
+        and all(isinstance(entry, dict) and isinstance(entry.get("started"), str) for entry in found["resumed"])
+        and isinstance(found.get("seconds"), int | float | None)
+        and isinstance(found.get("chosen_epoch"), int | None)
+        and isinstance(found.get("choices"), dict)
+        and {"model", "data", "optimizer"} <= found["choices"].keys()
+        and isinstance(found.get("metrics"), dict)
+        and all(isinstance(value, int | float | None) for value in found["metrics"].values())
+    )
+
+
+def cut_metrics(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
+    """Leaves in `metrics.jsonl` what lies before a saved state, and returns it: `epoch` whole epochs and `step` steps.
+
+    What came after is trained again, and the test result belongs to the end.
+    """
+    try:
+        records = read_metrics(path)
+    except FileNotFoundError:
+        return []
+    kept = [row for row in records if _lies_before(row, epoch, step)]
+    with whole_file(path) as file:
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept).encode("utf-8"))
+    return kept
+
+
+def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:
+    if "train/loss" in row:  # written once an epoch
+        return bool(row["epoch"] <= epoch)
+    return "train/recent_loss" in row and isinstance(row.get("step"), int) and bool(row["step"] <= step)
+
+
+class RunRecord:
+    """`run.json`: what the run is and how it ended. Written at once, rewritten at every change.
+
+    Its status is "running" until `finished`, `failed` or `stopped` is called. Times are UTC in ISO format.
+    """
+
+    def __init__(self, folder: Path, data: dict[str, Any]) -> None:
+        self._path, self.data = folder / RUN_FILE, data
+        self._clock, self._seconds_before = time.monotonic(), data["seconds"] or 0.0
+        write_json(self._path, data)
+
+    @classmethod
+    def new(cls, folder: Path, *, seed: int, overrides: list[str], **facts: Any) -> "RunRecord":
+        """Begins the record of a run; `facts` stand in it too."""
+        data: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "status": "running",
+            "name": folder.name,
+            "seed": seed,
+            "overrides": overrides,
+            "started": _now(),
+            "ended": None,
+            "seconds": None,
+            "chosen_epoch": None,
+            "metrics": {},
+            "error": None,
+            "resumed": [],
+        }
+        return cls(folder, data | facts)
+
+    @classmethod
+    def reopened(cls, folder: Path, overrides: list[str], **facts: Any) -> "RunRecord":
+        """Goes on with the record of a run that is resumed with these words; `facts` replace what stands there."""
+        data = read_json(folder / RUN_FILE)
+        if data["status"] == "running":  # it was killed: its last sign of life stands for its end
+            data["seconds"] = (data["seconds"] or 0.0) + _last_session(folder, data)
+        again = {"started": _now(), "overrides": overrides}
+        data |= {"status": "running", "ended": None, "error": None, "resumed": [*data["resumed"], again]}
+        return cls(folder, data | facts)
+
+    def note(self, **facts: Any) -> None:
+        """Adds facts, or replaces those of the same name."""
+        self.data |= facts
+        write_json(self._path, self.data)
+
+    def note_resumed(self, **facts: Any) -> None:
+        """Adds facts to the entry of this resumption."""
+        self.data["resumed"][-1] |= facts
+        write_json(self._path, self.data)
+
+    def finished(self, metrics: Mapping[str, float], chosen_epoch: int | None) -> None:
+        """Ends the record with the final metrics and the epoch whose weights they belong to."""
+        self._end("finished", metrics=dict(metrics), chosen_epoch=chosen_epoch)
+
+    def failed(self, sentence: str) -> None:
+        """Ends the record with the reason, in one sentence."""
+        with suppress(OSError):  # a full disk must not hide the reason; without this entry it counts as killed
+            self._end("failed", error=sentence)
+
+    def stopped(self, sentence: str | None = None) -> None:
+        """Ends the record of a run that was asked to stop (Ctrl-C, a signal, a time limit)."""
+        with suppress(OSError):
+            self._end("stopped", error=sentence)
+
+    def _end(self, status: str, **facts: Any) -> None:
+        seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
+        self.note(status=status, ended=_now(), seconds=seconds, **facts)
+
+
+def _last_session(folder: Path, data: Mapping[str, Any]) -> float:
+    """Returns the seconds from the last start to the last line of metrics."""
+    started = data["resumed"][-1]["started"] if data["resumed"] else data["started"]
+    try:
+        last = (folder / METRICS_FILE).stat().st_mtime
+        return max(0.0, last - datetime.fromisoformat(started).timestamp())
+    except (OSError, ValueError):  # no metrics yet, or no date
+        return 0.0
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def recorded_threads(folder: Path) -> int | None:
+    """Returns how many CPU threads the run had, on which its sums depend; None where that is not recorded."""
+    try:
+        threads = read_json(folder / "environment.json")["device"]["threads"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return threads if isinstance(threads, int) and threads > 0 else None

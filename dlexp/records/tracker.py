@@ -1,0 +1,183 @@
+"""What a run writes down while it trains: `metrics.jsonl`, TensorBoard events, `plots/*.png`."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from dlexp.machine.appended_file import AppendedFile
+from dlexp.records.run_json import METRICS_FILE, as_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+PLOTS_FOLDER = "plots"
+
+
+class Tracker:
+    """Writes into one run folder. The metrics file is the truth; the events beside it are a view of it.
+
+    Events go straight into the folder, so TensorBoard names the run after it. Use it as a context manager or
+    call `close`: the newest events are lost otherwise (they are written every 10 seconds). With `resumed_step` it
+    goes on after that step. On a full disk lines and events wait in memory.
+    """
+
+    def __init__(self, folder: Path, resumed_step: int | None = None) -> None:
+        # Imported here: the import costs 0.1 s and readers of runs need none of it.
+        from torch.utils.tensorboard import summary
+
+        from dlexp.records.event_file import EventFile
+
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._metrics = AppendedFile(folder / METRICS_FILE)
+        # TensorBoard forgets points that a killed run had drawn beyond the state it is resumed from.
+        self._events = EventFile(folder, purge_step=None if resumed_step is None else resumed_step + 1)
+        self._protos: Any = summary
+        self._step = 0
+        self._tags: set[str] = set()
+        self._charts: set[str] = set()
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def log(self, record: Mapping[str, float | int | str]) -> None:
+        """Appends one line to `metrics.jsonl` and draws its numbers named `split/metric`, and `lr`, at
+        `record["step"]`.
+
+        NaN and infinities stand as null in the file, which JSON has no numbers for, and as themselves in
+        TensorBoard.
+        """
+        self._metrics.write((json.dumps(as_json(record), ensure_ascii=False) + "\n").encode("utf-8"))
+        self._step = int(record["step"])
+        for key, value in record.items():
+            tag = "train/lr" if key == "lr" else key  # a group of its own would stand above the losses
+            if "/" in tag and isinstance(value, int | float):
+                self._scalar(tag, value)
+        self._chart_splits_together(record)
+
+    def _scalar(self, tag: str, value: float) -> None:
+        self._events.summary(self._protos.scalar(tag, value), self._step)
+        self._tags.add(tag)
+
+    def _chart_splits_together(self, record: Mapping[str, Any]) -> None:
+        """Lays out one chart a metric with its training and validation curves, as soon as there are both."""
+        both = {key[4:] for key in record if key.startswith("val/") and f"train/{key[4:]}" in self._tags}
+        if both <= self._charts:
+            return
+        self._charts |= both
+        charts = {
+            name: ["Multiline", [f"train/{name}", f"val/{name}"]]
+            for name in sorted(self._charts, key=lambda name: (name != "loss", name))
+        }
+        self._events.summary(self._protos.custom_scalars({"training and validation": charts}), self._step)
+
+    def text(self, tag: str, markdown: str) -> None:
+        """Shows `markdown` in the Text tab."""
+        self._events.summary(self._protos.text(tag, markdown), 0)
+
+    def figure(self, name: str, figure: Figure, step: int | None = None) -> None:
+        """Writes `plots/<name>.png` and shows the same picture in the Images tab, by default at the last
+        logged step.
+        """
+        # torch's own add_figure draws through pyplot, which keeps global state and may look for a display.
+        from dlexp.pictures.style import render
+
+        png, width, height = render(figure)
+        path = self.folder / PLOTS_FOLDER / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png)
+        image = self._protos.Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+        value = self._protos.Summary.Value(tag=f"{PLOTS_FOLDER}/{name}", image=image)
+        summary = self._protos.Summary(value=[value])
+        self._events.summary(summary, self._step if step is None else step)
+
+    def figures(self, figures: Mapping[str, Figure], step: int | None = None) -> None:
+        """Writes several figures by name."""
+        for name, figure in figures.items():
+            self.figure(name, figure, step)
+
+    def graph(self, model: nn.Module, example_input: Tensor) -> None:
+        """Shows the model's graph; where tracing does not work a sentence in the log says so, and the run
+        goes on.
+
+        Traces a copy of the model on the CPU, so that modes, random generators and running statistics stay
+        untouched.
+        """
+        import torch
+        from torch.utils.tensorboard import _pytorch_graph
+
+        drawn: Any = _pytorch_graph.graph
+        noise = io.StringIO()
+        try:
+            with (
+                warnings.catch_warnings(),
+                contextlib.redirect_stdout(noise),
+                torch.random.fork_rng(devices=[]),
+            ):
+                warnings.simplefilter("ignore")
+                copied = copy.deepcopy(model).cpu().eval()
+                example = example_input.detach().cpu()
+                with torch.no_grad():
+                    # Traced before, since tensorboard's own call checks the trace and imports torch's distributed
+                    # tensors for it (0.6 s); of a traced model it makes no second one.
+                    traced = torch.jit.trace(copied, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+                    self._events.graph(*drawn(traced, example, use_strict_trace=False))
+        # A model may raise anything while it is traced, and none of it is a reason to lose a training run.
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            log.info("TensorBoard will show no graph, because this model cannot be traced: %s", reason)
+
+    def hparams(self, params: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
+        """Gives the run its row in the HParams tab; call it once, at the end.
+
+        A `test/…` metric is the number logged under that name. One of validation is a curve whose last point need not
+        be the chosen epoch's, so its final value becomes a point of its own, `val/chosen_…`. The tab takes its columns
+        from one run: give all runs that are to be compared the same names. Null parameters show as "none".
+        """
+        tags = {key.replace("val/", "val/chosen_"): value for key, value in metrics.items() if value is not None}
+        for tag, value in tags.items():
+            if tag not in self._tags:
+                self._scalar(tag, value)
+        # torch's own add_hparams would open a second run inside this one.
+        cells = {key: _cell(value) for key, value in params.items()}
+        for summary in self._protos.hparams(cells, dict.fromkeys(tags, 0.0)):
+            self._events.summary(summary)
+
+    def flush(self) -> None:
+        """Brings all metrics logged so far to the disk, as a saved state belonging to them needs.
+
+        Raises OSError when the disk does not take them.
+        """
+        self._events.flush()
+        self._metrics.sync()
+
+    def close(self) -> None:
+        """Writes what is still queued and closes the files; may be called twice."""
+        self._metrics.close()
+        self._events.close()
+
+
+def _cell(value: Any) -> float | str:
+    """Returns a parameter as the HParams tab can sort it: numbers stay numbers, everything else becomes text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "none"
+    return value if isinstance(value, int | float) else str(value)

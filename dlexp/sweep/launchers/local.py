@@ -1,0 +1,174 @@
+"""Jobs as child processes: each in a process of its own, so that none can take another down."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+
+from dlexp.errors import UserError
+from dlexp.machine.lock_file import is_held
+from dlexp.machine.signals import StopRequested, listening
+from dlexp.machine.whole_file import uninterrupted
+from dlexp.records import run_json
+from dlexp.sweep.launchers.job_process import children_context, reason, start
+from dlexp.sweep.prepare import Prepared, prepare
+from dlexp.sweep.table import report
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.02
+# A job that was told to stop finishes its step and saves; one that does not end by then is told again, and is killed
+# if it does not hear that either: while it computes outside of Python it hears nothing.
+PATIENCE_SECONDS = 60.0
+END_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A job that runs: its process, its place (0, 1, … below the number of jobs at once), the run.json before it."""
+
+    process: BaseProcess
+    slot: int
+    before: dict[str, Any] | None
+
+
+def begin() -> None:
+    """Starts the server that jobs are forked from, so that it loads torch (4 s) while the jobs are being checked."""
+    if children_context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
+
+
+def launch(jobs: Sequence[Prepared], folders: Sequence[Path], config: DictConfig, num_cells: int) -> list[JobReturn]:
+    """Runs the jobs, each in its folder and `n_jobs` at once, and returns one result each, in order.
+
+    A failed job's result carries the reason. After a signal the jobs that did not end by themselves carry it, and after
+    a failure with `on_error=stop` those that did not start say so. `num_cells` are the jobs of the whole sweep, done
+    ones too, so that those that are left compute with as many threads as they would have had beside them.
+    """
+    num_gpus = _num_gpus(config)
+    limit = num_gpus * config.jobs_per_gpu if config.jobs_per_gpu and num_gpus else int(config.n_jobs)
+    at_once, sharers = min(limit, len(jobs)), min(limit, num_cells)
+    context = children_context()
+    running: dict[int, _Child] = {}
+    results: dict[int, JobReturn] = {}
+    waiting = list(range(len(jobs)))
+    with listening():
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    index = _next(waiting, folders)
+                    if index is None:  # all that is left is being trained by other processes
+                        break
+                    waiting.remove(index)
+                    log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
+                    slot = min(set(range(at_once)) - {child.slot for child in running.values()})
+                    gpu = slot % num_gpus if num_gpus > 1 else None
+                    before = run_json.read_entry(folders[index])
+                    with uninterrupted():  # whoever has started is told to stop
+                        process = start(
+                            context, jobs[index], folders[index], quiet=at_once > 1, sharers=sharers, gpu=gpu
+                        )
+                        running[index] = _Child(process, slot, before)
+                for index in [index for index, child in running.items() if not child.process.is_alive()]:
+                    results[index] = _result(jobs[index], folders[index], running.pop(index))
+                    if at_once > 1:
+                        log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {_outcome(results[index])}")
+                    if results[index].status is JobStatus.FAILED and config.on_error == "stop":
+                        results |= _failed(jobs, waiting, UserError("not started: a job before it failed"))
+                        waiting = []
+                time.sleep(POLL_SECONDS)
+        except (KeyboardInterrupt, StopRequested) as stop:
+            _stop(running.values(), stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
+            results |= _failed(jobs, [index for index in range(len(jobs)) if index not in results], stop)
+        except BaseException:  # nobody would wait for the jobs, nor tell how they end
+            _stop(running.values(), signal.SIGTERM)
+            raise
+    return [results[index] for index in range(len(jobs))]
+
+
+def launch_words(
+    jobs: Sequence[Sequence[str]], first_index: int, config: DictConfig, loader: ConfigLoader
+) -> list[JobReturn]:
+    """Prepares and runs jobs that are given as overrides; one that can't run has failed, and the others run."""
+    results: dict[int, JobReturn] = {}
+    prepared: dict[int, Prepared] = {}
+    for index, words in enumerate(jobs):
+        try:
+            prepared[index] = prepare(words, config, loader)
+        except UserError as error:
+            log.error(f"error: {error}")
+            results[index] = JobReturn(words, _return_value=error, status=JobStatus.FAILED)
+    folders = [_folder(jobs[index], first_index + index, config, loader) for index in prepared]
+    results |= zip(prepared, launch(list(prepared.values()), folders, config, len(jobs)), strict=True)
+    return [results[index] for index in range(len(jobs))]
+
+
+def _folder(words: Sequence[str], index: int, config: DictConfig, loader: ConfigLoader) -> Path:
+    cfg = loader.load_sweep_config(config, list(words)).copy()
+    cfg.hydra.job.num = index
+    return Path(cfg.hydra.sweep.dir) / str(cfg.hydra.sweep.subdir)
+
+
+def _next(waiting: list[int], folders: Sequence[Path]) -> int | None:
+    """Returns the first job that no other process trains, so that sweeps started together share the work."""
+    return next((index for index in waiting if not is_held(folders[index] / run_json.LOCK_FILE)), None)
+
+
+def _failed(jobs: Sequence[Prepared], indices: Sequence[int], reason: BaseException) -> dict[int, JobReturn]:
+    return {i: JobReturn(jobs[i].words, _return_value=reason, status=JobStatus.FAILED) for i in indices}
+
+
+def _num_gpus(config: DictConfig) -> int:
+    """Returns the GPUs that jobs are spread over, round-robin; 0 where the config names a device."""
+    if config.device not in ("auto", "cuda"):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _result(job: Prepared, folder: Path, child: _Child) -> JobReturn:
+    """Returns a job's validation value, which sweepers such as Optuna's compare, or why it has none."""
+    exit_code = child.process.exitcode
+    why = None if exit_code == 0 else UserError(reason(exit_code))
+    found = report(run_json.read_entry(folder), child.before, why)
+    if why is None:
+        return JobReturn(job.words, _return_value=found["objective"], status=JobStatus.COMPLETED)
+    return JobReturn(job.words, _return_value=UserError(found["error"] or str(why)), status=JobStatus.FAILED)
+
+
+def _outcome(result: JobReturn) -> str:
+    return "finished" if result.status is JobStatus.COMPLETED else f"failed, {result._return_value}"
+
+
+def _stop(children: Iterable[_Child], number: int) -> None:
+    """Passes a signal on and waits until the jobs have saved; a second one, or too long a wait, ends them at once."""
+    processes = [child.process for child in children]
+    with suppress(KeyboardInterrupt, StopRequested), listening():
+        for process in processes:
+            if process.is_alive() and process.pid is not None and os.name == "posix":
+                with suppress(ProcessLookupError):  # it has ended meanwhile
+                    os.kill(process.pid, number)
+        _wait(processes, PATIENCE_SECONDS)
+    for end in ("terminate", "kill"):
+        late = [process for process in processes if process.is_alive()]
+        for process in late:
+            getattr(process, end)()
+        _wait(late, END_SECONDS)
+
+
+def _wait(processes: Sequence[BaseProcess], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
