@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlexp.config import build, schema
-from dlexp.config.check import check, config_problems, listed
-from dlexp.config.compose import composed
+from dlexp.config.build import build
+from dlexp.config.check import check, config_problems
+from dlexp.config.compose import compose
+from dlexp.config.stored import stored_run
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.records import checkpoints, run_json
+from dlexp.records.naming import new_folder, plain_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,19 +36,19 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
         result = resume.resume_from(named, words)
         if result is not None:
             return result
-    cfg, choices = composed(words)
-    check(cfg)
-    name = choices.get("experiment") or "-".join(choices[group] for group in ("model", "data", "optimizer"))
-    if folder is None:
-        place = schema.new_folder(Path("outputs"), schema.plain_name(name))
-    else:
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
+    composed = compose(words)
+    check(composed.config)
+    if folder is not None and composed.place is not None:
+        raise UserError("folder= and hydra.run.dir= both name a place for the run; give one of them")
+    place = composed.place if folder is None else Path(folder)
+    if place is None:
+        place = new_folder(Path("outputs"), plain_name(composed.name))
+    place.mkdir(parents=True, exist_ok=True)
     from dlexp.experiment.run import run_experiment
 
     close = log_to(place)
     try:
-        return run_experiment(cfg, place, words, choices)
+        return run_experiment(composed, place)
     finally:
         close()
 
@@ -64,17 +66,17 @@ def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
     import torch
 
     place = Path(folder)
-    cfg, _ = resume.stored_run(place)
+    config, _ = stored_run(place)
     try:
         facts = run_json.read_json(place / "data.json")
         shape = [1, -1, *[1] * (len(facts["shape"]) - 1)]
         mean, std = (torch.tensor(facts["normalisation"][key]).view(shape) for key in ("mean", "std"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{place / 'data.json'} can't be read: {' '.join(str(error).split())}") from error
-    problems = config_problems(cfg)
+    problems = config_problems(config)
     if problems:
-        raise UserError(listed(problems))
-    model = build.build(cfg.model)
+        raise UserError(*problems)
+    model = build(config["model"])
     best = place / "weights" / "best.pt"
     checkpoints.load_weights(model, best if best.exists() else place / "weights" / "last.pt")
     model.eval()

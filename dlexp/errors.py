@@ -5,7 +5,17 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A person's mistake: what is wrong, where, and what would work. Takes one message, so it crosses processes."""
+    """A person's mistake: what is wrong, where, and what would work. Each of several problems is an argument."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong, a sentence each."""
+        return [str(problem) for problem in self.args]
+
+    def __str__(self) -> str:
+        if len(self.args) == 1:
+            return self.problems[0]
+        return "\n  - ".join([f"{len(self.args)} things are wrong:", *self.problems])
 
 
 class UnreadableError(UserError):

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from dlexp.config.check import config_problems
-from dlexp.config.compose import composed
+from dlexp.config.compose import compose
 
 
 @pytest.mark.parametrize("name", ["NETWORK", "VGG", "ORIGINAL"])
@@ -17,4 +17,4 @@ def test_the_words_compose_to_a_run(name: str, monkeypatch: pytest.MonkeyPatch) 
     compare = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "compare", compare)  # its dataclasses look there
     spec.loader.exec_module(compare)
-    assert config_problems(composed(getattr(compare, name))[0]) == []
+    assert config_problems(compose(getattr(compare, name)).config) == []

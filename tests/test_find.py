@@ -9,12 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from dlexp import api
 from dlexp.augment.growing import Growing
 from dlexp.commands import find
-from dlexp.config.compose import composed
+from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import assemble
 from dlexp.find import batch_size, lr, memory, trial
@@ -112,8 +111,8 @@ def test_the_range_test_is_the_run_itself(workdir: Path, monkeypatch: pytest.Mon
     rich = [*IMAGES, "augment=crop_flip", "accumulate=2", "grad_clip=1", "ema=ema", "optimizer=adam", "seed=3"]
     run = api.run([*rich, "max_steps=1", "log_steps=1", "pictures=false", "scheduler=constant"], folder="run")
     monkeypatch.setattr("dlexp.train.evaluate.evaluate", lambda *_: pytest.fail("an evaluation"))
-    low = 0.5 * composed(rich)[0].optimizer.lr
-    finding = lr.range_test(composed(rich)[0], 30, low, 100 * low)
+    low = 0.5 * compose(rich).config["optimizer"]["lr"]
+    finding = lr.range_test(compose(rich).config, 30, low, 100 * low)
     assert finding.losses[0] == run.history[0]["train/loss"]
     assert finding.rates[0] == pytest.approx(low) and finding.rates[-1] == pytest.approx(100 * low)
 
@@ -143,10 +142,10 @@ def test_all_learning_rates_of_an_optimizer_grow_together(cli) -> None:
 def test_parts_of_the_run_that_parts_of_an_optimizer_have_do_not_count(workdir: Path, monkeypatch) -> None:
     runs = []
     monkeypatch.setattr(lr, "assemble", lambda cfg: runs.append(assemble(cfg)) or runs[-1])
-    cfg, _ = composed(
+    config = compose(
         ["experiment=cifar10_94", *IMAGES[:3], "augment.growing=null", "model.widths=[4,8]", "batch_size=16"]
-    )
-    lr.range_test(cfg, steps=30, low=None, high=None)
+    ).config
+    lr.range_test(config, steps=30, low=None, high=None)
     groups = runs[0].state.optimizer.param_groups
     assert len(groups) == 4 and len({round(group["lr"] / group["initial_lr"], 9) for group in groups}) == 1
 
@@ -159,8 +158,7 @@ def test_batch_sizes_are_tried_on_grown_images(workdir: Path, monkeypatch: pytes
     )
     for module, name in [(trial, "take_environment"), (trial, "live_with_parent"), (memory, "limit_memory")]:
         monkeypatch.setattr(module, name, lambda *arguments: None)
-    cfg, _ = composed([*IMAGES, "augment=growing", "augment.growing.sizes=[8]", "epochs=4"])
-    config = OmegaConf.to_container(cfg, resolve=True)
+    config = compose([*IMAGES, "augment=growing", "augment.growing.sizes=[8]", "epochs=4"]).config
     trial._in_child(SimpleNamespace(send=answers.append), config, 16, None, {})
     assert isinstance(answers[0], Trial) and min(epochs) == 3
 
@@ -216,7 +214,7 @@ def test_a_failed_write_leaves_no_folder(workdir: Path, monkeypatch: pytest.Monk
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    finding = lr.range_test(composed(SPIRAL)[0], 30, None, None)
+    finding = lr.range_test(compose(SPIRAL).config, 30, None, None)
     monkeypatch.setattr(lr, "_table", full)
     with pytest.raises(OSError, match="No space"):
         lr.write(finding, Path("outputs"), "x", [])
@@ -282,6 +280,6 @@ def test_batch_sizes_are_tried_in_processes_of_their_own(cli, monkeypatch: pytes
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="limits of memory are those of Linux")
 def test_too_little_memory_is_an_answer() -> None:
-    config = api.resume.resolved(composed([*SPIRAL, "model.width=4000"])[0])
+    config = compose([*SPIRAL, "model.width=4000"]).config
     room = 40_000_000  # a weight matrix alone is 64 MB
     assert trial.attempt(config, 16, room) is None

@@ -26,7 +26,7 @@ from dlexp import api
 from dlexp.commands import diff, verify
 from dlexp.config import registry
 from dlexp.config.check import check
-from dlexp.config.compose import composed
+from dlexp.config.compose import compose
 from dlexp.data.arrays import arrays
 from dlexp.data.formats.cifar_batches import parse_batch
 from dlexp.data.formats.idx import parse_idx
@@ -93,8 +93,8 @@ overrides = st.lists(st.tuples(signs, keys, equals, values).map("".join), max_si
 @given(words=overrides)
 def test_override_lines(words: list[str]) -> None:
     def compose_and_check() -> None:
-        cfg, _ = composed(words)
-        check(cfg)
+        config = compose(words).config
+        check(config)
 
     ends_in_a_sentence("override lines", compose_and_check)
 
@@ -160,8 +160,8 @@ def test_options_of_ones_own(tmp_path_factory: pytest.TempPathFactory, data: Any
     (folder / group / "own.yaml").write_bytes(content)
 
     def compose_and_check() -> None:
-        cfg, _ = composed(["--config-dir", str(folder), f"{'+' * (group == 'experiment')}{group}=own"])
-        check(cfg)
+        config = compose(["--config-dir", str(folder), f"{'+' * (group == 'experiment')}{group}=own"]).config
+        check(config)
 
     ends_in_a_sentence("YAML files", compose_and_check)
 

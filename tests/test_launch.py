@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
+from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.machine import signals
 from dlexp.sweep.launchers import job_process, local
-from dlexp.sweep.prepare import Prepared
 from dlexp.sweep.table import report
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
@@ -81,7 +80,7 @@ def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[
     """Launches jobs, each of which begins with `begins`; returns what each ends with and what it was started with."""
     waiting, options = iter(jobs), []
 
-    def start(context: Any, job: Prepared, folder: Path, **given: Any) -> Job:
+    def start(context: Any, job: Composed, folder: Path, **given: Any) -> Job:
         options.append(given)
         process = next(waiting)
         begins(process)
@@ -89,10 +88,9 @@ def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[
 
     monkeypatch.setattr(local, "start", start)
     config = {"device": "cpu", "jobs_per_gpu": None, "n_jobs": 8, "on_error": "continue"} | settings
-    prepared = [Prepared([f"seed={job.pid}"], {}, {}) for job in jobs]
+    runs = [Composed({}, [f"seed={job.pid}"], {}) for job in jobs]
     folders = [Path(f"seed-{job.pid}") for job in jobs]
-    results = local.launch(prepared, folders, OmegaConf.create(config), num_cells=3)
-    return [result._return_value for result in results], options
+    return local.Local(config).launch(runs, folders, num_cells=3), options
 
 
 @POSIX
@@ -104,7 +102,7 @@ def test_a_job_that_starts_when_a_signal_comes_is_told(monkeypatch: pytest.Monke
 
 @POSIX
 def test_a_job_that_ends_when_a_signal_comes_has_a_result(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
-    monkeypatch.setattr(local, "_result", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(local, "_end", lambda *_: signal.raise_signal(signal.SIGTERM))
     ends, _ = launched(jobs[:1], monkeypatch, lambda job: job.hear(signal.SIGTERM))
     assert isinstance(ends[0], signals.StopRequested)
 

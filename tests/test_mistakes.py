@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
-from dlexp import api
 from dlexp.__main__ import main
-from dlexp.config import check
-from dlexp.config.compose import composed
+from dlexp.config import build, check
+from dlexp.config.compose import compose
 from dlexp.errors import UserError, did_you_mean
 from dlexp.machine import device
+from dlexp.records import run_json
 
 IMAGES = ["data=fake", "data.shape=[1,28,28]"]
 
@@ -181,7 +180,7 @@ def test_no_file_can_allow_anything(cli, workdir: Path, monkeypatch: pytest.Monk
         ended = cli("--config-dir", "own", "experiment=harm")
         assert ended.code == 1 and not (workdir / "harm").exists(), (line, ended)
     with pytest.raises(UserError, match="not allowed"):
-        api.build.target("os.system")
+        build.target("os.system")
 
 
 @pytest.mark.parametrize(
@@ -199,14 +198,14 @@ def test_no_file_can_allow_anything(cli, workdir: Path, monkeypatch: pytest.Monk
 )
 def test_only_listed_modules_are_called(path: str) -> None:
     with pytest.raises(UserError, match=f"'{path}' is not allowed"):
-        api.build.target(path)
+        build.target(path)
 
 
 def test_no_nested_target_escapes_the_list(workdir: Path) -> None:
     harm = {"_target_": "os.system", "command": "touch harm"}
     for node in ({"loss": harm}, {"parts": [{"deep": [harm]}]}):
         with pytest.raises(UserError, match="'os.system' is not allowed"):
-            api.build.build(OmegaConf.create({"_target_": "torch.nn.ModuleDict", **node}))
+            build.build({"_target_": "torch.nn.ModuleDict", **node})
     assert not (workdir / "harm").exists()
 
 
@@ -296,7 +295,7 @@ def test_a_bug_while_training_keeps_its_traceback(
     with pytest.raises(kind):
         main(["max_steps=1"])
     (folder,) = (workdir / "outputs").iterdir()
-    found = api.record.read_json(folder / "run.json")
+    found = run_json.read_json(folder / "run.json")
     assert found["status"] == "failed" and kind.__name__ in found["error"] and "on the way" in found["error"]
     assert "on the way" in (folder / "log.txt").read_text(encoding="utf-8")
 
@@ -308,7 +307,7 @@ def test_a_bug_in_the_check_keeps_its_traceback(workdir: Path, monkeypatch: pyte
 
     monkeypatch.setattr(check, place, broken)
     with pytest.raises(Bug):
-        check.check(composed([])[0]) if place == "config_problems" else main(["epochs=0", "model=vgg61"])
+        check.check(compose([]).config) if place == "config_problems" else main(["epochs=0", "model=vgg61"])
 
 
 def test_a_bug_in_the_check_of_a_run_ends_it(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +331,7 @@ def test_a_bug_in_a_model_is_no_mistake_of_the_config(workdir: Path, monkeypatch
     broken.__module__ = "dlexp.models.mlp"
     monkeypatch.setattr(dlexp.models.mlp, "mlp", broken)
     with pytest.raises(Exception, match="in the constructor") as caught:
-        check.check(composed([])[0])
+        check.check(compose([]).config)
     assert not isinstance(caught.value, UserError)
 
 
@@ -345,7 +344,7 @@ def test_missing_data_is_a_sentence(cli, workdir: Path, monkeypatch: pytest.Monk
     assert ended.code == 1 and "Traceback" not in ended.out + ended.err
     for piece in ("nowhere", "train-images-idx3-ubyte", "download mnist", "data.root=FOLDER"):
         assert piece in ended.err
-    found = api.record.read_json(workdir / "outputs" / "linear-mnist-sgd" / "run.json")
+    found = run_json.read_json(workdir / "outputs" / "linear-mnist-sgd" / "run.json")
     assert found["status"] == "failed" and "nowhere" in found["error"]
 
 

@@ -5,7 +5,6 @@ import io
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 from dlexp.config.build import build_optimizer
@@ -60,7 +59,7 @@ MUON = {
 
 def parts(model: nn.Module, node: dict[str, dict[str, object]] = MUON) -> Parts:
     """The optimizer of conf/optimizer/muon.yaml with other values, or of other parts."""
-    optimizer = build_optimizer(OmegaConf.create({"parts": node}), list(model.named_parameters()))
+    optimizer = build_optimizer({"parts": node}, list(model.named_parameters()))
     assert isinstance(optimizer, Parts)
     return optimizer
 

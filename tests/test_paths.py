@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlexp.config import schema
-from dlexp.config.compose import composed
+from dlexp.config import words
+from dlexp.config.compose import compose
+from dlexp.records.naming import new_folder, plain_name
 
 TYPED = [
     r"D:\深度学习\data",
@@ -34,14 +35,14 @@ TYPED = [
 @pytest.mark.parametrize("path", TYPED)
 @pytest.mark.parametrize("key", ["data.root", "++data.folder"])
 def test_a_path_arrives_as_typed(path: str, key: str) -> None:
-    cfg, _ = composed([f"{key}={path}"])
-    assert cfg.data[key.rpartition(".")[2]] == path
+    config = compose([f"{key}={path}"]).config
+    assert config["data"][key.rpartition(".")[2]] == path
 
 
 def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert Path(composed(["data.root=~/data"])[0].data.root) == tmp_path / "data"
+    assert Path(compose(["data.root=~/data"]).config["data"]["root"]) == tmp_path / "data"
 
 
 def test_what_a_path_key_leaves_alone() -> None:
@@ -53,16 +54,16 @@ def test_what_a_path_key_leaves_alone() -> None:
         "model=vgg16",
         "data.limit=3",
     ):
-        assert schema.with_quoted_paths([word], multirun=False) == [word]
-    assert composed(["data.root=null"])[0].data.root is None
+        assert words.with_quoted_paths([word], is_sweep=False) == [word]
+    assert compose(["data.root=null"]).config["data"]["root"] is None
 
 
 def test_in_a_sweep_a_comma_separates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert schema.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file=a.csv,b.csv"]
-    assert schema.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=False) == ["data.file='a.csv,b.csv'"]
+    assert words.with_quoted_paths(["data.file=a.csv,b.csv"], is_sweep=True) == ["data.file=a.csv,b.csv"]
+    assert words.with_quoted_paths(["data.file=a.csv,b.csv"], is_sweep=False) == ["data.file='a.csv,b.csv'"]
     Path("a.csv,b.csv").write_text("", encoding="utf-8")
-    assert schema.with_quoted_paths(["data.file=a.csv,b.csv"], multirun=True) == ["data.file='a.csv,b.csv'"]
+    assert words.with_quoted_paths(["data.file=a.csv,b.csv"], is_sweep=True) == ["data.file='a.csv,b.csv'"]
 
 
 def test_a_run_folder_with_an_equals_sign(cli, workdir: Path) -> None:
@@ -91,21 +92,13 @@ TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters=
 @settings(max_examples=150, deadline=None)
 @given(TEXT)
 def test_plain_names(text: str) -> None:
-    name = schema.plain_name(text)
+    name = plain_name(text)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,98}", name)
-    assert not name.startswith((".", "-")) and name == schema.plain_name(text)
-
-
-@settings(max_examples=100, deadline=None)
-@given(TEXT, st.integers(0, 99))
-def test_job_names(text: str, number: int) -> None:
-    name = schema.job_name(number, text)
-    assert re.fullmatch(r"[A-Za-z0-9._-]{1,98}", name)
-    assert text or name == f"job-{number}"
+    assert not name.startswith((".", "-")) and name == plain_name(text)
 
 
 def test_long_names_stay_apart() -> None:
-    names = {schema.plain_name("x" * 200 + str(index)) for index in range(20)}
+    names = {plain_name("x" * 200 + str(index)) for index in range(20)}
     assert len(names) == 20
 
 
@@ -118,7 +111,7 @@ PATHS = TEXT.filter(lambda text: bool(text) and text[0] not in "'\"~" and text n
 def test_quoting_keeps_every_path(path: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    (word,) = schema.with_quoted_paths([f"data.root={path}"], multirun=False)
+    (word,) = words.with_quoted_paths([f"data.root={path}"], is_sweep=False)
     (override,) = OverridesParser.create().parse_overrides([word])
     value = override.value()
     assert str(value) == path
@@ -128,7 +121,7 @@ def test_new_folders_are_never_shared(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: schema.new_folder(tmp_path / "outputs", "mlp-spiral"), range(24)))
+        folders = list(pool.map(lambda _: new_folder(tmp_path / "outputs", "mlp-spiral"), range(24)))
     assert len(set(folders)) == 24 and all(folder.is_dir() for folder in folders)
     assert {folder.name for folder in folders} == {"mlp-spiral", *(f"mlp-spiral-{i}" for i in range(2, 25))}
     assert os.listdir(tmp_path) == ["outputs"]

@@ -10,8 +10,7 @@ import torch
 
 from dlexp import api
 from dlexp.config.cell import cell
-from dlexp.config.check import resolved
-from dlexp.config.compose import composed
+from dlexp.config.compose import compose
 from dlexp.profiling.throughput import peak_flops
 
 IMAGES = ["data=fake", "data.shape=[3,12,12]", "data.num_samples=240", "data.num_test_samples=24", "model=cnn"]
@@ -75,7 +74,7 @@ def test_flops_are_those_of_the_images_seen(workdir: Path) -> None:
 
 
 def test_a_profile_makes_no_other_cell() -> None:
-    assert cell(resolved(composed(WORDS)[0])) == cell(resolved(composed([*WORDS, *PROFILE])[0]))
+    assert cell(compose(WORDS).config) == cell(compose([*WORDS, *PROFILE]).config)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5])

@@ -18,7 +18,8 @@ from dlexp.records import run_json
 
 
 def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
-    code = "import sys, dlexp.records.run_json; print([name for name in ('torch', 'numpy', 'hydra') if name in sys.modules])"
+    heavy = ("torch", "numpy", "hydra")
+    code = f"import sys, dlexp.records.run_json; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 

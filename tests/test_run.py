@@ -11,7 +11,8 @@ import yaml
 
 import dlexp
 from dlexp import api
-from dlexp.config.compose import composed
+from dlexp.config import build
+from dlexp.config.compose import compose
 from dlexp.console import training_progress
 from dlexp.errors import UserError
 from dlexp.experiment import opening
@@ -77,9 +78,9 @@ def test_the_titles_of_mixed_images_name_both_classes() -> None:
 
 
 def test_no_augmentation_may_be_an_empty_list(workdir: Path) -> None:
-    cfg, choices = composed(["augment=[]"])
-    assert cfg.augment == {} and choices["augment"] == "[]"
-    assert cfg == composed(["augment=none"])[0]
+    nothing = compose(["augment=[]"])
+    assert nothing.config["augment"] == {} and nothing.choices["augment"] == "[]"
+    assert nothing.config == compose(["augment=none"]).config
 
 
 def test_run_json(image_run: Result) -> None:
@@ -367,8 +368,8 @@ def test_run_and_load_from_python(workdir: Path) -> None:
     result = dlexp.run([*SPIRAL, "epochs=5"])
     assert result.folder == Path("outputs/mlp-spiral-sgd") and result.metrics["test/accuracy"] > 0.4
     model = dlexp.load(result.folder)
-    cfg, _ = composed(SPIRAL)
-    test = api.build.load_data(cfg.data).test
+    config = compose(SPIRAL).config
+    test = build.load_data(config["data"]).test
     outputs = model(test.inputs)
     assert outputs.shape == (300, 3) and not outputs.requires_grad
     accuracy = (outputs.argmax(dim=1) == test.targets).float().mean().item()

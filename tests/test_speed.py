@@ -33,11 +33,9 @@ RUN = "from dlexp.__main__ import main; main({words})"
 # What a job of a sweep does: its config was checked in another process.
 JOB = """
 from pathlib import Path
-from dlexp.config.check import resolved; from dlexp.sweep.launchers.job_process import _train; from dlexp.config.compose import composed
-from dlexp.sweep.prepare import Prepared
-cfg, choices = composed({words})
+from dlexp.config.compose import compose; from dlexp.sweep.launchers.job_process import _train
 Path("job").mkdir()
-_train(Prepared([], resolved(cfg), choices), Path("job"))
+_train(compose({words}), Path("job"))
 """
 
 

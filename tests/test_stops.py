@@ -51,7 +51,8 @@ def watched(module, name, phase_of):
     setattr(module, name, wrapper)
 
 
-watched(dlexp.records.checkpoints, "_write", lambda path, content: "saving" if "step" in path.name else f"saving {path.stem}")
+saving = lambda path, content: "saving" if "step" in path.name else f"saving {path.stem}"
+watched(dlexp.records.checkpoints, "_write", saving)
 watched(dlexp.pictures, "curves", lambda *history_and_chosen: "pictures")
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from conftest import child_environment
 
-from dlexp.config.schema import unique
+from dlexp.config.composed import Composed
 from dlexp.records import run_json
+from dlexp.records.naming import unique
 from dlexp.sweep.launchers import job_process
 from dlexp.sweep.ledger import join_ledger
-from dlexp.sweep.prepare import Prepared
 from dlexp.sweep.table import number, table
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
@@ -42,7 +42,7 @@ def test_two_jobs(cli, workdir: Path) -> None:
     ended = cli("-m", "optimizer=sgd,adam", "model.width=8", *SHORT)
     assert ended.code == 0 and ended.err == "", ended
     folder = sweep_folder(workdir)
-    assert folder.name == "sweep-mlp-spiral" and statuses(folder) == {
+    assert folder.name == "sweep-mlp-spiral-optimizer" and statuses(folder) == {
         "optimizer-sgd": "finished",
         "optimizer-adam": "finished",
     }
@@ -113,13 +113,6 @@ def test_one_job_is_a_sweep_too(cli, workdir: Path) -> None:
     assert "job-0" in ended.out
 
 
-def test_hydras_own_launcher_works(cli, workdir: Path) -> None:
-    ended = cli("-m", "seed=1,2", "hydra/launcher=basic", *SHORT)
-    assert ended.code == 0, ended
-    assert statuses(sweep_folder(workdir)) == {"seed-1": "finished", "seed-2": "finished"}
-    assert ended.out.count("finished") == 2
-
-
 @pytest.mark.slow
 def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
@@ -127,7 +120,7 @@ def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pyt
     assert ended.code == 0 and set(statuses(sweep_folder(workdir)).values()) == {"finished"}, ended
 
 
-def killed_at_seed_2(job: Prepared, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
+def killed_at_seed_2(job: Composed, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
     """Stands for `run_child`: what the kernel does to a job that takes all memory."""
     if "seed=2" in job.words:
         os.kill(os.getpid(), signal.SIGKILL)

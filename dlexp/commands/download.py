@@ -12,10 +12,9 @@ def main(words: list[str]) -> int:
     if name not in options:
         raise UserError(f"there is no data set '{name}'.{did_you_mean(name, options)} Data sets: {', '.join(options)}")
     from dlexp.config.build import load_data
-    from dlexp.config.compose import composed
+    from dlexp.config.compose import compose
 
-    cfg, _ = composed([f"data={name}", *words[1:]])
-    splits = load_data(cfg.data)
+    splits = load_data(compose([f"data={name}", *words[1:]]).config["data"])
     sizes = ", ".join(
         f"{len(split.targets):,} {part}" for part in ("train", "test") if (split := getattr(splits, part))
     )

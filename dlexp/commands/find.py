@@ -3,9 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dlexp.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from dlexp.config.composed import Composed
 
 FINDS = ("lr", "batch_size")
 
@@ -20,9 +23,9 @@ def main(words: list[str]) -> int:
         typed = f"find can't find '{words[0]}'.{did_you_mean(words[0], FINDS)} It" if words else "find"
         raise UserError(f"{typed} takes lr or batch_size, then the overrides of a run: find lr model=cnn data=mnist")
     options = _parser(words[0]).parse_intermixed_args(words[1:])
-    cfg, choices = _checked(options)
-    name = choices.get("experiment") or f"{choices['model']}-{choices['data']}"
-    return (_find_lr if words[0] == "lr" else _find_batch_size)(options, cfg, name)
+    composed = _checked(options)
+    name = composed.choices.get("experiment") or f"{composed.choices['model']}-{composed.choices['data']}"
+    return (_find_lr if words[0] == "lr" else _find_batch_size)(options, composed.config, name)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,22 +64,22 @@ def _number(kind: Any, words: str) -> Any:
     return convert
 
 
-def _checked(options: argparse.Namespace) -> tuple[Any, dict[str, str]]:
+def _checked(options: argparse.Namespace) -> "Composed":
     from dlexp.config.check import check
-    from dlexp.config.compose import composed
+    from dlexp.config.compose import compose
     from dlexp.console.streams import log_to_console
 
     log_to_console()
     folder: Sequence[str] = ["--config-dir", options.config_dir] if options.config_dir else []
-    cfg, choices = composed([*folder, *options.overrides])
-    check(cfg)
-    return cfg, choices
+    composed = compose([*folder, *options.overrides])
+    check(composed.config)
+    return composed
 
 
-def _find_lr(options: argparse.Namespace, cfg: Any, name: str) -> int:
+def _find_lr(options: argparse.Namespace, config: dict[str, Any], name: str) -> int:
     from dlexp.find.lr import range_test, said, write
 
-    finding = range_test(cfg, options.steps, options.low, options.high)
+    finding = range_test(config, options.steps, options.low, options.high)
     folder = write(finding, Path("outputs"), name, options.overrides)
     for line in said(finding):
         print(line)
@@ -84,17 +87,15 @@ def _find_lr(options: argparse.Namespace, cfg: Any, name: str) -> int:
     return 0 if finding.reading.descends else 1
 
 
-def _find_batch_size(options: argparse.Namespace, cfg: Any, name: str) -> int:
-    from dlexp.config.check import resolved
+def _find_batch_size(options: argparse.Namespace, config: dict[str, Any], name: str) -> int:
     from dlexp.find.batch_size import search
     from dlexp.find.memory import SHARE_OF_CPU
     from dlexp.find.trial import Trial, attempt
     from dlexp.machine.device import select_device
     from dlexp.machine.memory import available_bytes
 
-    device, free = select_device(cfg.device), available_bytes()
+    device, free = select_device(config["device"]), available_bytes()
     room = None if device.type != "cpu" or free is None else int(SHARE_OF_CPU * free)
-    config = resolved(cfg)
     print(f"{'batch_size':>10}  {'memory':>9}  {'images/s':>9}")
 
     def shown(size: int) -> Trial | None:

@@ -11,15 +11,15 @@ def main(words: list[str]) -> int:
     if len(words) != 1 or "=" in words[0]:
         raise UserError("verify needs the folder of one run")
     from dlexp.config.check import check
-    from dlexp.experiment import resume
+    from dlexp.config.stored import stored_run
     from dlexp.records import run_json
 
     folder = Path(words[0]).expanduser()
-    cfg, _ = resume.stored_run(folder)
-    check(cfg)
-    cfg.threads = cfg.threads or run_json.recorded_threads(folder)
+    config, _ = stored_run(folder)
+    check(config)
+    config["threads"] = config["threads"] or run_json.recorded_threads(folder)
     recorded = {row["epoch"]: row for row in run_json.read_epochs(folder)}
-    place, found = replay(cfg, folder, recorded)
+    place, found = replay(config, folder, recorded)
     expected = recorded[found["epoch"]]
     differing = [key for key in found if found[key] != expected.get(key)]
     for key in differing:
@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
     return 1 if differing else 0
 
 
-def replay(cfg: Any, folder: Path, recorded: dict[int, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     """Trains one recorded epoch again, from the newest state that has one after it, else from the beginning.
 
     Returns where from, and what the record of that epoch should say.
@@ -40,7 +40,7 @@ def replay(cfg: Any, folder: Path, recorded: dict[int, dict[str, Any]]) -> tuple
     from dlexp.train.fingerprint import fingerprint
     from dlexp.train.fit import fit
 
-    run, place = assemble(cfg), "the beginning"
+    run, place = assemble(config), "the beginning"
     for path in checkpoints.saved_states(folder):
         saved = read_state(path)
         if saved["epoch"] + 1 in recorded:

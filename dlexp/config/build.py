@@ -1,34 +1,17 @@
-"""From config nodes to objects: the only caller of `instantiate`, behind an allow-list of what a config may name."""
+"""From config nodes to objects: the one place that calls what a config names, behind an allow-list."""
 
+import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
-
+from dlexp.config.schema import Group, PartSettings, Settings, marked
 from dlexp.errors import UserError
 
 # Everything a `_target_` may start with; a person adds a module of their own with `allow=module`.
-ALLOWED = (
-    "dlexp.criteria.losses.",
-    "dlexp.data.",
-    "dlexp.train.views.",
-    "dlexp.models.",
-    "dlexp.optimizers.",
-    "dlexp.profiling.profiler.",
-    "dlexp.schedules.",
-    "dlexp.tasks.",
-    "dlexp.train.average.",
-    "torch.nn.",
-    "torch.optim.",
-)
-PART_KEYS = ("params", "ndim", "until")  # of an optimizer's part: what it trains, and how long
-COMMON_DATA_KEYS = ("_target_", "root", "download", "url", "val_size", "split_seed", "limit") + (
-    FACTS := ("shape", "num_outputs", "class_names", "mean", "std")
-)
+ALLOWED = (*(f"{group.package}." for group in marked(Settings, Group).values()), "torch.nn.", "torch.optim.")
 
 
 def allowed_modules() -> list[str]:
@@ -45,26 +28,49 @@ def target(path: Any) -> Callable[..., Any]:
     if not isinstance(path, str):
         raise UserError(f"_target_ must be the name of a class or function, not {path!r}")
     own = tuple(f"{name}." for name in allowed_modules())
-    if not path.startswith(ALLOWED + own):
-        raise _not_allowed(path)
+    is_own, module = path.startswith(own), path.rpartition(".")[0] or path
+    if not is_own and not path.startswith(ALLOWED):
+        raise _not_allowed(path, module)
+    if not is_own and any(part.startswith("_") for part in path.split(".")):
+        # torch.nn.attention._fa3._fa3_import_module imports, and so runs, any file of the current folder.
+        raise _not_allowed(path, module, ": it is a private part of its library")
     try:
-        found = get_object(path)
-    except Exception as error:  # Hydra turns whatever the import raised into ImportError or InstantiationException
+        found = _located(path)
+    except Exception as error:  # a module may raise anything while it is imported
         raise UserError(f"_target_ '{path}' can't be imported: {' '.join(str(error).split())}") from error
     if not callable(found):
         raise UserError(f"_target_ '{path}' is not a class or function")
-    if not path.startswith(own) and not f"{found.__module__}.".startswith(ALLOWED):
-        raise _not_allowed(path)  # dlexp.data.splits.torch.hub.load lies in an allowed module, but comes from elsewhere
+    # dlexp.data.splits.torch.hub.load lies in an allowed module, but comes from elsewhere.
+    origin = _origin(found)
+    if origin is None:
+        raise UserError(
+            f"_target_ '{path}' is not allowed to run: it does not tell which module it comes from;"
+            " name a function of your own that calls it"
+        )
+    if not f"{origin}.".startswith(ALLOWED + own):
+        raise _not_allowed(path, origin, f": it comes from {origin}")
     return found  # type: ignore[no-any-return]
 
 
-def _not_allowed(path: str) -> UserError:
-    module = path.rpartition(".")[0] or path
-    return UserError(f"_target_ '{path}' is not allowed to run; if you trust it, add allow={module} to the command")
+def _origin(found: Callable[..., Any]) -> str | None:
+    """Returns the module that something callable was written in, whichever module it was found in.
+
+    That of an object is its class's, and that of a partial function is the one of what it calls.
+    """
+    while isinstance(found, functools.partial):
+        found = found.func
+    module = getattr(found, "__module__", None)  # built-in methods have None, method wrappers lack it
+    return module if isinstance(module, str) else None
+
+
+def _not_allowed(path: str, module: str, why: str = "") -> UserError:
+    return UserError(
+        f"_target_ '{path}' is not allowed to run{why}; if you trust it, add allow={module} to the command"
+    )
 
 
 def _targets(value: Any) -> Iterator[str]:
-    """Yields every `_target_` in a node, at any depth: `instantiate` calls all of them."""
+    """Yields every `_target_` in a node, at any depth: all of them are going to be called."""
     if isinstance(value, dict):
         yield from [value["_target_"]] if "_target_" in value else []
     if isinstance(value, (dict, list)):
@@ -72,19 +78,45 @@ def _targets(value: Any) -> Iterator[str]:
             yield from _targets(item)
 
 
-def build(node: DictConfig | dict[str, Any], *args: Any) -> Any:
-    """Makes the object of a node; run-time objects (parameters, an optimizer) come first, by position."""
-    for path in _targets(plain(node)):
+def _located(path: str) -> Any:
+    names = path.split(".")
+    found: Any = import_module(names[0])
+    for number, name in enumerate(names[1:], start=2):
+        if not hasattr(found, name):
+            import_module(".".join(names[:number]))
+        found = getattr(found, name)
+    return found
+
+
+def build(node: Mapping[str, Any], *args: Any) -> Any:
+    """Calls what a node names, with the node's other keys; run-time objects (parameters, an optimizer) come first.
+
+    Nodes within it are built before it. As Hydra has it, `_args_` are positional, and with `_partial_: true` the call
+    waits for the rest. What a constructor raises comes as it is.
+
+    Raises:
+        UserError: something is named that may not run, or that does not exist.
+    """
+    for path in _targets(node):
         target(path)
-    try:
-        return instantiate(node, *args, _convert_="all")
-    except InstantiationException as error:  # Hydra puts its own exception around whatever a constructor raised
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        raise
+    return _built(node, args)
 
 
-def build_optimizer(node: DictConfig, named_parameters: Sequence[tuple[str, Any]]) -> Any:
+def _built(value: Any, args: tuple[Any, ...] = ()) -> Any:
+    if isinstance(value, list):
+        return [_built(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "_target_" not in value:
+        return {key: _built(item) for key, item in value.items()}
+    function = target(value["_target_"])
+    positional = (*args, *map(_built, value.get("_args_", ())))
+    named = {key: _built(item) for key, item in value.items() if key not in ("_target_", "_args_", "_partial_")}
+    call = functools.partial(function, *positional, **named)
+    return call if value.get("_partial_") else call()
+
+
+def build_optimizer(node: Mapping[str, Any], named_parameters: Sequence[tuple[str, Any]]) -> Any:
     """Makes the optimizer of a model's parameters; with `parts`, one for each part of them, joined to one.
 
     Raises:
@@ -94,10 +126,10 @@ def build_optimizer(node: DictConfig, named_parameters: Sequence[tuple[str, Any]
         return build(node, [parameter for _, parameter in named_parameters])
     from dlexp.optimizers.parts import Parts, split
 
-    parts = {str(name): plain(part) for name, part in node["parts"].items() if part is not None}
+    parts = {str(name): part for name, part in node["parts"].items() if part is not None}
     optimizers = []
     for name, parameters in split(named_parameters, parts).items():
-        own = {key: parts[name].get(key) for key in PART_KEYS}
+        own = {key: parts[name].get(key) for key in PartSettings.__dataclass_fields__}
         optimizer = build({key: value for key, value in parts[name].items() if key not in own}, parameters)
         for group in optimizer.param_groups:
             group["until"] = 1.0 if own["until"] is None else own["until"]
@@ -105,18 +137,12 @@ def build_optimizer(node: DictConfig, named_parameters: Sequence[tuple[str, Any]
     return Parts(optimizers)
 
 
-def build_augment(node: DictConfig) -> list[Any]:
+def build_augment(node: Mapping[str, Any]) -> list[Any]:
     """Makes the operations of the group `augment`, in their order."""
     return [build(operation) for operation in node.values() if operation is not None]
 
 
-def load_data(node: DictConfig) -> Any:
+def load_data(node: Mapping[str, Any]) -> Any:
     """Calls the data set's function with those keys of its node that its signature names; returns `Splits`."""
     function = target(node["_target_"])
-    values = plain(node)
-    return function(**{name: values[name] for name in inspect.signature(function).parameters if name in values})
-
-
-def plain(node: Any) -> Any:
-    """Returns a node as resolved dicts, lists and scalars."""
-    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return function(**{name: node[name] for name in inspect.signature(function).parameters if name in node})

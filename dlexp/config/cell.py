@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.schema import DataSettings, Settings
+from dlexp.config.schema import FileSettings, Settings, marked
 from dlexp.ranges import Incidental
 
 CODE = Path(__file__).parents[1]
@@ -23,19 +23,25 @@ def cell(config: Mapping[str, Any]) -> str:
 
 
 def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the settings that change a result: all but those that the schema marks as incidental."""
-    names = Settings.__dataclass_fields__.keys() - incidental(Settings)
-    kept = {key: config[key] for key in sorted(names)}
-    kept["data"] = {key: value for key, value in config["data"].items() if key not in incidental(DataSettings)}
+    """Returns the settings that change a result: all but those that the schema marks as incidental.
+
+    What an option of ours calls enters by its name, wherever in the package it lies.
+    """
+    names = Settings.__dataclass_fields__.keys() - marked(Settings, Incidental).keys()
+    kept = {key: _by_name(config[key]) for key in sorted(names)}
+    kept["data"] = {key: value for key, value in kept["data"].items() if key not in marked(FileSettings, Incidental)}
     return kept
 
 
-def incidental(schema: type) -> set[str]:
-    """Returns the settings of a schema that change no result: where things lie, how much is shown or saved."""
-    hints = typing.get_type_hints(schema, include_extras=True)
-    return {
-        key for key, hint in hints.items() if any(isinstance(m, Incidental) for m in getattr(hint, "__metadata__", ()))
-    }
+def _by_name(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: inner.rpartition(".")[2]
+            if key == "_target_" and isinstance(inner, str) and inner.startswith("dlexp.")
+            else _by_name(inner)
+            for key, inner in value.items()
+        }
+    return [_by_name(inner) for inner in value] if isinstance(value, list) else value
 
 
 def code_version(modules: typing.Iterable[str] = ()) -> str:

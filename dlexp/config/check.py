@@ -2,96 +2,46 @@
 
 import inspect
 import math
-import sys
-import traceback
 import types
 import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-
-from dlexp.config.build import COMMON_DATA_KEYS, PART_KEYS, plain, target
-from dlexp.config.schema import CheckpointSettings, DataSettings, PartSettings, Settings
+from dlexp.config.build import target
+from dlexp.config.schema import CheckpointSettings, DataSettings, Group, PartSettings, Settings, marked
 from dlexp.errors import UserError, did_you_mean
 
-GROUPS = ("data", "task", "model", "criterion", "optimizer", "scheduler", "augment", "ema", "evaluation", "profile")
-# What the engine passes by position, so a config need not.
-POSITIONAL = {"optimizer": 1, "scheduler": 2, "ema": 1, "profile": 2}
+PART_KEYS = tuple(PartSettings.__dataclass_fields__)
+GROUPS = marked(Settings, Group)
+# What every data set understands besides its own settings.
+COMMON_DATA_KEYS = ("_target_", *DataSettings.__dataclass_fields__)
 
 
-class BeforeRun(Callback):
-    """Checks a single run before Hydra makes its folder; a sweep checks all its jobs itself."""
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Ends the process with a sentence when the config can't run; Hydra lets nothing else pass."""
-        try:
-            check(config)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(1)
-        except Exception:  # a bug: Hydra would make a warning of it, and train
-            traceback.print_exc()
-            sys.exit(1)
-
-
-def check(cfg: DictConfig) -> None:
+def check(config: Mapping[str, Any]) -> None:
     """Raises one UserError that lists every problem of a composed config; returns when it can run.
 
     First what the config alone shows, then (when that is right) the device, and the model's layers at the data's shape.
     """
-    problems = config_problems(cfg)
+    problems = config_problems(config)
     if not problems:
         from dlexp.config.rehearsal import rehearse  # torch is needed only from here on
 
-        problems = rehearse(cfg)
+        problems = rehearse(config)
     if problems:
-        raise UserError(listed(problems))
+        raise UserError(*problems)
 
 
-def listed(problems: list[str]) -> str:
-    """Returns one problem as it is, several as a list."""
-    return problems[0] if len(problems) == 1 else "\n  - ".join([f"{len(problems)} things are wrong:", *problems])
-
-
-def config_problems(cfg: DictConfig) -> list[str]:
+def config_problems(config: Mapping[str, Any]) -> list[str]:
     """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
-    try:
-        values = resolved(cfg)
-    except UserError as error:
-        return [str(error)]
-    return _against_settings(values) + [p for group in GROUPS for p in _group_problems(group, values[group])]
+    return settings_problems(config) + [p for group in GROUPS for p in _group_problems(group, config[group])]
 
 
-def settings_problems(cfg: DictConfig) -> list[str]:
+def settings_problems(config: Mapping[str, Any]) -> list[str]:
     """Returns what is wrong with the run's own settings and the common ones of the data, without importing torch."""
-    try:
-        return _against_settings(resolved(cfg))
-    except UserError as error:
-        return [str(error)]
-
-
-def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """Returns the run's config as plain data.
-
-    Raises:
-        UserError: an interpolation fails; the sentence is the resolver's own where it gave one.
-    """
-    try:
-        return {key: plain(cfg[key]) for key in Settings.__dataclass_fields__}
-    except OmegaConfBaseException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__ or cause.__context__
-        raise cause or UserError(str(error).splitlines()[0]) from None
-
-
-def _against_settings(values: dict[str, Any]) -> list[str]:
-    problems = _against_hints(values, _hints(Settings), "")
+    problems = _against_hints(config, _hints(Settings), "")
     for name, schema in (("data", DataSettings), ("checkpoint", CheckpointSettings)):
-        if isinstance(values[name], dict):
-            problems += _against_hints(values[name], _hints(schema), f"{name}.")
+        if isinstance(config[name], dict):
+            problems += _against_hints(config[name], _hints(schema), f"{name}.")
     return problems
 
 
@@ -104,7 +54,7 @@ def _group_problems(group: str, node: Any) -> list[str]:
         ]
     if group == "optimizer" and "parts" in node:
         return _parts_problems(node["parts"])
-    return _node_problems(group, node, POSITIONAL.get(group, 0))
+    return _node_problems(group, node, GROUPS[group].passed)
 
 
 def _parts_problems(parts: Any) -> list[str]:
@@ -162,7 +112,7 @@ def _hints(function: Any) -> dict[str, Any]:
         return {}
 
 
-def _against_hints(values: dict[str, Any], hints: dict[str, Any], prefix: str) -> list[str]:
+def _against_hints(values: Mapping[str, Any], hints: dict[str, Any], prefix: str) -> list[str]:
     problems = []
     for key, value in values.items():
         problem = value_problem(value, hints[key]) if key in hints else None

@@ -1,30 +1,116 @@
-"""From words to the config of one run, without Hydra's command line around it."""
+"""From words to a run: Hydra composes the YAML, and what comes out is resolved, plain data.
 
-from collections.abc import Sequence
+The one place that composes, for a command line, a notebook, a command and each job of a sweep.
+"""
 
-from omegaconf import DictConfig, open_dict
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from dlexp.config import job, mistakes, schema
-from dlexp.config.check import listed, settings_problems
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.version import VersionBase
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlexp.config import mistakes, registry, schema, words
+from dlexp.config.check import settings_problems
+from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 
+# What stands in conf/config.yaml for a folder that nobody named.
+UNNAMED = "outputs/NAME"
+# Composes overrides; what is wrong with them comes as sentences.
+Compose = Callable[[list[str]], tuple[Composed | None, list[str]]]
+_lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
-def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """Composes the config of a single run from the words of a command line, of which `--config-dir` is heard too.
 
-    Returns it without Hydra's own node, and the options chosen.
+def compose(typed: Sequence[str]) -> Composed:
+    """Composes the run that the words of a command line describe, `--config-dir` among them.
 
     Raises:
-        UserError: lists everything wrong with the overrides.
+        UserError: lists everything wrong with the words.
     """
-    mistakes.refuse_silent_losses(list(overrides))
+    read = words.read(typed)
+    if read.is_sweep:
+        raise UserError("-m starts a sweep, and here one run is meant")
+    with composing(read.folders) as compose_words:
+        found, problems = compose_words(read.overrides)
+    if found is None or problems:
+        raise UserError(*problems, *([] if found is None else settings_problems(found.config)))
+    return found
+
+
+@contextmanager
+def composing(folders: Sequence[Path]) -> Iterator[Compose]:
+    """Yields what composes overrides, with conf/ and these folders of a person's own options.
+
+    A program that uses Hydra itself finds it afterwards as it was.
+    """
     schema.register()
-    mistakes.prepare_hydra()
-    words = schema.with_quoted_paths(mistakes.overrides_of(overrides), multirun=False)
-    cfg, problems = mistakes.compose_or_explain(mistakes.composer(overrides), words)
-    if cfg is None or problems:
-        raise UserError(listed(problems + ([] if cfg is None else settings_problems(cfg))))
-    choices = job.chosen(cfg.hydra)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg, choices
+    places = ",".join(f"'file://{folder.resolve()}'" for folder in folders)
+    search_path = [f"hydra.searchpath=[{places}]"] if places else []
+    with _lock, _hydra():
+
+        def composed(overrides: list[str]) -> DictConfig:
+            return hydra.compose("config", [*search_path, *overrides], return_hydra_config=True)
+
+        def compose_words(overrides: list[str]) -> tuple[Composed | None, list[str]]:
+            cfg, problems = mistakes.compose_or_explain(composed, overrides)
+            if cfg is None:
+                return None, problems
+            try:
+                return _plain(cfg, overrides), problems
+            except UserError as error:
+                return None, [*problems, *error.problems]
+
+        yield compose_words
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    theirs, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra, VersionBase.instance().version_base = theirs, base
+
+
+def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
+    """Resolves a composed config.
+
+    Raises:
+        UserError: an interpolation fails; the sentence is the resolver's own where it gave one.
+    """
+    try:
+        config = {str(key): _resolved(cfg, str(key)) for key in cfg if key != "hydra"}
+        places = [None if name == UNNAMED else Path(name) for name in (cfg.hydra.run.dir, cfg.hydra.sweep.dir)]
+    except OmegaConfBaseException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__ or cause.__context__
+        raise cause or UserError(str(error).splitlines()[0]) from None
+    typed = [word for word in overrides if not word.startswith(words.PLACES)]
+    return Composed(config, typed, _choices(cfg, overrides), *places)
+
+
+def _resolved(cfg: DictConfig, key: str) -> Any:
+    value = cfg[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _choices(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, str]:
+    """Returns the options chosen of our own groups, without Hydra's and without those that chose nothing.
+
+    Hydra does not note a list of options: one that was typed stands here as it was typed, `[crop_flip,mixup]`.
+    """
+    choices = dict(cfg.hydra.runtime.choices)
+    for word in overrides:
+        group, _, option = word.partition("=")
+        if option.startswith("[") and group in registry.groups():
+            choices[group] = option
+    return {name: str(option) for name, option in choices.items() if "/" not in name and option and name != "recipe"}

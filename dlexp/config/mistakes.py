@@ -1,17 +1,9 @@
 """Hydra's errors as sentences: which typed word is wrong, and what would work. All wrong words are named in one go."""
 
-import logging
-import os
 import re
-import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import import_module
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
@@ -22,51 +14,12 @@ from dlexp.errors import UserError, did_you_mean
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
-FLAGS_WITH_VALUE = ("--config-dir", "-cd", "--cfg", "-c", "--info", "-i", "--package", "-p")
-Compose = Callable[[list[str]], DictConfig]
-
-
-def prepare_hydra() -> None:
-    """Lets Hydra raise its errors instead of printing them, and find the sweeper and launcher of this package.
-
-    On Python 3.14 argparse checks every help text when it is declared, and Hydra 1.3 declares one that is no text.
-    """
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
-    plugins = str(Path(__file__).parents[1] / "plugins")
-    if plugins not in sys.path:
-        sys.path.append(plugins)
-        # For launchers (submitit) that unpickle Hydra's plugins in a new process before anything of dlexp is imported.
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), plugins]))
-    # Hydra looks for plugins once a process, which in a notebook may have been before this package came.
-    for name in ("sweeper", "launcher"):
-        module = import_module(f"hydra_plugins.dlexp_plugins.{name}")
-        Plugins.instance().register(getattr(module, f"Dlexp{name.capitalize()}"))
-    if sys.version_info >= (3, 14):
-        import argparse
-
-        argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
-
-
-def refuse_silent_losses(words: list[str]) -> None:
-    """Refuses what Hydra ignores or fails on: a typed recipe, `group=null`, own options named like built-in ones."""
-    if any(word.startswith("recipe=") for word in words):
-        raise UserError("recipe follows from model and data and can't be chosen; change its values, such as epochs=5")
-    for group in registry.groups():
-        if f"{group}=null" in words:  # Hydra answers with a traceback
-            raise UserError(f"{group}=null can't be chosen; leave it out, or take one of its options (see --help)")
-    for folder in registry.own_folders(words):
-        taken = registry.clashes(folder)
-        if taken:
-            raise UserError(
-                f"{folder} has {', '.join(taken)}, which dlexp has too; the built-in one would win, so rename yours"
-            )
 
 
 def is_hydras(error: BaseException) -> bool:
     """Returns whether an error is Hydra's answer to what was typed: one of its own, or anything else its lines raised.
 
-    `model=16` is a bare ValueError there, and a word such as `~` an AttributeError.
+    A word such as `~` is a bare AttributeError there.
     """
     if isinstance(error, HYDRA_ERRORS):
         return True
@@ -79,43 +32,10 @@ def is_hydras(error: BaseException) -> bool:
     return bool(ours_or_hydras) and ours_or_hydras[-1] != "dlexp"
 
 
-def as_user_error(error: Exception, words: list[str]) -> UserError:
-    """Returns one UserError that lists everything wrong with the typed words, beginning with `error`."""
-    from dlexp.config.check import listed, settings_problems
-
-    overrides = overrides_of(words)
-    if "-m" in words:
-        return UserError(sentence(error, overrides))
-    cfg, problems = compose_or_explain(composer(words), overrides)
-    if cfg is not None:
-        problems += settings_problems(cfg)  # the groups' keys would have to wait for torch
-    return UserError(listed(problems or [sentence(error, overrides)]))
-
-
-def overrides_of(words: Sequence[str]) -> list[str]:
-    """Returns the words of a command line without its flags and their values."""
-    return [
-        word
-        for before, word in zip(["", *words], words, strict=False)
-        if not word.startswith("-") and before not in FLAGS_WITH_VALUE
-    ]
-
-
-def composer(words: Sequence[str]) -> Compose:
-    """Returns what composes overrides, outside of Hydra's command line, with the folders of --config-dir in `words`."""
-    places = ",".join(f"'file://{folder.resolve()}'" for folder in registry.own_folders(list(words)))
-    search_path = [f"hydra.searchpath=[{places}]"] if places else []
-
-    def compose_words(overrides: list[str]) -> DictConfig:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
-            return compose("config", [*search_path, *overrides], return_hydra_config=True)
-
-    return compose_words
-
-
-def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConfig | None, list[str]]:
-    """Composes; while that fails, names the guilty override and tries again without it.
+def compose_or_explain(
+    compose: Callable[[list[str]], DictConfig], overrides: list[str]
+) -> tuple[DictConfig | None, list[str]]:
+    """Composes; where that fails, names the guilty override and composes without it: once for each that is wrong.
 
     Returns what the blameless overrides compose to (None when they do not) and a sentence for each of the others.
     """
@@ -129,29 +49,28 @@ def compose_or_explain(compose: Compose, overrides: list[str]) -> tuple[DictConf
         except Exception as error:
             if not is_hydras(error):
                 raise
-            problem = sentence(error, overrides)
-            guilty = next(_guilty(compose, overrides, str(error)), None)
+            guilty = next((word for word in overrides if _is_named(word, error)), None)
+            problem = sentence(error)
             if guilty is None:
                 return None, [*problems, problem]
-            named = isinstance(error, HYDRA_ERRORS)
-            problems.append(problem if named else f"{overrides[guilty]} can't be used: {problem}")
-            overrides = [word for index, word in enumerate(overrides) if index != guilty]
+            is_sentence = isinstance(error, HYDRA_ERRORS)
+            problems.append(problem if is_sentence else f"{guilty} can't be used: {problem}")
+            overrides = [word for word in overrides if word != guilty]
 
 
-def _guilty(compose: Compose, overrides: list[str], message: str) -> Iterator[int]:
-    """Yields the overrides without which that error is gone."""
-    for index in range(len(overrides)):
-        try:
-            compose(overrides[:index] + overrides[index + 1 :])
-        except Exception as error:
-            if not is_hydras(error):
-                raise
-            if str(error) == message:
-                continue
-        yield index
+def _is_named(word: str, error: BaseException) -> bool:
+    """Returns whether an error speaks of this override; Hydra quotes the line, its key, or the option it looked for."""
+    if isinstance(error, OverrideParseException):
+        return error.override == word
+    key, _, value = word.lstrip("+~").partition("=")
+    if isinstance(error, MissingConfigException):
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        return key.split("@")[0] in (group, f"{group}/{name}") and name in re.split(r"[\[\],]", value)
+    text = str(error)
+    return f"'{key}'" in text or f"'{word}'" in text or text.endswith(f"override {word}") or f"Override {word} " in text
 
 
-def sentence(error: BaseException, overrides: list[str]) -> str:
+def sentence(error: BaseException) -> str:
     """Returns an error of Hydra, OmegaConf or YAML as one sentence."""
     if isinstance(error, MissingConfigException):
         return _missing_option(error)

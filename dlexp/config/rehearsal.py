@@ -1,10 +1,12 @@
 """The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes, before any data is read."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
-from omegaconf import DictConfig
 
 from dlexp.augment.operation import Draw, Mixing
-from dlexp.config.build import build, build_augment, build_optimizer, plain
+from dlexp.config.build import build, build_augment, build_optimizer
 from dlexp.errors import UserError
 from dlexp.machine.compiler import start_without_compiler
 from dlexp.machine.device import select_device, select_precision
@@ -12,7 +14,7 @@ from dlexp.machine.memory import available_bytes
 from dlexp.models.layers import check_shapes
 
 
-def rehearse(cfg: DictConfig) -> list[str]:
+def rehearse(config: Mapping[str, Any]) -> list[str]:
     """Returns what would go wrong in the first step, a sentence each.
 
     The model is built on the meta device (shapes without memory) and run at the data's shape; the criterion sees
@@ -22,27 +24,27 @@ def rehearse(cfg: DictConfig) -> list[str]:
     problems: list[str] = []
     for attempt in (_device, _model, _criterion, _optimizer, _augment, _evaluation):
         try:
-            attempt(cfg)
+            attempt(config)
         except UserError as error:
             problems.append(str(error))
     return problems
 
 
-def _device(cfg: DictConfig) -> None:
-    device = select_device(cfg.device)
-    select_precision(cfg.precision, device, convolutional=False)
+def _device(config: Mapping[str, Any]) -> None:
+    device = select_device(config["device"])
+    select_precision(config["precision"], device, convolutional=False)
 
 
-def _model(cfg: DictConfig, shape: list[int] | None = None) -> None:
+def _model(config: Mapping[str, Any], shape: list[int] | None = None) -> None:
     """Tries the model at the data's shape, or at another that it will see."""
-    shape, num_outputs = shape or plain(cfg.data.shape), cfg.data.num_outputs
+    shape, num_outputs = shape or config["data"]["shape"], config["data"]["num_outputs"]
     try:
         with torch.device("meta"):
-            model = build(cfg.model)
+            model = build(config["model"])
     except Exception as error:
         raise _cause(error, "model") from error
     _hold_against_memory(model)
-    check_shapes(model, shape, num_outputs, name=str(cfg.model["_target_"]).rpartition(".")[2])
+    check_shapes(model, shape, num_outputs, name=str(config["model"]["_target_"]).rpartition(".")[2])
 
 
 def _hold_against_memory(model: torch.nn.Module) -> None:
@@ -57,57 +59,57 @@ def _hold_against_memory(model: torch.nn.Module) -> None:
         )
 
 
-def _criterion(cfg: DictConfig) -> None:
-    task = build(cfg.task)
-    outputs = torch.zeros(4, cfg.data.num_outputs)
-    targets = _targets(cfg, len(outputs))
+def _criterion(config: Mapping[str, Any]) -> None:
+    task = build(config["task"])
+    outputs = torch.zeros(4, config["data"]["num_outputs"])
+    targets = _targets(config, len(outputs))
     try:
-        loss = build(cfg.criterion)(outputs, targets)
+        loss = build(config["criterion"])(outputs, targets)
         task.sums(outputs, targets)
     except UserError:
         raise
     except Exception as error:
         raise UserError(
-            f"criterion {cfg.criterion['_target_']} does not go with task {cfg.task['_target_']}: {error}"
+            f"criterion {config['criterion']['_target_']} does not go with task {config['task']['_target_']}: {error}"
             f"; classification takes criterion=cross_entropy, nll or hinge, regression criterion=mse"
         ) from error
     if loss.ndim:
         raise UserError(
-            f"criterion {cfg.criterion['_target_']} gives a tensor of shape {list(loss.shape)}, not one number"
+            f"criterion {config['criterion']['_target_']} gives a tensor of shape {list(loss.shape)}, not one number"
         )
 
 
-def _optimizer(cfg: DictConfig) -> None:
+def _optimizer(config: Mapping[str, Any]) -> None:
     try:
-        optimizer = build_optimizer(cfg.optimizer, _small_parameters(cfg))
+        optimizer = build_optimizer(config["optimizer"], _small_parameters(config))
     except Exception as error:
         raise _cause(error, "optimizer") from error
     try:
-        build(cfg.scheduler, optimizer, 100)
+        build(config["scheduler"], optimizer, 100)
     except Exception as error:
         raise _cause(error, "scheduler") from error
 
 
-def _small_parameters(cfg: DictConfig) -> list[tuple[str, torch.nn.Parameter]]:
+def _small_parameters(config: Mapping[str, Any]) -> list[tuple[str, torch.nn.Parameter]]:
     """Returns parameters with the model's names and number of axes, of one value each; one will do without parts."""
-    if "parts" not in cfg.optimizer:
+    if "parts" not in config["optimizer"]:
         return [("weight", torch.nn.Parameter(torch.zeros(1)))]
     try:
         with torch.device("meta"):
-            model = build(cfg.model)
+            model = build(config["model"])
     except Exception:  # `_model` tells of it
         return [("weight", torch.nn.Parameter(torch.zeros(1)))]
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     return [(name, torch.nn.Parameter(torch.zeros([1] * parameter.ndim))) for name, parameter in trained]
 
 
-def _augment(cfg: DictConfig) -> None:
-    shape = plain(cfg.data.shape)
+def _augment(config: Mapping[str, Any]) -> None:
+    shape = config["data"]["shape"]
     inputs = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
-    targets = _targets(cfg, 2)
+    targets = _targets(config, 2)
     draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(2), seed=0)
     try:
-        augment = build_augment(cfg.augment)
+        augment = build_augment(config["augment"])
         for operation in augment:
             if not isinstance(operation, Mixing):
                 inputs = operation(inputs, draw)
@@ -117,19 +119,19 @@ def _augment(cfg: DictConfig) -> None:
     except Exception as error:
         raise _cause(error, f"augment at data shape {shape}") from error
     if list(inputs.shape[1:]) != shape:
-        _model(cfg, list(inputs.shape[1:]))
-    if targets.is_floating_point() and cfg.task.targets == "classes":
-        names = [name for name, node in cfg.augment.items() if node is not None]
+        _model(config, list(inputs.shape[1:]))
+    if targets.is_floating_point() and config["task"]["targets"] == "classes":
+        names = [name for name, node in config["augment"].items() if node is not None]
         mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]
-        _mixed_classes(cfg, targets, " and ".join(mixers))
+        _mixed_classes(config, targets, " and ".join(mixers))
 
 
-def _mixed_classes(cfg: DictConfig, targets: torch.Tensor, mixers: str) -> None:
+def _mixed_classes(config: Mapping[str, Any], targets: torch.Tensor, mixers: str) -> None:
     """Tries criterion and task on probabilities, unless the criterion does not even take class numbers."""
-    criterion, task = build(cfg.criterion), build(cfg.task)
-    outputs = torch.zeros(len(targets), cfg.data.num_outputs)
+    criterion, task = build(config["criterion"]), build(config["task"])
+    outputs = torch.zeros(len(targets), config["data"]["num_outputs"])
     try:
-        criterion(outputs, _targets(cfg, len(targets)))
+        criterion(outputs, _targets(config, len(targets)))
     except Exception:
         return
     try:
@@ -137,26 +139,23 @@ def _mixed_classes(cfg: DictConfig, targets: torch.Tensor, mixers: str) -> None:
         task.sums(outputs, targets)
     except Exception as error:
         raise UserError(
-            f"{mixers} makes probabilities of class numbers, which criterion {cfg.criterion['_target_']} with task"
-            f" {cfg.task['_target_']} can't take; criterion=cross_entropy can"
+            f"{mixers} makes probabilities of class numbers, which criterion {config['criterion']['_target_']} with"
+            f" task {config['task']['_target_']} can't take; criterion=cross_entropy can"
         ) from error
 
 
-def _targets(cfg: DictConfig, count: int) -> torch.Tensor:
-    if cfg.task.targets == "classes":
+def _targets(config: Mapping[str, Any], count: int) -> torch.Tensor:
+    if config["task"]["targets"] == "classes":
         return torch.zeros(count, dtype=torch.int64)
-    return torch.zeros(count, cfg.data.num_outputs)
+    return torch.zeros(count, config["data"]["num_outputs"])
 
 
-def _evaluation(cfg: DictConfig) -> None:
-    build(cfg.evaluation)(torch.nn.Flatten(), torch.zeros(2, *plain(cfg.data.shape)))
+def _evaluation(config: Mapping[str, Any]) -> None:
+    build(config["evaluation"])(torch.nn.Flatten(), torch.zeros(2, *config["data"]["shape"]))
 
 
 def _cause(error: Exception, where: str) -> Exception:
     """Returns the UserError for a value that a constructor refused, or the error itself: bugs keep their traceback."""
-    cause = error.__cause__ or error
-    if isinstance(cause, UserError):
-        return cause
-    if isinstance(cause, (ValueError, TypeError, AssertionError)):
-        return UserError(f"{where}: {cause}")
+    if isinstance(error, (ValueError, TypeError, AssertionError)):
+        return UserError(f"{where}: {error}")
     return error

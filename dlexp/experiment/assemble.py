@@ -2,15 +2,15 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
-from dlexp.config.build import build, build_augment, build_optimizer, load_data, plain
+from dlexp.config.build import build, build_augment, build_optimizer, load_data
 from dlexp.data.splits import Split, Splits, prepare, statistics
 from dlexp.errors import UserError
 from dlexp.experiment.initial_weights import freeze, initialise
@@ -53,48 +53,49 @@ class Assembly:
         return self.plan.total_steps(len(self.train))
 
 
-def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
+def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly:
     """Builds all parts of a checked config; with `is_resumed` a saved state will replace the initial weights.
 
     Raises:
         UserError: the data set is not there, is damaged, or does not fit what the config says of it.
     """
     start_without_compiler()
-    device = machine.select_device(cfg.device)
-    advice = machine.device_advice(cfg.device, device)
+    device = machine.select_device(config["device"])
+    advice = machine.device_advice(config["device"], device)
     if advice:
         log.warning(advice)
     machine.keep_freed_memory()
-    machine.set_speed(cfg.deterministic)
+    machine.set_speed(config["deterministic"])
     with torch.device("meta"):
-        skeleton = build(cfg.model)
+        skeleton = build(config["model"])
     convolutional = any(isinstance(layer, nn.Conv2d) for layer in skeleton.modules())
-    summary = summarise(skeleton, plain(cfg.data.shape))
+    summary = summarise(skeleton, config["data"]["shape"])
     flops = math.inf if summary["flops"] is None else summary["flops"]  # unknown: not tiny, as far as anyone can tell
-    threads = machine.set_threads(cfg.threads, flops=flops * cfg.batch_size)
-    precision = machine.select_precision(cfg.precision, device, convolutional)
+    threads = machine.set_threads(config["threads"], flops=flops * config["batch_size"])
+    precision = machine.select_precision(config["precision"], device, convolutional)
 
-    splits = prepare(
-        load_data(cfg.data), val_size=cfg.data.val_size, split_seed=cfg.data.split_seed, limit=cfg.data.limit
-    )
-    _hold_against_facts(splits, plain(cfg.data.shape), cfg.data.num_outputs)
-    mean, std = plain(cfg.data.mean), plain(cfg.data.std)
+    data = config["data"]
+    splits = prepare(load_data(data), val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
+    _hold_against_facts(splits, data["shape"], data["num_outputs"])
+    mean, std = data["mean"], data["std"]
     if mean is None or std is None:
         found_mean, found_std = statistics(splits.train)
         mean, std = mean or found_mean, std or found_std
     splits = _on(device, splits)
-    train, val, test = _batches(cfg, splits, mean, std, convolutional)
+    train, val, test = _batches(config, splits, mean, std, convolutional)
 
-    epochs = cfg.epochs if cfg.overfit_batches is None else max(cfg.epochs, math.ceil(OVERFIT_STEPS / len(train)))
+    epochs = config["epochs"]
+    if config["overfit_batches"] is not None:
+        epochs = max(epochs, math.ceil(OVERFIT_STEPS / len(train)))
     plan = Plan(
         epochs=epochs,
-        max_steps=cfg.max_steps,
-        accumulate=cfg.accumulate,
-        grad_clip=cfg.grad_clip,
-        log_steps=cfg.log_steps,
+        max_steps=config["max_steps"],
+        accumulate=config["accumulate"],
+        grad_clip=config["grad_clip"],
+        log_steps=config["log_steps"],
         device=device,
         precision=precision,
-        compile=cfg.compile,
+        compile=config["compile"],
     )
     return Assembly(
         plan=plan,
@@ -102,11 +103,11 @@ def assemble(cfg: DictConfig, *, is_resumed: bool = False) -> Assembly:
         train=train,
         val=val,
         test=test,
-        state=_state(cfg, plan, train, convolutional, is_resumed),
-        criterion=build(cfg.criterion).to(device),
-        ask=build(cfg.evaluation),
-        task=build(cfg.task),
-        data_facts=_data_facts(cfg, splits, mean, std),
+        state=_state(config, plan, train, convolutional, is_resumed),
+        criterion=build(config["criterion"]).to(device),
+        ask=build(config["evaluation"]),
+        task=build(config["task"]),
+        data_facts=_data_facts(config, splits, mean, std),
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )
@@ -135,26 +136,26 @@ def _named(splits: Splits) -> dict[str, Split]:
     return {name: split for name, split in parts.items() if split is not None}
 
 
-def _state(cfg: DictConfig, plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
-    machine.seed_everything(cfg.seed)
-    model: nn.Module = build(cfg.model)
-    if cfg.init_from is not None and not is_resumed:
-        initialise(model, Path(cfg.init_from).expanduser())
-    freeze(model, plain(cfg.freeze))
+def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
+    machine.seed_everything(config["seed"])
+    model: nn.Module = build(config["model"])
+    if config["init_from"] is not None and not is_resumed:
+        initialise(model, Path(config["init_from"]).expanduser())
+    freeze(model, config["freeze"])
     model = model.to(plan.device)
     init_from_data: Any = getattr(model, "init_from_data", None)
-    if init_from_data is not None and cfg.init_from is None and not is_resumed:
+    if init_from_data is not None and config["init_from"] is None and not is_resumed:
         init_from_data(train.spread(INIT_SAMPLES))
     if convolutional:
         model = model.to(memory_format=torch.channels_last)
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    optimizer = build_optimizer(cfg.optimizer, trained)
+    optimizer = build_optimizer(config["optimizer"], trained)
     return TrainState(
         model=model,
         optimizer=optimizer,
-        schedule=build(cfg.scheduler, optimizer, plan.total_steps(len(train))),
+        schedule=build(config["scheduler"], optimizer, plan.total_steps(len(train))),
         scaler=torch.amp.GradScaler(plan.device.type, enabled=plan.precision == torch.float16),
-        average=build(cfg.ema, model),
+        average=build(config["ema"], model),
         losses=torch.zeros(len(train), device=plan.device),
         sums={},
     )
@@ -166,11 +167,11 @@ def _on(device: torch.device, splits: Splits) -> Splits:
 
 
 def _batches(
-    cfg: DictConfig, splits: Splits, mean: list[float], std: list[float], channels_last: bool
+    config: Mapping[str, Any], splits: Splits, mean: list[float], std: list[float], channels_last: bool
 ) -> tuple[Batches, Batches | None, Batches | None]:
-    size, seed = cfg.batch_size, cfg.seed
+    size, seed = config["batch_size"], config["seed"]
     # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
-    eval_size = max(size, min(1000, 2**22 // math.prod(cfg.data.shape)))
+    eval_size = max(size, min(1000, 2**22 // math.prod(config["data"]["shape"])))
 
     def evaluation(split: Split | None) -> Batches | None:
         if split is None or not len(split.targets):
@@ -178,24 +179,24 @@ def _batches(
         return Batches(split, batch_size=eval_size, mean=mean, std=std, seed=seed, augment=[], shuffle=False,
                        channels_last=channels_last)  # fmt: skip
 
-    if cfg.overfit_batches is None:
-        operations = build_augment(cfg.augment)
+    if config["overfit_batches"] is None:
+        operations = build_augment(config["augment"])
         train = Batches(splits.train, batch_size=size, mean=mean, std=std, seed=seed, augment=operations, shuffle=True,
                         channels_last=channels_last)  # fmt: skip
         return train, evaluation(splits.val), evaluation(splits.test)
-    few = Split(*(tensor[: cfg.overfit_batches * size] for tensor in splits.train))
+    few = Split(*(tensor[: config["overfit_batches"] * size] for tensor in splits.train))
     train = Batches(
         few, batch_size=size, mean=mean, std=std, seed=seed, augment=[], shuffle=False, channels_last=channels_last
     )
     return train, evaluation(few), None
 
 
-def _data_facts(cfg: DictConfig, splits: Splits, mean: list[float], std: list[float]) -> dict[str, Any]:
+def _data_facts(config: Mapping[str, Any], splits: Splits, mean: list[float], std: list[float]) -> dict[str, Any]:
     sizes = {name: len(split.targets) for name, split in _named(splits).items()}
     return {
-        "shape": plain(cfg.data.shape),
-        "num_outputs": cfg.data.num_outputs,
-        "class_names": plain(cfg.data.class_names),
+        "shape": config["data"]["shape"],
+        "num_outputs": config["data"]["num_outputs"],
+        "class_names": config["data"]["class_names"],
         "normalisation": {"mean": mean, "std": std},
         "sizes": sizes,
     }

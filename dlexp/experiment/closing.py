@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlexp.config.composed import Composed
 from dlexp.data.splits import Split
 from dlexp.experiment.assemble import Assembly
-from dlexp.experiment.context import Context
 from dlexp.records import checkpoints, run_json
+from dlexp.records.tracker import Tracker
 from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)
@@ -19,11 +20,11 @@ log = logging.getLogger(__name__)
 QUIET = ("pictures", "n_jobs", "data.root", "data.url", "data.download", "data.in_memory", "data.workers")
 
 
-def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> dict[str, float]:
+def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[dict[str, Any]]) -> dict[str, float]:
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
-    module, tracker, config = run.state.average.module, context.tracker, context.config
+    module, tracker, config = run.state.average.module, tracker, composed.config
     if run.state.best_epoch is not None:
-        checkpoints.load_weights(module, context.folder / "weights" / "best.pt")
+        checkpoints.load_weights(module, tracker.folder / "weights" / "best.pt")
     metrics = _chosen_metrics(history, run.state.best_epoch)
     is_test = config["test"] and run.test is not None
     batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
@@ -32,7 +33,7 @@ def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> di
         if is_test:
             metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
         if config["overfit_batches"] is None:
-            _look_back(run, context, evaluation, split)
+            _look_back(run, composed, tracker, evaluation, split)
     if config["pictures"]:
         from dlexp.pictures import curves
 
@@ -40,7 +41,7 @@ def finish(run: Assembly, context: Context, history: list[dict[str, Any]]) -> di
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
     tracker.log({"epoch": run.state.best_epoch or run.state.epochs_begun, "step": run.state.step, **tested})
     final = {key: value for key, value in metrics.items() if not key.startswith("train/")}
-    tracker.hparams(_parameters(context), final)
+    tracker.hparams(_parameters(composed), final)
     return metrics
 
 
@@ -55,15 +56,15 @@ def _chosen_metrics(history: list[dict[str, Any]], epoch: int | None) -> dict[st
     return {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
 
 
-def _look_back(run: Assembly, context: Context, evaluation: Evaluation, split: Split) -> None:
+def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: Evaluation, split: Split) -> None:
     on_cpu = Split(split.inputs.cpu(), split.targets.cpu())
     coefficients = _coefficients(run)
     if coefficients:
         log.info(f"learnt: {_formula(coefficients)}")
     details = run.task.summary(evaluation.outputs, on_cpu.targets) | {"coefficients": coefficients}
-    run_json.write_json(context.folder / "results.json", details)
-    if context.config["pictures"]:
-        context.tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
+    run_json.write_json(tracker.folder / "results.json", details)
+    if composed.config["pictures"]:
+        tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
 
 
 @torch.no_grad()
@@ -86,16 +87,16 @@ def _formula(coefficients: dict[str, Any]) -> str:
     return f"w = [{weights}], b = {coefficients['b']:.4f}"
 
 
-def _parameters(context: Context) -> dict[str, Any]:
+def _parameters(composed: Composed) -> dict[str, Any]:
     """Returns the columns of the HParams tab: what is compared most, and what was typed.
 
     Not all settings: the tab shows five columns until more are asked for, and the metrics stand to their right.
     """
-    config, quiet = context.config, QUIET
-    chosen = {group: context.choices.get(group) for group in ("model", "data", "optimizer")}
+    config, quiet = composed.config, QUIET
+    chosen = {group: composed.choices.get(group) for group in ("model", "data", "optimizer")}
     settings = {key: config[key] for key in ("seed", "epochs", "batch_size")}
     settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
-    typed = dict(word.lstrip("+").split("=", 1) for word in context.overrides if "=" in word)
+    typed = dict(word.lstrip("+").split("=", 1) for word in composed.words if "=" in word)
     return {key: value for key, value in typed.items() if key not in quiet} | chosen | settings
 
 

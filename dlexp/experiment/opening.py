@@ -7,25 +7,26 @@ import torch
 import yaml
 from torch import Tensor
 
+from dlexp.config.composed import Composed
 from dlexp.experiment.assemble import Assembly
-from dlexp.experiment.context import Context
 from dlexp.machine import environment
 from dlexp.models.layers import format_summary
 from dlexp.records import run_json
+from dlexp.records.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
 
-def describe(run: Assembly, context: Context) -> None:
+def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
     """Writes environment, data, model and config to the folder and to TensorBoard."""
-    folder = context.folder
+    folder = tracker.folder
     table = format_summary(run.model_summary)
     run_json.write_json(folder / "environment.json", environment.environment(run.device_facts))
     run_json.write_json(folder / "data.json", run.data_facts)
     run_json.write_json(folder / "model.json", run.model_summary)
     (folder / "model.txt").write_text(table + "\n", encoding="utf-8")
-    context.tracker.text("config", f"```yaml\n{as_yaml(context.config)}\n```")
-    context.tracker.text("model", f"```\n{table}\n```")
+    tracker.text("config", f"```yaml\n{as_yaml(composed.config)}\n```")
+    tracker.text("model", f"```\n{table}\n```")
 
 
 def as_yaml(config: dict[str, Any]) -> str:
@@ -42,7 +43,7 @@ def in_one_line(run: Assembly) -> str:
     return f"{run.model_summary['parameters']:,} parameters; samples: {sizes}; {where}{threads}"
 
 
-def first_pictures(run: Assembly, context: Context) -> None:
+def first_pictures(run: Assembly, tracker: Tracker) -> None:
     """Shows a grid of augmented training images and the model's graph."""
     inputs, targets = next(run.train.epoch(0))
     if inputs.ndim == 4:
@@ -51,8 +52,8 @@ def first_pictures(run: Assembly, context: Context) -> None:
         images = _unnormalised(inputs[:64], run)
         names = run.data_facts["class_names"]
         titles = [title(target, names) for target in targets[:64].cpu()] if names else None
-        context.tracker.figure("training_images", image_grid(images, titles), step=0)
-    context.tracker.graph(run.state.model, inputs[:1])
+        tracker.figure("training_images", image_grid(images, titles), step=0)
+    tracker.graph(run.state.model, inputs[:1])
 
 
 def title(target: Tensor, names: list[str]) -> str:

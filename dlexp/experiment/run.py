@@ -3,21 +3,18 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
-from dlexp.config.build import allowed_modules, build, plain
+from dlexp.config.build import allowed_modules, build
 from dlexp.config.cell import cell, code_version
+from dlexp.config.composed import Composed
 from dlexp.console.training_progress import Pace, Progress, make_progress
 from dlexp.errors import UnreadableError, UserError
 from dlexp.experiment import closing, opening, saved_state
 from dlexp.experiment.advice import lower_rate, overfit_verdict, stuck_at_chance
 from dlexp.experiment.assemble import Assembly, assemble
-from dlexp.experiment.context import Context
 from dlexp.machine import environment
 from dlexp.machine.lock_file import held_alone, locked
 from dlexp.machine.shortage import explaining
@@ -40,7 +37,8 @@ class _Training:
     """What the loop over `fit` keeps: records so far, and whether something was said already."""
 
     run: Assembly
-    context: Context
+    composed: Composed
+    tracker: Tracker
     checkpoints: Checkpoints
     best: BestWeights
     stops: Stops
@@ -50,17 +48,10 @@ class _Training:
     advice_is_due: bool = True
 
 
-def run_experiment(
-    cfg: DictConfig,
-    folder: Path,
-    overrides: list[str],
-    choices: Mapping[str, str],
-    resumption: saved_state.Resumption | None = None,
-) -> Result:
-    """Trains what `cfg` describes and records it in `folder`, which exists and is this run's own.
+def run_experiment(composed: Composed, folder: Path, resumption: saved_state.Resumption | None = None) -> Result:
+    """Trains what was composed and checked, and records it in `folder`, which exists and is this run's own.
 
-    `overrides` are the words typed, `choices` the option chosen of each group. With a `resumption` the folder holds a
-    run, which goes on from its newest state.
+    With a `resumption` the folder holds a run, which goes on from its newest state.
 
     Raises:
         UserError: the folder holds a run or is in use, the data is missing or damaged, no state can be read, memory
@@ -71,7 +62,7 @@ def run_experiment(
     lock = folder / run_json.LOCK_FILE
     with locked(lock) if shares else held_alone(lock, f"another process trains in {folder}"), listening() as stops:
         there = run_json.read_entry(folder)
-        identity = {"cell": cell(_plain_config(cfg)), "code": code_version(allowed_modules())}
+        identity: dict[str, Any] = {"cell": cell(composed.config), "code": code_version(allowed_modules())}
         holds_a_run = (folder / run_json.RUN_FILE).exists()  # also one whose run.json is damaged
         if holds_a_run and (resumption is None or (shares and (there or {}).get("cell") != identity["cell"])):
             raise UserError(f"{folder} holds a run already; resume={folder} goes on with it")
@@ -81,17 +72,16 @@ def run_experiment(
             log.info(f"{closing.shown(folder)} is finished already")
             return read_result(folder, there)
         if resumption is not None:
-            entry = run_json.RunRecord.reopened(folder, overrides, **identity)
+            entry = run_json.RunRecord.reopened(folder, composed.words, **identity)
         else:
-            entry = run_json.RunRecord.new(
-                folder, seed=cfg.seed, overrides=overrides, choices=dict(choices), **identity
-            )
+            facts = {"seed": composed.config["seed"], "overrides": composed.words, "choices": composed.choices}
+            entry = run_json.RunRecord.new(folder, **facts, **identity)
         try:
-            with explaining(cfg.batch_size):
-                return _run(cfg, folder, overrides, choices, resumption, entry, stops)
+            with explaining(composed.config["batch_size"]):
+                return _run(composed, folder, resumption, entry, stops)
         except NonFiniteLoss as error:
             entry.failed(str(error))
-            advice = f"try {lower_rate(cfg.optimizer)} or grad_clip=1. The run is in {folder}"
+            advice = f"try {lower_rate(composed.config['optimizer'])} or grad_clip=1. The run is in {folder}"
             raise UserError(f"{error}; {advice}") from error
         except (KeyboardInterrupt, StopRequested) as error:
             with uninterrupted():  # a sweep's parent may tell its jobs a second time
@@ -106,56 +96,53 @@ def run_experiment(
             raise
 
 
-def _plain_config(cfg: DictConfig) -> dict[str, Any]:
-    return {str(key): plain(cfg[key]) for key in cfg if key != "hydra"}
-
-
 def _run(
-    cfg: DictConfig,
+    composed: Composed,
     folder: Path,
-    overrides: list[str],
-    choices: Mapping[str, str],
     resumption: saved_state.Resumption | None,
     entry: run_json.RunRecord,
     stops: Stops,
 ) -> Result:
+    config, choices = composed.config, composed.choices
     log.info(f"{choices['model']} on {choices['data']} with {choices['optimizer']} → {closing.shown(folder)}")
-    config = _plain_config(cfg)
-    cfg.threads = cfg.threads or run_json.recorded_threads(folder)  # of a run that goes on: sums depend on it
+    threads = config["threads"] or run_json.recorded_threads(folder)  # of a run that goes on: sums depend on it
     (folder / "config.yaml").write_text(opening.as_yaml(config), encoding="utf-8")
-    run = assemble(cfg, is_resumed=resumption is not None and bool(checkpoints.saved_states(folder)))
+    run = assemble(
+        {**config, "threads": threads}, is_resumed=resumption is not None and bool(checkpoints.saved_states(folder))
+    )
     log.info(opening.in_one_line(run))
     history = [] if resumption is None else saved_state.restore(run, folder, resumption)
     is_new = run.state.step == 0
     with Tracker(folder, resumed_step=None if resumption is None else run.state.step) as tracker:
-        context = Context(config, overrides, choices, folder, tracker)
         if is_new:
-            opening.describe(run, context)
-            if cfg.pictures:
-                opening.first_pictures(run, context)
+            opening.describe(run, composed, tracker)
+            if config["pictures"]:
+                opening.first_pictures(run, tracker)
         if resumption is not None:
             entry.note_resumed(step=run.state.step, environment=environment.environment(run.device_facts))
-        with build(cfg.profile, run, folder):
-            training = _train(run, context, cfg, stops, history)
+        with build(config["profile"], run, folder):
+            training = _train(run, composed, tracker, stops, history)
 
-        metrics = closing.finish(run, context, training.history)
+        metrics = closing.finish(run, composed, tracker, training.history)
         entry.finished(metrics, chosen_epoch=run.state.best_epoch)
     for line in closing.closing_words(run, folder, metrics):
         log.info(line)
-    if cfg.overfit_batches is not None:
-        log.info(overfit_verdict(training.history[-1], run.task, cfg.overfit_batches))
+    if config["overfit_batches"] is not None:
+        log.info(overfit_verdict(training.history[-1], run.task, config["overfit_batches"]))
     return Result(metrics, training.history, folder, objective_of(metrics))
 
 
-def _train(run: Assembly, context: Context, cfg: DictConfig, stops: Stops, history: list[dict[str, Any]]) -> _Training:
+def _train(
+    run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, history: list[dict[str, Any]]
+) -> _Training:
     """Trains with bar and checkpoints around it; saves the last state however the training ends."""
     steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
     num_epochs = -(-run.total_steps // steps_per_epoch)
     progress = make_progress(num_epochs, steps_per_epoch, sys.stdout)
-    checkpoints = Checkpoints(context.folder, Cadence(**plain(cfg.checkpoint)))
-    best = BestWeights(context.folder / "weights" / "best.pt")
+    checkpoints = Checkpoints(tracker.folder, Cadence(**composed.config["checkpoint"]))
+    best = BestWeights(tracker.folder / "weights" / "best.pt")
     pace = Pace(run.total_steps - run.state.step, num_epochs)
-    training = _Training(run, context, checkpoints, best, stops, progress, pace, history)
+    training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, history)
     try:
         with stops.patient():
             train(training)
@@ -176,17 +163,17 @@ def _train(run: Assembly, context: Context, cfg: DictConfig, stops: Stops, histo
 
 def _save_last(training: _Training) -> None:
     try:
-        training.context.tracker.flush()
+        training.tracker.flush()
         training.best.write(is_last=True)
         training.checkpoints.save_last(training.run.state)
-        checkpoints.save(training.context.folder / "weights" / "last.pt", closing.weights(training.run))
+        checkpoints.save(training.tracker.folder / "weights" / "last.pt", closing.weights(training.run))
     except OSError as error:
         raise UserError(f"the last state could not be saved: {error.strerror or error}") from error
 
 
 def train(training: _Training) -> None:
     """Trains to the end, to the end of patience, or (with overfit_batches) until the batches are learnt."""
-    run, tracker, checkpoints = training.run, training.context.tracker, training.checkpoints
+    run, tracker, checkpoints = training.run, training.tracker, training.checkpoints
     if _is_over(training):
         return
 
@@ -220,14 +207,14 @@ def train(training: _Training) -> None:
 
 def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     """Validates when that is due, and records the epoch."""
-    run, config = training.run, training.context.config
+    run, config = training.run, training.composed.config
     del event["train/recent_loss"]
     is_last = event["step"] >= run.total_steps
     if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
         event |= _validate(training)
     event["fingerprint/batch"] = run.state.first_batch
     event["fingerprint/weights"] = fingerprint(*run.state.model.state_dict().values())
-    training.context.tracker.log(event)
+    training.tracker.log(event)
     training.history.append(event)
     training.progress.epoch(event)
     _warn_if_stuck(training, event)
@@ -235,7 +222,7 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
 
 def _is_over(training: _Training) -> bool:
     """Returns whether the training ends before its last step, and says why."""
-    run, config = training.run, training.context.config
+    run, config = training.run, training.composed.config
     if not training.history:
         return False
     if config["patience"] is not None and run.state.bad_validations >= config["patience"]:
@@ -258,7 +245,7 @@ def _validate(training: _Training) -> dict[str, float]:
 
 def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:
     if training.advice_is_due:
-        advice = stuck_at_chance(event, training.run.task, training.context.config["optimizer"])
+        advice = stuck_at_chance(event, training.run.task, training.composed.config["optimizer"])
         if advice:
             training.advice_is_due = False
             training.progress.message(advice)

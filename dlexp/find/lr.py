@@ -7,20 +7,18 @@ import csv
 import io
 import shutil
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from dlexp.config.schema import new_folder, plain_name
 from dlexp.console.long_step import progress
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import Assembly, assemble
 from dlexp.find.curve import DIVERGENCE, FEWEST_STEPS, Reading, read
 from dlexp.machine.shortage import explaining
 from dlexp.records import run_json
+from dlexp.records.naming import new_folder, plain_name
 from dlexp.train.fit import fit
 from dlexp.train.losses import NonFiniteLoss
 
@@ -55,37 +53,34 @@ class Finding:
         return self.rates[self.reading.lowest]
 
 
-def range_test(cfg: DictConfig, steps: int, low: float | None, high: float | None) -> Finding:
+def range_test(config: Mapping[str, Any], steps: int, low: float | None, high: float | None) -> Finding:
     """Trains the checked config for `steps` optimizer steps while its learning rate grows from `low` to `high`.
 
     The rates of all parameter groups grow together. Ends early when the loss has grown to several times that of the
-    beginning, or is no number any more. `cfg` is changed; the test set is not looked at.
+    beginning, or is no number any more. The test set is not looked at.
 
     Raises:
         UserError: the optimizer has no learning rate, the range is none, or the loss is no number from the start.
     """
-    keys = _learning_rates(cfg)
+    keys = _learning_rates(config["optimizer"])
     lr = next(iter(keys.values()))
     low, high = lr * BELOW if low is None else low, lr * ABOVE if high is None else high
     if steps < FEWEST_STEPS:
         raise UserError(f"--steps {steps} is too few to read a curve from: at least {FEWEST_STEPS}")
     if not 0 < low < high:
         raise UserError(f"learning rates grow from --low {low:g} to --high {high:g}: that is no range")
-    cfg.scheduler = {
+    scheduler = {
         "_target_": "dlexp.schedules.exponential.exponential",
         "initial": low / lr,
         "final": high / lr,
     }
-    for part in cfg.optimizer.get("parts", {}).values():
-        if part is not None and "until" in part:
-            part.until = None  # else its rates would grow faster than the others'
-    cfg.augment = OmegaConf.create(OmegaConf.to_container(cfg.augment, resolve=True))  # some count in the run's epochs
-    cfg.max_steps, cfg.epochs, cfg.log_steps = steps, steps, 1
+    length = {"max_steps": steps, "epochs": steps, "log_steps": 1}
+    config = {**config, "scheduler": scheduler, "optimizer": _of_the_whole_run(config["optimizer"]), **length}
     rates: list[float] = []
     losses: list[float] = []
     ended = "range"
-    with explaining(cfg.batch_size):
-        run = assemble(cfg)
+    with explaining(config["batch_size"]):
+        run = assemble(config)
         try:
             with progress("learning rates", unit="steps") as report:
                 for factor, loss in _steps(run):
@@ -105,16 +100,22 @@ def range_test(cfg: DictConfig, steps: int, low: float | None, high: float | Non
     return Finding(rates, losses, read(losses), ended, keys, run.device_facts)
 
 
-def _learning_rates(cfg: DictConfig) -> dict[str, float]:
-    """Returns the learning rates of the optimizer and of its parts; a part that takes the optimizer's has no own."""
-    rates = {"optimizer.lr": cfg.optimizer.get("lr")}
-    for name, part in cfg.optimizer.get("parts", {}).items():
-        if part is not None and not OmegaConf.is_interpolation(part, "lr"):
-            rates[f"optimizer.parts.{name}.lr"] = part.get("lr")
-    rates = {name: float(rate) for name, rate in rates.items() if isinstance(rate, int | float)}
-    if not rates or min(rates.values()) <= 0:
+def _learning_rates(optimizer: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the learning rates of the optimizer and of its parts."""
+    parts = {f"optimizer.parts.{name}.lr": part for name, part in optimizer.get("parts", {}).items() if part}
+    rates = {name: node.get("lr") for name, node in {"optimizer.lr": optimizer, **parts}.items()}
+    found = {name: float(rate) for name, rate in rates.items() if isinstance(rate, int | float)}
+    if not found or min(found.values()) <= 0:
         raise UserError("the optimizer has no learning rate above 0 to start from (optimizer.lr)")
-    return rates
+    return found
+
+
+def _of_the_whole_run(optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the optimizer without the parts' `until`: else their rates would grow faster than the others'."""
+    if "parts" not in optimizer:
+        return dict(optimizer)
+    parts = {name: part and {**part, "until": None} for name, part in optimizer["parts"].items()}
+    return {**optimizer, "parts": parts}
 
 
 def _steps(run: Assembly) -> Iterator[tuple[float, float]]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from dlexp.errors import UserError
 from dlexp.sweep.launchers.job_process import children_context, live_with_parent, take_environment
 
@@ -67,10 +65,9 @@ def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None
     from dlexp.train.losses import NonFiniteLoss
 
     changes = {"batch_size": batch_size, "max_steps": None, "epochs": NEVER, "log_steps": NEVER}
-    cfg = OmegaConf.create(config | changes)
     try:
-        limit_memory(select_device(cfg.device), room)
-        run = assemble(cfg)
+        limit_memory(select_device(config["device"]), room)
+        run = assemble(config | changes)
         run.state.epoch = config["epochs"] - 1  # augment=growing begins with small images, which take less memory
         sender.send(measured(run))
     except UserError as error:

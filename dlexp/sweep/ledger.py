@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.schema import new_folder, unique
 from dlexp.machine.lock_file import is_held, locked
 from dlexp.records import run_json
+from dlexp.records.naming import new_folder, unique
 
 LEDGER_FILE = "sweep.json"
 LOCK_FILE = ".sweeps.lock"
@@ -36,14 +36,15 @@ class Cell:
 
 
 def open_ledger(parent: Path, name: str, wanted: Mapping[str, str], *, anew: bool) -> tuple[Path, dict[str, Cell]]:
-    """Returns the sweep folder `parent/name`, `name-2`, … that shares most cells with `wanted`, and the cells in it.
+    """Returns the sweep folder in `parent`, whatever its name, that shares most cells with `wanted`, and those cells.
 
-    `wanted` maps hashes of cells to names for their folders. Without a shared cell, or with `anew`, the folder is new.
+    `wanted` maps hashes of cells to names for their folders. Without a shared cell, or with `anew`, the folder is a new
+    one, `name`, `name-2`, …
     One process at a time chooses, so that sweeps started together find each other.
     """
     parent.mkdir(parents=True, exist_ok=True)
     with locked(parent / LOCK_FILE):
-        candidates = [] if anew else [path for path in parent.glob(f"{name}*") if read_ledger(path)]
+        candidates = [] if anew else [path for path in parent.glob("*/") if read_ledger(path)]
         shared = {path: len(set(read_ledger(path)) & set(wanted)) for path in candidates}
         best = max(sorted(candidates), key=lambda path: shared[path], default=None)
         folder = best if best is not None and shared[best] else new_folder(parent, name)

@@ -8,12 +8,11 @@ import threading
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
+from dlexp.config.composed import Composed
+from dlexp.console.exit_code import answering
 from dlexp.console.streams import log_to, log_to_console
 from dlexp.machine.cores import SHARERS
 from dlexp.machine.signals import SIGNALS, stop_unless_asked
-from dlexp.sweep.prepare import Prepared
 
 OUTPUT_FILE = "output.txt"
 
@@ -29,7 +28,7 @@ def children_context() -> multiprocessing.context.BaseContext:
 
 def start(
     context: multiprocessing.context.BaseContext,
-    job: Prepared,
+    job: Composed,
     folder: Path,
     *,
     quiet: bool,
@@ -48,11 +47,9 @@ def start(
     return process  # type: ignore[no-any-return]
 
 
-def run_child(job: Prepared, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
+def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
     """What a child does: one run, its output in a file of its folder when several jobs share a console."""
     take_environment(variables)
-    from dlexp.__main__ import answering
-
     folder.mkdir(parents=True, exist_ok=True)
     if quiet:
         output = open(folder / OUTPUT_FILE, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (open until the end)
@@ -68,7 +65,7 @@ def take_environment(variables: dict[str, str]) -> None:
     os.environ.update(variables)
 
 
-def _train(job: Prepared, folder: Path) -> int:
+def _train(job: Composed, folder: Path) -> int:
     """Trains a job, or goes on with what its folder holds of it."""
     live_with_parent()
     from dlexp.experiment.run import run_experiment
@@ -77,7 +74,7 @@ def _train(job: Prepared, folder: Path) -> int:
     log_to_console()
     close = log_to(folder)
     try:
-        run_experiment(OmegaConf.create(job.config), folder, job.words, job.choices, Resumption(shares=True))
+        run_experiment(job, folder, Resumption(shares=True))
     finally:
         close()
     return 0

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -12,17 +12,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig
-
+from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.records import run_json
 from dlexp.sweep.launchers.job_process import children_context, reason, start
-from dlexp.sweep.prepare import Prepared, prepare
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
@@ -43,25 +39,42 @@ class _Child:
     before: dict[str, Any] | None
 
 
-def begin() -> None:
-    """Starts the server that jobs are forked from, so that it loads torch (4 s) while the jobs are being checked."""
-    if children_context().get_start_method() == "forkserver":
-        forkserver.ensure_running()
+class Local:
+    """`launcher=local`: every job is a process of this machine, `n_jobs` at once, or `jobs_per_gpu` on each GPU.
 
-
-def launch(jobs: Sequence[Prepared], folders: Sequence[Path], config: DictConfig, num_cells: int) -> list[JobReturn]:
-    """Runs the jobs, each in its folder and `n_jobs` at once, and returns one result each, in order.
-
-    A failed job's result carries the reason. After a signal the jobs that did not end by themselves carry it, and after
-    a failure with `on_error=stop` those that did not start say so. `num_cells` are the jobs of the whole sweep, done
-    ones too, so that those that are left compute with as many threads as they would have had beside them.
+    settings: those of the run's config.
     """
-    num_gpus = _num_gpus(config)
-    limit = num_gpus * config.jobs_per_gpu if config.jobs_per_gpu and num_gpus else int(config.n_jobs)
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = settings
+
+    def begin(self) -> None:
+        """Starts the server that jobs are forked from, so that it loads torch (4 s) while they are being checked."""
+        if children_context().get_start_method() == "forkserver":
+            forkserver.ensure_running()
+
+    def launch(
+        self, jobs: Sequence[Composed], folders: Sequence[Path], num_cells: int
+    ) -> Sequence[BaseException | None]:
+        """Runs the jobs, each in its folder; returns for each why it did not finish, None where it did.
+
+        After a signal the jobs that did not end by themselves carry it, and after a failure with `on_error=stop` those
+        that did not start say so. `num_cells` are the jobs of the whole sweep, done ones too, so that those that are
+        left compute with as many threads as they would have had beside them.
+        """
+        return _launched(jobs, folders, self._settings, num_cells)
+
+
+def _launched(
+    jobs: Sequence[Composed], folders: Sequence[Path], settings: Mapping[str, Any], num_cells: int
+) -> list[BaseException | None]:
+    num_gpus = _num_gpus(settings["device"])
+    per_gpu = settings["jobs_per_gpu"]
+    limit = num_gpus * per_gpu if per_gpu and num_gpus else settings["n_jobs"]
     at_once, sharers = min(limit, len(jobs)), min(limit, num_cells)
     context = children_context()
     running: dict[int, _Child] = {}
-    results: dict[int, JobReturn] = {}
+    results: dict[int, BaseException | None] = {}
     waiting = list(range(len(jobs)))
     with listening():
         try:
@@ -81,43 +94,20 @@ def launch(jobs: Sequence[Prepared], folders: Sequence[Path], config: DictConfig
                         )
                         running[index] = _Child(process, slot, before)
                 for index in [index for index, child in running.items() if not child.process.is_alive()]:
-                    results[index] = _result(jobs[index], folders[index], running.pop(index))
+                    results[index] = _end(folders[index], running.pop(index))
                     if at_once > 1:
                         log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {_outcome(results[index])}")
-                    if results[index].status is JobStatus.FAILED and config.on_error == "stop":
-                        results |= _failed(jobs, waiting, UserError("not started: a job before it failed"))
+                    if results[index] is not None and settings["on_error"] == "stop":
+                        results |= dict.fromkeys(waiting, UserError("not started: a job before it failed"))
                         waiting = []
                 time.sleep(POLL_SECONDS)
         except (KeyboardInterrupt, StopRequested) as stop:
             _stop(running.values(), stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
-            results |= _failed(jobs, [index for index in range(len(jobs)) if index not in results], stop)
+            results |= {index: stop for index in range(len(jobs)) if index not in results}
         except BaseException:  # nobody would wait for the jobs, nor tell how they end
             _stop(running.values(), signal.SIGTERM)
             raise
     return [results[index] for index in range(len(jobs))]
-
-
-def launch_words(
-    jobs: Sequence[Sequence[str]], first_index: int, config: DictConfig, loader: ConfigLoader
-) -> list[JobReturn]:
-    """Prepares and runs jobs that are given as overrides; one that can't run has failed, and the others run."""
-    results: dict[int, JobReturn] = {}
-    prepared: dict[int, Prepared] = {}
-    for index, words in enumerate(jobs):
-        try:
-            prepared[index] = prepare(words, config, loader)
-        except UserError as error:
-            log.error(f"error: {error}")
-            results[index] = JobReturn(words, _return_value=error, status=JobStatus.FAILED)
-    folders = [_folder(jobs[index], first_index + index, config, loader) for index in prepared]
-    results |= zip(prepared, launch(list(prepared.values()), folders, config, len(jobs)), strict=True)
-    return [results[index] for index in range(len(jobs))]
-
-
-def _folder(words: Sequence[str], index: int, config: DictConfig, loader: ConfigLoader) -> Path:
-    cfg = loader.load_sweep_config(config, list(words)).copy()
-    cfg.hydra.job.num = index
-    return Path(cfg.hydra.sweep.dir) / str(cfg.hydra.sweep.subdir)
 
 
 def _next(waiting: list[int], folders: Sequence[Path]) -> int | None:
@@ -125,31 +115,26 @@ def _next(waiting: list[int], folders: Sequence[Path]) -> int | None:
     return next((index for index in waiting if not is_held(folders[index] / run_json.LOCK_FILE)), None)
 
 
-def _failed(jobs: Sequence[Prepared], indices: Sequence[int], reason: BaseException) -> dict[int, JobReturn]:
-    return {i: JobReturn(jobs[i].words, _return_value=reason, status=JobStatus.FAILED) for i in indices}
-
-
-def _num_gpus(config: DictConfig) -> int:
+def _num_gpus(device: str) -> int:
     """Returns the GPUs that jobs are spread over, round-robin; 0 where the config names a device."""
-    if config.device not in ("auto", "cuda"):
+    if device not in ("auto", "cuda"):
         return 0
     import torch
 
     return torch.cuda.device_count()
 
 
-def _result(job: Prepared, folder: Path, child: _Child) -> JobReturn:
-    """Returns a job's validation value, which sweepers such as Optuna's compare, or why it has none."""
+def _end(folder: Path, child: _Child) -> BaseException | None:
+    """Returns why a job did not finish, None when it did."""
     exit_code = child.process.exitcode
-    why = None if exit_code == 0 else UserError(reason(exit_code))
-    found = report(run_json.read_entry(folder), child.before, why)
-    if why is None:
-        return JobReturn(job.words, _return_value=found["objective"], status=JobStatus.COMPLETED)
-    return JobReturn(job.words, _return_value=UserError(found["error"] or str(why)), status=JobStatus.FAILED)
+    if exit_code == 0:
+        return None
+    why = UserError(reason(exit_code))
+    return UserError(report(run_json.read_entry(folder), child.before, why)["error"] or str(why))
 
 
-def _outcome(result: JobReturn) -> str:
-    return "finished" if result.status is JobStatus.COMPLETED else f"failed, {result._return_value}"
+def _outcome(end: BaseException | None) -> str:
+    return "finished" if end is None else f"failed, {end}"
 
 
 def _stop(children: Iterable[_Child], number: int) -> None:

@@ -6,7 +6,6 @@ from importlib import import_module
 from dlexp.machine.signals import SIGNALS
 
 MODULES = (
-    "hydra",
     "torch",
     "torch.fx",
     "torch.utils.tensorboard",

@@ -1,0 +1,46 @@
+"""train, or sweep with -m: what `python -m dlexp key=value …` does without naming it"""
+
+import os
+from collections.abc import Sequence
+
+from dlexp.errors import UserError
+
+
+def main(typed: list[str]) -> int:
+    """Runs one experiment, or a sweep of them; what Hydra's own flags ask for is answered by Hydra."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise UserError(
+            "torchrun starts one process per GPU, and a run uses one device: start it with python -m dlexp."
+            " A sweep (-m … n_jobs=N) uses all GPUs, a job on each"
+        )
+    from dlexp.config import words
+    from dlexp.console.streams import log_to_console
+
+    if words.asks_hydra(typed):
+        from dlexp.config.hydra_flags import answer
+
+        return answer(typed)
+    if "--cell" in typed:
+        return _tell_cell([word for word in typed if word != "--cell"])
+    log_to_console()
+    if set(words.SWEEP_FLAGS) & set(typed) and not any(word.startswith("resume=") for word in typed):
+        from dlexp.sweep.plan import run_sweep
+
+        return run_sweep(typed)
+    from dlexp.api import run
+
+    run(typed)
+    return 0
+
+
+def _tell_cell(typed: Sequence[str]) -> int:
+    """Prints the hash that makes two runs the same experiment, and the settings that enter it."""
+    import yaml
+
+    from dlexp.config.cell import cell, essentials
+    from dlexp.config.compose import compose
+
+    config = compose(typed).config
+    print(f"# cell {cell(config)}: the hash of these settings")
+    print(yaml.safe_dump(essentials(config), sort_keys=False), end="")
+    return 0

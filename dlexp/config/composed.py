@@ -1,0 +1,25 @@
+"""What one run is made from, as plain data: nothing below knows where it came from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed experiment, which crosses processes: everything in it is resolved.
+
+    config: every setting by name, groups as dicts. words: the overrides as typed. choices: the option of each group.
+    place, sweep_place: the folder asked for with hydra.run.dir, and with hydra.sweep.dir; None: a new one.
+    """
+
+    config: dict[str, Any]
+    words: list[str]
+    choices: dict[str, str]
+    place: Path | None = None
+    sweep_place: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The preset, or model, data set and optimizer."""
+        return self.choices.get("experiment") or "-".join(self.choices[key] for key in ("model", "data", "optimizer"))

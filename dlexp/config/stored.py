@@ -1,0 +1,94 @@
+"""A run's stored config, and what typed words change of it.
+
+It may come from a stranger: it is read as data, and Hydra, which can run anything, never sees it.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dlexp.config import mistakes
+from dlexp.config.schema import FileSettings, Settings, marked
+from dlexp.errors import UserError, did_you_mean
+from dlexp.ranges import Incidental
+from dlexp.records import run_json
+
+# Settings that a resumed run may change freely: how long it goes on, and what is looked at. The others need a word.
+FREE = {"epochs", "max_steps", "patience", "val_every", "test"} | marked(Settings, Incidental).keys()
+FREE_DATA = {f"data.{key}" for key in marked(FileSettings, Incidental)}
+
+
+def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads a run's config and record, as data.
+
+    Raises:
+        UserError: the folder is none of a run, or its files are damaged.
+    """
+    entry = run_json.read_entry(folder)
+    try:
+        stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error
+    if entry is None or not isinstance(stored, dict):
+        raise UserError(f"{folder} is not the folder of a run: config.yaml and run.json do not hold what they should")
+    missing = [key for key in Settings.__dataclass_fields__ if key not in stored]
+    if missing:
+        raise UserError(f"{folder / 'config.yaml'} lacks {', '.join(missing)}: another version of dlexp wrote it")
+    return stored, entry
+
+
+def changed_config(stored: Mapping[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Returns the config with the words applied, and those that change something, as `key=value`.
+
+    Raises:
+        UserError: lists every word that is no setting of this run.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    config, changed, problems = copy.deepcopy(dict(stored)), [], []
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            problems.append(mistakes.sentence(error))
+            continue
+        key, value = override.get_key_element(), override.value()
+        *parents, name = key.split(".")
+        node = value_of(config, parents)
+        if override.is_sweep_override():
+            problems.append(f"{word} has several values, and resume= continues one run")
+        elif not isinstance(node, dict) or name not in node or key.startswith("+"):
+            problems.append(f"this run has no setting '{key}'.{did_you_mean(key, _keys(config))}")
+        elif isinstance(node[name], dict):
+            problems.append(f"{word} would choose another {key}; resume= continues with the one that is stored")
+        elif isinstance(value, str) and "${" in value:
+            problems.append(f"{word} refers to another setting, which a stored run can't follow; type the value")
+        elif node[name] != value:
+            node[name] = value
+            changed.append(word)
+    if problems:
+        raise UserError(*problems)
+    return config, changed
+
+
+def value_of(config: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """Returns the value at the end of a path of keys; None where there is none."""
+    node: Any = config
+    for key in path:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
+def is_free(change: str) -> bool:
+    """Returns whether a change needs no consent."""
+    key = change.partition("=")[0]
+    return key.split(".")[0] in FREE or key in FREE_DATA
+
+
+def _keys(config: Mapping[str, Any]) -> list[str]:
+    nested = [f"{key}.{inner}" for key, value in config.items() if isinstance(value, dict) for inner in value]
+    return [*config, *nested]

@@ -1,0 +1,122 @@
+"""A command line taken apart: flags, the folders of a person's own options, and overrides for Hydra's grammar."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlexp.config import registry
+from dlexp.errors import UserError, did_you_mean
+
+SWEEP_FLAGS = ("-m", "--multirun")
+FOLDER_FLAGS = ("--config-dir", "-cd")
+# Answered by Hydra's own command line: what is composed and where it comes from, tab completion.
+HYDRA_FLAGS = tuple("--cfg -c --info -i --resolve --package -p --shell-completion -sc --hydra-help".split())
+# Of the node `hydra`, what is heard; the rest belongs to Hydra's way of starting jobs.
+PLACES = ("hydra.run.dir", "hydra.sweep.dir")
+INSTEAD = {
+    "hydra/launcher": "launcher=local or launcher=slurm chooses how a sweep's jobs start, n_jobs=N how many at once",
+    "hydra/sweeper": "-m tries every combination of the values of key=a,b,c",
+    "hydra.launcher": "the settings of a launcher are those of the group launcher, such as launcher.wait=true",
+    "hydra.searchpath": "--config-dir DIR adds your own folder of options",
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """overrides: `key=value` with paths quoted for Hydra's grammar. folders: of --config-dir. is_sweep: with -m."""
+
+    overrides: list[str]
+    folders: list[Path]
+    is_sweep: bool
+
+
+def asks_hydra(words: Sequence[str]) -> bool:
+    """Returns whether a flag is there that Hydra's own command line answers."""
+    return any(word.partition("=")[0] in HYDRA_FLAGS for word in words)
+
+
+def read(words: Sequence[str]) -> Words:
+    """Takes the words of a run or a sweep apart.
+
+    Raises:
+        UserError: a flag, a folder or a group is not there, or something was typed that would be lost without a word.
+    """
+    overrides: list[str] = []
+    folders: list[Path] = []
+    is_sweep = False
+    waiting = iter(words)
+    for word in waiting:
+        flag, equals, value = word.partition("=")
+        if flag in SWEEP_FLAGS and not equals:
+            is_sweep = True
+        elif flag in FOLDER_FLAGS:
+            folders.append(_folder(value if equals else next(waiting, "")))
+        elif word.startswith("-"):
+            flags = (*SWEEP_FLAGS, *FOLDER_FLAGS, *HYDRA_FLAGS, "--help", "--version", "--cell")
+            raise UserError(f"there is no flag '{flag}'.{did_you_mean(flag, flags)} Settings are typed as key=value")
+        else:
+            overrides.append(word)
+    _refuse_silent_losses(overrides, folders)
+    return Words(with_quoted_paths(overrides, is_sweep), folders, is_sweep)
+
+
+def _folder(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if not name or not folder.is_dir():
+        raise UserError(f"--config-dir {name}: there is no such folder")
+    taken = registry.clashes(folder)
+    if taken:
+        raise UserError(
+            f"{folder} has {', '.join(taken)}, which dlexp has too; the built-in one would win, so rename yours"
+        )
+    return folder
+
+
+def _refuse_silent_losses(overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    """Refuses what Hydra ignores or fails on: a typed recipe, `group=null`, most of its own settings."""
+    groups = {name for conf in (registry.CONF, *folders) for name in registry.groups(conf)}
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key == "recipe":
+            raise UserError(
+                "recipe follows from model and data and can't be chosen; change its values, such as epochs=5"
+            )
+        if key in groups and value == "null":  # Hydra answers with a traceback
+            raise UserError(f"{key}=null can't be chosen; leave it out, or take one of its options (see --help)")
+        if re.match(r"hydra[./@]", key) and key not in PLACES:
+            instead = next((text for name, text in INSTEAD.items() if key.startswith(name)), None)
+            heard = f"of Hydra's own settings dlexp hears {' and '.join(PLACES)}"
+            raise UserError(f"{key} is not heard here: {instead or heard}")
+
+
+# By convention a key holds a path when its last word is one of these; `init_from` is the one exception.
+PATH_KEY = re.compile(r"(\+{0,2}(?:(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)|init_from))=(.+)", re.DOTALL)
+
+
+def with_quoted_paths(overrides: Sequence[str], is_sweep: bool) -> list[str]:
+    """Returns the overrides with path keys' values quoted: Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
+
+    `init_from` and keys whose last word is root, path, dir, url, file or folder hold a path. In a sweep a comma
+    separates values, unless a file of that name exists.
+    """
+    return [_quoted(word, is_sweep) for word in overrides]
+
+
+def _quoted(word: str, is_sweep: bool) -> str:
+    match = PATH_KEY.fullmatch(word)
+    if match is None:
+        return word
+    key, value = match.groups()
+    has_values = (
+        is_sweep
+        and not key.startswith("hydra.")
+        and ("," in value or value.startswith("choice("))
+        and not os.path.exists(value)
+    )
+    if value == "null" or value[0] in "'\"" or has_values:
+        return word
+    # Hydra reads backslashes before a quote, and only those, as escapes: a quote gets one, and they are doubled.
+    value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), os.path.expanduser(value))
+    return f"{key}='{value}'"

@@ -1,0 +1,32 @@
+"""What a process ends with, and the sentence for what a person can mend."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from dlexp.console.streams import setup_console
+from dlexp.errors import UserError
+from dlexp.machine.shortage import disk_is_full
+from dlexp.machine.signals import StopRequested, exit_code_of
+
+
+def answering(work: Callable[[], int]) -> int:
+    """Does a process's work and returns its exit code; what a person can mend is said in a sentence."""
+    setup_console()
+    try:
+        return work()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader (`| head`) has gone; Python would complain once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        full = disk_is_full(error)
+        if full is None:
+            raise
+        print(f"error: {full}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, StopRequested) as stop:
+        print(f"stopped by {stop}" if isinstance(stop, StopRequested) else "interrupted", file=sys.stderr)
+        return exit_code_of(stop)

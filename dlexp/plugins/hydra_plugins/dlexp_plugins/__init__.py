@@ -1,1 +1,0 @@
-"""Hydra finds its plugins here: our sweeper and launcher, thin covers of dlexp/sweep/."""

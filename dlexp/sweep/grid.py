@@ -1,0 +1,29 @@
+"""The jobs of a sweep: every combination of the values of its overrides, each with a name of its own."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlexp.records.naming import plain_name, unique
+
+
+@dataclass(frozen=True)
+class Job:
+    """One combination: its name (a folder's), all its overrides, and those that differ between jobs."""
+
+    name: str
+    overrides: list[str]
+    varied: dict[str, str]
+
+
+def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
+    """Returns a job for every combination of the axes' overrides."""
+    jobs: list[Job] = []
+    names: set[str] = set()
+    for number, words in enumerate(itertools.product(*axes)):
+        varied = [word for word, axis in zip(words, axes, strict=True) if len(axis) > 1]
+        text = "_".join(word.replace("=[", "-").replace("=", "-") for word in varied)
+        name = unique(plain_name(text) if varied else f"job-{number}", names)
+        names.add(name)
+        jobs.append(Job(name, list(words), dict(word.partition("=")[::2] for word in varied)))
+    return jobs
