@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from dlexp.errors import UserError
-from dlexp.sweep.launchers.job_process import children_context, live_with_parent, take_environment
+from dlexp.machine.processes import children_context, live_with_parent, take_environment
 
 # Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
 WARMUP_STEPS, WARMUP_SECONDS = 3, 1.0
@@ -33,7 +33,7 @@ def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial 
     Raises:
         UserError: something other than memory is wrong.
     """
-    context: Any = children_context()
+    context: Any = children_context("dlexp.experiment.preload")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_in_child, args=(sender, config, batch_size, room, dict(os.environ)))
     process.start()

@@ -1,10 +1,8 @@
-"""A job's own process: how it starts, what it does, and what its end means."""
+"""A job's own process: how it starts, and what it does."""
 
 import multiprocessing
 import os
-import signal
 import sys
-import threading
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -12,18 +10,9 @@ from dlexp.config.composed import Composed
 from dlexp.console.exit_code import answering
 from dlexp.console.streams import log_to, log_to_console
 from dlexp.machine.cores import SHARERS
-from dlexp.machine.signals import SIGNALS, stop_unless_asked
+from dlexp.machine.processes import live_with_parent, take_environment
 
 OUTPUT_FILE = "output.txt"
-
-
-def children_context() -> multiprocessing.context.BaseContext:
-    """Returns how children start: forked from a server that has torch loaded (11 ms a job), spawned without fork."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dlexp.sweep.launchers.preload"])
-    return context
 
 
 def start(
@@ -59,12 +48,6 @@ def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str
     sys.exit(answering(lambda: _train(job, folder)))
 
 
-def take_environment(variables: dict[str, str]) -> None:
-    """Makes the parent's variables this process's own; a server that an earlier sweep started has those of then."""
-    os.environ.clear()
-    os.environ.update(variables)
-
-
 def _train(job: Composed, folder: Path) -> int:
     """Trains a job, or goes on with what its folder holds of it."""
     live_with_parent()
@@ -80,34 +63,7 @@ def _train(job: Composed, folder: Path) -> int:
     return 0
 
 
-def live_with_parent() -> None:
-    """Leaves signals for all processes to the parent, which passes them on once; stops when the parent is killed."""
-    if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the server that forked it holds them back
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        stop_unless_asked()
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
-
-
 def _visible(gpu: int) -> str:
     """Returns the name of the `gpu`-th of the GPUs that this process may see."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",")[gpu] if visible else str(gpu)
-
-
-def reason(exit_code: int | None) -> str:
-    """Returns why a process ended, from its exit code: negative ones are signals."""
-    if exit_code is None or exit_code >= 0:
-        return f"exit code {exit_code}"
-    try:
-        name = signal.Signals(-exit_code).name
-    except ValueError:
-        name = f"signal {-exit_code}"
-    return f"killed by {name}" + (" (often: out of memory)" if name == "SIGKILL" else "")

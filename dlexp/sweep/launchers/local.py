@@ -15,14 +15,17 @@ from typing import Any
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import is_held
+from dlexp.machine.processes import children_context, reason
 from dlexp.machine.signals import StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.records import run_json
-from dlexp.sweep.launchers.job_process import children_context, reason, start
+from dlexp.sweep.launchers.job_process import start
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
 
+# What the server that forks the jobs imports once.
+PRELOAD = "dlexp.experiment.preload"
 POLL_SECONDS = 0.02
 # A job that was told to stop finishes its step and saves; one that does not end by then is told again, and is killed
 # if it does not hear that either: while it computes outside of Python it hears nothing.
@@ -50,7 +53,7 @@ class Local:
 
     def begin(self) -> None:
         """Starts the server that jobs are forked from, so that it loads torch (4 s) while they are being checked."""
-        if children_context().get_start_method() == "forkserver":
+        if children_context(PRELOAD).get_start_method() == "forkserver":
             forkserver.ensure_running()
 
     def launch(
@@ -72,7 +75,7 @@ def _launched(
     per_gpu = settings["jobs_per_gpu"]
     limit = num_gpus * per_gpu if per_gpu and num_gpus else settings["n_jobs"]
     at_once, sharers = min(limit, len(jobs)), min(limit, num_cells)
-    context = children_context()
+    context = children_context(PRELOAD)
     running: dict[int, _Child] = {}
     results: dict[int, BaseException | None] = {}
     waiting = list(range(len(jobs)))

@@ -1,0 +1,50 @@
+"""Processes of our own: how they start, how they live with the one that started them, and what their end means."""
+
+import multiprocessing
+import os
+import signal
+import threading
+
+from dlexp.machine.signals import SIGNALS, stop_unless_asked
+
+
+def children_context(preload: str) -> multiprocessing.context.BaseContext:
+    """Returns how children start: forked from a server that has imported `preload` (11 ms), spawned without fork."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    return context
+
+
+def take_environment(variables: dict[str, str]) -> None:
+    """Makes the parent's variables this process's own; a server that an earlier sweep started has those of then."""
+    os.environ.clear()
+    os.environ.update(variables)
+
+
+def live_with_parent() -> None:
+    """Leaves signals for all processes to the parent, which passes them on once; stops when the parent is killed."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the server that forked it holds them back
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        stop_unless_asked()
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+def reason(exit_code: int | None) -> str:
+    """Returns why a process ended, from its exit code: negative ones are signals."""
+    if exit_code is None or exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    return f"killed by {name}" + (" (often: out of memory)" if name == "SIGKILL" else "")
