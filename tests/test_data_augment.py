@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlexp.augment.crop_flip_cutout import AlternatingFlip, Cutout, RandomCrop, RandomFlip
+from dlexp.augment.crop import RandomCrop
+from dlexp.augment.cutout import Cutout
+from dlexp.augment.flip import AlternatingFlip, RandomFlip
 from dlexp.augment.operation import Draw, Operation
 from dlexp.augment.rearrange import Fused, fused
 from dlexp.errors import UserError

@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlexp.augment.crop_flip_cutout import RandomCrop, RandomFlip
+from dlexp.augment.crop import RandomCrop
+from dlexp.augment.flip import RandomFlip
+from dlexp.augment.seeds import derived_seed
 from dlexp.data.splits import Split
 from dlexp.errors import UserError
-from dlexp.train.batches import Batches, derived_seed
+from dlexp.train.batches import Batches
 
 
 def images(count: int = 50) -> Split:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlexp.augment.crop_flip_cutout import RandomFlip
+from dlexp.augment.flip import RandomFlip
 from dlexp.augment.mixing import CutMix, Mixup, MixupOrCutMix, as_probabilities, symmetric_beta
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.data.splits import Split

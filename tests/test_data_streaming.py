@@ -17,7 +17,8 @@ from conftest import child_environment
 from PIL import Image
 
 from dlexp import api
-from dlexp.augment.crop_flip_cutout import RandomCrop, RandomFlip
+from dlexp.augment.crop import RandomCrop
+from dlexp.augment.flip import RandomFlip
 from dlexp.data import image_folder as module
 from dlexp.data.image_folder import image_folder
 from dlexp.data.splits import Split, Splits, prepare, statistics

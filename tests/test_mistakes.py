@@ -38,7 +38,7 @@ TYPED = [
     (["+optimizer.lrr=3"], ["optimizer.lrr", "Did you mean 'lr'?"]),
     (["++model.foo.bar=3"], ["model.foo", "width"]),
     (["+data.colour=3"], ["data.colour", "noise"]),
-    (["+augment.shake._target_=dlexp.augment.crop_flip_cutout.Shake"], ["augment.shake", "can't be imported"]),
+    (["+augment.shake._target_=dlexp.augment.flip.Shake"], ["augment.shake", "can't be imported"]),
     (["epochs=0"], ["epochs=0 must be ≥ 1"]),
     (["seed=-1"], ["seed=-1 must be ≥ 0"]),
     (["n_jobs=0"], ["n_jobs=0 must be ≥ 1"]),
@@ -101,7 +101,7 @@ TYPED = [
     (["precision=float16", "device=cpu"], ["precision=float16 needs CUDA", "bfloat16"]),
     (["model._target_=os.system"], ["'os.system' is not allowed", "allow=os"]),
     (["model._target_=dlexp.models.mlp.mpl"], ["'dlexp.models.mlp.mpl' can't be imported"]),
-    (["model._target_=dlexp.criteria.losses.nn"], ["'dlexp.criteria.losses.nn' is not a class or function"]),
+    (["model._target_=dlexp.criteria.nll.nn"], ["'dlexp.criteria.nll.nn' is not a class or function"]),
     (
         ["model._target_=dlexp.data.formats.image_tree.os.system"],
         ["'dlexp.data.formats.image_tree.os.system' is not allowed"],

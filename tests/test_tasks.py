@@ -8,7 +8,10 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from dlexp.criteria.losses import NLL, CrossEntropy, Hinge, MeanSquaredError
+from dlexp.criteria.cross_entropy import CrossEntropy
+from dlexp.criteria.hinge import Hinge
+from dlexp.criteria.mse import MeanSquaredError
+from dlexp.criteria.nll import NLL
 from dlexp.errors import UserError
 from dlexp.tasks.classification import Classification, confusion
 from dlexp.tasks.regression import Regression

@@ -1,6 +1,5 @@
 """Batches: a batch is an index into tensors on the device, or into files; the rest works on whole batches."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 
 from dlexp.augment.operation import Draw, Mixing, Operation
 from dlexp.augment.rearrange import fused
+from dlexp.augment.seeds import derived_seed
 from dlexp.data.splits import Split
 from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UserError
@@ -15,12 +15,6 @@ from dlexp.errors import UserError
 # Up to this size samples that are not augmented are normalised once and not in every batch, which took 5 % of the time
 # of MNIST's multi-layer perceptron. MNIST takes 188 MB then; CIFAR-10, which would take 614 MB, stays as it is.
 READY_BYTES = 2**28
-
-
-def derived_seed(*numbers: int) -> int:
-    """Returns one seed for a tuple of numbers; neighbouring tuples get unrelated seeds."""
-    digest = hashlib.blake2b(",".join(map(str, numbers)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 class Batches:
