@@ -1,23 +1,19 @@
 """dlexp from Python: `run` trains, `load` returns a trained model."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dlexp.config.build import build
-from dlexp.config.check import check, config_problems
+from dlexp.config.check import check
 from dlexp.config.compose import compose
-from dlexp.config.stored import stored_run
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
-from dlexp.records import checkpoints, run_json
 from dlexp.records.naming import new_folder, plain_name
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from dlexp.experiment.trained import TrainedModel
     from dlexp.records.result import Result
 
 
@@ -53,8 +49,8 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
         close()
 
 
-def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
-    """Returns the trained model of a run folder as a function from un-normalised inputs to outputs N×K on the CPU.
+def load(folder: Path | str) -> "TrainedModel":
+    """Returns the trained model of a run folder, a function from un-normalised inputs to outputs N×K.
 
     Inputs are images N×C×H×W as bytes or in [0, 1], or features N×F; no gradients are kept.
 
@@ -63,27 +59,6 @@ def load(folder: Path | str) -> "Callable[[Tensor], Tensor]":
     Raises:
         UserError: the folder is no finished run of dlexp, or its files are damaged.
     """
-    import torch
+    from dlexp.experiment.trained import read_trained
 
-    place = Path(folder)
-    config, _ = stored_run(place)
-    try:
-        facts = run_json.read_json(place / "data.json")
-        shape = [1, -1, *[1] * (len(facts["shape"]) - 1)]
-        mean, std = (torch.tensor(facts["normalisation"][key]).view(shape) for key in ("mean", "std"))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise UserError(f"{place / 'data.json'} can't be read: {' '.join(str(error).split())}") from error
-    problems = config_problems(config)
-    if problems:
-        raise UserError(*problems)
-    model = build(config["model"])
-    best = place / "weights" / "best.pt"
-    checkpoints.load_weights(model, best if best.exists() else place / "weights" / "last.pt")
-    model.eval()
-
-    @torch.no_grad()
-    def predict(inputs: "Tensor") -> Any:
-        values = inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs.float()
-        return model((values - mean) / std)
-
-    return predict
+    return read_trained(Path(folder))

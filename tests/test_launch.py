@@ -13,8 +13,8 @@ import pytest
 
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
-from dlexp.machine import signals
-from dlexp.sweep.launchers import job_process, local
+from dlexp.machine import processes, signals
+from dlexp.sweep.launchers import local
 from dlexp.sweep.table import report
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
@@ -129,13 +129,13 @@ def test_cores_are_shared_by_as_many_jobs_as_a_sweep_has(
 
 def tell_of_the_server(sender: Connection) -> None:
     """Stands for a job: tells which process forked it, and which signals it does not hear."""
-    job_process.live_with_parent()
+    processes.live_with_parent()
     sender.send((os.getppid(), signal.pthread_sigmask(signal.SIG_BLOCK, [])))
 
 
 @POSIX
 def test_the_server_outlives_signals_and_its_jobs_hear_them() -> None:
-    context: Any = job_process.children_context()
+    context: Any = processes.children_context(local.PRELOAD)
     servers = []
     for number in (*signals.SIGNALS, None):
         receiver, sender = context.Pipe(duplex=False)
@@ -159,7 +159,7 @@ def test_the_server_hears_no_signal_while_it_loads(monkeypatch: pytest.MonkeyPat
         importlib, "import_module", lambda name: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
     )
     try:
-        runpy.run_module("dlexp.sweep.launchers.preload")
+        runpy.run_module(local.PRELOAD)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert blocked and all(set(signals.SIGNALS) <= each for each in blocked)

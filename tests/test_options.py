@@ -28,6 +28,7 @@ FEWEST = {
     "experiment": 10,
     "model": 12,
     "optimizer": 6,
+    "launcher": 1,
     "profile": 2,
     "recipe": 28,
     "scheduler": 5,

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from dlexp.errors import UserError
-from dlexp.machine import device, environment
+from dlexp.machine import device, environment, processes
 from dlexp.records import run_json
-from dlexp.sweep.launchers import job_process
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the locale of a POSIX system is simulated")
 
@@ -136,7 +135,7 @@ def test_how_children_start(monkeypatch: pytest.MonkeyPatch, methods: list[str],
     if chosen not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {chosen}")
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: methods)
-    assert job_process.children_context().get_start_method() == chosen
+    assert processes.children_context("torch").get_start_method() == chosen
 
 
 @pytest.mark.parametrize(
@@ -151,7 +150,7 @@ def test_how_children_start(monkeypatch: pytest.MonkeyPatch, methods: list[str],
 def test_why_a_process_ended(code: int, words: str) -> None:
     if code == -9 and os.name != "posix":
         pytest.skip("there are no signals")
-    assert job_process.reason(code) == words
+    assert processes.reason(code) == words
 
 
 def test_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:

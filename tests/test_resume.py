@@ -211,7 +211,7 @@ def test_more_epochs_stretch_the_schedule(workdir: Path, caplog: pytest.LogCaptu
     assert sum("test/accuracy" in row for row in metrics_of(folder)) == 1
     entry = run_json.read_json(folder / "run.json")
     assert entry["status"] == "finished" and entry["resumed"][0]["overrides"] == ["epochs=6"]
-    assert resume.stored_run(folder)[0].epochs == 6
+    assert resume.stored_run(folder)[0]["epochs"] == 6
     assert resume.find(None, entry["cell"]) is None and entry["cell"] != before, "a longer run is another cell"
 
 
@@ -245,7 +245,7 @@ def test_what_a_resume_refuses(workdir: Path) -> None:
     with pytest.raises(UserError, match="is not the folder of a run"):
         resume.resume(workdir, [])
     changed = resume.resume(folder, ["optimizer.lr=0.5", "epochs=2", resume.CONSENT])
-    assert changed.history[-1]["epoch"] == 2 and resume.stored_run(folder)[0].optimizer.lr == 0.5
+    assert changed.history[-1]["epoch"] == 2 and resume.stored_run(folder)[0]["optimizer"]["lr"] == 0.5
     with pytest.raises(UserError, match="another run, which can start from these weights"):
         resume.resume(folder, ["batch_size=16", "epochs=3", resume.CONSENT])
 

@@ -119,6 +119,7 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
-    ConfigStore.instance().store(name="dlexp_schema", node=Settings)
+    if "dlexp_schema.yaml" not in ConfigStore.instance().repo:  # Hydra 1.4 warns of a second time
+        ConfigStore.instance().store(name="dlexp_schema", node=Settings)
     for name, function in RESOLVERS.items():
         OmegaConf.register_new_resolver(name, function, use_cache=True, replace=True)

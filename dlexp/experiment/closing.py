@@ -71,8 +71,7 @@ def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: 
 def _predict(run: Assembly, inputs: Tensor) -> Tensor:
     """Returns the outputs, on the CPU, for un-normalised inputs N×features."""
     module = run.state.average.module.eval()
-    mean, std = (torch.tensor(run.data_facts["normalisation"][key]) for key in ("mean", "std"))
-    outputs: Tensor = module(((inputs - mean) / std).to(run.plan.device))
+    outputs: Tensor = module(run.train.normalised(inputs.to(run.plan.device)))
     return outputs.float().cpu()
 
 

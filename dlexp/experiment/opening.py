@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
@@ -49,7 +48,7 @@ def first_pictures(run: Assembly, tracker: Tracker) -> None:
     if inputs.ndim == 4:
         from dlexp.pictures import image_grid
 
-        images = _unnormalised(inputs[:64], run)
+        images = run.train.normalised.undone(inputs[:64].cpu()).clamp(0, 1)
         names = run.data_facts["class_names"]
         titles = [title(target, names) for target in targets[:64].cpu()] if names else None
         tracker.figure("training_images", image_grid(images, titles), step=0)
@@ -65,8 +64,3 @@ def title(target: Tensor, names: list[str]) -> str:
     shares, classes = target.topk(2)
     first, second = (names[i] for i in classes.tolist())
     return first if shares[1] < 0.005 else f"{shortened(first, 6)} {float(shares[0]):.0%} {shortened(second, 6)}"
-
-
-def _unnormalised(inputs: Tensor, run: Assembly) -> Tensor:
-    mean, std = (torch.tensor(run.data_facts["normalisation"][k]).view(1, -1, 1, 1) for k in ("mean", "std"))
-    return (inputs.cpu() * std + mean).clamp(0, 1)

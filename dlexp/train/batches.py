@@ -8,6 +8,7 @@ from torch import Tensor
 from dlexp.augment.operation import Draw, Mixing, Operation
 from dlexp.augment.rearrange import fused
 from dlexp.augment.seeds import derived_seed
+from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
 from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UserError
@@ -57,15 +58,10 @@ class Batches:
         self.mixings = [each for each in augment if isinstance(each, Mixing)]
         self.shuffle = shuffle
         self.format = torch.channels_last if channels_last and inputs.ndim == 4 else torch.contiguous_format
-        shape = [1, -1] + [1] * (inputs.ndim - 2)
-        unit = 255.0 if inputs.dtype == torch.uint8 else 1.0
-        scale = [1 / (unit * value) for value in std]
-        shift = [-centre / value for centre, value in zip(mean, std, strict=True)]
-        self.scale = torch.tensor(scale, dtype=torch.float32, device=inputs.device).view(shape)
-        self.shift = torch.tensor(shift, dtype=torch.float32, device=inputs.device).view(shape)
+        self.normalised = Normalisation(mean, std)
         self.ready: Tensor | None = None
         if isinstance(inputs, Tensor) and 4 * inputs.numel() <= READY_BYTES and not self.operations:
-            self.ready = self._normalised(inputs)
+            self.ready = self.normalised(inputs)
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -82,7 +78,7 @@ class Batches:
         num_samples = len(self.split.inputs)
         count = min(count, num_samples)
         rows = torch.arange(count, device=self.split.inputs.device) * num_samples // count
-        return self._normalised(self.split.inputs[rows])
+        return self.normalised(self.split.inputs[rows])
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields (normalised float32 inputs, targets) of one epoch from step `start` on."""
@@ -98,13 +94,13 @@ class Batches:
                 draw = Draw(generator.manual_seed(seed), epoch, order[rows], self.seed)
                 batch, answers = self._augmented(batch, answers, draw)
             elif self.ready is None:
-                batch = self._normalised(batch)
+                batch = self.normalised(batch)
             yield self._laid_out(batch), answers
 
     def _augmented(self, batch: Tensor, answers: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         for operation in self.operations:
             batch = operation(batch, draw)
-        batch = batch if self.ready is not None else self._normalised(batch)
+        batch = batch if self.ready is not None else self.normalised(batch)
         for mixing in self.mixings:
             batch, answers = mixing.mix(batch, answers, draw)
         return batch, answers
@@ -127,12 +123,6 @@ class Batches:
     def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
         generator.manual_seed(derived_seed(self.seed, epoch))
         return torch.randperm(len(self.split.inputs), generator=generator, device=self.split.inputs.device)
-
-    def _normalised(self, batch: Tensor) -> Tensor:
-        if batch.dtype == torch.uint8:
-            return batch.to(torch.float32).mul_(self.scale).add_(self.shift)
-        # Floats may be a view of the data itself: never in place.
-        return batch.to(torch.float32) * self.scale + self.shift
 
     def _laid_out(self, batch: Tensor) -> Tensor:
         # Last of all: in channels-last order arithmetic would run over 3 neighbours at a time, 5 times slower.

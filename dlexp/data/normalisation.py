@@ -1,0 +1,47 @@
+"""Mean 0 and standard deviation 1 for each channel or feature, by the figures of the training data."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """mean, std: one number per channel or feature; in [0, 1] for images of bytes, which are divided by 255."""
+
+    mean: list[float]
+    std: list[float]
+    _factors: dict[Any, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Returns float32, N×channels×… as it came. Images may be bytes, or in [0, 1]."""
+        scale, shift = self._scale_and_shift(inputs)
+        if inputs.dtype == torch.uint8:
+            return inputs.to(torch.float32).mul_(scale).add_(shift)
+        # Floats may be a view of the data itself: never in place.
+        return inputs.to(torch.float32) * scale + shift
+
+    def undone(self, inputs: Tensor) -> Tensor:
+        """Returns normalised inputs as they were, images in [0, 1]."""
+        shape = self._shape(inputs)
+        mean, std = (torch.tensor(values, device=inputs.device).view(shape) for values in (self.mean, self.std))
+        return inputs * std + mean
+
+    def _scale_and_shift(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Made once for each kind of inputs: on a GPU each would be a copy from the host."""
+        key = inputs.dtype == torch.uint8, inputs.ndim, inputs.device
+        if key not in self._factors:
+            unit, shape = 255.0 if key[0] else 1.0, self._shape(inputs)
+            scale = [1 / (unit * value) for value in self.std]
+            shift = [-centre / value for centre, value in zip(self.mean, self.std, strict=True)]
+            self._factors[key] = (
+                torch.tensor(scale, dtype=torch.float32, device=inputs.device).view(shape),
+                torch.tensor(shift, dtype=torch.float32, device=inputs.device).view(shape),
+            )
+        return self._factors[key]
+
+    @staticmethod
+    def _shape(inputs: Tensor) -> list[int]:
+        return [1, -1] + [1] * (inputs.ndim - 2)
