@@ -24,7 +24,7 @@ def state() -> TrainState:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    return TrainState(model, optimizer, schedule, scaler, NoAverage(model), torch.zeros(1), {})
+    return TrainState(model, nn.MSELoss(), optimizer, schedule, scaler, NoAverage(model), torch.zeros(1), {})
 
 
 def test_the_average_follows_weights_and_batch_norm_statistics() -> None:

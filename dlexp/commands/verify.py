@@ -37,7 +37,6 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
     from dlexp.experiment.assemble import assemble
     from dlexp.experiment.saved_state import Resumption, load_state, read_state
     from dlexp.records import checkpoints
-    from dlexp.train.fingerprint import fingerprint
     from dlexp.train.fit import fit
 
     run, place = assemble(config), "the beginning"
@@ -50,13 +49,13 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
             break
     if run.state.epoch + 1 not in recorded:
         raise UserError(f"{folder} has no record of an epoch that could be replayed")
-    training = fit(run.state, run.train, run.criterion, run.task.sums, run.plan)
+    training = fit(run.state, run.train, run.task.sums, run.plan)
     event = next((event for event in training if event["kind"] == "epoch"), None)
     if event is None:
         raise UserError(f"the config of {folder} ends before the epoch that {place} should be followed by")
     return place, {
         "epoch": event["epoch"],
         "fingerprint/batch": run.state.first_batch,
-        "fingerprint/weights": fingerprint(*run.state.model.state_dict().values()),
+        "fingerprint/weights": run.state.fingerprint(),
         "train/loss": event["train/loss"],
     }

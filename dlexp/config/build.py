@@ -69,13 +69,13 @@ def _not_allowed(path: str, module: str, why: str = "") -> UserError:
     )
 
 
-def _targets(value: Any) -> Iterator[str]:
+def targets_in(value: Any) -> Iterator[str]:
     """Yields every `_target_` in a node, at any depth: all of them are going to be called."""
     if isinstance(value, dict):
         yield from [value["_target_"]] if "_target_" in value else []
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _targets(item)
+            yield from targets_in(item)
 
 
 def _located(path: str) -> Any:
@@ -97,7 +97,7 @@ def build(node: Mapping[str, Any], *args: Any) -> Any:
     Raises:
         UserError: something is named that may not run, or that does not exist.
     """
-    for path in _targets(node):
+    for path in targets_in(node):
         target(path)
     return _built(node, args)
 

@@ -7,15 +7,17 @@ import torch
 
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.config.build import build, build_augment, build_optimizer
+from dlexp.config.lost_state import lost_state
 from dlexp.errors import UserError
 from dlexp.machine.compiler import start_without_compiler
 from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
 from dlexp.models.layers import check_shapes
+from dlexp.train.state import trained_parameters
 
 
 def rehearse(config: Mapping[str, Any]) -> list[str]:
-    """Returns what would go wrong in the first step, a sentence each.
+    """Returns what would go wrong in the first step, or be lost after it, a sentence each.
 
     The model is built on the meta device (shapes without memory) and run at the data's shape; the criterion sees
     logits and targets of the right shapes; the optimizer gets one small parameter.
@@ -27,7 +29,7 @@ def rehearse(config: Mapping[str, Any]) -> list[str]:
             attempt(config)
         except UserError as error:
             problems.append(str(error))
-    return problems
+    return problems or lost_state(config, _small_parameters(config))
 
 
 def _device(config: Mapping[str, Any]) -> None:
@@ -81,7 +83,9 @@ def _criterion(config: Mapping[str, Any]) -> None:
 
 def _optimizer(config: Mapping[str, Any]) -> None:
     try:
-        optimizer = build_optimizer(config["optimizer"], _small_parameters(config))
+        optimizer = build_optimizer(
+            config["optimizer"], [*_small_parameters(config), *_parameters_of_criterion(config)]
+        )
     except Exception as error:
         raise _cause(error, "optimizer") from error
     try:
@@ -91,8 +95,8 @@ def _optimizer(config: Mapping[str, Any]) -> None:
 
 
 def _small_parameters(config: Mapping[str, Any]) -> list[tuple[str, torch.nn.Parameter]]:
-    """Returns parameters with the model's names and number of axes, of one value each; one will do without parts."""
-    if "parts" not in config["optimizer"]:
+    """Returns parameters with the model's names and number of axes, of one value each; one will do torch's own."""
+    if str(config["optimizer"].get("_target_")).startswith("torch."):
         return [("weight", torch.nn.Parameter(torch.zeros(1)))]
     try:
         with torch.device("meta"):
@@ -101,6 +105,13 @@ def _small_parameters(config: Mapping[str, Any]) -> list[tuple[str, torch.nn.Par
         return [("weight", torch.nn.Parameter(torch.zeros(1)))]
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     return [(name, torch.nn.Parameter(torch.zeros([1] * parameter.ndim))) for name, parameter in trained]
+
+
+def _parameters_of_criterion(config: Mapping[str, Any]) -> list[tuple[str, torch.nn.Parameter]]:
+    try:
+        return trained_parameters(torch.nn.Module(), build(config["criterion"]))
+    except Exception:  # `_criterion` tells of it
+        return []
 
 
 def _augment(config: Mapping[str, Any]) -> None:

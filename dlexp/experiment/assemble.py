@@ -20,7 +20,7 @@ from dlexp.models.layers import summarise
 from dlexp.train.batches import Batches
 from dlexp.train.evaluate import Ask
 from dlexp.train.fit import Plan
-from dlexp.train.state import TrainState
+from dlexp.train.state import TrainState, trained_parameters
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ class Assembly:
     val: Batches | None
     test: Batches | None
     state: TrainState
-    criterion: nn.Module
     ask: Ask
     task: Any
     data_facts: dict[str, Any]
@@ -104,7 +103,6 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         val=val,
         test=test,
         state=_state(config, plan, train, convolutional, is_resumed),
-        criterion=build(config["criterion"]).to(device),
         ask=build(config["evaluation"]),
         task=build(config["task"]),
         data_facts=_data_facts(config, splits, mean, std),
@@ -148,10 +146,11 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         init_from_data(train.spread(INIT_SAMPLES))
     if convolutional:
         model = model.to(memory_format=torch.channels_last)
-    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    optimizer = build_optimizer(config["optimizer"], trained)
+    criterion: nn.Module = build(config["criterion"]).to(plan.device)
+    optimizer = build_optimizer(config["optimizer"], trained_parameters(model, criterion))
     return TrainState(
         model=model,
+        criterion=criterion,
         optimizer=optimizer,
         schedule=build(config["scheduler"], optimizer, plan.total_steps(len(train))),
         scaler=torch.amp.GradScaler(plan.device.type, enabled=plan.precision == torch.float16),

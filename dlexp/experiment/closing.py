@@ -24,12 +24,13 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
     module, tracker, config = run.state.average.module, tracker, composed.config
     if run.state.best_epoch is not None:
-        checkpoints.load_weights(module, tracker.folder / "weights" / "best.pt")
+        path = tracker.folder / "weights" / "best.pt"
+        checkpoints.load_weights(path, model=module, criterion=run.state.criterion)
     metrics = _chosen_metrics(history, run.state.best_epoch)
     is_test = config["test"] and run.test is not None
     batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
     if batches is not None and split is not None:
-        evaluation = evaluate(module, run.ask, batches, run.criterion, run.task.sums, run.plan)
+        evaluation = evaluate(module, run.ask, batches, run.state.criterion, run.task.sums, run.plan)
         if is_test:
             metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
         if config["overfit_batches"] is None:
@@ -46,8 +47,10 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
 
 
 def weights(run: Assembly) -> dict[str, Any]:
-    """Returns what a file of weights holds: the weights that are evaluated, and the epoch they are from."""
-    return {"epoch": run.state.epochs_begun, "model": run.state.average.module.state_dict()}
+    """Returns what a file of weights holds: those that are evaluated, the criterion's, and the epoch they are from."""
+    state = run.state
+    parts = {"model": state.average.module.state_dict(), "criterion": state.criterion.state_dict()}
+    return {"epoch": state.epochs_begun, **parts}
 
 
 def _chosen_metrics(history: list[dict[str, Any]], epoch: int | None) -> dict[str, float]:

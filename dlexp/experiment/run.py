@@ -25,7 +25,6 @@ from dlexp.records.checkpoints import BestWeights, Cadence, Checkpoints
 from dlexp.records.result import Result, objective_of, read_result
 from dlexp.records.tracker import Tracker
 from dlexp.train.evaluate import evaluate
-from dlexp.train.fingerprint import fingerprint
 from dlexp.train.fit import fit
 from dlexp.train.losses import NonFiniteLoss
 
@@ -180,7 +179,7 @@ def train(training: _Training) -> None:
     def save_is_due(state: Any) -> bool:
         return training.stops.requested is not None or checkpoints.is_due(state)
 
-    for event in fit(run.state, run.train, run.criterion, run.task.sums, run.plan, save_is_due):
+    for event in fit(run.state, run.train, run.task.sums, run.plan, save_is_due):
         kind, batch = event.pop("kind"), event.pop("batch")
         if kind == "save":
             is_boundary = run.state.batch == 0
@@ -213,7 +212,7 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
         event |= _validate(training)
     event["fingerprint/batch"] = run.state.first_batch
-    event["fingerprint/weights"] = fingerprint(*run.state.model.state_dict().values())
+    event["fingerprint/weights"] = run.state.fingerprint()
     training.tracker.log(event)
     training.history.append(event)
     training.progress.epoch(event)
@@ -235,8 +234,9 @@ def _is_over(training: _Training) -> bool:
 def _validate(training: _Training) -> dict[str, float]:
     run, started = training.run, time.perf_counter()
     assert run.val is not None
-    with training.stops.impatient():
-        means = evaluate(run.state.average.module, run.ask, run.val, run.criterion, run.task.sums, run.plan).means
+    module, criterion = run.state.average.module, run.state.criterion
+    with run.state.as_before_unless_finished(), training.stops.impatient():
+        means = evaluate(module, run.ask, run.val, criterion, run.task.sums, run.plan).means
     if run.state.improves(means[run.task.metric], means["loss"], run.task.higher_is_better):
         training.best.keep(closing.weights(run))
     training.best.write()

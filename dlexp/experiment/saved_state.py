@@ -13,6 +13,7 @@ from dlexp.experiment.assemble import Assembly
 from dlexp.machine.shortage import is_out_of_memory
 from dlexp.records import checkpoints, run_json
 from dlexp.train.state import TrainState
+from dlexp.train.step import update_of
 
 log = logging.getLogger(__name__)
 
@@ -103,19 +104,26 @@ def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> 
             f"the saved epochs have {saved['num_batches']} batches, and now they would have {len(run.train)}:"
             " that is another run, which can start from these weights with init_from="
         )
-    fresh = copy.deepcopy(run.state.state_dict())
-    keep_settings = bool(resumption.changed)
+    state, keep_settings = run.state, bool(resumption.changed)
+    fresh = copy.deepcopy(state.state_dict())
+    attributes = [(part, dict(vars(part))) for part in (state.optimizer, state.schedule)]
+
+    def put_back(content: dict[str, Any]) -> None:
+        for part, own in attributes:  # a schedule takes all that a state holds for its attributes
+            vars(part).clear()
+            vars(part).update(own)
+        state.load_state_dict(content)
+
     try:
-        if not keep_settings and not all(_alike(fresh[name], saved[name]) for name in ("schedule", "scaler")):
-            raise ValueError("its schedule has other fields")
-        if not _alike(fresh["optimizer"]["param_groups"], saved["optimizer"]["param_groups"]):
-            raise ValueError("its optimizer has other fields")
-        run.state.load_state_dict(saved, keep_settings=keep_settings)
-        _try_step(run.state.optimizer)
+        _hold_against(fresh, saved, keep_settings)
+        state.load_state_dict(saved, keep_settings=keep_settings)
+        loaded = copy.deepcopy(state.state_dict())
+        _try_step(state, is_last=state.step >= run.total_steps)
+        put_back(loaded)  # the generators too: a step may draw
     except Exception as error:  # a state of another making fails in any of its parts, each in a way of its own
         if is_out_of_memory(error):
             raise
-        run.state.load_state_dict(fresh)
+        put_back(fresh)
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the state does not belong to this run ({type(error).__name__}: {reason})") from error
     before, now = saved["optimizer"]["param_groups"][0]["lr"], run.state.lr
@@ -123,23 +131,42 @@ def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> 
         log.info(f"the learning rate goes on at {now:g}; it had come to {before:g}")
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Returns whether two trees of plain values have the same fields with the same kinds of values."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if one is None or other is None:  # such as `fused`, which follows from the device
-        return isinstance(one, bool | None) and isinstance(other, bool | None)
-    numbers = isinstance(one, int | float) and isinstance(other, int | float)
-    return numbers or type(one) is type(other)
+def _hold_against(fresh: dict[str, Any], saved: dict[str, Any], keep_settings: bool) -> None:
+    """Raises ValueError where a saved state lacks what the fresh one has."""
+    if not keep_settings and not all(_continues(fresh[name], saved[name]) for name in ("schedule", "scaler")):
+        raise ValueError("its schedule has other fields")
+    groups = zip(fresh["optimizer"]["param_groups"], saved["optimizer"]["param_groups"], strict=True)
+    if not all(_continues(built, group) for built, group in groups):
+        raise ValueError("its optimizer has other fields")
 
 
-def _try_step(optimizer: torch.optim.Optimizer) -> None:
-    """Steps a copy with gradients of zero: what does not fit in an optimizer's state shows only there."""
-    trial = copy.deepcopy(optimizer)
-    for group in trial.param_groups:
+def _continues(fresh: Any, saved: Any) -> bool:
+    """Returns whether `saved` can have become of `fresh`: fields and items may be added, and None may be any value.
+
+    What does not fit nevertheless shows in the step that is tried.
+    """
+    if isinstance(fresh, dict) and isinstance(saved, dict):
+        return all(key in saved and _continues(value, saved[key]) for key, value in fresh.items())
+    if isinstance(fresh, list | tuple) and isinstance(saved, list | tuple):
+        pairs = list(zip(fresh, saved, strict=False))
+        # A function object of `LambdaLR` takes the fields it is given, a method's name too.
+        return all(not isinstance(one, dict) or one.keys() == other.keys() for one, other in pairs) and all(
+            _continues(one, other) for one, other in pairs
+        )
+    if fresh is None or saved is None:  # such as `fused`, which follows from the device, or a best value so far
+        return not isinstance(fresh, dict | list | tuple)
+    is_number = [isinstance(value, int | float | torch.Tensor) for value in (fresh, saved)]
+    return all(is_number) or type(fresh) is type(saved)
+
+
+def _try_step(state: TrainState, *, is_last: bool) -> None:
+    """Steps optimizer and schedule with gradients of zero: what does not fit in their states shows only there."""
+    for group in state.optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)
-    # Through the class: a schedule has put a wrapper around `step` that belongs to the original.
-    type(trial).step(trial)
+    try:
+        update_of(state.optimizer, torch.amp.GradScaler("cpu", enabled=False), None)()
+    finally:
+        state.optimizer.zero_grad()
+    if not is_last:  # some schedules refuse a step beyond the end
+        state.schedule.step()

@@ -47,7 +47,7 @@ def read_trained(folder: Path) -> TrainedModel:
     normalisation, class_names = _data_facts(folder / "data.json")
     model = build(config["model"])
     best = folder / "weights" / "best.pt"
-    checkpoints.load_weights(model, best if best.exists() else folder / "weights" / "last.pt")
+    checkpoints.load_weights(best if best.exists() else folder / "weights" / "last.pt", model=model)
     return TrainedModel(config, model.eval(), normalisation, class_names)
 
 

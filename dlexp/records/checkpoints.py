@@ -47,14 +47,16 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_weights(module: torch.nn.Module, path: Path) -> None:
-    """Puts the weights of a file that a run saved into a model.
+def load_weights(path: Path, **modules: torch.nn.Module) -> None:
+    """Puts the weights of a file that a run saved into its `model`, and into its `criterion` where that is given.
 
     Raises:
         UserError: there is no such file, it is damaged, or its weights are another model's.
     """
     try:
-        module.load_state_dict(load(path)["model"])
+        content = load(path)
+        for name, module in modules.items():
+            module.load_state_dict(content[name])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} does not hold the weights of this model ({reason})") from error

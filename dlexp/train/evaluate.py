@@ -24,12 +24,13 @@ class Evaluation:
 @torch.no_grad()
 @flushing_denormals()
 def evaluate(model: nn.Module, ask: Ask, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Evaluation:
-    """Runs the model in evaluation mode over all samples; it is in training mode again afterwards if it was before.
+    """Runs model and criterion in evaluation mode over all samples; afterwards each is in the mode it was in before.
 
     `ask` gets the outputs of a batch from the model: once, or as a mean over several views.
     """
-    was_training = model.training
-    model.eval()
+    modes = [(module, module.training) for module in (model, criterion)]
+    for module, _ in modes:
+        module.eval()
     totals: dict[str, Tensor] = {}
     outputs = []
     for inputs, targets in batches.epoch(0):
@@ -39,6 +40,7 @@ def evaluate(model: nn.Module, ask: Ask, batches: Batches, criterion: nn.Module,
         found = {"loss": criterion(output, targets).to(sum_dtype(plan.device)) * len(targets), **sums(output, targets)}
         totals = {name: totals[name] + value if name in totals else value for name, value in found.items()}
         outputs.append(output)
-    model.train(was_training)
+    for module, was_training in modes:
+        module.train(was_training)
     means = {name: total.item() / batches.num_samples for name, total in totals.items()}
     return Evaluation(means, torch.cat(outputs).cpu())

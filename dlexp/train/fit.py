@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlexp.errors import UnreadableError
 from dlexp.machine.device import flushing_denormals
@@ -46,7 +46,6 @@ class Plan:
 def fit(
     state: TrainState,
     batches: Batches,
-    criterion: nn.Module,
     sums: Sums,
     plan: Plan,
     is_due: Callable[[TrainState], bool] = lambda state: False,
@@ -64,7 +63,7 @@ def fit(
     lines: list[Reading] = []  # logged, and still on their way from the device
     with flushing_denormals():
         try:
-            yield from _fit(state, batches, criterion, sums, plan, is_due, lines)
+            yield from _fit(state, batches, sums, plan, is_due, lines)
         except UnreadableError:  # what was trained until then is going to be saved
             yield from _arrived(lines, waiting=True)
             raise
@@ -73,7 +72,6 @@ def fit(
 def _fit(
     state: TrainState,
     batches: Batches,
-    criterion: nn.Module,
     sums: Sums,
     plan: Plan,
     is_due: Callable[[TrainState], bool],
@@ -83,7 +81,7 @@ def _fit(
     total_steps = plan.total_steps(num_batches)
     make = compiled_gradients_of if plan.compile else gradients_of
     rest_finished(state.optimizer)
-    gradients = make(model, criterion, plan.device, plan.precision)
+    gradients = make(model, state.criterion, plan.device, plan.precision)
     update = update_of(state.optimizer, state.scaler, plan.grad_clip)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
 

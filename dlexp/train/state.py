@@ -1,6 +1,11 @@
 """All that changes while a model trains, in one object: an exact resume is one save and one load."""
 
+import copy
+import inspect
+import random
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +15,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dlexp.train.average import Average
+from dlexp.train.fingerprint import fingerprint
+from dlexp.train.plain_values import plain_fields
 
 
 @dataclass
 class TrainState:
-    """Model, optimizer, schedule, gradient scaler, averaged weights, and where the training is."""
+    """Model, criterion, optimizer, schedule, gradient scaler, averaged weights, and where the training is."""
 
     model: nn.Module
+    criterion: nn.Module  # it may have parameters, which are trained too, and buffers
     optimizer: Optimizer
     schedule: LRScheduler
     scaler: torch.amp.GradScaler
@@ -64,12 +72,9 @@ class TrainState:
 
         The tensors are the training's own: copy them before it goes on.
         """
-        parts = {name: getattr(self, name).state_dict() for name in _PARTS}
+        parts = {name: state_of(getattr(self, name)) for name in _PARTS}
         scalars = {name: getattr(self, name) for name in _SCALARS}
-        generators = {"cpu": torch.get_rng_state()}
-        if self.losses.is_cuda:
-            generators["cuda"] = torch.cuda.get_rng_state(self.losses.device)
-        done = self.losses[: self.batch]
+        done, generators = self.losses[: self.batch], self._generators()
         rest = {"losses": done, "num_batches": len(self.losses), "sums": self.sums, "generators": generators}
         return parts | scalars | rest
 
@@ -77,28 +82,102 @@ class TrainState:
         """Continues from a saved state.
 
         With `keep_settings` the optimizer's and the schedule's settings stay as this object was built with them (a new
-        learning rate, a new length): the optimizer takes only its moments, and the schedule walks to the saved step.
+        learning rate, a new length): the optimizer takes only what it keeps, and the schedule walks to the saved step.
 
         Raises:
             ValueError, RuntimeError, KeyError: the state belongs to another model or optimizer.
         """
-        self.model.load_state_dict(saved["model"])
-        self.scaler.load_state_dict(saved["scaler"])
-        self.average.load_state_dict(saved["average"])
+        for name in ("model", "criterion", "scaler", "average"):
+            load_state_of(getattr(self, name), saved[name])
         if keep_settings:
             _walk(self.schedule, saved["step"])
-            state = {"state": saved["optimizer"]["state"], "param_groups": self.optimizer.state_dict()["param_groups"]}
-            self.optimizer.load_state_dict(state)
+            load_state_of(self.optimizer, _with_settings_of(self.optimizer, saved["optimizer"]))
         else:
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.schedule.load_state_dict(saved["schedule"])
+            load_state_of(self.optimizer, saved["optimizer"])
+            load_state_of(self.schedule, saved["schedule"])
         for name in _SCALARS:
             setattr(self, name, saved[name])
         self.losses[: self.batch] = saved["losses"].to(self.losses.device)
         self.sums = {name: total.to(self.losses.device).reshape(()) for name, total in saved["sums"].items()}
-        torch.set_rng_state(saved["generators"]["cpu"].cpu())
-        if "cuda" in saved["generators"] and self.losses.is_cuda:
-            torch.cuda.set_rng_state(saved["generators"]["cuda"].cpu(), self.losses.device)
+        self._set_generators(saved["generators"])
+
+    def fingerprint(self) -> str:
+        """Returns the fingerprint of the weights: the model's and the criterion's parameters and buffers."""
+        values = [*self.model.state_dict().values(), *self.criterion.state_dict().values()]
+        return fingerprint(*(value for value in values if isinstance(value, Tensor)))
+
+    @contextmanager
+    def as_before_unless_finished(self) -> Iterator[None]:
+        """Takes back what a block that is ended early (an evaluation) has drawn from the generators and counted.
+
+        The evaluation is then done again, from its beginning. Weights are not looked after: it changes none.
+        """
+        generators, criterion = self._generators(), copy.deepcopy(self.criterion.state_dict())
+        buffers = [
+            (module, {name: buffer.clone() for name, buffer in module.named_buffers()})
+            for module in {self.model, self.average.module}
+        ]
+        try:
+            yield
+        except BaseException:
+            self._set_generators(generators)
+            self.criterion.load_state_dict(criterion)
+            for module, before in buffers:
+                module.load_state_dict(before, strict=False)
+            raise
+
+    def _generators(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"cpu": torch.get_rng_state(), "python": random.getstate()}
+        if self.losses.is_cuda:
+            found["cuda"] = torch.cuda.get_rng_state(self.losses.device)
+        return found
+
+    def _set_generators(self, saved: dict[str, Any]) -> None:
+        torch.set_rng_state(saved["cpu"].cpu())
+        random.setstate(saved["python"])
+        if "cuda" in saved and self.losses.is_cuda:
+            torch.cuda.set_rng_state(saved["cuda"].cpu(), self.losses.device)
+
+
+def state_of(part: Any) -> dict[str, Any]:
+    """Returns a part's `state_dict`, without those settings of an optimizer or schedule that no file can hold.
+
+    They (an enum, a function) come from the config, so they stay as the part was built with them.
+    """
+    saved: dict[str, Any] = part.state_dict()
+    if isinstance(part, LRScheduler):
+        return plain_fields(saved)
+    if isinstance(part, Optimizer):
+        return saved | {"param_groups": [plain_fields(group) for group in saved["param_groups"]]}
+    return saved
+
+
+def load_state_of(part: Any, saved: dict[str, Any]) -> None:
+    """Loads what `state_of` returned into a part that was built alike.
+
+    Raises:
+        ValueError, RuntimeError, KeyError: it is another part's.
+    """
+    if isinstance(part, Optimizer):
+        own = part.state_dict()["param_groups"]
+        groups = [{**built, **group} for built, group in zip(own, saved["param_groups"], strict=True)]
+        saved = saved | {"param_groups": groups}
+    part.load_state_dict(saved)
+
+
+def _with_settings_of(optimizer: Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+    """Returns a saved state with the settings of `optimizer`: what its constructor takes, not what it counts there."""
+    settings = {"lr", "initial_lr", "until"}
+    for part in getattr(optimizer, "parts", [optimizer]):
+        constructors = [vars(kind).get("__init__") for kind in type(part).__mro__]
+        for constructor in filter(inspect.isfunction, constructors):
+            settings |= inspect.signature(constructor).parameters.keys()
+    built = optimizer.state_dict()["param_groups"]
+    groups = [
+        {**group, **{key: value for key, value in own.items() if key in settings}}
+        for own, group in zip(built, saved["param_groups"], strict=True)
+    ]
+    return saved | {"param_groups": groups}
 
 
 def _walk(schedule: LRScheduler, steps: int) -> None:
@@ -109,5 +188,11 @@ def _walk(schedule: LRScheduler, steps: int) -> None:
             schedule.step()
 
 
-_PARTS = ("model", "optimizer", "schedule", "scaler", "average")
+_PARTS = ("model", "criterion", "optimizer", "schedule", "scaler", "average")
 _SCALARS = ("epoch", "batch", "step", "best", "best_loss", "best_epoch", "bad_validations", "first_batch")
+
+
+def trained_parameters(model: nn.Module, criterion: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Returns what the optimizer trains, by name: of the model, and of a criterion that has parameters."""
+    named = [*model.named_parameters(), *criterion.named_parameters(prefix="criterion")]
+    return [(name, parameter) for name, parameter in named if parameter.requires_grad]

@@ -43,7 +43,7 @@ def compiled_gradients_of(
     """
     import torch._dynamo as dynamo
 
-    mixed, parameters = autocast(device, precision), list(model.parameters())
+    mixed, parameters = autocast(device, precision), [*model.parameters(), *criterion.parameters()]
 
     # What is trained is an argument, since torch 2.11 does not look at it again: less from the step on at which a
     # group's part of the run is over.

@@ -1,0 +1,166 @@
+"""What of a person's own would be lost in a resume: a tiny training, saved and loaded, tells before the run."""
+
+import io
+import random
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.config.attributes import values_of
+from dlexp.config.build import build, build_optimizer, targets_in
+from dlexp.train.state import load_state_of, state_of, trained_parameters
+from dlexp.train.step import update_of
+
+# What is looked at, and where that which changes has its place.
+ADVICE = {
+    "criterion": "make it a buffer (register_buffer), or do without it",
+    "task": "a task can keep nothing from step to step: make it a buffer of the criterion, or do without it",
+    "optimizer": "keep it in self.state[parameter], or return it from state_dict and take it back in load_state_dict",
+    "scheduler": "return it from state_dict and take it back in load_state_dict, or do without it",
+}
+IN_PARTS = "of optimizer.parts only self.state[parameter] and the settings of groups are saved: keep it there"
+NUM_SAMPLES = 4
+TOTAL_STEPS = 100
+
+
+@dataclass
+class _Training:
+    """The parts of a tiny training by the name of their group, and what stands for the model's parameters."""
+
+    parts: dict[str, Any]
+    weights: list[nn.Parameter]
+
+    def __post_init__(self) -> None:
+        self._update = update_of(self.parts["optimizer"], torch.amp.GradScaler("cpu", enabled=False), None)
+
+    def compute(self, outputs: Tensor, targets: Tensor) -> None:
+        self.parts["criterion"](outputs.requires_grad_(), targets).backward()
+        self.parts["task"].sums(outputs.detach(), targets)
+
+    def update(self, generator: torch.Generator) -> None:
+        for parameter in self.weights:
+            parameter.grad = torch.rand(parameter.shape, generator=generator)
+        self._update()
+        self.parts["scheduler"].step()
+
+    @torch.no_grad()
+    def evaluate(self, outputs: Tensor, targets: Tensor) -> None:
+        criterion = self.parts["criterion"]
+        criterion.eval()(outputs, targets)
+        self.parts["task"].sums(outputs, targets)
+        criterion.train()
+
+    @torch.no_grad()
+    def load(self, group: str, other: "_Training") -> None:
+        """Takes a part's state over from another training, by way of a file; a task has none."""
+        for own, theirs in zip(self.weights, other.weights, strict=True):
+            own.copy_(theirs)
+        if group != "task":
+            file = io.BytesIO()
+            torch.save(state_of(other.parts[group]), file)
+            file.seek(0)
+            load_state_of(self.parts[group], torch.load(file, weights_only=True))
+
+    def values(self, group: str) -> dict[str, Any]:
+        return values_of(self.parts[group], [part for name, part in self.parts.items() if name != group])
+
+
+def lost_state(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> list[str]:
+    """Returns, a sentence each, what criterion, task, optimizer and schedule change and no saved state holds.
+
+    Only those of a person's own are looked at. A tiny training takes two steps and evaluates, and after each of the
+    three a second one takes its state over. named_parameters: small ones that stand for the model's.
+    """
+    own = [group for group in ADVICE if not all(_is_known(path) for path in targets_in(config[group]))]
+    if not own:
+        return []
+    with _generators_kept():
+        first, second = _built(config, named_parameters), _built(config, named_parameters)
+        before, generator = {group: first.values(group) for group in own}, torch.Generator().manual_seed(0)
+        for act in ("train", "train", "evaluate"):
+            outputs, targets = _samples(config, generator)
+            try:
+                (first.evaluate if act == "evaluate" else first.compute)(outputs, targets)
+            except Exception:  # not at home with such samples: what the run itself would say is said there
+                return []
+            if act == "train":
+                try:
+                    first.update(generator)
+                except Exception:  # nor is every optimizer with so small parameters
+                    own = [group for group in own if group in ("criterion", "task")]
+            problems = [problem for group in own if (problem := _problem(group, before[group], first, second))]
+            if problems:
+                return problems
+    return []
+
+
+def _is_known(path: str) -> bool:
+    return path.startswith(("dlexp.", "torch."))
+
+
+def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> _Training:
+    """Returns the same training each time, also where its parts draw numbers when they are made."""
+    torch.default_generator.manual_seed(0)
+    random.seed(0)
+    named = [(name, nn.Parameter(parameter.detach().clone())) for name, parameter in named_parameters]
+    task, criterion = build(config["task"]), build(config["criterion"])
+    optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), criterion)])
+    parts = {"criterion": criterion, "task": task, "optimizer": optimizer}
+    return _Training(
+        parts | {"scheduler": build(config["scheduler"], optimizer, TOTAL_STEPS)}, [parameter for _, parameter in named]
+    )
+
+
+def _samples(config: Mapping[str, Any], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Returns outputs and targets; of classes all answers but one are right, so that counts of either kind grow."""
+    outputs = torch.rand(NUM_SAMPLES, config["data"]["num_outputs"], generator=generator)
+    if config["task"]["targets"] != "classes":
+        return outputs, torch.rand(outputs.shape, generator=generator)
+    targets = outputs.argmax(dim=1)
+    targets[0] = (targets[0] + 1) % config["data"]["num_outputs"]
+    return outputs, targets
+
+
+def _problem(group: str, before: dict[str, Any], first: _Training, second: _Training) -> str | None:
+    """Returns what of a part has changed and is not there when its state is loaded, or that it can't be."""
+    kind = type(first.parts[group])
+    name = f"{group} {kind.__module__}.{kind.__qualname__}"
+    try:
+        second.load(group, first)
+    except Exception as error:  # of the person's own, or of torch about what it holds
+        reason = " ".join(str(error).split())[:200]
+        return f"the state of {name} can't be saved and loaded again ({type(error).__name__}: {reason})"
+    now, loaded = first.values(group), second.values(group)
+    changed = [path for path in before | now if before.get(path) != now.get(path)]
+    lost = list(dict.fromkeys(_shown(path) for path in changed if now.get(path) != loaded.get(path)))
+    if not lost:
+        return None
+    what = ", ".join(lost[:5]) + ", …" * (len(lost) > 5)
+    advice = IN_PARTS if lost[0].startswith("parts[") else ADVICE[group]
+    return (
+        f"{name} changes {what} while it trains, and no saved state holds it, so that a resume would lose it; {advice}"
+    )
+
+
+def _shown(path: str) -> str:
+    """Returns an attribute as a person would look for it: not which item of it."""
+    is_nested = path.startswith((".param_groups[", ".parts["))
+    found = (
+        re.match(r"\.(\w+\[[^]]*\](\[[^]]*\]|[\w.]+)?|[\w.]+)", path) if is_nested else re.match(r"\.([\w.]+)", path)
+    )
+    return found.group(1) if found else path
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    kept = torch.get_rng_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(kept[0])
+        random.setstate(kept[1])
