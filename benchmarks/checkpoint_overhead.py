@@ -50,7 +50,9 @@ def ends(folder: Path) -> float:
     """Returns the seconds from the end of the first epoch to that of the last, as TensorBoard's events tell them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    assert sum("train/loss" in json.loads(line) for line in (folder / "metrics.jsonl").open(encoding="utf-8")) == EPOCHS
+    assert (
+        sum(json.loads(line)["kind"] == "epoch" for line in (folder / "metrics.jsonl").open(encoding="utf-8")) == EPOCHS
+    )
     points = EventAccumulator(str(folder)).Reload().Scalars("train/loss")
     return float(points[-1].wall_time - points[0].wall_time)
 

@@ -53,7 +53,7 @@ def printed(output: str, folder: Path, seconds: float) -> dict[str, float]:
 def recorded(output: str, folder: Path, seconds: float) -> dict[str, float]:
     """Returns the figures of a run of dlexp, from its record: of the median epoch after the first, as the others do."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    epochs = [row for row in rows if "time/train" in row]
+    epochs = [row for row in rows if row["kind"] == "epoch"]
     steps = epochs[0]["step"]
     later = sorted(row["time/train"] for row in epochs[1:] or epochs)
     result = {"steps": steps / later[len(later) // 2], "seconds": sum(row["time/train"] for row in epochs)}

@@ -21,13 +21,15 @@ FLOORS = [
     ["api"],
     ["sweep", "find"],
     ["experiment"],
-    ["config", "tasks", "profiling"],
+    ["config", "profiling"],
+    ["tasks"],
     ["train"],
     ["data"],
-    ["records", "console"],
-    ["models", "optimizers", "augment", "criteria", "schedules"],
-    ["machine", "pictures"],
-    ["errors", "ranges"],
+    ["records"],
+    ["pictures", "models", "optimizers", "augment", "criteria", "schedules"],
+    ["console"],
+    ["machine"],
+    ["errors", "ranges", "metric"],
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Groups of conf/ and the folders that hold what their options call, where a folder holds nothing else.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlexp.data.splits import CHUNK, Split, Splits, prepare, statistics
+from dlexp.data.splits import CHUNK, Split, Splits, prepare, some_of_each, statistics
 from dlexp.errors import UserError
 
 
@@ -30,6 +30,23 @@ def test_split_seed_alone_decides() -> None:
 
     assert val(0) == val(0) != val(1)
     assert val(0, limit=5) < val(0)
+
+
+def test_some_samples_of_each_class() -> None:
+    """Data often lies sorted: the first samples are of one class."""
+    targets = torch.tensor([0] * 60 + [2] * 30 + [3] * 4)
+    split = Split(torch.arange(94.0)[:, None], targets)
+    few = some_of_each(split, 16, seed=0)
+    assert few.targets.bincount().tolist() == [6, 0, 6, 4], "the one that runs out leaves the rest to the others"
+    assert few.targets[:3].unique().tolist() == [0, 2, 3] and torch.equal(targets[few.inputs[:, 0].long()], few.targets)
+    assert rows(some_of_each(numbered(50), 8, seed=0)) != rows(some_of_each(numbered(50), 8, seed=1))
+    assert torch.equal(some_of_each(split, 16, seed=0).inputs, few.inputs)
+    assert len(some_of_each(split, 1000, seed=0).targets) == 94
+
+
+def test_some_samples_of_values_come_from_the_whole_split() -> None:
+    few = some_of_each(Split(torch.arange(1000.0)[:, None], torch.arange(1000.0)[:, None]), 20, seed=0)
+    assert few.targets.max() > 700 and few.targets.min() < 300 and torch.equal(few.inputs, few.targets)
 
 
 def test_inputs_stay_with_their_targets() -> None:

@@ -21,7 +21,7 @@ from dlexp.augment.crop import RandomCrop
 from dlexp.augment.flip import RandomFlip
 from dlexp.data import image_folder as module
 from dlexp.data.image_folder import image_folder
-from dlexp.data.splits import Split, Splits, prepare, statistics
+from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
 from dlexp.data.stream import image_files, kept_figures, readers
 from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
@@ -245,6 +245,16 @@ def test_a_streamed_run_is_the_run_in_memory(folder: Path, workdir: Path) -> Non
         "how images are read is not in the cell"
     )
     assert (streamed.folder / "plots" / "mistakes.png").exists()
+
+
+def test_a_few_samples_are_of_all_classes_and_read_at_once(folder: Path) -> None:
+    few = some_of_each(load(folder).train, 8, seed=0)
+    assert isinstance(few.inputs, torch.Tensor) and few.inputs.shape == (8, 3, 12, 12)
+    assert few.targets.bincount().tolist() == [4, 4]
+    assert torch.equal(few.inputs, some_of_each(load(folder, in_memory=True).train, 8, seed=0).inputs)
+    assert (few.inputs.float().mean(dim=(1, 2, 3)) > 120).long().tolist() == few.targets.tolist(), (
+        "light ones are light"
+    )
 
 
 @pytest.mark.slow

@@ -308,6 +308,8 @@ def test_parts_of_an_optimizer_choose_them_by_name() -> None:
     config = compose(words).config
     from dlexp.experiment.assemble import assemble
 
+    own = config["optimizer"]["parts"]["own"]
+
     config["optimizer"]["parts"] = {
         "own": config["optimizer"]["parts"]["own"],
         "rest": {"_target_": "torch.optim.SGD", "lr": 0.1},

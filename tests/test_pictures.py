@@ -12,8 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from dlexp import pictures
+from dlexp.metric import LOSS, Metric
 from dlexp.pictures.style import class_colours, render
 
+MEASURES = {"loss": LOSS, "accuracy": Metric(unit="%", higher_is_better=True)}
 TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
@@ -35,6 +37,7 @@ def _words(figure: Any) -> str:
 def _history(epochs: int) -> list[dict[str, Any]]:
     return [
         {
+            "kind": "epoch",
             "epoch": n,
             "train/loss": 1 / n,
             "train/accuracy": 1 - 0.9 / n,
@@ -47,7 +50,8 @@ def _history(epochs: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("epochs", [1, 2, 1000])
 def test_curves(epochs: int) -> None:
-    figures = pictures.curves([*_history(epochs), {"epoch": 1, "test/loss": 0.4, "test/accuracy": 0.9}])
+    tested = {"kind": "test", "epoch": 1, "test/loss": 0.4, "test/accuracy": 0.9}
+    figures = pictures.curves([*_history(epochs), tested], MEASURES)
     assert set(figures) == {"loss", "accuracy"}
     for figure in figures.values():
         _image(figure)
@@ -55,20 +59,21 @@ def test_curves(epochs: int) -> None:
 
 
 def test_curves_mark_the_epoch_whose_weights_are_tested() -> None:
-    history = [{"epoch": n, "val/accuracy": 1.0, "val/loss": 1 / n} for n in (1, 2, 3)]
-    figures = pictures.curves(history, chosen=3)
+    history = [{"kind": "epoch", "epoch": n, "val/accuracy": 1.0, "val/loss": 1 / n} for n in (1, 2, 3)]
+    figures = pictures.curves(history, MEASURES, chosen=3)
     assert "chosen weights  100.00 %, epoch 3" in _words(figures["accuracy"])  # the first two are as accurate
     assert "chosen weights  0.3333, epoch 3" in _words(figures["loss"])
-    assert "chosen" not in _words(pictures.curves(history)["accuracy"])
+    assert "chosen" not in _words(pictures.curves(history, MEASURES)["accuracy"])
 
 
 def test_curves_leave_out_what_is_missing() -> None:
     history = [
-        {"epoch": 1, "train/loss": 2.0, "train/recent_loss": 2.0, "val/loss": None},
-        {"epoch": 1, "train/loss": 3.0, "train/mae": float("nan")},
-        {"epoch": 2, "train/loss": 1000.0, "lr": 0.1},
+        {"kind": "steps", "epoch": 1, "train/recent_loss": 9.0},
+        {"kind": "epoch", "epoch": 1, "train/loss": 2.0, "val/loss": None},
+        {"kind": "epoch", "epoch": 1, "train/loss": 3.0, "train/mae": float("nan")},
+        {"kind": "epoch", "epoch": 2, "train/loss": 1000.0, "lr": 0.1},
     ]
-    figures = pictures.curves(history)
+    figures = pictures.curves(history, MEASURES)
     assert set(figures) == {"loss"}
     (line, *_) = figures["loss"].axes[0].lines
     assert list(line.get_ydata()) == [3.0, 1000.0]
@@ -76,7 +81,7 @@ def test_curves_leave_out_what_is_missing() -> None:
     _image(figures["loss"])
     assert "mathdefault" not in _words(figures["loss"])
     assert "validation" not in _words(figures["loss"])
-    assert pictures.curves([]) == {}
+    assert pictures.curves([], MEASURES) == {}
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 28, 28), (9, 3, 8, 8), (80, 3, 20, 10), (5, 4, 6, 12)])
@@ -188,7 +193,7 @@ def test_pictures_leave_the_persons_settings_alone_and_never_import_pyplot() -> 
     code = (
         "import sys, matplotlib, torch; matplotlib.rcParams['font.size'] = 33\n"
         "from dlexp import pictures; from dlexp.pictures.style import render\n"
-        "render(pictures.curves([{'epoch': 1, 'train/loss': 1.0}])['loss'])\n"
+        "render(pictures.curves([{'kind': 'epoch', 'epoch': 1, 'train/loss': 1.0}], {})['loss'])\n"
         "render(pictures.confusion_matrix(torch.eye(3), ['a', 'b', 'c']))\n"
         "print(matplotlib.rcParams['font.size'], 'matplotlib.pyplot' in sys.modules)"
     )

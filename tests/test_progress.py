@@ -11,8 +11,11 @@ import pytest
 
 from dlexp.console import training_progress
 from dlexp.console.streams import ConsoleHandler, log_to
-from dlexp.console.training_progress import describe, epoch_line, estimate, format_seconds, make_progress
+from dlexp.console.training_progress import epoch_line, estimate, format_seconds, make_progress
+from dlexp.console.wording import describe
+from dlexp.metric import LOSS, Metric
 
+MEASURES = {"loss": LOSS, "accuracy": Metric(unit="%", higher_is_better=True)}
 RECORD = {
     "epoch": 3,
     "step": 30,
@@ -89,15 +92,15 @@ def test_the_estimate_is_one_rounded_number(per_step: float, steps: int, words: 
 
 
 def test_an_epoch_in_one_line() -> None:
-    assert epoch_line(RECORD, 30, "2 min 10 s left") == (
+    assert epoch_line(RECORD, 30, MEASURES, "2 min 10 s left") == (
         "epoch  3/30  train loss 0.512  accuracy 81.3 %  val loss 0.47  accuracy 83.0 %  1234 images/s  2 min 10 s left"
     )
-    assert describe({"train/loss": float("nan"), "val/loss": None}) == "train loss nan  val loss nan"
+    assert describe({"train/loss": float("nan"), "val/loss": None}, MEASURES) == "train loss nan  val loss nan"
 
 
 def test_plain_lines_where_there_is_no_terminal(clock: _Clock) -> None:
     stream = io.StringIO()
-    lines = make_progress(3, 10, stream)
+    lines = make_progress(3, 10, MEASURES, stream)
     for epoch in (1, 2, 3):
         for step in range(1, 11):
             clock.now += 1
@@ -115,7 +118,7 @@ def test_plain_lines_where_there_is_no_terminal(clock: _Clock) -> None:
 
 def test_a_thousand_fast_epochs_share_lines(clock: _Clock) -> None:
     stream = io.StringIO()
-    lines = make_progress(1000, 1, stream)
+    lines = make_progress(1000, 1, MEASURES, stream)
     for epoch in range(1, 1001):
         clock.now += 0.002
         lines.epoch({"epoch": epoch, "train/loss": 1.0})
@@ -126,7 +129,7 @@ def test_a_thousand_fast_epochs_share_lines(clock: _Clock) -> None:
 
 def test_a_resumed_run_judges_its_pace_by_its_own_steps(clock: _Clock) -> None:
     stream = io.StringIO()
-    lines = make_progress(10, 100, stream)
+    lines = make_progress(10, 100, MEASURES, stream)
     lines.step(9, 1, {})
     clock.now += 9.9
     lines.step(9, 100, {})
@@ -135,7 +138,7 @@ def test_a_resumed_run_judges_its_pace_by_its_own_steps(clock: _Clock) -> None:
 
 
 def test_a_bar_on_a_terminal(clock: _Clock, terminal: _Terminal) -> None:
-    bar = make_progress(30, 100, terminal)
+    bar = make_progress(30, 100, MEASURES, terminal)
     for step in range(1, 101):
         clock.now += 0.01
         bar.step(3, step, {"train/loss": 0.5, "train/accuracy": 0.8, "time/images_per_second": 999.0})
@@ -155,7 +158,7 @@ def test_a_bar_on_a_terminal(clock: _Clock, terminal: _Terminal) -> None:
 
 def test_a_dumb_terminal_gets_plain_lines(terminal: _Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    lines = make_progress(1, 1, terminal)
+    lines = make_progress(1, 1, MEASURES, terminal)
     lines.epoch({"epoch": 1, "train/loss": 1.0})
     assert terminal.getvalue() == "epoch 1/1  train loss 1\n"
 
@@ -164,7 +167,7 @@ def test_log_lines_stay_above_the_bar(terminal: _Terminal, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdout", terminal)
     logger = logging.Logger("of this test")
     logger.addHandler(ConsoleHandler())
-    bar = make_progress(1, 1, terminal)
+    bar = make_progress(1, 1, MEASURES, terminal)
     logger.warning("a line of the log")
     bar.close()
     assert sys.stdout is terminal
@@ -180,7 +183,7 @@ logging.getLogger().addHandler(ConsoleHandler())
 print("must be ≥ 1 – 深 × “x” \\udc80")
 print("ü ≤", file=sys.stderr)
 logging.getLogger().warning("log ≥")
-make_progress(1, 1, sys.stdout).message("line ≥")
+make_progress(1, 1, {}, sys.stdout).message("line ≥")
 """
 
 

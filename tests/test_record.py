@@ -16,6 +16,11 @@ from dlexp.errors import UserError
 from dlexp.machine import environment
 from dlexp.records import run_json
 
+LINES = [
+    '{"kind": "steps", "epoch": 1, "step": 1}',
+    '{"kind": "epoch", "epoch": 2, "step": 2, "train/loss": null}',
+]
+
 
 def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
     heavy = ("torch", "numpy", "hydra")
@@ -62,13 +67,20 @@ def test_a_reader_that_holds_the_file_open_is_waited_for(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("end", ['{"epoch": 3, "step": 3, "train/lo', '{"step": 3, "name": "é'])
 def test_a_truncated_last_line_is_left_out(tmp_path: Path, end: str) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_bytes(b'{"step": 1}\n{"epoch": 2, "step": 2, "train/loss": null}\n' + end.encode()[:-1])
-    assert run_json.read_metrics(path) == [{"step": 1}, {"epoch": 2, "step": 2, "train/loss": None}]
+    path.write_bytes(b"".join(line.encode() + b"\n" for line in LINES) + end.encode()[:-1])
+    assert run_json.read_metrics(path) == [json.loads(line) for line in LINES]
+
+
+def test_a_line_without_its_kind_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"epoch": 1, "step": 1, "train/loss": 1.0}\n', encoding="utf-8")
+    with pytest.raises(UserError, match="line 1, is damaged .its kind is none of epoch, steps, test"):
+        run_json.read_metrics(path)
 
 
 def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"st\n{"step": 2}\n', encoding="utf-8")
+    path.write_text(f'{LINES[0]}\n{{"st\n{LINES[1]}\n', encoding="utf-8")
     with pytest.raises(UserError, match="metrics.jsonl, line 2, is damaged"):
         run_json.read_metrics(path)
 

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import dlexp
-from dlexp import api
+from dlexp import api, pictures
 from dlexp.config import build
 from dlexp.config.compose import compose
 from dlexp.console import training_progress
@@ -29,7 +29,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def epochs(folder: Path) -> list[dict[str, Any]]:
-    return [line for line in lines(folder) if "train/loss" in line]
+    return [line for line in lines(folder) if line["kind"] == "epoch"]
 
 
 def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ def test_metrics(image_run: Result) -> None:
     for row in rows:
         assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "time/images_per_second"} <= set(row)
         assert 0 <= row["train/accuracy"] <= 1 and 0 <= row["val/accuracy"] <= 1
-    assert [row["step"] for row in records if "train/recent_loss" in row] == [3, 6, 9, 12]
+    assert [row["step"] for row in records if row["kind"] == "steps"] == [3, 6, 9, 12]
     last = records[-1]
     assert 0 <= last["test/accuracy"] <= 1 and last["test/loss"] > 0 and {"epoch", "step"} <= set(last)
     assert last["test/accuracy"] == image_run.metrics["test/accuracy"]
@@ -238,6 +238,36 @@ def test_max_steps(workdir: Path) -> None:
     assert "val/loss" in result.history[-1]
 
 
+def test_the_columns_of_hparams_are_what_changes_a_result(workdir: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    quiet = ["rerun=true", "on_error=stop", "checkpoint.every_steps=9", "log_steps=3", "data.download=false"]
+    result = api.run([*SPIRAL, *quiet, "max_steps=2", "model.width=8"], folder="run")
+    data = EventAccumulator(str(result.folder)).Reload().summary_metadata
+    start = metadata.parse_session_start_info_plugin_data(data[metadata.SESSION_START_INFO_TAG].plugin_data.content)
+    typed = {"max_steps", "model.width", "data.points_per_class"}
+    always = {"model", "data", "optimizer", "seed", "epochs", "batch_size", "optimizer.lr", "optimizer.weight_decay"}
+    assert set(start.hparams) == typed | always
+
+
+def test_the_pictures_show_the_test_value(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.text import Text
+
+    drawn: dict[str, Any] = {}
+
+    def spy(*args: Any, **options: Any) -> Any:
+        drawn.update(curves(*args, **options))
+        return drawn
+
+    curves = pictures.curves
+    monkeypatch.setattr(pictures, "curves", spy)
+    result = api.run([*SPIRAL, "pictures=true", "epochs=2"], folder="run")
+    words = {name: [text.get_text() for text in figure.findobj(Text)] for name, figure in drawn.items()}
+    assert f"test  {100 * result.metrics['test/accuracy']:.2f} %" in words["accuracy"]
+    assert f"test  {result.metrics['test/loss']:.4g}" in words["loss"]
+
+
 def test_validation_every_other_epoch(workdir: Path) -> None:
     history = api.run([*SPIRAL, "batch_size=90", "epochs=3", "val_every=2"], folder="run").history
     assert ["val/loss" in row for row in history] == [False, True, True]
@@ -306,9 +336,16 @@ def test_a_few_batches_are_learnt_by_heart(workdir: Path, capsys: pytest.Capture
     assert "FAIL: 2 batches not learnt" in Path("fail/log.txt").read_text(encoding="utf-8")
 
 
+def test_a_few_batches_hold_all_classes(workdir: Path) -> None:
+    """Samples of the spiral are sorted by class, and one class is learnt by heart in a step."""
+    words = [*SPIRAL, "overfit_batches=1", "batch_size=16", "optimizer=adam", "optimizer.lr=0.01", "scheduler=constant"]
+    result = api.run(words, folder="run")
+    assert len(result.history) > 5 and result.history[0]["train/accuracy"] < 0.9
+
+
 def test_the_accuracy_of_a_few_batches_counts_the_samples_that_are_there(workdir: Path) -> None:
     words = [*SPIRAL, "overfit_batches=1", "batch_size=4096", "optimizer=adam", "optimizer.lr=0.01"]
-    last = [row for row in lines(api.run(words, folder="run").folder) if "train/accuracy" in row][-1]
+    last = [row for row in lines(api.run(words, folder="run").folder) if row["kind"] == "epoch"][-1]
     assert last["train/accuracy"] > 0.9 and last["time/images_per_second"] > 0
 
 
@@ -335,7 +372,7 @@ def test_a_run_that_stays_at_chance_says_so(cli) -> None:
     ended = cli(*words, "optimizer.lr=1e-12", "batch_size=16", "epochs=3", "pictures=false")
     assert ended.code == 0
     assert ended.out.count("nothing is being learnt") == 1, ended.out
-    for piece in ("10 classes gives 2.303", "optimizer.lr=1e-13", "batch norm"):
+    for piece in ("guessing gives loss 2.303, accuracy 10.0 %", "optimizer.lr=1e-13", "batch norm"):
         assert piece in ended.out
     assert "nothing is being learnt" not in cli(*SPIRAL, "epochs=100").out
 

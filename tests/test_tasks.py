@@ -1,5 +1,6 @@
 """Tasks and criteria: their numbers against torch's, and the combinations they refuse."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from dlexp.criteria.hinge import Hinge
 from dlexp.criteria.mse import MeanSquaredError
 from dlexp.criteria.nll import NLL
 from dlexp.errors import UserError
+from dlexp.metric import Metric
 from dlexp.tasks.classification import Classification, confusion
 from dlexp.tasks.regression import Regression
 
@@ -38,8 +40,8 @@ def test_accuracy_counts_right_answers() -> None:
     sums = task.sums(outputs, torch.tensor([0, 2, 2, 0]))
     assert {name: value.item() for name, value in sums.items()} == {"accuracy": 3.0}
     assert sums["accuracy"].shape == ()
-    assert task.chance == pytest.approx(1 / 3)
-    assert (task.metric, task.higher_is_better) == ("accuracy", True)
+    assert task.chance == {"loss": pytest.approx(math.log(3)), "accuracy": pytest.approx(1 / 3)}
+    assert task.metric == "accuracy" and task.metrics["accuracy"] == Metric(unit="%", higher_is_better=True)
 
 
 def test_accuracy_of_probabilities_is_what_they_give_the_answers() -> None:

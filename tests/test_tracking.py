@@ -27,7 +27,7 @@ def _events(folder: Path) -> EventAccumulator:
 def test_metrics_stand_in_the_file_and_in_tensorboard(tmp_path: Path) -> None:
     with Tracker(tmp_path) as tracker:
         tracker.log({"epoch": 1, "step": 10, "train/loss": 0.1 + 0.2, "lr": 0.1, "kind": "epoch", "note/text": "x"})
-        tracker.log({"epoch": 2, "step": 20, "train/loss": math.nan, "val/loss": math.inf, "lr": 0.05})
+        tracker.log({"kind": "epoch", "epoch": 2, "step": 20, "train/loss": math.nan, "val/loss": math.inf, "lr": 0.05})
         # A reader sees a line as soon as it is logged.
         assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2
 
@@ -46,11 +46,28 @@ def test_metrics_stand_in_the_file_and_in_tensorboard(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
 
 
+def test_the_learning_rate_is_drawn_once_a_step(tmp_path: Path) -> None:
+    """Where `log_steps` divides an epoch's last step, that has a line of each kind; also when it is resumed between."""
+    with Tracker(tmp_path) as tracker:
+        for step in (5, 10):
+            tracker.log({"kind": "steps", "epoch": 1, "step": step, "train/recent_loss": 1.0, "lr": 1 / step})
+        tracker.log({"kind": "epoch", "epoch": 1, "step": 10, "train/loss": 1.0, "lr": 0.1})
+        tracker.log({"kind": "steps", "epoch": 2, "step": 15, "train/recent_loss": 1.0, "lr": 1 / 15})
+        tracker.log({"kind": "steps", "epoch": 2, "step": 20, "train/recent_loss": 1.0, "lr": 0.05})
+    with Tracker(tmp_path, resumed_step=20) as tracker:
+        tracker.log({"kind": "epoch", "epoch": 2, "step": 20, "train/loss": 0.5, "lr": 0.05})
+        tracker.log({"kind": "epoch", "epoch": 3, "step": 23, "train/loss": 0.5, "lr": 0.04})
+    events = _events(tmp_path)
+    assert [event.step for event in events.Scalars("train/lr")] == [5, 10, 15, 20, 23]
+    assert [event.step for event in events.Scalars("train/loss")] == [10, 20, 23]
+
+
 def test_training_and_validation_share_a_chart(tmp_path: Path) -> None:
     with Tracker(tmp_path) as tracker:
-        tracker.log({"epoch": 1, "step": 5, "train/loss": 2.0, "train/accuracy": 0.4})
+        tracker.log({"kind": "epoch", "epoch": 1, "step": 5, "train/loss": 2.0, "train/accuracy": 0.4})
         tracker.log(
             {
+                "kind": "epoch",
                 "epoch": 1,
                 "step": 9,
                 "train/loss": 1.0,
@@ -76,10 +93,12 @@ def test_text_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_figure_is_a_file_and_an_image(tmp_path: Path) -> None:
-    history = [{"epoch": epoch, "train/loss": 1 / epoch, "val/loss": 1.2 / epoch} for epoch in (1, 2, 3)]
+    history = [
+        {"kind": "epoch", "epoch": epoch, "train/loss": 1 / epoch, "val/loss": 1.2 / epoch} for epoch in (1, 2, 3)
+    ]
     with Tracker(tmp_path) as tracker:
         tracker.log({"step": 7, "epoch": 1})
-        tracker.figures(curves(history))
+        tracker.figures(curves(history, {}))
     file = (tmp_path / "plots" / "loss.png").read_bytes()
     (image,) = _events(tmp_path).Images("plots/loss")
     assert image.encoded_image_string == file

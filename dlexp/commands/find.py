@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dlexp.console.tables import line as row
 from dlexp.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def _find_batch_size(options: argparse.Namespace, config: dict[str, Any], name: 
 
     device, free = select_device(config["device"]), available_bytes()
     room = None if device.type != "cpu" or free is None else int(SHARE_OF_CPU * free)
-    print(f"{'batch_size':>10}  {'memory':>9}  {'images/s':>9}")
+    widths, right = (10, 9, 9), (0, 1, 2)
+    print(row(("batch_size", "memory", "images/s"), widths, right))
 
     def shown(size: int) -> Trial | None:
         trial = attempt(config, size, room)
@@ -104,7 +106,7 @@ def _find_batch_size(options: argparse.Namespace, config: dict[str, Any], name: 
             print(f"{size:>10}  does not fit", flush=True)
         else:
             memory, speed = f"{trial.memory / 1e9:.2f} GB", f"{trial.images_per_second:,.0f}"
-            print(f"{trial.batch_size:>10}  {memory:>9}  {speed:>9}", flush=True)
+            print(row((str(trial.batch_size), memory, speed), widths, right), flush=True)
         return trial
 
     found = search(shown, options.seconds)

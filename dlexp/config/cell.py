@@ -44,6 +44,13 @@ def _by_name(value: Any) -> Any:
     return [_by_name(inner) for inner in value] if isinstance(value, list) else value
 
 
+def is_incidental(key: str) -> bool:
+    """Returns whether a key such as `data.root` or `checkpoint.every_steps` changes no result."""
+    group, _, rest = key.partition(".")
+    name = rest.partition(".")[0]
+    return group in marked(Settings, Incidental) or (group == "data" and name in marked(FileSettings, Incidental))
+
+
 def code_version(modules: typing.Iterable[str] = ()) -> str:
     """Returns 16 hexadecimal digits for the sources of this package and of the modules a person allowed."""
     files = sorted(CODE.rglob("*.py"))

@@ -54,7 +54,10 @@ def _group_problems(group: str, node: Any) -> list[str]:
         ]
     if group == "optimizer" and "parts" in node:
         return _parts_problems(node["parts"])
-    return _node_problems(group, node, GROUPS[group].passed)
+    problems = _node_problems(group, node, GROUPS[group].passed)
+    if group == "task" and not problems and "targets" not in node:  # data sets and augmentation read it
+        problems = ["task.targets is missing in the config: classes or values"]
+    return problems
 
 
 def _parts_problems(parts: Any) -> list[str]:

@@ -13,6 +13,7 @@ from dlexp.machine.compiler import start_without_compiler
 from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
 from dlexp.models.layers import check_shapes
+from dlexp.tasks.task import hold_sums_to_metrics, hold_to_protocol
 from dlexp.train.state import trained_parameters
 
 
@@ -62,12 +63,13 @@ def _hold_against_memory(model: torch.nn.Module) -> None:
 
 
 def _criterion(config: Mapping[str, Any]) -> None:
-    task = build(config["task"])
+    task, name = build(config["task"]), config["task"]["_target_"]
+    hold_to_protocol(task, name)
     outputs = torch.zeros(4, config["data"]["num_outputs"])
     targets = _targets(config, len(outputs))
     try:
         loss = build(config["criterion"])(outputs, targets)
-        task.sums(outputs, targets)
+        hold_sums_to_metrics(task, task.sums(outputs, targets), name)
     except UserError:
         raise
     except Exception as error:

@@ -11,14 +11,13 @@ from typing import Any
 import yaml
 
 from dlexp.config import mistakes
-from dlexp.config.schema import FileSettings, Settings, marked
+from dlexp.config.cell import is_incidental
+from dlexp.config.schema import Settings
 from dlexp.errors import UserError, did_you_mean
-from dlexp.ranges import Incidental
 from dlexp.records import run_json
 
 # Settings that a resumed run may change freely: how long it goes on, and what is looked at. The others need a word.
-FREE = {"epochs", "max_steps", "patience", "val_every", "test"} | marked(Settings, Incidental).keys()
-FREE_DATA = {f"data.{key}" for key in marked(FileSettings, Incidental)}
+FREE = {"epochs", "max_steps", "patience", "val_every", "test"}
 
 
 def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,7 +85,7 @@ def value_of(config: Mapping[str, Any], path: Sequence[str]) -> Any:
 def is_free(change: str) -> bool:
     """Returns whether a change needs no consent."""
     key = change.partition("=")[0]
-    return key.split(".")[0] in FREE or key in FREE_DATA
+    return key in FREE or is_incidental(key)
 
 
 def _keys(config: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
+from dlexp.console.wording import describe
+from dlexp.metric import Metric
+
 log = logging.getLogger(__name__)
 
 BAR_INTERVAL = 0.1
@@ -31,15 +34,15 @@ class Progress(Protocol):
         """Ends the display; may be called twice."""
 
 
-def make_progress(total_epochs: int, steps_per_epoch: int, stream: TextIO) -> Progress:
+def make_progress(total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> Progress:
     """Returns a bar where `stream` is a terminal that can move its cursor, else plain lines."""
     if stream.isatty():
         from rich.console import Console
 
         console = Console(file=stream, highlight=False, markup=False, emoji=False)
         if console.is_terminal and not console.is_dumb_terminal:
-            return _Bar(total_epochs, steps_per_epoch, console)
-    return _Lines(total_epochs, steps_per_epoch, stream)
+            return _Bar(total_epochs, steps_per_epoch, measures, console)
+    return _Lines(total_epochs, steps_per_epoch, measures, stream)
 
 
 class _Pace:
@@ -71,7 +74,8 @@ class _Pace:
 class _Lines:
     """One line an epoch; epochs of under half a second share one, so that a thousand of them stay readable."""
 
-    def __init__(self, total_epochs: int, steps_per_epoch: int, stream: TextIO) -> None:
+    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> None:
+        self._measures = measures
         self._total_epochs, self._steps_per_epoch, self._stream = total_epochs, steps_per_epoch, stream
         self._pace = _Pace(total_epochs * steps_per_epoch)
         self._last_line = float("-inf")
@@ -84,7 +88,7 @@ class _Lines:
         now = time.monotonic()
         if now - self._last_line >= LINE_INTERVAL or record["epoch"] >= self._total_epochs:
             self._last_line = now
-            self.message(epoch_line(record, self._total_epochs, self._pace.left()))
+            self.message(epoch_line(record, self._total_epochs, self._measures, self._pace.left()))
 
     def message(self, text: str) -> None:
         self._stream.write(text + "\n")
@@ -98,7 +102,8 @@ class _Lines:
 class _Bar:
     """A bar over the whole run, drawn at most ten times a second; lines of epochs stay above it."""
 
-    def __init__(self, total_epochs: int, steps_per_epoch: int, console: Any) -> None:
+    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], console: Any) -> None:
+        self._measures = measures
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
@@ -123,14 +128,14 @@ class _Bar:
         if time.monotonic() - self._last_drawn < BAR_INTERVAL:
             return
         where = f"epoch {epoch}/{self._total_epochs}  step {step_in_epoch}/{self._steps_per_epoch}"
-        self._draw(where, _joined(describe(numbers), self._pace.left()))
+        self._draw(where, _joined(describe(numbers, self._measures), self._pace.left()))
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         self._pace.reached(int(record["epoch"]) * self._steps_per_epoch)
         now, is_last = time.monotonic(), record["epoch"] >= self._total_epochs
         if now - self._last_line >= LINE_INTERVAL or is_last:
             self._last_line = now
-            self.message(epoch_line(record, self._total_epochs, ""))
+            self.message(epoch_line(record, self._total_epochs, self._measures, ""))
             where = f"epoch {record['epoch']}/{self._total_epochs}"
             self._draw(where, self._pace.left())
 
@@ -147,33 +152,10 @@ class _Bar:
         self._bar.stop()
 
 
-def epoch_line(record: Mapping[str, Any], total_epochs: int, left: str) -> str:
+def epoch_line(record: Mapping[str, Any], total_epochs: int, measures: Mapping[str, Metric], left: str) -> str:
     """Returns `epoch 3/30  train loss 0.512  accuracy 81.3 %  …` for one record of the metrics."""
     width = len(str(total_epochs))
-    return _joined(f"epoch {record['epoch']:>{width}}/{total_epochs}", describe(record), left)
-
-
-def describe(numbers: Mapping[str, Any]) -> str:
-    """Returns the metrics of a record in words: each split's name once, then its loss, accuracy and others."""
-    parts: list[str] = []
-    for split in ("train", "val", "test"):
-        values = {key.partition("/")[2]: value for key, value in numbers.items() if key.startswith(f"{split}/")}
-        named = [(name, value) for name, value in values.items() if not name.startswith("recent_")]
-        named.sort(key=lambda pair: pair[0] != "loss")
-        parts += [
-            f"{split + ' ' if position == 0 else ''}{name} {_number(name, value)}"
-            for position, (name, value) in enumerate(named)
-        ]
-    speed = numbers.get("time/images_per_second")
-    if speed is not None:
-        parts.append(f"{speed:.0f} images/s" if speed >= 10 else f"{speed:.2g} images/s")
-    return _joined(*parts)
-
-
-def _number(name: str, value: Any) -> str:
-    if value is None or value != value:
-        return "nan"
-    return f"{100 * value:.1f} %" if name == "accuracy" else f"{value:.4g}"
+    return _joined(f"epoch {record['epoch']:>{width}}/{total_epochs}", describe(record, measures), left)
 
 
 def _joined(*parts: str) -> str:

@@ -59,6 +59,25 @@ def prepare(splits: Splits, *, val_size: float, split_seed: int, limit: int | No
     )
 
 
+def some_of_each(split: Split, count: int, seed: int) -> Split:
+    """Returns at most `count` samples of the whole split, read now where they are files; which ones depends on `seed`.
+
+    Every class in turn gives one, until there are enough: data often lies sorted by class, and one class is learnt in a
+    single step. Samples without classes are drawn at random.
+    """
+    targets = split.targets.cpu()
+    order = torch.randperm(len(targets), generator=_generator(seed))
+    if not targets.is_floating_point():
+        by_class = targets[order].argsort(stable=True)
+        counts = targets.bincount()
+        first = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        turns = torch.empty_like(order)  # of each sample within its class, in the order drawn
+        turns[by_class] = torch.arange(len(order)) - first
+        order = order[turns.argsort(stable=True)]
+    rows = order[:count]
+    return Split(split.inputs[rows.to(split.inputs.device)], split.targets[rows.to(split.targets.device)])
+
+
 def statistics(split: Split) -> tuple[list[float], list[float]]:
     """Returns mean and standard deviation (of the population) per channel or feature.
 

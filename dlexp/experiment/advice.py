@@ -1,12 +1,15 @@
 """What a training curve says in plain words: stuck at chance, or able to learn a few batches by heart."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from dlexp.console.wording import describe, named
+from dlexp.metric import Metric
+from dlexp.tasks.task import Task, measures_of
+
 # Twenty full steps are no training yet; every recipe of conf/recipe has left chance by here.
 FEWEST_STEPS = 200
-LEARNT_ACCURACY = 0.999
+LEARNT_SHARE = 0.999
 LEARNT_LOSS = 0.01
 
 
@@ -17,36 +20,50 @@ def lower_rate(optimizer: Mapping[str, Any]) -> str:
     return f"optimizer.lr={optimizer['lr'] / 10:g} (a tenth)"
 
 
-def stuck_at_chance(metrics: dict[str, Any], task: Any, optimizer: Mapping[str, Any]) -> str | None:
-    """Returns advice when a classifier still does what guessing does, else None.
+def stuck_at_chance(record: Mapping[str, Any], task: Task, optimizer: Mapping[str, Any]) -> str | None:
+    """Returns advice when an epoch's training still does what guessing does by every metric of `chance`, else None.
 
     Guessing among C classes has the loss ln C (2.303 for ten) and the accuracy 1/C. A loss that stays there after a few
     hundred steps does not recover in practice: the updates are too large, or the signal dies on its way back.
     """
-    if task.chance is None or metrics["step"] < FEWEST_STEPS:
+    measures = measures_of(task)
+    # A class with metrics of its own may have inherited what guessing reaches by others.
+    chance = {name: level for name, level in task.chance.items() if name in measures}
+    if not chance or record["step"] < FEWEST_STEPS:
         return None
-    guess = math.log(1 / task.chance)
-    if metrics["train/loss"] < 0.985 * guess or metrics.get("train/accuracy", 0.0) > 1.5 * task.chance:
+    if any(_beats(record[f"train/{name}"], level, measures[name]) for name, level in chance.items()):
         return None
+    values = {f"train/{name}": record[f"train/{name}"] for name in chance}
+    guessing = ", ".join(named(name, level, measures, digits=1) for name, level in chance.items())
     return (
-        f"warning: nothing is being learnt: the loss is {metrics['train/loss']:.3f}, and guessing among"
-        f" {round(1 / task.chance)} classes gives {guess:.3f} (accuracy {100 * metrics['train/accuracy']:.1f} %)."
+        f"warning: nothing is being learnt: {describe(values, measures)}, and guessing gives {guessing}."
         f" Try {lower_rate(optimizer)}, grad_clip=1, or a model with batch norm"
     )
 
 
-def overfit_verdict(metrics: dict[str, Any], task: Any, num_batches: int) -> str:
-    """Returns PASS when the batches are learnt by heart (accuracy ≥ 99.9 %, or loss ≤ 0.01), else FAIL and advice."""
+def _beats(value: float, level: float, metric: Metric) -> bool:
+    """Returns whether a value is better than guessing, by more than it scatters there."""
+    return value > 1.5 * level if metric.higher_is_better else value < 0.985 * level
+
+
+def overfit_verdict(record: Mapping[str, Any], task: Task, num_batches: int) -> str:
+    """Returns PASS when the batches are learnt by heart, else FAIL and advice.
+
+    They are when the task's metric, if that is a share, is within 0.1 % of its best, else when the loss is ≤ 0.01: of
+    other metrics nobody knows what is enough.
+    """
     batches = f"{num_batches} batch{'es' * (num_batches != 1)}"
-    split = "val" if f"val/{task.metric}" in metrics else "train"
-    value = metrics[f"{split}/{task.metric}"]
-    if task.higher_is_better:
-        passed, shown = value >= LEARNT_ACCURACY, f"{task.metric} {100 * value:.1f} %"
+    measures = measures_of(task)
+    name = task.metric if measures[task.metric].unit == "%" else "loss"
+    value = record[f"val/{name}" if f"val/{name}" in record else f"train/{name}"]
+    if measures[name].unit != "%":
+        passed = value <= LEARNT_LOSS
     else:
-        passed, shown = value <= LEARNT_LOSS, f"{task.metric} {value:.4g}"
+        passed = value >= LEARNT_SHARE if measures[name].higher_is_better else value <= 1 - LEARNT_SHARE
+    shown = f"{named(name, value, measures, digits=1)} after {record['step']} steps"
     if passed:
-        return f"PASS: {batches} learnt by heart ({shown} after {metrics['step']} steps)"
+        return f"PASS: {batches} learnt by heart ({shown})"
     return (
-        f"FAIL: {batches} not learnt by heart ({shown} after {metrics['step']} steps), as a working model would;"
+        f"FAIL: {batches} not learnt by heart ({shown}), as a working model would;"
         " try another optimizer.lr, less regularisation (dropout, weight decay, smoothing), more epochs"
     )

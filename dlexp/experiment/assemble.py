@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from dlexp.config.build import build, build_augment, build_optimizer, load_data
-from dlexp.data.splits import Split, Splits, prepare, statistics
+from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
 from dlexp.errors import UserError
 from dlexp.experiment.initial_weights import freeze, initialise
 from dlexp.machine import device as machine
 from dlexp.machine.compiler import start_without_compiler
+from dlexp.metric import Metric
 from dlexp.models.layers import summarise
+from dlexp.tasks.task import Task, measures_of
 from dlexp.train.batches import Batches
 from dlexp.train.evaluate import Ask
 from dlexp.train.fit import Plan
@@ -41,7 +43,7 @@ class Assembly:
     test: Batches | None
     state: TrainState
     ask: Ask
-    task: Any
+    task: Task
     data_facts: dict[str, Any]
     model_summary: dict[str, Any]
     device_facts: dict[str, Any]
@@ -50,6 +52,11 @@ class Assembly:
     def total_steps(self) -> int:
         """Optimizer steps of the whole training."""
         return self.plan.total_steps(len(self.train))
+
+    @property
+    def measures(self) -> dict[str, Metric]:
+        """All that is measured, by name."""
+        return measures_of(self.task)
 
 
 def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly:
@@ -183,7 +190,7 @@ def _batches(
         train = Batches(splits.train, batch_size=size, mean=mean, std=std, seed=seed, augment=operations, shuffle=True,
                         channels_last=channels_last)  # fmt: skip
         return train, evaluation(splits.val), evaluation(splits.test)
-    few = Split(*(tensor[: config["overfit_batches"] * size] for tensor in splits.train))
+    few = some_of_each(splits.train, config["overfit_batches"] * size, config["data"]["split_seed"])
     train = Batches(
         few, batch_size=size, mean=mean, std=std, seed=seed, augment=[], shuffle=False, channels_last=channels_last
     )

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlexp.config.cell import is_incidental
 from dlexp.config.composed import Composed
+from dlexp.console.wording import result
 from dlexp.data.splits import Split
 from dlexp.experiment.assemble import Assembly
 from dlexp.records import checkpoints, run_json
@@ -15,9 +17,6 @@ from dlexp.records.tracker import Tracker
 from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)
-
-# Typed words that are no columns of the HParams tab.
-QUIET = ("pictures", "n_jobs", "data.root", "data.url", "data.download", "data.in_memory", "data.workers")
 
 
 def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[dict[str, Any]]) -> dict[str, float]:
@@ -35,12 +34,14 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
             metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
         if config["overfit_batches"] is None:
             _look_back(run, composed, tracker, evaluation, split)
+    tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    epoch = run.state.best_epoch or run.state.epochs_begun
+    last: dict[str, Any] = {"kind": "test", "epoch": epoch, "step": run.state.step, **tested}
     if config["pictures"]:
         from dlexp.pictures import curves
 
-        tracker.figures(curves(history, run.state.best_epoch))
-    tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
-    tracker.log({"epoch": run.state.best_epoch or run.state.epochs_begun, "step": run.state.step, **tested})
+        tracker.figures(curves([*history, last], run.measures, run.state.best_epoch))
+    tracker.log(last)
     final = {key: value for key, value in metrics.items() if not key.startswith("train/")}
     tracker.hparams(_parameters(composed), final)
     return metrics
@@ -94,34 +95,23 @@ def _parameters(composed: Composed) -> dict[str, Any]:
 
     Not all settings: the tab shows five columns until more are asked for, and the metrics stand to their right.
     """
-    config, quiet = composed.config, QUIET
+    config = composed.config
     chosen = {group: composed.choices.get(group) for group in ("model", "data", "optimizer")}
     settings = {key: config[key] for key in ("seed", "epochs", "batch_size")}
     settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
     typed = dict(word.lstrip("+").split("=", 1) for word in composed.words if "=" in word)
-    return {key: value for key, value in typed.items() if key not in quiet} | chosen | settings
+    return {key: value for key, value in typed.items() if not is_incidental(key)} | chosen | settings
 
 
 def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> list[str]:
     """Returns the last lines a person reads: the result, where it is, and how to look at it."""
-    split = "test" if "test/loss" in metrics else "val" if "val/loss" in metrics else "train"
-    parts = [f"{split} {name} {_percent(name, metrics[f'{split}/{name}'])}" for name in _names(metrics, split)]
     epoch = run.state.best_epoch
     weights = "weights of the last epoch" if epoch is None else f"weights of epoch {epoch}, the best in validation"
     return [
-        f"{', '.join(parts)} ({weights})",
+        f"{result(metrics, run.measures)} ({weights})",
         f"run folder   {shown(folder)}",
         f"look at it   {tensorboard_command(folder)}",
     ]
-
-
-def _names(metrics: dict[str, float], split: str) -> list[str]:
-    names = [key.partition("/")[2] for key in metrics if key.startswith(f"{split}/")]
-    return sorted(names, key=lambda name: (name == "loss", name))
-
-
-def _percent(name: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.4g}"
 
 
 def shown(folder: Path) -> str:

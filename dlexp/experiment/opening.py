@@ -1,19 +1,28 @@
 """The beginning of a run: what it is, written down before it trains, and its first pictures."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from torch import Tensor
 
+from dlexp.config.build import allowed_modules
+from dlexp.config.cell import cell, code_version
 from dlexp.config.composed import Composed
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine import environment
 from dlexp.models.layers import format_summary
 from dlexp.records import run_json
 from dlexp.records.tracker import Tracker
+from dlexp.tasks.task import Task, measured
 
 log = logging.getLogger(__name__)
+
+
+def identity(config: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Returns what `run.json` says a run is: hashes of what changes a result, and what is measured."""
+    return {"cell": cell(config), "code": code_version(allowed_modules()), **measured(task)}
 
 
 def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:

@@ -12,8 +12,9 @@ from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, is_free, stored_run, value_of
 from dlexp.console.streams import log_to
-from dlexp.console.training_progress import describe
+from dlexp.console.wording import describe
 from dlexp.errors import UserError
+from dlexp.metric import read_facts
 from dlexp.records import run_json
 from dlexp.records.result import Result, read_result
 
@@ -80,7 +81,9 @@ def finished(folder: Path, entry: dict[str, Any]) -> Result:
     """Returns what a finished run reached, and says so."""
     result = read_result(folder, entry)
     shown = {key: value for key, value in result.metrics.items() if key.startswith(("test/", "val/"))}
-    log.info(f"{folder} is finished: {describe(shown)}; epochs=… makes it longer")
+    log.info(
+        f"{folder} is finished: {describe(shown, read_facts(entry.get('measures', {})))}; epochs=… makes it longer"
+    )
     return result
 
 

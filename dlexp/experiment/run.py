@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.build import allowed_modules, build
-from dlexp.config.cell import cell, code_version
+from dlexp.config.build import build
 from dlexp.config.composed import Composed
 from dlexp.console.training_progress import Pace, Progress, make_progress
 from dlexp.errors import UnreadableError, UserError
@@ -61,7 +60,7 @@ def run_experiment(composed: Composed, folder: Path, resumption: saved_state.Res
     lock = folder / run_json.LOCK_FILE
     with locked(lock) if shares else held_alone(lock, f"another process trains in {folder}"), listening() as stops:
         there = run_json.read_entry(folder)
-        identity: dict[str, Any] = {"cell": cell(composed.config), "code": code_version(allowed_modules())}
+        identity = opening.identity(composed.config, build(composed.config["task"]))
         holds_a_run = (folder / run_json.RUN_FILE).exists()  # also one whose run.json is damaged
         if holds_a_run and (resumption is None or (shares and (there or {}).get("cell") != identity["cell"])):
             raise UserError(f"{folder} holds a run already; resume={folder} goes on with it")
@@ -128,7 +127,7 @@ def _run(
         log.info(line)
     if config["overfit_batches"] is not None:
         log.info(overfit_verdict(training.history[-1], run.task, config["overfit_batches"]))
-    return Result(metrics, training.history, folder, objective_of(metrics))
+    return Result(metrics, training.history, folder, objective_of(entry.data))
 
 
 def _train(
@@ -137,7 +136,7 @@ def _train(
     """Trains with bar and checkpoints around it; saves the last state however the training ends."""
     steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
     num_epochs = -(-run.total_steps // steps_per_epoch)
-    progress = make_progress(num_epochs, steps_per_epoch, sys.stdout)
+    progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
     checkpoints = Checkpoints(tracker.folder, Cadence(**composed.config["checkpoint"]))
     best = BestWeights(tracker.folder / "weights" / "best.pt")
     pace = Pace(run.total_steps - run.state.step, num_epochs)
@@ -180,7 +179,7 @@ def train(training: _Training) -> None:
         return training.stops.requested is not None or checkpoints.is_due(state)
 
     for event in fit(run.state, run.train, run.task.sums, run.plan, save_is_due):
-        kind, batch = event.pop("kind"), event.pop("batch")
+        kind, batch = event["kind"], event.pop("batch")
         if kind == "save":
             is_boundary = run.state.batch == 0
             if checkpoints.is_due_after_epoch(run.state) if is_boundary else checkpoints.is_due(run.state):
@@ -197,7 +196,7 @@ def train(training: _Training) -> None:
             _close_epoch(training, event)
         else:
             if kind == "steps":
-                tracker.log({key: event[key] for key in ("epoch", "step", "train/recent_loss", "lr")})
+                tracker.log({key: event[key] for key in ("kind", "epoch", "step", "train/recent_loss", "lr")})
             training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
             time_needed = training.pace.sentence(event["step"])
             if time_needed:
@@ -237,7 +236,8 @@ def _validate(training: _Training) -> dict[str, float]:
     module, criterion = run.state.average.module, run.state.criterion
     with run.state.as_before_unless_finished(), training.stops.impatient():
         means = evaluate(module, run.ask, run.val, criterion, run.task.sums, run.plan).means
-    if run.state.improves(means[run.task.metric], means["loss"], run.task.higher_is_better):
+    higher_is_better = run.measures[run.task.metric].higher_is_better
+    if run.state.improves(means[run.task.metric], means["loss"], higher_is_better):
         training.best.keep(closing.weights(run))
     training.best.write()
     return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}

@@ -50,7 +50,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
             state = run.state
             _forget_lost_best(state, folder / "weights" / "best.pt", bool(resumption.changed))
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
-            return [row for row in kept if "train/loss" in row]
+            return [row for row in kept if row["kind"] == "epoch"]
     if states:
         raise UserError(f"none of the states in {states[0].parent} can be used: {reason}")
     run_json.cut_metrics(folder / run_json.METRICS_FILE, 0, 0)

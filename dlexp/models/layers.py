@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dlexp.console.tables import aligned
 from dlexp.errors import UserError
 from dlexp.machine.compiler import mark_uncompiled
 
@@ -62,19 +63,11 @@ def format_summary(summary: dict[str, Any]) -> str:
         )
         for row in summary["layers"]
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < 3 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
     frozen = summary["parameters"] - summary["trainable"]
     total = f"{summary['parameters']:,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
     if summary["flops"] is not None:
         total += f", {summary['flops']:,} FLOPs per sample forward (a multiply-add is 2)"
-    return "\n".join([*lines, total])
+    return "\n".join([*aligned(rows, right=(3, 4)), total])
 
 
 def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str) -> None:

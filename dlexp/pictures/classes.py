@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlexp.console.wording import percent
 from dlexp.pictures.style import COLOURS, INK, in_per_cent, new_figure, shortened, styled
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def per_class_accuracy(confusion: Tensor, class_names: Sequence[str]) -> Figure:
     for column, axes in enumerate(figure.subplots(1, columns, squeeze=False)[0]):
         shown = order[column * rows : (column + 1) * rows]
         _bars(axes, [shortened(class_names[index], 20) for index in shown], shares[shown].tolist(), mean, rows)
-    figure.suptitle(f"{title}  (all: {100 * mean:.2f} %)", x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.suptitle(f"{title}  (all: {percent(mean, 2)})", x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
 
@@ -49,7 +50,7 @@ def _bars(axes: Axes, names: list[str], shares: list[float], mean: float, rows: 
     colours = [COLOURS[0] if share >= mean else COLOURS[1] for share in shares]
     axes.barh(places, shares, color=colours, height=0.72)
     for place, share in zip(places, shares, strict=True):
-        axes.text(1.02, place, f"{100 * share:.1f} %", color=INK, fontsize=7.5, va="center")
+        axes.text(1.02, place, percent(share), color=INK, fontsize=7.5, va="center")
     axes.axvline(mean, color=INK, linewidth=0.9, linestyle=(0, (2, 2)))
     axes.set_yticks(places, names, fontsize=9 if rows <= 20 else 7.5)
     axes.set_ylim(rows - 0.4, -0.6)

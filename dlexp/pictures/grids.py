@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dlexp.console.wording import percent
 from dlexp.pictures.style import FAINT, INK, WRONG, bare, new_figure, shortened, styled
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def mistakes(
     lines = []
     for index in surest.tolist():
         answer, truth = class_names[int(predictions[index])], class_names[int(targets[index])]
-        sure = f"{100 * float(confidences[index]):.0f} %"
+        sure = percent(float(confidences[index]), 0)
         lines.append([(f"{shortened(answer, 12)} {sure}", WRONG), (f"is {shortened(truth, 14)}", INK)])
-    share = f"{len(wrong)} of {len(targets)} wrong ({100 * len(wrong) / len(targets):.1f} %)"
+    share = f"{len(wrong)} of {len(targets)} wrong ({percent(len(wrong) / len(targets))})"
     columns = 8 if len(surest) > 12 else max(4, math.ceil(len(surest) / 2))
     separator = ", " if columns == 8 else "\n"
     return _tiles(images[surest], lines, columns, f"Most confident mistakes{separator}{share}")

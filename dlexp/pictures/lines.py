@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlexp.console.wording import number, title
+from dlexp.metric import LOSS, Metric
 from dlexp.pictures.style import FAINT, INK, TRAIN, VAL, in_per_cent, new_figure, styled
 
 if TYPE_CHECKING:
@@ -13,24 +15,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SPLITS = {"train": ("training", TRAIN), "val": ("validation", VAL)}
+SPLIT_KEYS = tuple(f"{split}/" for split in SPLITS)
 WORTH_A_LOG_SCALE = 50.0
 MOST_MARKERS = 40
 
 Points = dict[int, float]
 
 
-def curves(history: Sequence[Mapping[str, Any]], chosen: int | None = None) -> dict[str, Figure]:
-    """Returns a figure by metric name (`loss`, `accuracy`, …) from the records of `metrics.jsonl`.
+def curves(
+    history: Sequence[Mapping[str, Any]], measures: Mapping[str, Metric], chosen: int | None = None
+) -> dict[str, Figure]:
+    """Returns a figure by metric name (`loss`, `accuracy`, …) from the records of `metrics.jsonl` of kind "epoch".
 
-    Of several records of an epoch the last one counts. A record with `test/…` adds the test value as a dotted
-    line. The `chosen` epoch, whose weights are tested, is marked on the validation curve. Missing and non-finite values
-    are left out; a metric without any value has no figure.
+    Of several records of an epoch the last one counts. One of kind "test" adds the test value as a dotted line.
+    The `chosen` epoch, whose weights are tested, is marked on the validation curve. Missing and non-finite values are
+    left out; a metric without any value has no figure.
     """
-    keys = [key for record in history for key in record if key.startswith(("train/", "val/"))]
-    names = dict.fromkeys(name for _, _, name in (key.partition("/") for key in keys) if not name.startswith("recent_"))
-    lines = {name: {split: _points(history, f"{split}/{name}") for split in SPLITS} for name in names}
+    epochs, tests = ([record for record in history if record["kind"] == kind] for kind in ("epoch", "test"))
+    names = dict.fromkeys(key.partition("/")[2] for record in epochs for key in record if key.startswith(SPLIT_KEYS))
+    lines = {name: {split: _points(epochs, f"{split}/{name}") for split in SPLITS} for name in names}
     return {
-        name: _figure(name, by_split, _points(history, f"test/{name}"), chosen)
+        name: _figure(name, measures.get(name, LOSS), by_split, _points(tests, f"test/{name}"), chosen)
         for name, by_split in lines.items()
         if any(by_split.values())
     }
@@ -46,7 +51,7 @@ def _points(history: Sequence[Mapping[str, Any]], key: str) -> Points:
 
 
 @styled
-def _figure(name: str, by_split: Mapping[str, Points], test: Points, chosen: int | None) -> Figure:
+def _figure(name: str, metric: Metric, by_split: Mapping[str, Points], test: Points, chosen: int | None) -> Figure:
     figure = new_figure(6.4, 3.9)
     axes = figure.subplots()
     for split, points in by_split.items():
@@ -55,22 +60,23 @@ def _figure(name: str, by_split: Mapping[str, Points], test: Points, chosen: int
             marker = "o" if len(points) <= MOST_MARKERS else None
             axes.plot(list(points), list(points.values()), color=colour, label=label, marker=marker, markersize=3.5)
     everything = [value for points in (*by_split.values(), test) for value in points.values()]
-    if min(everything) > 0 and max(everything) / min(everything) > WORTH_A_LOG_SCALE and name != "accuracy":
+    if min(everything) > 0 and max(everything) / min(everything) > WORTH_A_LOG_SCALE and metric.unit != "%":
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")  # the default writes TeX, which stays unread: names may hold a $
-    if name == "accuracy":
+    if metric.unit == "%":
         in_per_cent(axes.yaxis)
     if test:
         value = list(test.values())[-1]
-        axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=f"test  {_number(name, value)}")
+        axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=f"test  {number(value, metric)}")
     if chosen in by_split["val"]:
-        _mark(axes, name, chosen, by_split["val"][chosen])
-    _finish(axes, name, everything, [epoch for points in by_split.values() for epoch in points])
+        _mark(axes, metric, chosen, by_split["val"][chosen])
+    axes.set_title(title(name, metric))
+    _finish(axes, metric, everything, [epoch for points in by_split.values() for epoch in points])
     return figure
 
 
-def _mark(axes: Axes, name: str, epoch: int, value: float) -> None:
-    label = f"chosen weights  {_number(name, value)}, epoch {epoch}"
+def _mark(axes: Axes, metric: Metric, epoch: int, value: float) -> None:
+    label = f"chosen weights  {number(value, metric)}, epoch {epoch}"
     ring: dict[str, Any] = {
         "markersize": 9,
         "markerfacecolor": "none",
@@ -80,24 +86,19 @@ def _mark(axes: Axes, name: str, epoch: int, value: float) -> None:
     axes.plot([epoch], [value], linestyle="none", marker="o", label=label, **ring)
 
 
-def _finish(axes: Axes, name: str, values: Sequence[float], epochs: Sequence[int]) -> None:
+def _finish(axes: Axes, metric: Metric, values: Sequence[float], epochs: Sequence[int]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title({"mae": "Mean absolute error"}.get(name, name.capitalize()))
     axes.set_xlabel("epoch")
     axes.grid(axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     first, last = min(epochs), max(epochs)
     margin = max(0.5, 0.025 * (last - first))
     axes.set_xlim(first - margin, last + margin)
-    if name == "accuracy":
+    if metric.unit == "%":
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -0.02), min(high, 1.02) if max(values) <= 1 else high)
     legend = axes.legend(loc="best", fontsize=8.5, handlelength=1.6)
     legend.set_frame_on(True)
     legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
     axes.tick_params(length=3, color=FAINT)
-
-
-def _number(name: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.4g}"

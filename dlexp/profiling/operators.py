@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from dlexp.console.tables import aligned
+from dlexp.console.wording import percent
+
 COLUMNS = ("operator", "calls", "self time", "share")
 STEP, DATA = "ProfilerStep", "data"
 
@@ -20,17 +23,10 @@ class Operators:
         operators.sort(key=self._own, reverse=True)
         total = sum(map(self._own, operators)) or 1.0
         lines = [COLUMNS] + [
-            (row.key, str(row.count), f"{self._own(row) / 1e3:.2f} ms", f"{100 * self._own(row) / total:.1f} %")
+            (row.key, str(row.count), f"{self._own(row) / 1e3:.2f} ms", percent(self._own(row) / total))
             for row in operators[:num_rows]
         ]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if column else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in lines
-        )
+        return "\n".join(aligned(lines, right=(1, 2, 3)))
 
     @property
     def seconds(self) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from dlexp.console.wording import percent
 from dlexp.machine.whole_file import whole_file
 from dlexp.profiling.throughput import peak_flops, synchronize
 from dlexp.ranges import Range
@@ -224,8 +225,8 @@ def _said(summary: dict[str, Any]) -> str:
         speed += f", {summary['flops_per_second'] / 1e9:,.1f} GFLOP/s"
     if summary["utilization"] is not None:
         peak = summary["peak_flops_per_second"] / 1e9
-        speed += f" of the {peak:,.1f} that matrix products reach here ({100 * summary['utilization']:.0f} %)"
-    busy = "" if summary["device_busy"] is None else f", which is busy {100 * summary['device_busy']:.0f} % of the time"
+        speed += f" of the {peak:,.1f} that matrix products reach here ({percent(summary['utilization'], 0)})"
+    busy = "" if summary["device_busy"] is None else f", which is busy {percent(summary['device_busy'], 0)} of the time"
     whose = "time" if summary["device"]["device"] == "cpu" else "device's time"
-    data = f"making batches takes {100 * summary['data_share']:.0f} % of the {whose}{busy}"
+    data = f"making batches takes {percent(summary['data_share'], 0)} of the {whose}{busy}"
     return f"{speed}\n{data}; profile/trace.json.gz opens in https://ui.perfetto.dev"

@@ -23,10 +23,10 @@ class Result:
 
 def read_result(folder: Path, entry: Mapping[str, Any]) -> Result:
     """Returns what a finished run reached, from its files."""
-    metrics = entry["metrics"]
-    return Result(metrics, run_json.read_epochs(folder), folder, objective_of(metrics))
+    return Result(entry["metrics"], run_json.read_epochs(folder), folder, objective_of(entry))
 
 
-def objective_of(metrics: Mapping[str, float]) -> float | None:
-    """Returns the validation value that sweeps compare: the accuracy where there is one, else the loss."""
-    return next((metrics[key] for key in ("val/accuracy", "val/loss") if key in metrics), None)
+def objective_of(entry: Mapping[str, Any]) -> float | None:
+    """Returns the value that sweeps compare, of a run.json: of the metric that chose the epoch; None without one."""
+    value: float | None = entry["metrics"].get(entry.get("metric"))
+    return value

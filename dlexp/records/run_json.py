@@ -17,6 +17,7 @@ from dlexp.machine.whole_file import whole_file
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
+KINDS = ("epoch", "steps", "test")  # of the lines of metrics.jsonl: `kind` says which one it is
 LOCK_FILE = ".lock"  # held while a process trains in the folder
 
 
@@ -67,7 +68,9 @@ def _row(line: bytes) -> dict[str, Any]:
     row = json.loads(line.decode("utf-8"))
     if not isinstance(row, dict) or not all(isinstance(value, int | float | str | None) for value in row.values()):
         raise ValueError("it is no flat JSON object")
-    if "train/loss" in row and not all(isinstance(row.get(key), int) for key in ("epoch", "step")):
+    if row.get("kind") not in KINDS:
+        raise ValueError(f"its kind is none of {', '.join(KINDS)}")
+    if not all(isinstance(row.get(key), int) for key in ("epoch", "step")):
         raise ValueError("its epoch or step is no number")
     return row
 
@@ -80,7 +83,7 @@ def read_epochs(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / METRICS_FILE
     try:
-        return [row for row in read_metrics(path) if "train/loss" in row]
+        return [row for row in read_metrics(path) if row["kind"] == "epoch"]
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror or error}") from error
 
@@ -105,6 +108,9 @@ def _is_entry(found: Any) -> bool:
         and isinstance(found.get("chosen_epoch"), int | None)
         and isinstance(found.get("choices"), dict)
         and {"model", "data", "optimizer"} <= found["choices"].keys()
+        and isinstance(found.get("metric", ""), str)
+        and isinstance(found.get("measures", {}), dict)
+        and all(isinstance(facts, dict) for facts in found.get("measures", {}).values())
         and isinstance(found.get("metrics"), dict)
         and all(isinstance(value, int | float | None) for value in found["metrics"].values())
     )
@@ -126,9 +132,9 @@ def cut_metrics(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
 
 
 def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:
-    if "train/loss" in row:  # written once an epoch
+    if row["kind"] == "epoch":
         return bool(row["epoch"] <= epoch)
-    return "train/recent_loss" in row and isinstance(row.get("step"), int) and bool(row["step"] <= step)
+    return row["kind"] == "steps" and bool(row["step"] <= step)
 
 
 class RunRecord:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dlexp.machine.appended_file import AppendedFile
-from dlexp.records.run_json import METRICS_FILE, as_json
+from dlexp.records.run_json import METRICS_FILE, as_json, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +46,9 @@ class Tracker:
         self._events = EventFile(folder, purge_step=None if resumed_step is None else resumed_step + 1)
         self._protos: Any = summary
         self._step = 0
+        # The last step of an epoch may have a line of kind "steps" too, written before the state that is gone on from.
+        before = [] if resumed_step is None else read_metrics(folder / METRICS_FILE)
+        self._lr_step = before[-1]["step"] if before else None
         self._tags: set[str] = set()
         self._charts: set[str] = set()
 
@@ -58,8 +61,8 @@ class Tracker:
         self.close()
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
-        """Appends one line to `metrics.jsonl` and draws its numbers named `split/metric`, and `lr`, at
-        `record["step"]`.
+        """Appends one line to `metrics.jsonl` and draws its numbers named `split/metric`, and `lr` (once a step), at
+        `record["step"]`. Its `kind` is one of `record.KINDS`.
 
         NaN and infinities stand as null in the file, which JSON has no numbers for, and as themselves in
         TensorBoard.
@@ -68,8 +71,10 @@ class Tracker:
         self._step = int(record["step"])
         for key, value in record.items():
             tag = "train/lr" if key == "lr" else key  # a group of its own would stand above the losses
-            if "/" in tag and isinstance(value, int | float):
+            if "/" in tag and isinstance(value, int | float) and not (key == "lr" and self._step == self._lr_step):
                 self._scalar(tag, value)
+        if "lr" in record:
+            self._lr_step = self._step
         self._chart_splits_together(record)
 
     def _scalar(self, tag: str, value: float) -> None:

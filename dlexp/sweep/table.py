@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlexp.console.tables import aligned
 from dlexp.console.training_progress import format_seconds
+from dlexp.console.wording import number
+from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.records.result import objective_of
 
 
@@ -19,33 +22,29 @@ def report(entry: Mapping[str, Any] | None, before: Mapping[str, Any] | None, re
     is_old = entry == before and isinstance(reason, Exception)  # it failed before it could write anything
     if found["status"] != "finished" and (is_old or not found["error"]):
         found["error"] = next(iter(str(reason).splitlines()), "") if isinstance(reason, BaseException) else None
-    found["objective"] = objective_of(found["metrics"])
+    found["objective"] = objective_of(found)
     return found
 
 
 def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
-    """Returns a sweep as text, from what varied and the report of each job: metrics, seconds, why a job failed."""
+    """Returns a sweep as text, from what varied and the report of each job.
+
+    A column for each split shows the metric that chose the epoch; then come seconds, and why a job failed.
+    """
     keys, reports = list(rows[0][0]), [found for _, found in rows]
-    shown = [
-        key
-        for key in ("val/accuracy", "val/loss", "test/accuracy", "test/loss")
-        if any(key in r["metrics"] for r in reports)
-    ]
-    if any(key.endswith("accuracy") for key in shown):
-        shown = [key for key in shown if key.endswith("accuracy")]
+    chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in reports if found.get("metric"))
+    columns = [f"{split}/{name}" for split in ("val", "test") for name in chosen]
+    shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
     cells = [[*keys, *shown, "time", "status"]]
     for varied, found in rows:
-        values = [number(key, found["metrics"].get(key)) for key in shown]
+        measures = read_facts(found.get("measures", {}))
+        values = [_cell(found["metrics"].get(key), measures.get(key.partition("/")[2], LOSS)) for key in shown]
         seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
         status = found["status"] + (f": {found['error']}" if found["error"] else "")
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join(["", lines[0], "-" * min(100, len(lines[0])), *lines[1:], ""])
+    head, *lines = aligned(cells)
+    return "\n".join(["", head, "-" * min(100, len(head)), *lines, ""])
 
 
-def number(key: str, value: float | None) -> str:
-    """Returns a metric as the table shows it: accuracies in percent."""
-    if value is None:
-        return "-"
-    return f"{100 * value:.2f} %" if key.endswith("accuracy") else f"{value:.4g}"
+def _cell(value: float | None, metric: Metric) -> str:
+    return "-" if value is None else number(value, metric)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlexp.errors import UserError
+from dlexp.metric import Metric
 from dlexp.ranges import Choice, Range
+from dlexp.tasks.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from dlexp.data.splits import Split
 
 
-class Classification:
+class Classification(Task):
     """One class a sample: outputs are logits N×classes, targets class numbers N (int64).
 
     While training, targets may also be probabilities N×classes (float), as augmentation by mixing makes them.
@@ -26,7 +29,7 @@ class Classification:
     """
 
     metric = "accuracy"
-    higher_is_better = True
+    metrics: Mapping[str, Metric] = {"accuracy": Metric(unit="%", higher_is_better=True)}
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class Classification:
         self.class_names = list(map(str, range(num_outputs) if class_names is None else class_names))
         self.num_outputs = num_outputs
         self.targets = targets
-        self.chance: float | None = 1 / num_outputs
+        self.chance = {"loss": math.log(num_outputs), "accuracy": 1 / num_outputs}
 
     def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Returns the batch's sums by metric as tensors on its device: `accuracy`, the number of right
@@ -62,9 +65,6 @@ class Classification:
         right, totals = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
         shares = [hits / total if total else None for hits, total in zip(right, totals, strict=True)]
         return {"per_class_accuracy": dict(zip(self.class_names, shares, strict=True))}
-
-    def coefficients(self, model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()) -> None:
-        """Returns None: classes have no coefficients worth a line."""
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
         """Returns the pictures of the end of a run, by file name.

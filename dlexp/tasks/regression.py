@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from dlexp.metric import Metric
 from dlexp.ranges import Choice, Range
+from dlexp.tasks.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,12 +21,13 @@ if TYPE_CHECKING:
 MOST_COEFFICIENTS = 16
 
 
-class Regression:
+class Regression(Task):
     """Numbers a sample: outputs and targets are floats N×outputs. The loss itself says which epoch was best."""
 
     metric = "loss"
-    higher_is_better = False
-    chance: float | None = None
+    metrics: Mapping[str, Metric] = {
+        "mae": Metric(unit="", higher_is_better=False, title="mean absolute error"),
+    }
 
     def __init__(self, *, num_outputs: Annotated[int, Range(ge=1)], targets: Annotated[str, Choice("values")]) -> None:
         self.num_outputs = num_outputs
