@@ -116,6 +116,7 @@ def test_mean_and_deviation_of_many_files_are_remembered_until_one_changes(
     first = statistics(split)
     assert not (tmp_path / "cache").exists(), "the pass was short"
     monkeypatch.setattr(kept_figures, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(kept_figures, "SETTLED_SECONDS", 0.0)
     assert statistics(split) == first
     (file,) = (tmp_path / "cache" / "statistics").iterdir()
     with monkeypatch.context() as patch:

@@ -311,7 +311,7 @@ def test_parts_of_an_optimizer_choose_them_by_name() -> None:
     own = config["optimizer"]["parts"]["own"]
 
     config["optimizer"]["parts"] = {
-        "own": config["optimizer"]["parts"]["own"],
+        "own": own,
         "rest": {"_target_": "torch.optim.SGD", "lr": 0.1},
     }
     state = assemble(config).state

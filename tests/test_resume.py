@@ -132,7 +132,9 @@ def test_an_image_that_can_not_be_read_stops_a_run_that_goes_on_when_it_is_repla
         part = workdir / f"part-{file.stem}"
         assert run_json.read_json(part / "run.json")["status"] == "failed"
         file.write_bytes(kept)
-        resume.resume(part, [])
+        with pytest.raises(UserError, match="the data of .* changed since it was trained"):
+            resume.resume(part, [])  # it began with the damaged file, and nobody knows whether the split is the same
+        resume.resume(part, [resume.CONSENT])
         assert_same(whole, part)
 
 
@@ -248,6 +250,178 @@ def test_what_a_resume_refuses(workdir: Path) -> None:
     assert changed.history[-1]["epoch"] == 2 and resume.stored_run(folder)[0]["optimizer"]["lr"] == 0.5
     with pytest.raises(UserError, match="another run, which can start from these weights"):
         resume.resume(folder, ["batch_size=16", "epochs=3", resume.CONSENT])
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("status", ["finished", "running"])
+def test_a_refused_resume_changes_nothing(cli, workdir: Path, status: str) -> None:
+    """Width, batch size, damaged states, metrics and data that are gone: each refuses at another moment."""
+    np.savez("data.npz", x=np.random.default_rng(0).normal(size=(60, 4)).astype("f"), y=np.arange(60) % 3)
+    words = [
+        "model=mlp",
+        "data=arrays",
+        "data.file=data.npz",
+        "batch_size=8",
+        "epochs=3",
+        "checkpoint.every_epochs=1",
+        *SHORT,
+    ]
+    folder = api.run(words, folder="run").folder
+    if status == "running":
+        as_killed_at(folder, run_json.read_epochs(folder)[1]["step"], workdir / "killed")
+        folder = workdir / "killed"
+    before, expected = bytes_of(folder), api.load(folder)(torch.ones(2, 4))
+
+    def refused(words: list[str], reason: str) -> None:
+        kept = bytes_of(folder)
+        with pytest.raises(UserError, match=reason):
+            resume.resume(folder, [*words, "epochs=5"])
+        assert bytes_of(folder) == kept
+
+    consent = [resume.CONSENT]
+    refused(["model.width=32", "model.activation=tanh", *consent], "none of the states in .* can be used")
+    refused(["batch_size=16", *consent], "the saved epochs have .* batches, and now they would have")
+    refused(["model.activation=tanh"], "add accept_changes=true")
+    for path in [*checkpoints.saved_states(folder), folder / "metrics.jsonl"]:
+        kept = path.read_bytes()
+        path.write_bytes(b"PK" + kept[:9])
+        if path.suffix == ".pt":
+            for other in (others := [each for each in checkpoints.saved_states(folder) if each != path]):
+                other.rename(other.with_suffix(".aside"))
+        else:
+            others = []
+            path.write_bytes(b"{}}\n" + kept)
+        refused([], "can't be read: it is damaged|line 1, is damaged")
+        path.write_bytes(kept)
+        for other in others:
+            other.with_suffix(".aside").rename(other)
+    Path("data.npz").rename("elsewhere.npz")
+    refused([], "data.npz cannot be read")
+    Path("elsewhere.npz").rename("data.npz")
+
+    assert bytes_of(folder) == before
+    assert torch.equal(api.load(folder)(torch.ones(2, 4)), expected)
+    assert cli("verify", str(folder)).code == 0
+    resume.resume(folder, [])
+    assert run_json.read_json(folder / "run.json")["status"] == "finished"
+    assert_same(folder, workdir / "run")
+
+
+def test_a_finished_run_without_states_is_left_as_it_is(workdir: Path) -> None:
+    folder = api.run([*CNN, "epochs=1"], folder="run").folder
+    for path in checkpoints.saved_states(folder):
+        path.unlink()
+    before = bytes_of(folder)
+    with pytest.raises(UserError, match="there is no state to go on from; init_from=run starts another run"):
+        resume.resume(folder, ["epochs=2"])
+    assert bytes_of(folder) == before
+
+
+def images(folder: Path, count: int = 20) -> list[str]:
+    """Writes `count` images of cats and as many of dogs; returns the words of a run on them."""
+    random = np.random.default_rng(0)
+    for number in range(2 * count):
+        (folder / ("cat", "dog")[number % 2]).mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 255, (8, 8, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / ("cat", "dog")[number % 2] / f"{number:03}.png")
+    return [
+        "model=cnn",
+        "data=image_folder",
+        f"data.folder={folder}",
+        "data.size=8",
+        "batch_size=8",
+        "epochs=1",
+        *SHORT,
+    ]
+
+
+def one_more(folder: Path) -> None:
+    shutil.copy(folder / "cat" / "000.png", folder / "cat" / "a-copy.png")
+
+
+def exchanged(folder: Path) -> None:
+    """In place, with the sizes and times that the files had."""
+    one, other = folder / "cat" / "000.png", folder / "dog" / "001.png"
+    facts = [each.stat() for each in (one, other)]
+    one.rename(folder / "aside"), other.rename(one), (folder / "aside").rename(other)
+    for each, fact in zip((one, other), facts, strict=True):
+        os.utime(each, ns=(fact.st_atime_ns, fact.st_mtime_ns))
+
+
+def renamed(folder: Path) -> None:
+    (folder / "cat").rename(folder / "kitten")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("change", [one_more, exchanged, renamed])
+def test_changed_images_need_consent(workdir: Path, caplog, change: Any, streamed: bool) -> None:
+    words = [*images(workdir / "images"), f"data.in_memory={str(not streamed).lower()}", "data.workers=1"]
+    folder = api.run(words, folder="run").folder
+    before, entry = bytes_of(folder), run_json.read_json(folder / "run.json")
+    assert checkpoints.load(checkpoints.saved_states(folder)[0])["data"]["fingerprint"] == entry["data"]
+    os.utime(workdir / "images" / "cat" / "000.png")
+    assert resume.resume(folder, ["epochs=1"]).folder == folder
+    change(workdir / "images")
+    with pytest.raises(UserError) as error:
+        resume.resume(folder, ["epochs=2"])
+    text = str(error.value)
+    assert "the data of run changed since it was trained" in text and "test set" in text and resume.CONSENT in text
+    assert ("its classes were cat, dog and are dog, kitten" in text) is (change is renamed)
+    assert bytes_of(folder) == before
+    resume.resume(folder, ["epochs=2", resume.CONSENT])
+    assert "warning: the data of run changed" in caplog.text
+    assert run_json.read_json(folder / "run.json")["data"] != entry["data"]
+    resume.resume(folder, ["epochs=3"])
+
+
+def test_a_run_that_does_not_say_what_data_it_had_needs_consent(workdir: Path) -> None:
+    folder = api.run([*CNN, "epochs=1"], folder="run").folder
+    for path in checkpoints.saved_states(folder):
+        saved = checkpoints.load(path)
+        del saved["data"]
+        checkpoints.save(path, saved)
+    with pytest.raises(UserError, match="does not say what data it was trained on"):
+        resume.resume(folder, ["epochs=2"])
+    assert len(resume.resume(folder, ["epochs=2", resume.CONSENT]).history) == 2
+
+
+def test_resume_auto_begins_anew_where_the_data_changed(cli, workdir: Path) -> None:
+    def table(answer: str) -> None:
+        Path("data.csv").write_text(
+            "\n".join(["x,label", *(f"{n},{'ab'[n % 2]}" for n in range(59)), f"9,{answer}"]), encoding="utf-8"
+        )
+
+    words = ["data=arrays", "data.file=data.csv", "batch_size=8", "epochs=1", *SHORT]
+    table("a")
+    assert cli(*words, "resume=auto").code == 0
+    assert "outputs/mlp-arrays-sgd is finished" in cli(*words, "resume=auto").out
+    table("b")
+    assert "changed since it was trained, so no epoch" in cli("verify", "outputs/mlp-arrays-sgd").err
+    ended = cli(*words, "resume=auto")
+    assert (
+        ended.code == 0 and "the data changed since outputs/mlp-arrays-sgd was trained: a new run begins" in ended.out
+    )
+    assert (workdir / "outputs" / "mlp-arrays-sgd-2").is_dir()
+    assert "outputs/mlp-arrays-sgd-2 is finished" in cli(*words, "resume=auto").out
+    refused = cli(*words, "resume=auto", "hydra.run.dir=outputs/mlp-arrays-sgd")
+    assert refused.code == 1 and "another hydra.run.dir= begins a new run" in refused.err
+
+
+def test_initial_weights_of_classes_in_another_order(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = ["data.points_per_class=60", "max_steps=2", *SHORT]
+    api.run([*words, "data.class_names=[x,y,z]"], folder="first")
+    assert api.run([*words, "data.class_names=[x,y,z]", "init_from=first"], folder="same").metrics
+    assert api.run([*words, "data.class_names=[k,l,m]", "init_from=first"], folder="others").metrics
+    other = [*words, "data.class_names=[x,z,y]"]
+    with pytest.raises(
+        UserError, match="'z' was 2 and is 1 .they were x, y, z and are x, z, y.*init_from=first.weights"
+    ):
+        api.run([*other, "init_from=first"], folder="refused")
+    assert api.run([*other, "init_from=first/weights/last.pt"], folder="all-the-same").metrics
+    assert "warning: the classes of first have other numbers than now" in caplog.text
 
 
 def test_a_finished_run_is_recognised(cli, workdir: Path) -> None:

@@ -15,7 +15,7 @@ from dlexp.config import build
 from dlexp.config.compose import compose
 from dlexp.console import training_progress
 from dlexp.errors import UserError
-from dlexp.experiment import opening
+from dlexp.experiment import description
 from dlexp.records import run_json
 from dlexp.records.result import Result
 
@@ -74,7 +74,7 @@ def test_augmentations_compose_and_mixed_classes_are_shown(workdir: Path) -> Non
 def test_the_titles_of_mixed_images_name_both_classes() -> None:
     names = ["cat", "dog", "automobile"]
     targets = [torch.tensor(2), torch.tensor([0.0, 0.7, 0.3]), torch.tensor([0.0, 1.0, 0.0])]
-    assert [opening.title(each, names) for each in targets] == ["automobile", "dog 70% autom…", "dog"]
+    assert [description.title(each, names) for each in targets] == ["automobile", "dog 70% autom…", "dog"]
 
 
 def test_no_augmentation_may_be_an_empty_list(workdir: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import child_environment
 
 from dlexp.config.composed import Composed
+from dlexp.experiment.identity import Identity
 from dlexp.records import run_json
 from dlexp.records.naming import unique
 from dlexp.sweep.launchers import job_process
@@ -168,8 +171,53 @@ def test_a_run_that_went_on_with_other_settings_is_another_cell(cli, workdir: Pa
     assert [len(run_json.read_json(path)["resumed"]) for path in sorted(folder.glob("*/run.json"))] == [1, 0]
     run_json.write_json(folder / "job-0-2" / "run.json", run_json.read_json(folder / "job-0" / "run.json"))
     wanted = run_json.read_json(folder / "sweep.json")["cells"]
-    cells = join_ledger(folder, dict.fromkeys(wanted, "job-0"))
+    cells = join_ledger(folder, {Identity(cell, "generated", None): "job-0" for cell in wanted})
     assert [cell.folder.name for cell in cells.values()] == ["job-0-3"], "both names are taken by others"
+
+
+def table_of(seed: int, file: str = "data.csv") -> None:
+    """Writes a CSV of 60 rows, other ones for each seed."""
+    random = np.random.default_rng(seed)
+    rows = [f"{random.normal():.4f},{random.normal():.4f},{'ab'[n % 2]}" for n in range(60)]
+    Path(file).write_text("\n".join(["x,y,label", *rows]), encoding="utf-8")
+
+
+def test_changed_data_is_trained_again_beside_the_old_results(cli, workdir: Path) -> None:
+    words = ["-m", "seed=1", "data=arrays", "data.file=data.csv", "batch_size=8", *SHORT[1:]]
+    table_of(0)
+    assert cli(*words).code == 0
+    folder = workdir / "outputs" / "sweep-mlp-arrays"
+    old = (folder / "job-0" / "run.json").read_bytes()
+    os.utime("data.csv")
+    assert "1 of them done already" in cli(*words).out, "its time says nothing"
+    table_of(1)
+    ended = cli(*words)
+    assert ended.code == 0 and "done already" not in ended.out
+    assert "the data changed since job-0 ran: trained again beside it" in ended.out
+    assert statuses(folder) == {"job-0": "finished", "job-0-2": "finished"}
+    assert (folder / "job-0" / "run.json").read_bytes() == old
+    new = run_json.read_json(folder / "job-0-2" / "run.json")
+    assert new["cell"] == json.loads(old)["cell"] and new["data"] != json.loads(old)["data"]
+    table_of(0)  # as it was: the old results are right again
+    ended = cli(*words)
+    assert "1 of them done already" in ended.out and "changed" not in ended.out
+    assert run_json.read_json(folder / "sweep.json")["cells"] == {new["cell"]: "job-0"}
+
+
+def test_changed_initial_weights_are_trained_again(cli, workdir: Path) -> None:
+    words = ["data.points_per_class=60", "pictures=false", "max_steps=3", "epochs=1"]
+    assert cli("hydra.run.dir=first", *words).code == 0
+    assert cli("hydra.run.dir=second", "seed=3", *words).code == 0
+    sweep = ["-m", "seed=7", "init_from=weights.pt", *words]
+    shutil.copy("first/weights/last.pt", "weights.pt")
+    assert cli(*sweep).code == 0
+    shutil.copy("first/weights/last.pt", "elsewhere.pt")
+    Path("elsewhere.pt").replace("weights.pt")
+    assert "1 of them done already" in cli(*sweep).out
+    shutil.copy("second/weights/last.pt", "weights.pt")
+    ended = cli(*sweep)
+    assert ended.code == 0 and "the weights of init_from changed since job-0 ran" in ended.out
+    assert statuses(sweep_folder(workdir)) == {"job-0": "finished", "job-0-2": "finished"}
 
 
 def test_settings_that_change_no_result_make_no_sweep(cli, workdir: Path) -> None:

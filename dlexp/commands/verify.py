@@ -36,10 +36,13 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
     """
     from dlexp.experiment.assemble import assemble
     from dlexp.experiment.saved_state import Resumption, load_state, read_state
-    from dlexp.records import checkpoints
+    from dlexp.records import checkpoints, run_json
     from dlexp.train.fit import fit
 
     run, place = assemble(config), "the beginning"
+    trained_on = (run_json.read_entry(folder) or {}).get("data")
+    if trained_on not in (None, run.state.data["fingerprint"]):
+        raise UserError(f"the data of {folder} changed since it was trained, so no epoch of it can be replayed")
     for path in checkpoints.saved_states(folder):
         saved = read_state(path)
         if saved["epoch"] + 1 in recorded:

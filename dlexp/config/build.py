@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from dlexp.config.schema import Group, PartSettings, Settings, marked
+from dlexp.data.fingerprint import Content, of_splits, teller
 from dlexp.errors import UserError
 
 # Everything a `_target_` may start with; a person adds a module of their own with `allow=module`.
@@ -146,3 +147,18 @@ def load_data(node: Mapping[str, Any]) -> Any:
     """Calls the data set's function with those keys of its node that its signature names; returns `Splits`."""
     function = target(node["_target_"])
     return function(**{name: node[name] for name in inspect.signature(function).parameters if name in node})
+
+
+def told_content(node: Mapping[str, Any]) -> Content | None:
+    """Returns what the data set's function tells of its content without loading it, None where it tells nothing."""
+    tell = teller(target(node["_target_"]))
+    return None if tell is None else tell(**{name: node[name] for name in inspect.signature(tell).parameters})
+
+
+def content_of(node: Mapping[str, Any]) -> Content:
+    """Returns the content of a data set, which is loaded only where its function does not tell.
+
+    Raises:
+        UserError: the data is missing or damaged.
+    """
+    return told_content(node) or of_splits(load_data(node))

@@ -71,18 +71,47 @@ def log_to_console() -> None:
     logging.getLogger("dlexp").setLevel(logging.INFO)
 
 
+class LogFile(logging.FileHandler):
+    """`log.txt` of a run folder; what is logged before `begin` is kept in memory and touches no file."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / LOG_FILE, encoding="utf-8", errors="backslashreplace", delay=True)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._kept: list[logging.LogRecord] | None = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line, or keeps it."""
+        if self._kept is None:
+            super().emit(record)
+        else:
+            self._kept.append(record)
+
+    def begin(self) -> None:
+        """Opens the file, writes what was kept, and what is logged from now on."""
+        kept, self._kept = self._kept or [], None
+        if self.stream is None:
+            self.stream = self._open()
+        for record in kept:
+            super().emit(record)
+
+
 def log_to(folder: Path) -> Callable[[], None]:
     """Sends the log to `log.txt` of the run folder too; call what it returns to end that."""
-    root, ours = logging.getLogger(), logging.getLogger("dlexp")
-    handler = logging.FileHandler(folder / LOG_FILE, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    begin, close = log_when_begun(folder)
+    begin()
+    return close
+
+
+def log_when_begun(folder: Path) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Like `log_to`, for a run that may be refused: returns what begins to write, and what ends it."""
+    root, ours, file = logging.getLogger(), logging.getLogger("dlexp"), LogFile(folder)
     level = ours.level
     ours.setLevel(logging.DEBUG)  # a notebook's root logger lets only warnings pass
-    root.addHandler(handler)
+    root.addHandler(file)
 
     def close() -> None:
-        root.removeHandler(handler)
-        handler.close()
+        root.removeHandler(file)
+        file.close()
         ours.setLevel(level)
 
-    return close
+    return file.begin, close

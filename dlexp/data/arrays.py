@@ -6,12 +6,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dlexp.data.fingerprint import Content, of_arrays, tells_content
 from dlexp.data.formats.array_files import read_table
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
 
+def _content(file: str | None, label_column: str | None, targets: str) -> Content:
+    table = read_table(file, label_column, targets)
+    ordered = [each for name in sorted(table.splits) for each in table.splits[name]]
+    return of_arrays(ordered, table.class_names)
+
+
+@tells_content(_content)
 def arrays(
     *,
     file: str | None,

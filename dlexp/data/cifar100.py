@@ -1,6 +1,7 @@
 """CIFAR-100: 60 000 small colour photographs in 100 classes (Krizhevsky 2009)."""
 
 from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.fingerprint import of_source, tells_content
 from dlexp.data.formats.cifar_batches import load_cifar
 from dlexp.data.splits import Splits
 
@@ -15,6 +16,7 @@ SOURCE = Source(
 )
 
 
+@tells_content(lambda: of_source(SOURCE))
 def cifar100(*, root: str | None, download: bool, url: str | None) -> Splits:
     """Returns 50 000 training and 10 000 test images, uint8 3×32×32. Raises as `load_cifar`."""
     return load_cifar(

@@ -5,10 +5,12 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from dlexp.data.fingerprint import GENERATED, tells_content
 from dlexp.data.splits import Split, Splits, chunks
 from dlexp.ranges import Choice, Range
 
 
+@tells_content(lambda: GENERATED)
 def fake(
     *,
     shape: list[int],

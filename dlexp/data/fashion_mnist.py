@@ -1,6 +1,7 @@
 """Fashion-MNIST: 70 000 pictures of clothes in MNIST's format (Xiao et al. 2017, arXiv:1708.07747)."""
 
 from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.fingerprint import of_source, tells_content
 from dlexp.data.formats.idx import load_idx
 from dlexp.data.splits import Splits
 
@@ -29,6 +30,7 @@ SOURCE = Source(
 )
 
 
+@tells_content(lambda: of_source(SOURCE))
 def fashion_mnist(*, root: str | None, download: bool, url: str | None) -> Splits:
     """Returns 60 000 training and 10 000 test images, uint8 1×28×28. Raises UserError as `load_idx` does."""
     return load_idx(SOURCE, root=root, download=download, url=url)

@@ -9,6 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from dlexp.data.fingerprint import Content, of_files, tells_content
 from dlexp.data.formats.image_tree import image_tree
 from dlexp.data.formats.images import read_images
 from dlexp.data.formats.pixels import image_endings
@@ -26,6 +27,15 @@ COPIES = 2
 Files = list[tuple[Path, int]]
 
 
+def _content(folder: str | None, test_size: float, split_seed: int, val_size: float, limit: int | None) -> Content:
+    """Returns the content of the files that are used, and of the names of all classes."""
+    chosen = _chosen(folder, test_size, split_seed, val_size, limit)
+    paths = [path for files in chosen.values() for path, _ in files]
+    assert folder is not None
+    return of_files(paths, Path(folder).expanduser(), image_tree(folder).class_names)
+
+
+@tells_content(_content)
 def image_folder(
     *,
     folder: str | None,
@@ -48,12 +58,7 @@ def image_folder(
     """
     if channels == 2:
         raise UserError("data.channels must be 3 (colour) or 1 (grey), not 2.")
-    splits = _file_lists(folder, test_size, split_seed)
-    if limit is not None:
-        extra = 0 if "val" in splits or val_size == 0 else _val_extra(limit, val_size)
-        splits = {
-            name: _some(files, limit + (extra if name == "train" else 0), split_seed) for name, files in splits.items()
-        }
+    splits = _chosen(folder, test_size, split_seed, val_size, limit)
     # All in one go: one sentence counts the damaged files of all splits, and all splits share the processes.
     files = [pair for part in splits.values() for pair in part]
     paths = [str(path) for path, _ in files]
@@ -100,6 +105,17 @@ def _streams(in_memory: bool | str, workers: int | None, num_images: int, size: 
         what += f"the GPU has {on_gpu / 1e9:.1f} GB free"
     log.info(f"{what}: streaming them from their files, by {workers or default_workers()} processes")
     return True
+
+
+def _chosen(
+    folder: str | None, test_size: float, split_seed: int, val_size: float, limit: int | None
+) -> dict[str, Files]:
+    """Returns the files of each split, with `limit` about as many as will be needed."""
+    splits = _file_lists(folder, test_size, split_seed)
+    if limit is None:
+        return splits
+    extra = 0 if "val" in splits or val_size == 0 else _val_extra(limit, val_size)
+    return {name: _some(files, limit + (extra if name == "train" else 0), split_seed) for name, files in splits.items()}
 
 
 def _file_lists(folder: str | None, test_size: float, split_seed: int) -> dict[str, Files]:

@@ -4,12 +4,14 @@ from typing import Annotated
 
 import torch
 
+from dlexp.data.fingerprint import GENERATED, tells_content
 from dlexp.data.splits import Split, Splits
 from dlexp.ranges import Range
 
 TEST_SEED_STEP = 1_000_003
 
 
+@tells_content(lambda: GENERATED)
 def linear(
     *,
     weights: list[float],

@@ -3,14 +3,15 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from dlexp.config.build import build, build_augment, build_optimizer, load_data
+from dlexp.config.build import build, build_augment, build_optimizer, load_data, told_content
+from dlexp.data.fingerprint import of_splits
 from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
 from dlexp.errors import UserError
 from dlexp.experiment.initial_weights import freeze, initialise
@@ -81,7 +82,10 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     precision = machine.select_precision(config["precision"], device, convolutional)
 
     data = config["data"]
-    splits = prepare(load_data(data), val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
+    content = told_content(data)  # before it is loaded: what changes in between is noticed when the run goes on
+    loaded = load_data(data)
+    content = content or of_splits(loaded)
+    splits = prepare(loaded, val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
     _hold_against_facts(splits, data["shape"], data["num_outputs"])
     mean, std = data["mean"], data["std"]
     if mean is None or std is None:
@@ -103,13 +107,15 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         precision=precision,
         compile=config["compile"],
     )
+    state = _state(config, plan, train, convolutional, is_resumed)
+    state.data = asdict(content)
     return Assembly(
         plan=plan,
         splits=splits,
         train=train,
         val=val,
         test=test,
-        state=_state(config, plan, train, convolutional, is_resumed),
+        state=state,
         ask=build(config["evaluation"]),
         task=build(config["task"]),
         data_facts=_data_facts(config, splits, mean, std),
@@ -144,8 +150,10 @@ def _named(splits: Splits) -> dict[str, Split]:
 def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
     machine.seed_everything(config["seed"])
     model: nn.Module = build(config["model"])
+    initial_weights = None
     if config["init_from"] is not None and not is_resumed:
-        initialise(model, Path(config["init_from"]).expanduser())
+        source = Path(config["init_from"]).expanduser()
+        initial_weights = initialise(model, source, config["data"]["class_names"])
     freeze(model, config["freeze"])
     model = model.to(plan.device)
     init_from_data: Any = getattr(model, "init_from_data", None)
@@ -164,6 +172,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         average=build(config["ema"], model),
         losses=torch.zeros(len(train), device=plan.device),
         sums={},
+        initial_weights=initial_weights,
     )
 
 

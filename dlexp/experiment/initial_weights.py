@@ -2,7 +2,7 @@
 
 import fnmatch
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
+from dlexp.records.run_json import read_json
+from dlexp.train.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
 
 
-def initialise(model: nn.Module, source: Path) -> None:
+def initialise(model: nn.Module, source: Path, class_names: list[str] | None) -> str:
     """Copies the weights of a run folder or a file into the parameters and buffers of the same name and shape.
 
-    Says what matched and what did not.
+    Says what matched and what did not. Returns the fingerprint of the weights at `source`.
 
     Raises:
-        UserError: there are no weights at `source`, they can't be read, or none of them fits.
+        UserError: there are no weights at `source`, they can't be read, none of them fits, or they are a run's whose
+            classes have other numbers here, and the last layer would take them over.
     """
     weights, own = read_weights(source), model.state_dict()
     fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise UserError(f"none of the {len(weights)} weights of {source} has a name and shape of this model")
+    *_, head = own
+    if head in fitting:
+        _compare_classes(source, class_names)
     model.load_state_dict({**own, **fitting})
     log.info(f"starts from {len(fitting)} of {len(own)} weights, taken from {source}")
     for title, names in {
@@ -35,6 +41,50 @@ def initialise(model: nn.Module, source: Path) -> None:
     }.items():
         if names:
             log.info(f"  {title}: {', '.join(names[:6])}{', …' * (len(names) > 6)} ({len(names)})")
+    return fingerprint_of(weights)
+
+
+def fingerprint_of(weights: Mapping[str, Tensor]) -> str:
+    """Returns 16 hexadecimal digits for weights by name, whatever file they lie in."""
+    names = [f"{name} {value.dtype} {list(value.shape)}" for name, value in weights.items()]
+    text = torch.frombuffer(bytearray("\0".join(names).encode()), dtype=torch.uint8)
+    return fingerprint(text, *weights.values())
+
+
+def _compare_classes(source: Path, class_names: list[str] | None) -> None:
+    """Holds the classes of the run that weights are from against those of now.
+
+    Raises:
+        UserError: a class that both have has another number, and `source` is the run's folder. A file of weights that
+            is named by itself is taken with a warning.
+    """
+    folder = source if source.is_dir() else source.parent.parent
+    try:
+        before = read_json(folder / "data.json")["class_names"]
+    except (OSError, ValueError, KeyError, TypeError):  # weights from elsewhere
+        return
+    if not isinstance(before, list) or class_names is None:
+        return
+    moved = [name for name in class_names if name in before and before.index(name) != class_names.index(name)]
+    if not moved:
+        return
+    first = moved[0]
+    sentence = (
+        f"the classes of {folder} have other numbers than now: '{first}' was {before.index(first)} and is"
+        f" {class_names.index(first)} (they were {_listed(before)} and are {_listed(class_names)}), and the last"
+        " layer's weights would be taken over"
+    )
+    if not source.is_dir():
+        log.warning(f"warning: {sentence.replace('would be', 'are')} all the same")
+        return
+    raise UserError(
+        f"init_from={source}: {sentence}. Name the classes in that order, or take the weights all the same with"
+        f" init_from={folder / 'weights' / 'last.pt'}"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(str, names[:5])) + ", …" * (len(names) > 5)
 
 
 def read_weights(source: Path) -> dict[str, Tensor]:

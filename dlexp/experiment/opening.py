@@ -1,75 +1,111 @@
-"""The beginning of a run: what it is, written down before it trains, and its first pictures."""
+"""The opening of a run folder: a new one is written at once, a run that goes on only when nothing can refuse it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import yaml
-from torch import Tensor
-
-from dlexp.config.build import allowed_modules
-from dlexp.config.cell import cell, code_version
 from dlexp.config.composed import Composed
-from dlexp.experiment.assemble import Assembly
-from dlexp.machine import environment
-from dlexp.models.layers import format_summary
-from dlexp.records import run_json
-from dlexp.records.tracker import Tracker
-from dlexp.tasks.task import Task, measured
+from dlexp.errors import UserError
+from dlexp.experiment import closing, description, saved_state
+from dlexp.experiment.advice import lower_rate
+from dlexp.experiment.assemble import Assembly, assemble
+from dlexp.machine.shortage import explaining
+from dlexp.machine.signals import StopRequested
+from dlexp.machine.whole_file import uninterrupted, whole_file
+from dlexp.records import checkpoints, run_json
+from dlexp.records.run_json import RunRecord
+from dlexp.train.losses import NonFiniteLoss
 
 log = logging.getLogger(__name__)
 
 
-def identity(config: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """Returns what `run.json` says a run is: hashes of what changes a result, and what is measured."""
-    return {"cell": cell(config), "code": code_version(allowed_modules()), **measured(task)}
+@dataclass(frozen=True)
+class Opening:
+    """A run that can train: its parts, its record, the records of its epochs so far, and the step it goes on after.
+
+    `resumed_step` is None for a new run.
+    """
+
+    run: Assembly
+    entry: RunRecord
+    history: list[dict[str, Any]] = field(default_factory=list)
+    resumed_step: int | None = None
 
 
-def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
-    """Writes environment, data, model and config to the folder and to TensorBoard."""
-    folder = tracker.folder
-    table = format_summary(run.model_summary)
-    run_json.write_json(folder / "environment.json", environment.environment(run.device_facts))
-    run_json.write_json(folder / "data.json", run.data_facts)
-    run_json.write_json(folder / "model.json", run.model_summary)
-    (folder / "model.txt").write_text(table + "\n", encoding="utf-8")
-    tracker.text("config", f"```yaml\n{as_yaml(composed.config)}\n```")
-    tracker.text("model", f"```\n{table}\n```")
+@contextmanager
+def opened(
+    composed: Composed,
+    folder: Path,
+    resumption: saved_state.Resumption | None,
+    identity: Mapping[str, Any],
+) -> Iterator[Opening]:
+    """Yields a run that is assembled in its folder, and notes there how the block ended, if it was not well.
+
+    A new run is written down at once, so that what fails leaves its reason. One that
+    goes on changes nothing in its folder before all that can refuse has spoken.
+
+    Raises:
+        UserError: the data can't be read, no state can be used, memory or disk ran out, or the loss stopped being a
+            number.
+    """
+    config, words = composed.config, composed.words
+    if resumption is None:
+        entry = RunRecord.new(folder, seed=config["seed"], overrides=words, choices=composed.choices, **identity)
+        with _noted(entry, config, folder):
+            _write_config(folder, config)
+            run = assemble(config)
+            entry.note(**_facts(run))
+            log.info(description.in_one_line(run))
+            yield Opening(run, entry)
+        return
+    threads = config["threads"] or run_json.recorded_threads(folder)  # sums depend on it
+    with explaining(config["batch_size"]):
+        run = assemble({**config, "threads": threads}, is_resumed=bool(checkpoints.saved_states(folder)))
+        log.info(description.in_one_line(run))
+        kept = saved_state.restore(run, folder, resumption)
+    resumption.accepted()
+    with uninterrupted():
+        # The record first: killed after it, the run counts as killed and goes on with the config it had.
+        entry = RunRecord.reopened(folder, words, **identity, **_facts(run))
+    with _noted(entry, config, folder):
+        _write_config(folder, config)
+        run_json.write_metrics(folder / run_json.METRICS_FILE, kept)
+        run_json.write_json(folder / "data.json", run.data_facts)  # it may go on with other data
+        yield Opening(run, entry, [row for row in kept if row["kind"] == "epoch"], run.state.step)
 
 
-def as_yaml(config: dict[str, Any]) -> str:
-    """Returns the config as its file in the run folder holds it."""
-    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+@contextmanager
+def _noted(entry: RunRecord, config: Mapping[str, Any], folder: Path) -> Iterator[None]:
+    """Notes in a run's record how the block ended, if it was not well; errors that a person can mend get a sentence."""
+    try:
+        with explaining(config["batch_size"]):
+            yield
+    except NonFiniteLoss as error:
+        entry.failed(str(error))
+        advice = f"try {lower_rate(config['optimizer'])} or grad_clip=1. The run is in {folder}"
+        raise UserError(f"{error}; {advice}") from error
+    except (KeyboardInterrupt, StopRequested) as error:
+        with uninterrupted():  # a sweep's parent may tell its jobs a second time
+            entry.stopped(f"stopped by {error}" if isinstance(error, StopRequested) else "interrupted")
+        log.info(f"stopped; resume={closing.shown(folder)} goes on from here")
+        raise
+    except BaseException as error:
+        is_known = isinstance(error, UserError)
+        if not is_known:
+            log.debug("the run failed", exc_info=True)  # the console gets the traceback from Python, log.txt here
+        entry.failed(str(error) if is_known else f"{type(error).__name__}: {error}".splitlines()[0])
+        raise
 
 
-def in_one_line(run: Assembly) -> str:
-    """Returns the essentials: parameters, samples, device, precision, threads."""
-    facts = run.device_facts
-    sizes = ", ".join(f"{count:,} {name}" for name, count in run.data_facts["sizes"].items())
-    where = f"{facts['gpu'] or facts['device']}, {facts['precision']}"
-    threads = f", {facts['threads']} thread{'s' * (facts['threads'] != 1)}" if facts["device"] == "cpu" else ""
-    return f"{run.model_summary['parameters']:,} parameters; samples: {sizes}; {where}{threads}"
+def _facts(run: Assembly) -> dict[str, str]:
+    """Returns what run.json says of what the run read: its data, and with `init_from` the weights it began with."""
+    weights = {} if run.state.initial_weights is None else {"initial_weights": run.state.initial_weights}
+    return {"data": run.state.data["fingerprint"], **weights}
 
 
-def first_pictures(run: Assembly, tracker: Tracker) -> None:
-    """Shows a grid of augmented training images and the model's graph."""
-    inputs, targets = next(run.train.epoch(0))
-    if inputs.ndim == 4:
-        from dlexp.pictures import image_grid
-
-        images = run.train.normalised.undone(inputs[:64].cpu()).clamp(0, 1)
-        names = run.data_facts["class_names"]
-        titles = [title(target, names) for target in targets[:64].cpu()] if names else None
-        tracker.figure("training_images", image_grid(images, titles), step=0)
-    tracker.graph(run.state.model, inputs[:1])
-
-
-def title(target: Tensor, names: list[str]) -> str:
-    """Returns the class's name; of probabilities the likeliest class, its share, and the class that is next."""
-    if target.ndim == 0:
-        return names[int(target)]
-    from dlexp.pictures.style import shortened
-
-    shares, classes = target.topk(2)
-    first, second = (names[i] for i in classes.tolist())
-    return first if shares[1] < 0.005 else f"{shortened(first, 6)} {float(shares[0]):.0%} {shortened(second, 6)}"
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    with whole_file(folder / "config.yaml") as file:
+        file.write(description.as_yaml(config).encode("utf-8"))

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.config import words
-from dlexp.config.cell import cell
 from dlexp.config.check import check
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, is_free, stored_run, value_of
-from dlexp.console.streams import log_to
+from dlexp.console.streams import log_when_begun
 from dlexp.console.wording import describe
 from dlexp.errors import UserError
+from dlexp.experiment.identity import Identity, identity
 from dlexp.metric import read_facts
 from dlexp.records import run_json
 from dlexp.records.result import Result, read_result
@@ -45,7 +45,7 @@ def resume_from(named: str, typed: list[str]) -> Result | None:
     if named != "auto":
         return resume(Path(named).expanduser(), overrides)
     composed = compose(typed)
-    folder = find(composed.place, cell(composed.config))
+    folder = find(composed.place, identity(composed.config))
     return None if folder is None else resume(folder, [word for word in composed.words if is_free(word)])
 
 
@@ -70,9 +70,10 @@ def resume(folder: Path, overrides: list[str]) -> Result:
     from dlexp.experiment.run import run_experiment
     from dlexp.experiment.saved_state import Resumption
 
-    close = log_to(folder)
+    begin_log, close = log_when_begun(folder)
     try:
-        return run_experiment(Composed(config, overrides, entry["choices"]), folder, Resumption(changed=changed))
+        resumption = Resumption(changed=changed, consents=consent, accepted=begin_log)
+        return run_experiment(Composed(config, overrides, entry["choices"]), folder, resumption)
     finally:
         close()
 
@@ -87,11 +88,26 @@ def finished(folder: Path, entry: dict[str, Any]) -> Result:
     return result
 
 
-def find(folder: Path | None, identity: str) -> Path | None:
-    """Returns the run of a cell: `folder` itself if it holds one, else the newest under outputs/."""
+def find(folder: Path | None, wanted: Identity) -> Path | None:
+    """Returns the run with an identity: `folder` itself if it holds one, else the newest under outputs/.
+
+    Without any, says which runs of these settings were trained on other data.
+
+    Raises:
+        UserError: `folder` holds a run of these settings that was trained on other data.
+    """
     if folder is not None:
         places = [folder]
     else:
         places = sorted(Path("outputs").glob("*/"), key=lambda place: place.stat().st_mtime, reverse=True)
     entries = ((place, run_json.read_entry(place)) for place in places)
-    return next((place for place, entry in entries if entry is not None and entry.get("cell") == identity), None)
+    same = [(place, entry) for place, entry in entries if entry is not None and entry.get("cell") == wanted.cell]
+    found = next((place for place, entry in same if wanted.belongs(entry)), None)
+    if found is None and same:
+        sentence = f"{wanted.change_since(same[0][1])} since {same[0][0]} was trained"
+        if folder is not None:
+            raise UserError(
+                f"{sentence}: another hydra.run.dir= begins a new run, resume={folder} {CONSENT} goes on with this one"
+            )
+        log.warning(f"warning: {sentence}: a new run begins")
+    return found

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,44 +19,95 @@ from dlexp.train.step import update_of
 log = logging.getLogger(__name__)
 
 
+class OtherData(UserError):
+    """The data is not what a state was trained on: no older state would make that right."""
+
+
 @dataclass(frozen=True)
 class Resumption:
     """How a run goes on: `changed` are the settings that are not what they were, as `key=value`.
 
+    The person `consents` to changes that make it another training, such as those of the data.
+
     A job of a sweep `shares` its folder: it waits while another process trains there, takes over what is finished,
-    and begins where nothing is.
+    and begins where nothing is. `accepted` is called when nothing can refuse any more, before the folder changes.
     """
 
     changed: list[str] = field(default_factory=list)
+    consents: bool = False
     shares: bool = False
+    accepted: Callable[[], None] = lambda: None
 
 
 def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[str, Any]]:
-    """Puts the newest readable state of `folder` into `run.state`; returns the records of the epochs before it.
+    """Puts the newest readable state of `folder` into `run.state`; returns the lines of its metrics before that state.
 
-    A state that is damaged or of another run is named, and the one before it is used. Without any the run begins anew.
+    A state that is damaged or of another run is named, and the one before it is used. Without any the run begins anew,
+    unless it was finished. Nothing in the folder changes.
 
     Raises:
-        UserError: there are states and none of them can be used.
+        UserError: there are states and none of them can be used, or a finished run has none any more.
+        OtherData: the data changed, and nobody consented to that.
     """
     states, reason = checkpoints.saved_states(folder), None
     for path in states:
         try:
-            load_state(run, read_state(path), resumption)
+            saved = read_state(path)
+            _compare_data(saved.get("data"), run.state.data, folder, resumption)
+            load_state(run, saved, resumption)
+        except OtherData:
+            raise
         except UserError as error:
             log.warning(f"warning: {error}")
             reason = error
         else:
-            kept = run_json.cut_metrics(folder / run_json.METRICS_FILE, run.state.epoch, run.state.step)
             state = run.state
+            kept = run_json.metrics_before(folder / run_json.METRICS_FILE, state.epoch, state.step)
             _forget_lost_best(state, folder / "weights" / "best.pt", bool(resumption.changed))
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
-            return [row for row in kept if row["kind"] == "epoch"]
+            return kept
     if states:
         raise UserError(f"none of the states in {states[0].parent} can be used: {reason}")
-    run_json.cut_metrics(folder / run_json.METRICS_FILE, 0, 0)
+    if (run_json.read_entry(folder) or {}).get("status") == "finished":
+        raise UserError(
+            f"{folder} is finished, and there is no state to go on from; init_from={folder} starts another run from"
+            " its weights"
+        )
     log.info("no state was saved yet: the run begins anew in its folder")
     return []
+
+
+def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Resumption) -> None:
+    """Holds the content of the data against that which a state was trained on.
+
+    Raises:
+        OtherData: it is another one, or nothing is known of it, and the person did not consent.
+    """
+    before = before if isinstance(before, dict) and isinstance(before.get("fingerprint"), str) else {}
+    if before.get("fingerprint") == now["fingerprint"]:
+        return
+    effect = (
+        "what was trained on may now be in its validation or test set, whose figures would be too good"
+        " (files and rows are split anew)"
+    )
+    names, others = before.get("class_names"), now["class_names"]
+    if isinstance(names, list) and names != others:
+        effect = (
+            f"its classes were {_listed(names)} and are {_listed(others)}, so its class numbers mean others; {effect}"
+        )
+    if before:
+        what = f"the data of {folder} changed since it was trained ({before['fingerprint']} → {now['fingerprint']})"
+    else:
+        what = f"the state of {folder} does not say what data it was trained on, so it may have changed"
+    if resumption.consents:
+        log.warning(f"warning: {what}: {effect}")
+        return
+    advice = "another folder begins it anew" if resumption.shares else "add accept_changes=true to go on all the same"
+    raise OtherData(f"{what}: {effect}; {advice}")
+
+
+def _listed(names: list[str] | None) -> str:
+    return ", ".join(map(str, (names or ["none"])[:8])) + ", …" * (len(names or []) > 8)
 
 
 def _forget_lost_best(state: TrainState, path: Path, is_changed: bool) -> None:

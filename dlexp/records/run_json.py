@@ -116,19 +116,24 @@ def _is_entry(found: Any) -> bool:
     )
 
 
-def cut_metrics(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
-    """Leaves in `metrics.jsonl` what lies before a saved state, and returns it: `epoch` whole epochs and `step` steps.
+def metrics_before(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
+    """Returns what lies before a saved state in `metrics.jsonl`: `epoch` whole epochs and `step` steps.
 
     What came after is trained again, and the test result belongs to the end.
+
+    Raises:
+        UserError: the file is damaged.
     """
     try:
-        records = read_metrics(path)
+        return [row for row in read_metrics(path) if _lies_before(row, epoch, step)]
     except FileNotFoundError:
         return []
-    kept = [row for row in records if _lies_before(row, epoch, step)]
+
+
+def write_metrics(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes `metrics.jsonl` anew with these lines."""
     with whole_file(path) as file:
-        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept).encode("utf-8"))
-    return kept
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
 
 
 def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:

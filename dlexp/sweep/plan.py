@@ -8,11 +8,12 @@ from typing import Any
 from dlexp.config import words
 from dlexp.config.axes import axes
 from dlexp.config.build import allowed_modules, build
-from dlexp.config.cell import cell, code_version
+from dlexp.config.cell import code_version
 from dlexp.config.check import check
 from dlexp.config.compose import composing
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
+from dlexp.experiment.identity import Identity, identity
 from dlexp.machine.signals import StopRequested, exit_code_of
 from dlexp.records.naming import plain_name
 from dlexp.sweep.grid import Job, grid
@@ -30,16 +31,17 @@ def run_sweep(typed: Sequence[str]) -> int:
     """
     try:
         jobs, runs, launcher = _prepared(words.read(typed))
-        hashes = [cell(run.config) for run in runs]
-        _refuse_repetitions(jobs, runs, hashes)
+        known: dict[str, str | None] = {}
+        identities = [identity(run.config, known) for run in runs]
+        _refuse_repetitions(jobs, runs, [each.cell for each in identities])
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
-    wanted = {hashed: each.name for each, hashed in zip(reversed(jobs), reversed(hashes), strict=True)}
+    wanted = {own: each.name for each, own in zip(reversed(jobs), reversed(identities), strict=True)}
     folder, cells = _ledger(jobs, runs[0], wanted)
-    before = {hashed: each.entry() for hashed, each in cells.items()}
-    todo = [i for i, hashed in enumerate(hashes) if not cells[hashed].is_done() and hashed not in hashes[:i]]
+    before = {own: each.entry() for own, each in cells.items()}
+    todo = [i for i, own in enumerate(identities) if not cells[own].is_done() and own not in identities[:i]]
     _tell_plan(folder, list(cells.values()), len(jobs), len(todo))
-    folders = [cells[hashes[i]].folder for i in todo]
+    folders = [cells[identities[i]].folder for i in todo]
     ends: Sequence[BaseException | None]
     try:
         ends = launcher.launch([runs[i] for i in todo], folders, len(cells)) if todo else []
@@ -47,8 +49,8 @@ def run_sweep(typed: Sequence[str]) -> int:
         if isinstance(error, Exception):
             log.error("the launcher lost its jobs", exc_info=True)
         ends = [error] * len(todo)
-    reasons = {hashes[i]: reason for i, reason in zip(todo, ends, strict=True)}
-    reports = [report(cells[hashed].entry(), before[hashed], reasons.get(hashed)) for hashed in hashes]
+    reasons = {identities[i]: reason for i, reason in zip(todo, ends, strict=True)}
+    reports = [report(cells[own].entry(), before[own], reasons.get(own)) for own in identities]
     varied = [each.varied or {"job": each.name} for each in jobs]
     log.info(table(list(zip(varied, reports, strict=True))))
     log.info(f"look at it   tensorboard --logdir {folder}")
@@ -113,7 +115,7 @@ def _refuse_repetitions(jobs: list[Job], runs: list[Composed], hashes: list[str]
         )
 
 
-def _ledger(jobs: list[Job], first: Composed, wanted: dict[str, str]) -> tuple[Path, dict[str, Cell]]:
+def _ledger(jobs: list[Job], first: Composed, wanted: dict[Identity, str]) -> tuple[Path, dict[Identity, Cell]]:
     """Returns the folder of the sweep, the one that was asked for or one with its name, and its cells."""
     if first.sweep_place is not None:
         return first.sweep_place, join_ledger(first.sweep_place, wanted)
@@ -135,6 +137,12 @@ def _tell_plan(folder: Path, cells: list[Cell], num_jobs: int, num_left: int) ->
     begun = [each.folder.name for each in cells if each.entry() and not each.is_done() and not each.is_running()]
     if begun:
         log.info(f"going on with {', '.join(begun)}")
+    changes: dict[str, list[str]] = {}
+    for each in cells:
+        for name, change in {} if each.is_done() else each.outdated.items():
+            changes.setdefault(change, []).append(name)
+    for change, names in changes.items():
+        log.warning(f"warning: {change} since {', '.join(names)} ran: trained again beside it; what is there stays")
     older = [each.folder.name for each in of_other_code(cells, code_version(allowed_modules()))]
     if older:
         log.warning(

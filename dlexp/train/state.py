@@ -6,7 +6,7 @@ import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -39,6 +39,8 @@ class TrainState:
     best_epoch: int | None = None
     bad_validations: int = 0  # validations since then
     first_batch: str = ""  # fingerprint of the epoch's first batch
+    data: dict[str, Any] = field(default_factory=dict)  # what it is trained on; saved, and never taken from a saved one
+    initial_weights: str | None = None  # fingerprint of those that another run gave; not saved
 
     @property
     def lr(self) -> float:
@@ -76,6 +78,7 @@ class TrainState:
         scalars = {name: getattr(self, name) for name in _SCALARS}
         done, generators = self.losses[: self.batch], self._generators()
         rest = {"losses": done, "num_batches": len(self.losses), "sums": self.sums, "generators": generators}
+        rest["data"] = self.data
         return parts | scalars | rest
 
     def load_state_dict(self, saved: dict[str, Any], *, keep_settings: bool = False) -> None:

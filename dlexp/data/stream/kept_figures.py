@@ -1,4 +1,4 @@
-"""Figures of a set of files that took a long pass to find, kept in the user's cache folder until a file changes."""
+"""Facts of a set of files that took a long pass to find, kept in the user's cache folder until a file changes."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from dlexp.data.fetch.files import cache_folder
 from dlexp.errors import UserError
@@ -15,6 +16,10 @@ log = logging.getLogger(__name__)
 
 # A shorter pass isn't worth a file; the jobs of a sweep, and a run that is resumed, would each make a longer one again.
 WORTH_SECONDS = 10.0
+# A file that was written in the last moments may be written again without another time: clocks tick in steps.
+SETTLED_SECONDS = 2.0
+
+Found = TypeVar("Found")
 
 
 def remembered(paths: Sequence[str], what: str, find: Callable[[], list[list[float]]]) -> list[list[float]]:
@@ -22,41 +27,65 @@ def remembered(paths: Sequence[str], what: str, find: Callable[[], list[list[flo
 
     what: all else that it depends on.
     """
+    return _remembered(paths, what, find, _as_figures, WORTH_SECONDS)
+
+
+def remembered_text(paths: Sequence[str], what: str, find: Callable[[], str], *, worth_seconds: float) -> str:
+    """Like `remembered`, for one text that is kept when finding it took longer than `worth_seconds`."""
+    return _remembered(paths, what, find, _as_text, worth_seconds)
+
+
+def _remembered(
+    paths: Sequence[str], what: str, find: Callable[[], Found], parse: Callable[[Any], Found], worth_seconds: float
+) -> Found:
     try:
-        file = cache_folder() / "statistics" / f"{_digest(paths, what)}.json"
+        digest, newest = _digest(paths, what)
+        file = cache_folder() / "statistics" / f"{digest}.json"
     except (OSError, UserError):  # a file is gone, which reading will tell; or there is no home folder
         return find()
-    found = _read(file)
+    found = _read(file, parse)
     if found is None:
+        settled = newest < time.time() - SETTLED_SECONDS
         started = time.monotonic()
         found = find()
-        if time.monotonic() - started > WORTH_SECONDS:
+        if settled and time.monotonic() - started > worth_seconds:
             _write(file, found)
     return found
 
 
-def _digest(paths: Sequence[str], what: str) -> str:
-    digest = hashlib.blake2b(what.encode(), digest_size=16)
+def _digest(paths: Sequence[str], what: str) -> tuple[str, float]:
+    """Returns a hash of the files' names, sizes and times, and the newest of the times (seconds)."""
+    digest, newest = hashlib.blake2b(what.encode(errors="surrogateescape"), digest_size=16), 0.0
     for path in paths:
         facts = os.stat(path)
+        newest = max(newest, facts.st_mtime)
         line = f"\0{os.path.abspath(path)}\0{facts.st_size}\0{facts.st_mtime_ns}"
         digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    return digest.hexdigest(), newest
 
 
-def _read(file: Path) -> list[list[float]] | None:
+def _read(file: Path, parse: Callable[[Any], Found]) -> Found | None:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return [[float(value) for value in row] for row in found]
+        return parse(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # not there, or damaged: it is found anew
         return None
 
 
-def _write(file: Path, found: list[list[float]]) -> None:
+def _as_figures(found: Any) -> list[list[float]]:
+    return [[float(value) for value in row] for row in found]
+
+
+def _as_text(found: Any) -> str:
+    if not isinstance(found, str):
+        raise TypeError("no text")
+    return found
+
+
+def _write(file: Path, found: object) -> None:
     temporary = file.with_suffix(f".{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(found), encoding="utf-8")
         os.replace(temporary, file)
     except OSError as error:
-        log.debug("mean and standard deviation could not be kept for the next run: %s", error)
+        log.debug("what was found in the files could not be kept for the next run: %s", error)

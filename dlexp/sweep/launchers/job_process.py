@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dlexp.config.composed import Composed
 from dlexp.console.exit_code import answering
-from dlexp.console.streams import log_to, log_to_console
+from dlexp.console.streams import log_to_console, log_when_begun
 from dlexp.machine.cores import SHARERS
 from dlexp.machine.processes import live_with_parent, take_environment
 
@@ -55,9 +55,9 @@ def _train(job: Composed, folder: Path) -> int:
     from dlexp.experiment.saved_state import Resumption
 
     log_to_console()
-    close = log_to(folder)
+    begin_log, close = log_when_begun(folder)
     try:
-        run_experiment(job, folder, Resumption(shares=True))
+        run_experiment(job, folder, Resumption(shares=True, accepted=begin_log))
     finally:
         close()
     return 0

@@ -1,0 +1,75 @@
+"""The beginning of a run: what it is, written down before it trains, and its first pictures."""
+
+import logging
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from dlexp.config.build import allowed_modules, build
+from dlexp.config.cell import cell, code_version
+from dlexp.config.composed import Composed
+from dlexp.experiment.assemble import Assembly
+from dlexp.machine import environment
+from dlexp.models.layers import format_summary
+from dlexp.records import run_json
+from dlexp.records.tracker import Tracker
+from dlexp.tasks.task import measured
+
+log = logging.getLogger(__name__)
+
+
+def what_it_is(composed: Composed) -> dict[str, Any]:
+    """Returns what `run.json` says a run is: hashes of what changes a result, and what is measured."""
+    config = composed.config
+    return {"cell": cell(config), "code": code_version(allowed_modules()), **measured(build(config["task"]))}
+
+
+def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
+    """Writes environment, data, model and config to the folder and to TensorBoard."""
+    folder = tracker.folder
+    table = format_summary(run.model_summary)
+    run_json.write_json(folder / "environment.json", environment.environment(run.device_facts))
+    run_json.write_json(folder / "data.json", run.data_facts)
+    run_json.write_json(folder / "model.json", run.model_summary)
+    (folder / "model.txt").write_text(table + "\n", encoding="utf-8")
+    tracker.text("config", f"```yaml\n{as_yaml(composed.config)}\n```")
+    tracker.text("model", f"```\n{table}\n```")
+
+
+def as_yaml(config: dict[str, Any]) -> str:
+    """Returns the config as its file in the run folder holds it."""
+    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def in_one_line(run: Assembly) -> str:
+    """Returns the essentials: parameters, samples, device, precision, threads."""
+    facts = run.device_facts
+    sizes = ", ".join(f"{count:,} {name}" for name, count in run.data_facts["sizes"].items())
+    where = f"{facts['gpu'] or facts['device']}, {facts['precision']}"
+    threads = f", {facts['threads']} thread{'s' * (facts['threads'] != 1)}" if facts["device"] == "cpu" else ""
+    return f"{run.model_summary['parameters']:,} parameters; samples: {sizes}; {where}{threads}"
+
+
+def first_pictures(run: Assembly, tracker: Tracker) -> None:
+    """Shows a grid of augmented training images and the model's graph."""
+    inputs, targets = next(run.train.epoch(0))
+    if inputs.ndim == 4:
+        from dlexp.pictures import image_grid
+
+        images = run.train.normalised.undone(inputs[:64].cpu()).clamp(0, 1)
+        names = run.data_facts["class_names"]
+        titles = [title(target, names) for target in targets[:64].cpu()] if names else None
+        tracker.figure("training_images", image_grid(images, titles), step=0)
+    tracker.graph(run.state.model, inputs[:1])
+
+
+def title(target: Tensor, names: list[str]) -> str:
+    """Returns the class's name; of probabilities the likeliest class, its share, and the class that is next."""
+    if target.ndim == 0:
+        return names[int(target)]
+    from dlexp.pictures.style import shortened
+
+    shares, classes = target.topk(2)
+    first, second = (names[i] for i in classes.tolist())
+    return first if shares[1] < 0.005 else f"{shortened(first, 6)} {float(shares[0]):.0%} {shortened(second, 6)}"

@@ -1,0 +1,73 @@
+"""Whether a run's result is still the one that is asked for: its settings, the data, the weights it began with."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlexp.config.cell import cell
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The hash of a config, and those of what it names: of the data (None: it can't be read now), and of the weights
+    that `init_from` names (None without it, or where they can't be read).
+    """
+
+    cell: str
+    data: str | None
+    initial_weights: str | None
+
+    def belongs(self, entry: Mapping[str, Any]) -> bool:
+        """Returns whether a run.json is that of a run with this identity; one that read no data yet may become it."""
+        return entry.get("cell") == self.cell and self.change_since(entry) is None
+
+    def change_since(self, entry: Mapping[str, Any]) -> str | None:
+        """Returns what is not as it was when a run of this cell was trained, in words that `… since` goes on from."""
+        if entry["status"] != "finished" and None in (entry.get("data"), self.data):
+            return None  # the run tells when it goes on
+        if entry.get("data") is None:
+            return "nothing tells whether the data is the same"
+        if entry["data"] != self.data:
+            return "the data changed" if self.data is not None else "the data can't be read any more"
+        return "the weights of init_from changed" if entry.get("initial_weights") != self.initial_weights else None
+
+
+def identity(config: Mapping[str, Any], known: dict[str, str | None] | None = None) -> Identity:
+    """Returns the identity of a resolved config as files are now; `known` keeps what several configs share."""
+    known = {} if known is None else known
+
+    def once(what: Any, find: Any) -> str | None:
+        key = json.dumps(what, sort_keys=True, default=str)
+        if key not in known:
+            known[key] = find()
+        return known[key]
+
+    data = once({"data": config["data"]}, lambda: _data(config["data"]))
+    source = config["init_from"]
+    weights = None if source is None else once({"init_from": source}, lambda: _weights(source))
+    return Identity(cell(config), data, weights)
+
+
+def _data(node: Mapping[str, Any]) -> str | None:
+    from dlexp.config.build import content_of
+
+    try:
+        return content_of(node).fingerprint
+    except Exception:  # the job that trains on it tells of it, beside those that can run
+        log.debug("the data can't be read", exc_info=True)
+        return None
+
+
+def _weights(source: str) -> str | None:
+    from dlexp.errors import UserError
+    from dlexp.experiment.initial_weights import fingerprint_of, read_weights
+
+    try:
+        return fingerprint_of(read_weights(Path(source).expanduser()))
+    except UserError:  # the job tells of it
+        return None

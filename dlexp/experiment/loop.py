@@ -1,0 +1,161 @@
+"""What is done around the training loop, in the order it happens: record, show, validate, save, stop."""
+
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from dlexp.config.composed import Composed
+from dlexp.console.training_progress import Pace, Progress, make_progress
+from dlexp.errors import UnreadableError, UserError
+from dlexp.experiment import closing
+from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
+from dlexp.experiment.assemble import Assembly
+from dlexp.machine.signals import StopRequested, Stops
+from dlexp.records.checkpoints import BestWeights, Cadence, Checkpoints, save
+from dlexp.records.tracker import Tracker
+from dlexp.train.evaluate import evaluate
+from dlexp.train.fit import fit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Training:
+    """What the loop over `fit` keeps: records so far, and whether something was said already."""
+
+    run: Assembly
+    composed: Composed
+    tracker: Tracker
+    checkpoints: Checkpoints
+    best: BestWeights
+    stops: Stops
+    progress: Progress
+    pace: Pace
+    history: list[dict[str, Any]]
+    advice_is_due: bool = True
+
+
+def train(
+    run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, history: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Trains with bar and checkpoints around it; saves the last state however the training ends.
+
+    Returns the records of all epochs: `history`, those before, and the new ones.
+    """
+    steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
+    num_epochs = -(-run.total_steps // steps_per_epoch)
+    progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
+    checkpoints = Checkpoints(tracker.folder, Cadence(**composed.config["checkpoint"]))
+    best = BestWeights(tracker.folder / "weights" / "best.pt")
+    pace = Pace(run.total_steps - run.state.step, num_epochs)
+    training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, history)
+    try:
+        with stops.patient():
+            _to_the_end(training)
+    except (KeyboardInterrupt, StopRequested):
+        _save_last(training)
+        raise
+    except UnreadableError:
+        # Within a group of accumulated batches there is no state to go on from: the last one that was saved stays.
+        if run.state.batch % run.plan.accumulate == 0 or run.state.batch == len(run.train):
+            _save_last(training)
+        raise
+    finally:
+        progress.close()
+        checkpoints.close()
+    _save_last(training)
+    return training.history
+
+
+def _save_last(training: _Training) -> None:
+    try:
+        training.tracker.flush()
+        training.best.write(is_last=True)
+        training.checkpoints.save_last(training.run.state)
+        save(training.tracker.folder / "weights" / "last.pt", closing.weights(training.run))
+    except OSError as error:
+        raise UserError(f"the last state could not be saved: {error.strerror or error}") from error
+
+
+def _to_the_end(training: _Training) -> None:
+    """Trains to the end, to the end of patience, or (with overfit_batches) until the batches are learnt."""
+    run, tracker, checkpoints = training.run, training.tracker, training.checkpoints
+    if _is_over(training):
+        return
+
+    def save_is_due(state: Any) -> bool:
+        return training.stops.requested is not None or checkpoints.is_due(state)
+
+    for event in fit(run.state, run.train, run.task.sums, run.plan, save_is_due):
+        kind, batch = event["kind"], event.pop("batch")
+        if kind == "save":
+            is_boundary = run.state.batch == 0
+            if checkpoints.is_due_after_epoch(run.state) if is_boundary else checkpoints.is_due(run.state):
+                try:
+                    tracker.flush()
+                except OSError as error:  # a state without its metrics would lose them
+                    checkpoints.put_off(error)
+                else:
+                    checkpoints.save(run.state)
+            training.stops.obey()
+            if is_boundary and _is_over(training):
+                return
+        elif kind == "epoch":
+            _close_epoch(training, event)
+        else:
+            if kind == "steps":
+                tracker.log({key: event[key] for key in ("kind", "epoch", "step", "train/recent_loss", "lr")})
+            training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
+            time_needed = training.pace.sentence(event["step"])
+            if time_needed:
+                training.progress.message(time_needed)
+
+
+def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
+    """Validates when that is due, and records the epoch."""
+    run, config = training.run, training.composed.config
+    del event["train/recent_loss"]
+    is_last = event["step"] >= run.total_steps
+    if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
+        event |= _validate(training)
+    event["fingerprint/batch"] = run.state.first_batch
+    event["fingerprint/weights"] = run.state.fingerprint()
+    training.tracker.log(event)
+    training.history.append(event)
+    training.progress.epoch(event)
+    _warn_if_stuck(training, event)
+
+
+def _is_over(training: _Training) -> bool:
+    """Returns whether the training ends before its last step, and says why."""
+    run, config = training.run, training.composed.config
+    if not training.history:
+        return False
+    if config["patience"] is not None and run.state.bad_validations >= config["patience"]:
+        training.progress.message(f"no better result in {config['patience']} validations: stopping early")
+        return True
+    last = training.history[-1]
+    return config["overfit_batches"] is not None and overfit_verdict(last, run.task, 1).startswith("PASS")
+
+
+def _validate(training: _Training) -> dict[str, float]:
+    run, started = training.run, time.perf_counter()
+    assert run.val is not None
+    module, criterion = run.state.average.module, run.state.criterion
+    with run.state.as_before_unless_finished(), training.stops.impatient():
+        means = evaluate(module, run.ask, run.val, criterion, run.task.sums, run.plan).means
+    higher_is_better = run.measures[run.task.metric].higher_is_better
+    if run.state.improves(means[run.task.metric], means["loss"], higher_is_better):
+        training.best.keep(closing.weights(run))
+    training.best.write()
+    return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}
+
+
+def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:
+    if training.advice_is_due:
+        advice = stuck_at_chance(event, training.run.task, training.composed.config["optimizer"])
+        if advice:
+            training.advice_is_due = False
+            training.progress.message(advice)
