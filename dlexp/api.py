@@ -1,7 +1,9 @@
 """dlexp from Python: `run` trains, `load` returns a trained model."""
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,27 +18,40 @@ if TYPE_CHECKING:
     from dlexp.experiment.trained import TrainedModel
     from dlexp.records.result import Result
 
+log = logging.getLogger(__name__)
+
 
 def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "Result":
     """Trains what the overrides describe, like `python -m dlexp OVERRIDES…` in this process.
 
-    `resume=RUN` and `resume=auto` go on with a run that is there. `folder` is where a new run is recorded; by default a
-    new one under `outputs/`. Returns the final metrics, the history (a dict an epoch) and the folder.
+    `resume=RUN` and `resume=auto` go on with a run that is there. `folder` (or the word `hydra.run.dir=FOLDER`) is
+    where a new run is recorded; by default a new one under `outputs/`. Returns the final metrics, the history (a dict
+    an epoch) and the folder. A run in another thread waits until this one has ended.
 
     Raises:
         UserError: an override is wrong or the data is missing.
     """
     logging.getLogger("dlexp").setLevel(logging.INFO)
     named, words = resume.split_words(overrides)
-    if named is not None:
-        result = resume.resume_from(named, words)
-        if result is not None:
-            return result
+    if any(word.startswith("allow=") for word in words):
+        raise UserError("allow= is for the command line; set the environment variable DLEXP_ALLOW before run()")
+    place = None if folder is None else Path(folder)
+    if place is not None and any(word.startswith("hydra.run.dir=") for word in words):
+        raise UserError(f"hydra.run.dir= and folder={folder} both name the run's folder; leave one out")
+    if place is not None and named not in (None, "auto"):
+        raise UserError(f"resume={named} goes on in the folder of that run; leave out folder={folder}")
+    with alone():
+        if named is not None:
+            result = resume.resume_from(named, words, place)
+            if result is not None:
+                return result
+        return _new_run(words, place)
+
+
+def _new_run(words: list[str], folder: Path | None) -> "Result":
     composed = compose(words)
     check(composed.config)
-    if folder is not None and composed.place is not None:
-        raise UserError("folder= and hydra.run.dir= both name a place for the run; give one of them")
-    place = composed.place if folder is None else Path(folder)
+    place = folder or composed.place
     if place is None:
         place = new_folder(Path("outputs"), plain_name(composed.name))
     place.mkdir(parents=True, exist_ok=True)
@@ -47,6 +62,21 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
         return run_experiment(composed, place)
     finally:
         close()
+
+
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Waits until no other thread runs or loads: all draw from torch's one generator, and set its threads."""
+    if not _one_at_a_time.acquire(blocking=False):
+        log.warning("another thread of this process uses dlexp; this one waits until that has ended")
+        _one_at_a_time.acquire()
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
 
 
 def load(folder: Path | str) -> "TrainedModel":
@@ -61,4 +91,5 @@ def load(folder: Path | str) -> "TrainedModel":
     """
     from dlexp.experiment.trained import read_trained
 
-    return read_trained(Path(folder))
+    with alone():
+        return read_trained(Path(folder))

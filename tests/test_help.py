@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import child_environment
 
+import dlexp
 from dlexp.__main__ import main
 from dlexp.config import registry
 from dlexp.config.help import WIDTH, page
@@ -81,6 +82,58 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 def test_a_wrong_command_imports_nothing_heavy() -> None:
     done = run("-c", GUARD, "trainn")
     assert done.returncode == 1 and "no command 'trainn'" in done.stderr
+
+
+def test_every_command_tells_what_it_is_for() -> None:
+    """Each answers --help, wherever it stands, without anything heavy."""
+    names = [name for name in registry.commands() if name != "train"]  # whose page is that of the whole
+    assert len(names) >= 4
+    lines = [[name, *words] for name in names for words in (["--help"], ["-h"], ["RUN", "--help"])]
+    lines = [["find", "lr", "--help"] if words[:2] == ["find", "RUN"] else words for words in lines]
+    code = f"""{GUARD.partition("sys.argv")[0]}
+from dlexp.__main__ import main
+for words in {lines}:
+    print("#", *words)
+    try:
+        code = main(words)
+    except SystemExit as end:
+        code = end.code
+    assert code in (0, None), (words, code)
+"""
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    answers = done.stdout.split("# ")[1:]
+    assert len(answers) == len(lines)
+    for answer in answers:
+        words, _, text = answer.partition("\n")
+        name = words.split()[0]
+        assert text.startswith(f"usage: dlexp {name}"), answer
+        what = registry.commands()[name].partition(":")[0]
+        assert name == "find" or f"\n\n{what[0].upper()}{what[1:]}.\n" in text, answer
+
+
+@pytest.mark.parametrize("words", [["--version"], ["model=cnn", "--version"]], ids=" ".join)
+def test_the_version_is_ours(words: list[str]) -> None:
+    done = run("-c", GUARD, *words)
+    assert done.returncode == 0 and done.stdout == f"dlexp {dlexp.__version__}\n", done
+
+
+@pytest.mark.parametrize(
+    "words, pieces",
+    [
+        (["diff", "one"], ["error: diff: ", "required: RUN", "dlexp diff --help"]),
+        (["diff", "a", "b", "c"], ["error: diff: ", "arguments: c"]),
+        (["verify"], ["error: verify: ", "required: RUN"]),
+        (["verify", "--fast", "run"], ["error: verify: ", "--fast"]),
+        (["download"], ["error: download: ", "required: NAME"]),
+        (["download", "mnits"], ["no data set 'mnits'", "Did you mean 'mnist'?"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_words_that_a_command_cannot_use(cli, words: list[str], pieces: list[str]) -> None:
+    ended = cli(*words)
+    assert ended.code == 1 and ended.err.startswith("error: ") and len(ended.err.splitlines()) == 1, ended
+    assert all(piece in ended.err for piece in pieces), ended.err
 
 
 def test_help_is_fast() -> None:

@@ -1,5 +1,6 @@
 """Every mistake is answered with a sentence that names key, value and remedy; every bug keeps its traceback."""
 
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -196,11 +197,111 @@ def test_no_file_can_allow_anything(cli, workdir: Path, monkeypatch: pytest.Monk
         "torch",
         "torch.nn.modules.module.warnings.warn",
         "dlexp.data.formats.image_tree.os.system",
+        "torch.nn.Linear.__init__.__call__",
+        "torch.nn.Linear.__subclasses__",
+        "torch.nn.Linear.__class__",
+        "torch.nn.attention._fa3._fa3_import_module",
     ],
 )
 def test_only_listed_modules_are_called(path: str) -> None:
     with pytest.raises(UserError, match=f"'{path}' is not allowed"):
         build.target(path)
+
+
+MINE_AND_MORE = """
+import functools
+import os
+import pathlib
+from builtins import eval
+
+import torch
+from torch import nn
+from torch.nn import Tanh
+
+from dlexp.models.linear import linear
+
+
+def net(*, width):
+    return nn.Linear(width, width)
+
+
+def wrapped(function):
+    return functools.wraps(function)(lambda **settings: function(**settings))
+
+
+class Net(nn.Linear):
+    @classmethod
+    def from_size(cls, *, width):
+        return cls(width, width)
+
+
+class Maker:
+    def __call__(self, *, width):
+        return net(width=width)
+
+
+anonymous = lambda *, width: net(width=width)
+remembered = functools.lru_cache(net)
+decorated = wrapped(net)
+small = functools.partial(functools.partial(net), width=3)
+maker = Maker()
+shell = functools.partial(functools.partial(os.system), "touch harm")
+disguised = wrapped(os.system)
+joined = ", ".join
+"""
+
+
+@pytest.fixture
+def more(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of a person's own that names what is theirs, what is allowed anyway, and what is neither."""
+    package = workdir / "mine_and_more"
+    package.mkdir()
+    (package / "__init__.py").write_text("from mine_and_more.nets import net\n", encoding="utf-8")
+    (package / "nets.py").write_text(MINE_AND_MORE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(workdir))
+    monkeypatch.setenv("DLEXP_ALLOW", "mine_and_more")
+    yield workdir
+    for name in ("mine_and_more", "mine_and_more.nets"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    "net nets.net nets.Net nets.Net.from_size nets.maker nets.anonymous nets.remembered nets.decorated nets.small"
+    " nets.Tanh nets.torch.nn.Tanh nets.linear".split(),
+)
+def test_what_is_a_persons_own_is_called(more: Path, name: str) -> None:
+    assert callable(build.target(f"mine_and_more.{name}"))
+
+
+@pytest.mark.parametrize(
+    "name, origin",
+    [
+        ("os.system", os.system.__module__),
+        ("eval", "builtins"),
+        ("pathlib.Path.unlink", Path.unlink.__module__),
+        ("shell", os.system.__module__),
+        ("disguised", os.system.__module__),
+        ("torch.load", torch.load.__module__),
+        ("net.__class__", "builtins"),
+    ],
+)
+def test_what_a_persons_module_merely_imports_is_held_against_the_list_too(
+    more: Path, monkeypatch: pytest.MonkeyPatch, name: str, origin: str
+) -> None:
+    path = f"mine_and_more.nets.{name}"
+    with pytest.raises(UserError, match=f"'{path}' is not allowed to run: it comes from {origin}; .*allow={origin} "):
+        build.target(path)
+    with pytest.raises(UserError, match="is not allowed"):
+        build.build({"_target_": path})
+    monkeypatch.setenv("DLEXP_ALLOW", f"mine_and_more,{origin}")
+    assert callable(build.target(path)), "the sentence tells what helps"
+    assert not (more / "harm").exists()
+
+
+def test_what_tells_no_origin_is_refused(more: Path) -> None:
+    with pytest.raises(UserError, match="a function of your own"):
+        build.target("mine_and_more.nets.joined")
 
 
 def test_no_nested_target_escapes_the_list(workdir: Path) -> None:
@@ -288,12 +389,12 @@ class Bug(Exception):
 def test_a_bug_while_training_keeps_its_traceback(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
-    import dlexp.experiment.run
+    import dlexp.experiment.opening
 
     def broken(*_: object, **__: object) -> None:
         raise kind("on the way")
 
-    monkeypatch.setattr(dlexp.experiment.run, "assemble", broken)
+    monkeypatch.setattr(dlexp.experiment.opening, "assemble", broken)
     with pytest.raises(kind):
         main(["max_steps=1"])
     (folder,) = (workdir / "outputs").iterdir()

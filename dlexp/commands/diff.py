@@ -5,19 +5,25 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from dlexp.commands import CommandParser
 from dlexp.errors import UserError
 from dlexp.records import run_json
 
 FINGERPRINTS = ("fingerprint/batch", "fingerprint/weights")
 
 
+def parser() -> CommandParser:
+    """Returns what reads the command's words."""
+    parser = CommandParser("diff", __doc__)
+    parser.add_argument("one", metavar="RUN", type=Path, help="the folder of a run")
+    parser.add_argument("other", metavar="RUN", type=Path, help="the folder of another")
+    return parser
+
+
 def main(words: list[str]) -> int:
     """Prints the differences of config, environment, code and training; having some is no error."""
-    if len(words) != 2:
-        raise UserError("diff needs the folders of two runs")
-    one, other = (_read(Path(word)) for word in words)
+    folders = parser().parse_args(words)
+    one, other = _read(folders.one), _read(folders.other)
     for part in ("config", "environment", "code"):
         lines = list(differences(one[part], other[part]))
         print(f"{part}: {'' if lines else 'the same'}".rstrip())
@@ -28,6 +34,8 @@ def main(words: list[str]) -> int:
 
 
 def _read(folder: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         return {
             "config": yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),

@@ -1,20 +1,28 @@
 """fetch a data set without training: download NAME [data.root=FOLDER] [data.url=URL]"""
 
+from dlexp.commands import CommandParser
 from dlexp.config import registry
 from dlexp.errors import UserError, did_you_mean
 
 
+def parser() -> CommandParser:
+    """Returns what reads the command's words."""
+    parser = CommandParser("download", __doc__)
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(registry.groups()['data'])}")
+    parser.add_argument("overrides", nargs="*", help="where it is kept and fetched from: data.root=FOLDER data.url=URL")
+    return parser
+
+
 def main(words: list[str]) -> int:
     """Finds or downloads the data set and checks its files; says where they are."""
-    if not words or "=" in words[0]:
-        raise UserError(f"download needs the name of a data set: {', '.join(registry.groups()['data'])}")
-    name, options = words[0], registry.groups()["data"]
-    if name not in options:
-        raise UserError(f"there is no data set '{name}'.{did_you_mean(name, options)} Data sets: {', '.join(options)}")
+    options = parser().parse_intermixed_args(words)
+    name, names = options.name, registry.groups()["data"]
+    if name not in names:
+        raise UserError(f"there is no data set '{name}'.{did_you_mean(name, names)} Data sets: {', '.join(names)}")
     from dlexp.config.build import load_data
     from dlexp.config.compose import compose
 
-    splits = load_data(compose([f"data={name}", *words[1:]]).config["data"])
+    splits = load_data(compose([f"data={name}", *options.overrides]).config["data"])
     sizes = ", ".join(
         f"{len(split.targets):,} {part}" for part in ("train", "test") if (split := getattr(splits, part))
     )

@@ -3,8 +3,9 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from dlexp.commands import CommandParser
 from dlexp.console.tables import line as row
 from dlexp.errors import UserError, did_you_mean
 
@@ -18,29 +19,25 @@ def main(words: list[str]) -> int:
     """Finds what the first word names, for the experiment that the others compose; 1 when nothing was found."""
     if words and words[0] in ("--help", "-h"):
         for what in FINDS:
-            _parser(what).print_help()
+            parser(what).print_help()
         return 0
     if not words or words[0] not in FINDS:
         typed = f"find can't find '{words[0]}'.{did_you_mean(words[0], FINDS)} It" if words else "find"
         raise UserError(f"{typed} takes lr or batch_size, then the overrides of a run: find lr model=cnn data=mnist")
-    options = _parser(words[0]).parse_intermixed_args(words[1:])
+    options = parser(words[0]).parse_intermixed_args(words[1:])
     composed = _checked(options)
     name = composed.choices.get("experiment") or f"{composed.choices['model']}-{composed.choices['data']}"
     return (_find_lr if words[0] == "lr" else _find_batch_size)(options, composed.config, name)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog.removeprefix('dlexp ')}: {message} (see {self.prog} --help)")
-
-
-def _parser(what: str) -> argparse.ArgumentParser:
+def parser(what: str) -> CommandParser:
+    """Returns what reads the words after the first, which is one of FINDS."""
     number, count = _number(float, "a number above 0"), _number(int, "a whole number above 0")
     about = {
-        "lr": "Trains while the learning rate grows, and reads from the loss where it should be.",
-        "batch_size": "Tries growing batch sizes, and tells which fit in memory and how fast they are.",
+        "lr": "trains while the learning rate grows, and reads from the loss where it should be",
+        "batch_size": "tries growing batch sizes, and tells which fit in memory and how fast they are",
     }
-    parser = _Parser(prog=f"dlexp find {what}", description=about[what], allow_abbrev=False)
+    parser = CommandParser(f"find {what}", about[what])
     parser.add_argument("overrides", nargs="*", help="what is trained, as for a run: model=cnn data=mnist …")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="your own folder of options")
     if what == "lr":

@@ -8,6 +8,11 @@ from dlexp.errors import UserError
 
 def main(typed: list[str]) -> int:
     """Runs one experiment, or a sweep of them; what Hydra's own flags ask for is answered by Hydra."""
+    if "--help" in typed or "-h" in typed:
+        from dlexp.config.help import page
+
+        print(page())
+        return 0
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise UserError(
             "torchrun starts one process per GPU, and a run uses one device: start it with python -m dlexp."

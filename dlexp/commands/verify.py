@@ -3,18 +3,24 @@
 from pathlib import Path
 from typing import Any
 
+from dlexp.commands import CommandParser
 from dlexp.errors import UserError
+
+
+def parser() -> CommandParser:
+    """Returns what reads the command's words."""
+    parser = CommandParser("verify", __doc__)
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run; nothing in it is changed")
+    return parser
 
 
 def main(words: list[str]) -> int:
     """Returns 0 when the replayed epoch is bit-identical to the recorded one, else 1."""
-    if len(words) != 1 or "=" in words[0]:
-        raise UserError("verify needs the folder of one run")
+    folder = parser().parse_args(words).run.expanduser()
     from dlexp.config.check import check
     from dlexp.config.stored import stored_run
     from dlexp.records import run_json
 
-    folder = Path(words[0]).expanduser()
     config, _ = stored_run(folder)
     check(config)
     config["threads"] = config["threads"] or run_json.recorded_threads(folder)

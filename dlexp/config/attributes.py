@@ -1,5 +1,6 @@
 """All values that an object holds, at any depth, by path: two looks at it tell what has changed."""
 
+import inspect
 import pickle
 import random
 from collections import deque
@@ -78,8 +79,19 @@ def _inside(value: Any) -> dict[str, Any]:
         del attributes["training"]
     if isinstance(value, Optimizer):  # whose state has parameters for keys
         parameters = [parameter for group in value.param_groups for parameter in group["params"]]
+        known = _names_in_torch(type(value))  # such as whether a check of `fused` is still to be made
+        attributes = {name: each for name, each in attributes.items() if name[0] != "_" or name not in known}
         attributes["state"] = [value.state[parameter] for parameter in parameters if parameter in value.state]
     return found | {f".{name}": each for name, each in attributes.items()}
+
+
+def _names_in_torch(kind: type) -> set[str]:
+    """Returns the names that the functions of a class's ancestors in torch use, so those of the attributes they set."""
+    ancestors = [each for each in kind.__mro__ if each.__module__.startswith("torch.")]
+    functions = [
+        function for each in ancestors for function in vars(each).values() if isinstance(function, FunctionType)
+    ]
+    return {name for function in functions for name in inspect.unwrap(function).__code__.co_names}
 
 
 def _opaque(value: Any) -> Any:

@@ -35,7 +35,8 @@ def compose(typed: Sequence[str]) -> Composed:
     """
     read = words.read(typed)
     if read.is_sweep:
-        raise UserError("-m starts a sweep, and here one run is meant")
+        raise UserError("-m starts a sweep, and here one run is meant; python -m dlexp -m … does what it says")
+    words.refuse_place(read, "hydra.sweep.dir", "is the folder of a sweep; hydra.run.dir= is a run's")
     with composing(read.folders) as compose_words:
         found, problems = compose_words(read.overrides)
     if found is None or problems:
@@ -71,13 +72,16 @@ def composing(folders: Sequence[Path]) -> Iterator[Compose]:
 
 @contextmanager
 def _hydra() -> Iterator[None]:
-    theirs, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
-    GlobalHydra.instance().clear()
+    """Within the block Hydra is as if nobody had initialised it; a program that uses it finds its own again after."""
+    theirs = GlobalHydra.instance(), VersionBase.instance()
+    GlobalHydra.set_instance(type.__call__(GlobalHydra))
+    VersionBase.set_instance(type.__call__(VersionBase))
     try:
         with hydra.initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
             yield
     finally:
-        GlobalHydra.instance().hydra, VersionBase.instance().version_base = theirs, base
+        GlobalHydra.set_instance(theirs[0])
+        VersionBase.set_instance(theirs[1])
 
 
 def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:

@@ -22,13 +22,13 @@ single value as key=value."""
 MORE = """\
 Also: --cfg job prints the composed config instead of running it; --info defaults tells where it comes from;
 --config-dir DIR adds your own folder of options; allow=MODULE lets a config name classes of your own module;
---shell-completion install=bash completes with the tab key (more: --hydra-help)."""
+--shell-completion install=bash completes with the tab key (more: --hydra-help); --version tells dlexp's."""
 
 
 def page() -> str:
     """Returns the whole page."""
     parts = [USAGE, "Groups and their options (default in brackets)\n" + _groups(), "Settings of a run\n" + _settings()]
-    return "\n\n".join([*parts, "Commands: python -m dlexp COMMAND …\n" + _commands(), MORE])
+    return "\n\n".join([*parts, "Commands: python -m dlexp COMMAND … (or COMMAND --help)\n" + _commands(), MORE])
 
 
 def _groups() -> str:

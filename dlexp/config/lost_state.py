@@ -128,8 +128,7 @@ def _samples(config: Mapping[str, Any], generator: torch.Generator) -> tuple[Ten
 
 def _problem(group: str, before: dict[str, Any], first: _Training, second: _Training) -> str | None:
     """Returns what of a part has changed and is not there when its state is loaded, or that it can't be."""
-    kind = type(first.parts[group])
-    name = f"{group} {kind.__module__}.{kind.__qualname__}"
+    name = f"{group} {_name_of(first.parts[group])}"
     try:
         second.load(group, first)
     except Exception as error:  # of the person's own, or of torch about what it holds
@@ -140,11 +139,17 @@ def _problem(group: str, before: dict[str, Any], first: _Training, second: _Trai
     lost = list(dict.fromkeys(_shown(path) for path in changed if now.get(path) != loaded.get(path)))
     if not lost:
         return None
-    what = ", ".join(lost[:5]) + ", …" * (len(lost) > 5)
-    advice = IN_PARTS if lost[0].startswith("parts[") else ADVICE[group]
+    advice, what = ADVICE[group], ", ".join(lost[:5]) + ", …" * (len(lost) > 5)
+    if lost[0].startswith("parts["):
+        number = int(lost[0].partition("[")[2].partition("]")[0])
+        name, advice = f"{group} {_name_of(first.parts[group].parts[number])}", IN_PARTS
     return (
         f"{name} changes {what} while it trains, and no saved state holds it, so that a resume would lose it; {advice}"
     )
+
+
+def _name_of(part: Any) -> str:
+    return f"{type(part).__module__}.{type(part).__qualname__}"
 
 
 def _shown(path: str) -> str:

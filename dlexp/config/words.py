@@ -53,6 +53,8 @@ def read(words: Sequence[str]) -> Words:
             is_sweep = True
         elif flag in FOLDER_FLAGS:
             folders.append(_folder(value if equals else next(waiting, "")))
+        elif flag in HYDRA_FLAGS:
+            raise UserError(f"{flag} is for the command line: python -m dlexp {flag} …")
         elif word.startswith("-"):
             flags = (*SWEEP_FLAGS, *FOLDER_FLAGS, *HYDRA_FLAGS, "--help", "--version", "--cell")
             raise UserError(f"there is no flag '{flag}'.{did_you_mean(flag, flags)} Settings are typed as key=value")
@@ -89,6 +91,15 @@ def _refuse_silent_losses(overrides: Sequence[str], folders: Sequence[Path]) -> 
             instead = next((text for name, text in INSTEAD.items() if key.startswith(name)), None)
             heard = f"of Hydra's own settings dlexp hears {' and '.join(PLACES)}"
             raise UserError(f"{key} is not heard here: {instead or heard}")
+        if key in PLACES and not value.strip("'\""):
+            raise UserError(f"{key}= names no folder")
+
+
+def refuse_place(read: Words, key: str, why: str) -> None:
+    """Raises UserError where a folder is named that would not be used."""
+    for word in read.overrides:
+        if word.startswith(f"{key}="):
+            raise UserError(f"{key}= {why}")
 
 
 # By convention a key holds a path when its last word is one of these; `init_from` is the one exception.

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dlexp.console.streams import setup_console
 from dlexp.errors import UserError
 from dlexp.machine.shortage import disk_is_full
-from dlexp.machine.signals import StopRequested, exit_code_of
+from dlexp.machine.signals import StopRequested, exit_code_of, listening
 
 
 def answering(work: Callable[[], int]) -> int:
     """Does a process's work and returns its exit code; what a person can mend is said in a sentence."""
     setup_console()
     try:
-        return work()
+        with listening():
+            return work()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -35,17 +35,22 @@ def split_words(typed: Sequence[str]) -> tuple[str | None, list[str]]:
     return named[0], [word for word in typed if not word.startswith("resume=")]
 
 
-def resume_from(named: str, typed: list[str]) -> Result | None:
+def resume_from(named: str, typed: list[str], place: Path | None = None) -> Result | None:
     """Does what `resume=NAMED` and the other words ask for; returns None when it is for a new run to do so.
+
+    `resume=auto` looks in `place`, or where hydra.run.dir= says, before all of outputs/.
 
     Raises:
         UserError: there is no such run, a word is wrong, or it changes what needs consent.
     """
-    overrides = words.read(typed).overrides
     if named != "auto":
-        return resume(Path(named).expanduser(), overrides)
+        read = words.read(typed)
+        words.refuse_place(
+            read, "hydra.run.dir", f"can't be given with resume={named}, which goes on in its own folder"
+        )
+        return resume(Path(named).expanduser(), read.overrides)
     composed = compose(typed)
-    folder = find(composed.place, identity(composed.config))
+    folder = find(place or composed.place, identity(composed.config))
     return None if folder is None else resume(folder, [word for word in composed.words if is_free(word)])
 
 

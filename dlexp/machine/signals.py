@@ -1,8 +1,11 @@
 """Signals that ask a run to stop: it saves where it is first; a second one ends it at once."""
 
+import _thread
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +15,8 @@ NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 # Shells and schedulers read 128 + the signal's number: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
 EXIT_CODE_BASE = 128
+# How often is looked whether an import is done that a signal must not cut.
+IMPORT_SECONDS = 0.02
 
 
 class StopRequested(BaseException):
@@ -33,11 +38,17 @@ def exit_code_of(stop: KeyboardInterrupt | StopRequested) -> int:
 
 
 class Stops:
-    """Whether a stop was asked for. Outside of `patient` blocks the request itself ends what is going on."""
+    """Whether a stop was asked for. Outside of `patient` blocks the request itself ends what is going on.
+
+    Only an import is not cut: torch's swallows the exception or dies of it in C++ (of 30 Ctrl-C in its 2 s, 4 were
+    lost and one was an abort), so that the request is put off until the import is done.
+    """
 
     def __init__(self) -> None:
         self.requested: int | None = None
         self._patient = False
+        self._was_put_off = False
+        self._imports_outside = _num_imports(sys._getframe())
 
     @contextmanager
     def patient(self) -> Iterator[None]:
@@ -66,7 +77,8 @@ class Stops:
             self._patient = before
 
     def _came(self, number: int, frame: FrameType | None) -> None:
-        if self.requested is not None:
+        was_put_off, self._was_put_off = self._was_put_off, False
+        if self.requested is not None and not was_put_off:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.requested = number
@@ -74,8 +86,29 @@ class Stops:
             name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
             # Not through print or the log: the signal may have come while one of them was writing.
             os.write(2, f"{name}: saving and stopping after this step; once more ends the run at once\n".encode())
+        elif _num_imports(frame) > self._imports_outside:
+            _thread.start_new_thread(self._ask_again, (number,))  # threading's own start takes locks: not in a handler
         else:
             raise _as_exception(number)
+
+    def _ask_again(self, number: int) -> None:
+        time.sleep(IMPORT_SECONDS)
+        self._was_put_off = True
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident or 0, number)  # wakes it where it waits
+        else:
+            signal.raise_signal(number)
+
+
+def _num_imports(frame: FrameType | None) -> int:
+    """Returns how many imports are going on in a frame and those that called it."""
+    number = 0
+    while frame is not None:
+        number += (
+            frame.f_code.co_filename == "<frozen importlib._bootstrap>" and frame.f_code.co_name == "_find_and_load"
+        )
+        frame = frame.f_back
+    return number
 
 
 # Those of the blocks that listen now, the outermost first.

@@ -66,6 +66,7 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Any]:
     Raises:
         UserError: lists what is wrong, with the jobs it concerns.
     """
+    words.refuse_place(read, "hydra.run.dir", "is the folder of one run; hydra.sweep.dir= is a sweep's")
     jobs = grid(axes(read.overrides, read.folders))
     found: dict[str, list[str]] = {}
     runs: list[Composed] = []

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import is_held
 from dlexp.machine.processes import children_context, reason
-from dlexp.machine.signals import StopRequested, listening
+from dlexp.machine.signals import SIGNALS, StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.records import run_json
 from dlexp.sweep.launchers.job_process import start
@@ -53,8 +53,15 @@ class Local:
 
     def begin(self) -> None:
         """Starts the server that jobs are forked from, so that it loads torch (4 s) while they are being checked."""
-        if children_context(PRELOAD).get_start_method() == "forkserver":
+        if children_context(PRELOAD).get_start_method() != "forkserver":
+            return
+        resource_tracker.ensure_running()  # unblocks signals, and the server starts it
+        # Until the server blocks them itself, it would die of a Ctrl-C with a traceback of its own: it inherits this.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
             forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def launch(
         self, jobs: Sequence[Composed], folders: Sequence[Path], num_cells: int
