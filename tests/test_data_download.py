@@ -305,41 +305,24 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.text.count("waiting for it") == 1
 
 
-class _Msvcrt:
-    """msvcrt's lock, as far as lock.py uses it; refuses twice."""
-
-    LK_NBLCK = 2
-    refusals = 2
-
-    def locking(self, descriptor: int, mode: int, count: int) -> None:
-        assert mode == self.LK_NBLCK and count == 1
-        if self.refusals:
-            self.refusals -= 1
-            raise PermissionError(errno.EACCES, "Permission denied")
+def test_asking_who_holds_a_lock_leaves_its_file_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not lock_file.is_held(path) and not path.exists()
+    path.write_text("kept", encoding="utf-8")
+    with locked(path):
+        assert lock_file.is_held(path)
+    assert not lock_file.is_held(path) and path.read_text(encoding="utf-8") == "kept"
 
 
-@pytest.mark.parametrize("has_msvcrt", [True, False])
-def test_lock_without_fcntl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_msvcrt: bool) -> None:
-    windows = _Msvcrt()
-
-    def import_module(name: str) -> Any:
-        if name == "msvcrt" and has_msvcrt:
-            return windows
-        raise ImportError(name)
-
-    monkeypatch.setattr(lock_file.importlib, "import_module", import_module)
-    with locked(tmp_path / "lock", poll_seconds=0.01):
-        assert windows.refusals == (0 if has_msvcrt else 2)
-
-
-def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def unsupported(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
+        raise OSError(number, "No locks available")
 
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(fcntl, "flock", unsupported)
     with locked(tmp_path / "lock"):
-        pass
+        assert not lock_file.is_held(tmp_path / "lock")
 
 
 def test_progress_off_a_terminal_is_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:

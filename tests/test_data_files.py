@@ -6,15 +6,18 @@ import io
 import os
 import pickle
 import struct
-import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 import torch
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
 from dlexp.data import cifar10, cifar100, fashion_mnist, mnist
 from dlexp.data.fetch import download, files
@@ -34,7 +37,7 @@ REAL_ROOT = os.environ.get("DLEXP_DATA")
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own, and no DLEXP_DATA."""
-    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platformdirs, "PlatformDirs", Unix)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("DLEXP_DATA", raising=False)
     return tmp_path / "cache" / "dlexp"
@@ -351,34 +354,37 @@ def test_roots(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("platform", "variables", "expected"),
+    ("system", "variables", "expected"),
     [
-        ("linux", {}, ".cache/dlexp"),
-        ("linux", {"XDG_CACHE_HOME": "not/absolute"}, ".cache/dlexp"),
-        ("linux", {"XDG_CACHE_HOME": "/x"}, "/x/dlexp"),
-        ("darwin", {"XDG_CACHE_HOME": "/x"}, "Library/Caches/dlexp"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/dlexp"),
-        ("win32", {}, "AppData/Local/dlexp"),
+        (Unix, {}, ".cache/dlexp"),
+        (Unix, {"XDG_CACHE_HOME": "not/absolute"}, ".cache/dlexp"),
+        (Unix, {"XDG_CACHE_HOME": "/x"}, "/x/dlexp"),
+        (MacOS, {}, "Library/Caches/dlexp"),
+        (Windows, {}, "/local/dlexp"),
     ],
 )
 def test_cache_folder_of_every_system(
-    platform: str, variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+    system: type, variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if os.name == "nt":
         pytest.skip("the paths of this table are POSIX paths")
-    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(platformdirs, "PlatformDirs", system)
+    monkeypatch.setattr(platformdirs.windows, "get_win_folder", lambda name: "/local")  # only Windows can be asked
     assert cache_folder() == Path.home() / expected
 
 
 def test_no_home_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
+    pwd = pytest.importorskip("pwd")
 
-    monkeypatch.setattr(Path, "home", homeless)
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="data.root"):
         cache_folder()
 

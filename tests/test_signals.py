@@ -73,7 +73,8 @@ def test_an_import_is_not_cut(workdir: Path, module: str, number: int) -> None:
 
 def test_it_is_obeyed_within_the_import_that_listens(workdir: Path, module: str) -> None:
     """A program may be one import as a whole: only those that began within the block count."""
-    text = "from dlexp.machine.signals import listening\nimport signal\nwith listening():\n    signal.raise_signal(signal.SIGINT)\n"
+    text = "from dlexp.machine.signals import listening\nimport signal\n"
+    text += "with listening():\n    signal.raise_signal(signal.SIGINT)\n"
     (workdir / f"{module}.py").write_text(text + "    raise AssertionError\n", encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
         importlib.import_module(module)

@@ -92,8 +92,8 @@ def _find_batch_size(options: argparse.Namespace, config: dict[str, Any], name: 
     from dlexp.machine.device import select_device
     from dlexp.machine.memory import available_bytes
 
-    device, free = select_device(config["device"]), available_bytes()
-    room = None if device.type != "cpu" or free is None else int(SHARE_OF_CPU * free)
+    device = select_device(config["device"])
+    room = int(SHARE_OF_CPU * available_bytes()) if device.type == "cpu" else None
     widths, right = (10, 9, 9), (0, 1, 2)
     print(row(("batch_size", "memory", "images/s"), widths, right))
 

@@ -54,7 +54,7 @@ def _hold_against_memory(model: torch.nn.Module) -> None:
     """Raises UserError when the weights alone are more than what is free: the system might end the process instead."""
     tensors = [*model.parameters(), *model.buffers()]
     size, free = sum(tensor.numel() * tensor.element_size() for tensor in tensors), available_bytes()
-    if free is not None and size > free:
+    if size > free:
         count = sum(parameter.numel() for parameter in model.parameters())
         raise UserError(
             f"the model's {count:,} parameters take {size / 1e9:,.1f} GB, and {free / 1e9:.1f} GB of memory are free;"

@@ -65,11 +65,12 @@ class Settings:
 
 @dataclass
 class CheckpointSettings:
-    """When the whole state is saved, besides the end of a run; null: not by this clock."""
+    """When the whole state is saved, besides the end of a run (null: not by this clock), and what stays of it then."""
 
     every_minutes: Annotated[float | None, Range(gt=0)]
     every_epochs: Annotated[int | None, Range(ge=1)]
     every_steps: Annotated[int | None, Range(ge=1)]
+    keep: Annotated[str, Choice("resume", "best", "metrics")]
 
 
 @dataclass

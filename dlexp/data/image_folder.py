@@ -88,7 +88,7 @@ def _streams(in_memory: bool | str, workers: int | None, num_images: int, size: 
     shape = channels * size * size
     needed, free = COPIES * num_images * shape, available_bytes()
     what = f"{num_images} images of {size}×{size} need {needed / 1e9:.1f} GB of memory, "
-    if free is not None and needed > 0.8 * free:
+    if needed > 0.8 * free:
         what += f"{free / 1e9:.1f} GB are free"
         if in_memory is True:
             fitting = math.isqrt(int(0.8 * free / (COPIES * num_images * channels)))

@@ -14,6 +14,7 @@ from dlexp.data.splits import Split
 from dlexp.experiment.assemble import Assembly
 from dlexp.records import checkpoints, run_json
 from dlexp.records.tracker import Tracker
+from dlexp.records.weights import best
 from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,7 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
     module, tracker, config = run.state.average.module, tracker, composed.config
     if run.state.best_epoch is not None:
-        path = tracker.folder / "weights" / "best.pt"
-        checkpoints.load_weights(path, model=module, criterion=run.state.criterion)
+        checkpoints.load_weights(best(tracker.folder), model=module, criterion=run.state.criterion)
     metrics = _chosen_metrics(history, run.state.best_epoch)
     is_test = config["test"] and run.test is not None
     batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlexp.errors import UserError
 from dlexp.records.run_json import read_json
+from dlexp.records.weights import chosen
 from dlexp.train.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
@@ -96,10 +97,7 @@ def read_weights(source: Path) -> dict[str, Tensor]:
         UserError: there are none, or the file can't be read.
     """
     if source.is_dir():
-        found = [path for name in ("best.pt", "last.pt") if (path := source / "weights" / name).exists()]
-        if not found:
-            raise UserError(f"init_from={source}: there are no weights in that folder")
-        source = found[0]
+        source = chosen(source)
     try:
         content: Any = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different type for every way in which a file can be foreign

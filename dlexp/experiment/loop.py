@@ -13,6 +13,7 @@ from dlexp.experiment import closing
 from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine.signals import StopRequested, Stops
+from dlexp.records import weights
 from dlexp.records.checkpoints import BestWeights, Cadence, Checkpoints, save
 from dlexp.records.tracker import Tracker
 from dlexp.train.evaluate import evaluate
@@ -47,8 +48,9 @@ def train(
     steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
     num_epochs = -(-run.total_steps // steps_per_epoch)
     progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
-    checkpoints = Checkpoints(tracker.folder, Cadence(**composed.config["checkpoint"]))
-    best = BestWeights(tracker.folder / "weights" / "best.pt")
+    every = {key: value for key, value in composed.config["checkpoint"].items() if key != "keep"}
+    checkpoints = Checkpoints(tracker.folder, Cadence(**every))
+    best = BestWeights(weights.best(tracker.folder))
     pace = Pace(run.total_steps - run.state.step, num_epochs)
     training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, history)
     try:
@@ -74,7 +76,7 @@ def _save_last(training: _Training) -> None:
         training.tracker.flush()
         training.best.write(is_last=True)
         training.checkpoints.save_last(training.run.state)
-        save(training.tracker.folder / "weights" / "last.pt", closing.weights(training.run))
+        save(weights.last(training.tracker.folder), closing.weights(training.run))
     except OSError as error:
         raise UserError(f"the last state could not be saved: {error.strerror or error}") from error
 

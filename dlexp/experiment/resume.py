@@ -70,11 +70,18 @@ def resume(folder: Path, overrides: list[str]) -> Result:
             f"{key} ({value_of(stored, key.split('.'))} → {value_of(config, key.split('.'))})" for key in unfree
         )
         raise UserError(f"the run in {folder} had other settings: {pairs}; add {CONSENT} to go on with these")
-    if entry["status"] == "finished" and not changed:
-        return finished(folder, entry)
     from dlexp.experiment.run import run_experiment
     from dlexp.experiment.saved_state import Resumption
+    from dlexp.records.checkpoints import saved_states
 
+    can_go_on = entry["status"] != "finished" or bool(saved_states(folder))
+    if entry["status"] == "finished" and not changed:
+        return finished(folder, entry, can_go_on)
+    if not can_go_on:
+        keep = stored["checkpoint"].get("keep")
+        why = f"checkpoint.keep={keep}" if keep in ("best", "metrics") else "its checkpoints are gone"
+        instead = "train it again" if keep == "metrics" else f"init_from={folder} starts a new run from its weights"
+        raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
     begin_log, close = log_when_begun(folder)
     try:
         resumption = Resumption(changed=changed, consents=consent, accepted=begin_log)
@@ -83,13 +90,12 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         close()
 
 
-def finished(folder: Path, entry: dict[str, Any]) -> Result:
+def finished(folder: Path, entry: dict[str, Any], can_go_on: bool) -> Result:
     """Returns what a finished run reached, and says so."""
     result = read_result(folder, entry)
     shown = {key: value for key, value in result.metrics.items() if key.startswith(("test/", "val/"))}
-    log.info(
-        f"{folder} is finished: {describe(shown, read_facts(entry.get('measures', {})))}; epochs=… makes it longer"
-    )
+    hint = "; epochs=… makes it longer" if can_go_on else ""
+    log.info(f"{folder} is finished: {describe(shown, read_facts(entry.get('measures', {})))}{hint}")
     return result
 
 

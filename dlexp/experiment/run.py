@@ -16,7 +16,7 @@ from dlexp.experiment.saved_state import Resumption
 from dlexp.machine import environment
 from dlexp.machine.lock_file import held_alone, locked
 from dlexp.machine.signals import Stops, listening
-from dlexp.records import run_json
+from dlexp.records import run_json, weights
 from dlexp.records.result import Result, objective_of, read_result
 from dlexp.records.tracker import Tracker
 
@@ -58,6 +58,8 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
             log.info(line)
         if config["overfit_batches"] is not None:
             log.info(overfit_verdict(history[-1], opening.run.task, config["overfit_batches"]))
+        # Only now, and outside: a signal here must not make a run count as stopped whose states are gone.
+        weights.leave(folder, config["checkpoint"]["keep"], has_best=opening.entry.data["chosen_epoch"] is not None)
         return Result(metrics, history, folder, objective_of(opening.entry.data))
 
 

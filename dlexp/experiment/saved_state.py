@@ -12,7 +12,7 @@ import torch
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine.shortage import is_out_of_memory
-from dlexp.records import checkpoints, run_json
+from dlexp.records import checkpoints, run_json, weights
 from dlexp.train.state import TrainState
 from dlexp.train.step import update_of
 
@@ -63,7 +63,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
         else:
             state = run.state
             kept = run_json.metrics_before(folder / run_json.METRICS_FILE, state.epoch, state.step)
-            _forget_lost_best(state, folder / "weights" / "best.pt", bool(resumption.changed))
+            _forget_lost_best(state, weights.best(folder), bool(resumption.changed))
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
             return kept
     if states:

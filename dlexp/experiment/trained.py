@@ -12,7 +12,7 @@ from dlexp.config.check import config_problems
 from dlexp.config.stored import stored_run
 from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError
-from dlexp.records import checkpoints, run_json
+from dlexp.records import checkpoints, run_json, weights
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ def read_trained(folder: Path) -> TrainedModel:
         raise UserError(*problems)
     normalisation, class_names = _data_facts(folder / "data.json")
     model = build(config["model"])
-    best = folder / "weights" / "best.pt"
-    checkpoints.load_weights(best if best.exists() else folder / "weights" / "last.pt", model=model)
+    checkpoints.load_weights(weights.chosen(folder), model=model)
     return TrainedModel(config, model.eval(), normalisation, class_names)
 
 

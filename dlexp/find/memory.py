@@ -2,13 +2,12 @@
 
 import contextlib
 import sys
-from pathlib import Path
 
+import psutil
 import torch
 
 # Parts of the free memory that a trial may take. What the machine does besides changes while it trains.
 SHARE_OF_CPU, SHARE_OF_GPU = 0.8, 0.9
-STATUS = Path("/proc/self/status")
 
 
 def limit_memory(device: torch.device, room: int | None) -> None:
@@ -27,7 +26,7 @@ def limit_memory(device: torch.device, room: int | None) -> None:
         # Private writable memory, so neither the libraries nor files that are mapped.
         with contextlib.suppress(ValueError):  # a lower limit is set already
             _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            resource.setrlimit(resource.RLIMIT_DATA, (_status("VmData") + room, hard))
+            resource.setrlimit(resource.RLIMIT_DATA, (psutil.Process().memory_info().data + room, hard))
 
 
 def peak_memory(device: torch.device) -> int:
@@ -37,33 +36,8 @@ def peak_memory(device: torch.device) -> int:
     if device.type == "mps":
         return torch.mps.driver_allocated_memory()
     if sys.platform == "win32":
-        return _peak_on_windows()
-    import resource
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # psutil tells the peak on Windows alone
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _status(name: str) -> int:
-    """Returns a value in bytes that Linux tells of this process."""
-    for line in STATUS.read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _peak_on_windows() -> int:
-    import ctypes
-
-    names = ["PeakWorkingSetSize", "WorkingSetSize", "QuotaPeakPagedPoolUsage", "QuotaPagedPoolUsage"]
-    names += ["QuotaPeakNonPagedPoolUsage", "QuotaNonPagedPoolUsage", "PagefileUsage", "PeakPagefileUsage"]
-
-    class Counters(ctypes.Structure):
-        _fields_ = [("cb", ctypes.c_ulong), ("PageFaultCount", ctypes.c_ulong)] + [(n, ctypes.c_size_t) for n in names]
-
-    counters = Counters()
-    counters.cb = ctypes.sizeof(counters)
-    windll = ctypes.windll  # type: ignore[attr-defined]
-    process = ctypes.c_void_p(windll.kernel32.GetCurrentProcess())
-    windll.psapi.GetProcessMemoryInfo(process, ctypes.byref(counters), counters.cb)
-    return int(counters.PeakWorkingSetSize)

@@ -8,6 +8,7 @@ SHARERS = "DLEXP_JOBS_AT_ONCE"
 
 def usable_cores() -> int:
     """Returns the cores this process may use (Linux, where a scheduler may lend it fewer), else all."""
+    # By hand: psutil's Process().cpu_affinity() is missing on macOS just so, and importing it takes 12 ms.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

@@ -1,19 +1,17 @@
 """One process at a time in a folder: a lock file the operating system frees when its holder dies."""
 
-import errno
-import importlib
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
+
+from filelock import lock_descriptor
 
 from dlexp.errors import UserError
 
 log = logging.getLogger(__name__)
-
-BUSY = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
 @contextmanager
@@ -26,7 +24,7 @@ def locked(path: Path, poll_seconds: float = 0.2) -> Iterator[None]:
     """
     with path.open("ab") as file:
         waited = False
-        while not _acquired(file.fileno()):
+        while not _acquired(file):
             if not waited:
                 log.info("Another process is at work in %s; waiting for it.", path.parent)
             waited = True
@@ -41,7 +39,7 @@ def held_alone(path: Path, otherwise: str) -> Iterator[None]:
     Raises UserError with the sentence `otherwise` when another process holds it.
     """
     with path.open("ab") as file:
-        if not _acquired(file.fileno()):
+        if not _acquired(file):
             raise UserError(otherwise)
         yield
 
@@ -51,29 +49,14 @@ def is_held(path: Path) -> bool:
     if not path.exists():
         return False
     with path.open("ab") as file:
-        return not _acquired(file.fileno())
+        return not _acquired(file)
 
 
-def _acquired(descriptor: int) -> bool:
+def _acquired(file: BinaryIO) -> bool:
     """Tries once; True also where there are no locks."""
     try:
-        fcntl: Any = importlib.import_module("fcntl")
-    except ImportError:
-        return _acquired_windows(descriptor)
-    return _tried(lambda: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB))
-
-
-def _acquired_windows(descriptor: int) -> bool:
-    try:
-        msvcrt: Any = importlib.import_module("msvcrt")
-    except ImportError:
+        # Not FileLock, which opens the file itself: it would refuse a lock file of another owner in a folder for all,
+        # and create one merely to ask who holds it.
+        return lock_descriptor(file.fileno(), blocking=False)
+    except OSError:
         return True
-    return _tried(lambda: msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1))
-
-
-def _tried(take: Any) -> bool:
-    try:
-        take()
-    except OSError as error:
-        return error.errno not in BUSY  # anything else: this file system knows no locks
-    return True

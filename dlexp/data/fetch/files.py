@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import platformdirs
 
 from dlexp.errors import UserError
 
@@ -46,16 +47,9 @@ class Source:
 def cache_folder() -> Path:
     """Returns the per-user folder for downloaded data, by the custom of the operating system."""
     try:
-        home = Path.home()
+        return platformdirs.user_cache_path("dlexp", appauthor=False, opinion=False)
     except RuntimeError as error:
         raise UserError("There is no home folder to keep data in; give one with data.root=FOLDER.") from error
-    if sys.platform == "win32":
-        base = _absolute(os.environ.get("LOCALAPPDATA")) or home / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = _absolute(os.environ.get("XDG_CACHE_HOME")) or home / ".cache"
-    return base / "dlexp"
 
 
 def search_roots(root: str | None) -> list[Path]:
@@ -120,7 +114,3 @@ def is_writable(folder: Path) -> bool:
             return True
     except OSError:
         return False
-
-
-def _absolute(text: str | None) -> Path | None:
-    return Path(text) if text and Path(text).is_absolute() else None
