@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,82 @@ def test_torchvision_has_one_door() -> None:
         if "torchvision" in ast.unparse(node)
     }
     assert mentions <= {"models.vision"}
+
+
+# Of Python, NumPy and Hydra. A private name of torch belongs into `torch_private.py`, with its gain and a test.
+OTHERS_PRIVATE = set(
+    "_args_ _asdict _check_help _exit _fields _find_and_load _get_root _getframe _open _partial_ _reconstruct _replace"
+    " _target_ _thread".split()
+)
+
+
+def is_private(name: str) -> bool:
+    """Whether a name begins with `_`, other than `__name__` and its like, which are the language's."""
+    return name.startswith("_") and not name.endswith("__")
+
+
+def own_private_names(tree: ast.Module) -> set[str]:
+    """Returns the private names that a file gives to its functions, classes, variables and attributes of `self`."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                names.add(node.attr)
+    return {name for name in names if is_private(name)}
+
+
+def private_words(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yields lines and private names that a file imports, takes from an object, or has as a string."""
+    pieces = {id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values}
+    for node in ast.walk(tree):
+        dotted: list[str] = []
+        if isinstance(node, ast.Import):
+            dotted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(("dlexp", "__future__")):
+            dotted = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            dotted = [node.attr]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
+            dotted = re.findall(r"^[\w.]+$", node.value)  # for `getattr`, `import_module` and their like
+        for word in (word for name in dotted for word in name.split(".") if is_private(word)):
+            yield node.lineno, word
+
+
+def foreign_private_names(sources: dict[str, str]) -> list[str]:
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    own = set().union(*map(own_private_names, trees.values())) | OTHERS_PRIVATE
+    return [f"{name}:{line}: {word}" for name in trees for line, word in private_words(trees[name]) if word not in own]
+
+
+def test_private_names_of_torch_stand_in_one_module() -> None:
+    files = [*FILES, *(ROOT / "benchmarks").rglob("*.py")]
+    sources = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in files}
+    assert foreign_private_names(sources | {"dlexp/machine/torch_private.py": ""}) == []
+    assert foreign_private_names(sources), "nothing is found in torch_private.py itself: can this test still fail?"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import torch._dynamo",
+        "from torch.utils.tensorboard import _pytorch_graph",
+        "from torch.nn.modules.conv import _ConvNd",
+        "kinds = nn.modules.batchnorm._BatchNorm",
+        "path = torch._C.__file__",
+        "optimizer._opt_called = True",
+        "step.__dynamo_disable = step",
+        "hooks = getattr(optimizer, '_optimizer_step_pre_hooks')",
+        "config = importlib.import_module('torch._dynamo.config')",
+        "MARK = '__dynamo_disable'",
+        "class Own(Optimizer):\n    def step(self): return self._optimizer_step_post_hooks",
+    ],
+)
+def test_a_private_name_of_torch_is_found(line: str) -> None:
+    assert len(foreign_private_names({"dlexp/own.py": line})) == 1
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -16,8 +16,6 @@ from test_resume import CNN, every_state_is_kept, metrics_of, resumes_exactly
 from dlexp import api
 from dlexp.errors import UnreadableError
 from dlexp.experiment import resume
-from dlexp.machine import compiler
-from dlexp.optimizers.muon import Muon
 from dlexp.records.result import Result
 from dlexp.tasks.classification import Classification
 from dlexp.train.batches import Batches
@@ -46,44 +44,6 @@ def test_a_run_with_everything_it_does_loads_no_compiler(workdir: Path, code: st
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=child_environment())
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
     assert list(workdir.rglob("plots")), "pictures and TensorBoard's graph were made"
-
-
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "muon"])
-def test_a_bare_step_is_the_optimizers_step(name: str) -> None:
-    kind = Muon if name == "muon" else getattr(torch.optim, name)
-    settings = {"lr": 0.1, "momentum": 0.6, "iterations": 5} if name == "muon" else {"lr": 0.1}
-    ours, theirs = (torch.nn.Parameter(torch.arange(24.0).view(2, 3, 2, 2) / 7) for _ in range(2))
-    for parameter in (ours, theirs):
-        optimizer = kind([parameter], **settings)
-        for _ in range(3):
-            parameter.grad = parameter.detach().cos()
-            if parameter is ours:
-                with torch.no_grad():
-                    compiler.bare_step(kind)(optimizer)
-            else:
-                optimizer.step()
-    assert torch.equal(ours, theirs)
-
-
-def test_someones_own_decorator_stays_around_a_step() -> None:
-    calls = []
-
-    def counted(step: Callable[..., None]) -> Callable[..., None]:
-        def wrapper(*args: object) -> None:
-            calls.append(1)
-            step(*args)
-
-        wrapper.__wrapped__ = step  # type: ignore[attr-defined]
-        return wrapper
-
-    class Counting(torch.optim.SGD):
-        step = counted(torch.optim.SGD.step)  # type: ignore[assignment]
-
-    parameter = torch.nn.Parameter(torch.ones(1))
-    parameter.grad = torch.ones(1)
-    with torch.no_grad():
-        compiler.bare_step(Counting)(Counting([parameter], lr=0.1))
-    assert calls == [1] and parameter.item() == pytest.approx(0.9)
 
 
 def denormals() -> int:
@@ -155,7 +115,7 @@ def test_compiled_parts_and_small_images_resume_exactly(
     go_on = resume.resume
 
     def go_on_in_another_process(*words: Any) -> Result:
-        torch._dynamo.reset()  # which remembers the sizes it has seen
+        torch.compiler.reset()  # which remembers the sizes it has seen
         return go_on(*words)
 
     monkeypatch.setattr(resume, "resume", go_on_in_another_process)

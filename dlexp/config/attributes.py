@@ -28,7 +28,7 @@ _WHOLE = (
     BuiltinFunctionType,
 )
 _DEEPEST = 30
-_OF_MODULES = ("_parameters", "_buffers", "_modules")
+_OF_MODULES = vars(nn.Module()).keys()
 
 
 def values_of(thing: Any, others: Sequence[Any] = ()) -> dict[str, Any]:
@@ -74,9 +74,10 @@ def _inside(value: Any) -> dict[str, Any]:
         for name in [slots] if isinstance(slots, str) else slots:
             if hasattr(value, name):
                 attributes[name] = getattr(value, name)
-    if isinstance(value, nn.Module):  # its mode is no state
-        attributes |= {name: each for group in _OF_MODULES for name, each in attributes.pop(group).items()}
-        del attributes["training"]
+    if isinstance(value, nn.Module):  # its mode and its hooks are no state
+        attributes = {name: each for name, each in attributes.items() if name not in _OF_MODULES}
+        attributes |= dict(value.named_parameters(recurse=False)) | dict(value.named_buffers(recurse=False))
+        attributes |= dict(value.named_children())
     if isinstance(value, Optimizer):  # whose state has parameters for keys
         parameters = [parameter for group in value.param_groups for parameter in group["params"]]
         known = _names_in_torch(type(value))  # such as whether a check of `fused` is still to be made

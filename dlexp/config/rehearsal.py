@@ -9,9 +9,9 @@ from dlexp.augment.operation import Draw, Mixing
 from dlexp.config.build import build, build_augment, build_optimizer
 from dlexp.config.lost_state import lost_state
 from dlexp.errors import UserError
-from dlexp.machine.compiler import start_without_compiler
 from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
+from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import check_shapes
 from dlexp.tasks.task import hold_sums_to_metrics, hold_to_protocol
 from dlexp.train.state import trained_parameters

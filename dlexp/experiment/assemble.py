@@ -16,7 +16,7 @@ from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
 from dlexp.errors import UserError
 from dlexp.experiment.initial_weights import freeze, initialise
 from dlexp.machine import device as machine
-from dlexp.machine.compiler import start_without_compiler
+from dlexp.machine.torch_private import start_without_compiler
 from dlexp.metric import Metric
 from dlexp.models.layers import summarise
 from dlexp.tasks.task import Task, measures_of

@@ -180,8 +180,8 @@ def _flush_denormals(on: bool) -> None:
     if torch.get_num_threads() == 1:
         return
     try:
-        in_all_threads = ctypes.CDLL(torch._C.__file__).GOMP_parallel  # of the OpenMP that torch computes with
-    except (OSError, AttributeError):  # Windows
+        in_all_threads = ctypes.CDLL(None).GOMP_parallel  # of the OpenMP that torch computes with: it loads it for all
+    except (OSError, AttributeError, TypeError):  # Windows
         return
     act = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: torch.set_flush_denormal(on))
     in_all_threads(act, None, ctypes.c_uint(torch.get_num_threads()), ctypes.c_uint(0))

@@ -11,15 +11,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlexp.console.tables import aligned
 from dlexp.errors import UserError
-from dlexp.machine.compiler import mark_uncompiled
+from dlexp.machine.torch_private import count_without_compiler
 
 # Up to this size a model is run on zeros on the CPU: shape propagation on the meta device is written in Python and
 # loads the compiler, which took 5 s where the run itself takes milliseconds. Larger ones stay without memory.
 LARGEST_ON_CPU = 2**30  # bytes
 COLUMNS = ("layer", "type", "output shape", "parameters", "FLOPs")
 # What a layer demands of its input: the attribute that says how much, the dimension it is about, the word for it.
-EXPECTED = ((nn.Linear, "in_features", -1, "inputs"), (nn.modules.conv._ConvNd, "in_channels", 1, "channels")) + (
-    (nn.modules.batchnorm._BatchNorm, "num_features", 1, "channels"),
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+EXPECTED: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, int, str], ...] = (
+    (nn.Linear, "in_features", -1, "inputs"),
+    (CONVOLUTIONS, "in_channels", 1, "channels"),
+    (BATCH_NORMS, "num_features", 1, "channels"),
 )
 
 
@@ -39,7 +43,7 @@ def summarise(model: nn.Module, shape: list[int]) -> dict[str, Any]:
     flops: int | None = None
     with contextlib.suppress(RuntimeError, NotImplementedError):
         with _counting(shadow, rows, counter), counter:
-            mark_uncompiled(type(counter.mode).__torch_dispatch__)  # type: ignore[union-attr]
+            count_without_compiler(counter)
             _forward(shadow, [1, *shape])
         flops = counter.get_total_flops()
     parameters = list(model.parameters())

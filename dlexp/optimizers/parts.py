@@ -9,13 +9,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dlexp.errors import UserError
-from dlexp.machine.compiler import bare_step
+from dlexp.machine.torch_private import step_of
 
 
 class Parts(Optimizer):
     """Steps several optimizers together; groups and state of all of them are its own, so schedules and states see one.
 
-    A group's `until` is the part of the run in which it is trained (see `dlexp.schedules.factor`).
+    A group's `until` is the part of the run in which it is trained (see `dlexp.schedules.factor`). A hook that is
+    registered for all optimizers hears of this one and of each part.
     """
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:
@@ -46,7 +47,7 @@ class Parts(Optimizer):
         """Updates all parameters that have gradients."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for part in self.parts:
-            bare_step(type(part))(part)
+            step_of(part)()
         return loss
 
 

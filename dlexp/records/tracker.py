@@ -126,9 +126,9 @@ class Tracker:
         untouched.
         """
         import torch
-        from torch.utils.tensorboard import _pytorch_graph
 
-        drawn: Any = _pytorch_graph.graph
+        from dlexp.machine.torch_private import graph_of
+
         noise = io.StringIO()
         try:
             with (
@@ -143,7 +143,7 @@ class Tracker:
                     # Traced before, since tensorboard's own call checks the trace and imports torch's distributed
                     # tensors for it (0.6 s); of a traced model it makes no second one.
                     traced = torch.jit.trace(copied, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
-                    self._events.graph(*drawn(traced, example, use_strict_trace=False))
+                    self._events.graph(*graph_of(traced, example))
         # A model may raise anything while it is traced, and none of it is a reason to lose a training run.
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,6 +1,7 @@
 """The two halves of an optimizer step: gradients of a batch, compiled where asked, and the update."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlexp.errors import UserError
-from dlexp.machine.compiler import bare_step
 from dlexp.machine.device import autocast
+from dlexp.machine.torch_private import compile_errors, step_of, trace_autograd
 
 Gradients = Callable[[Tensor, Tensor, Tensor | float], tuple[Tensor, Tensor]]
 
@@ -41,28 +42,30 @@ def compiled_gradients_of(
     Raises, when called:
         UserError: the code can't be generated, or there is no compiler for it.
     """
-    import torch._dynamo as dynamo
-
     mixed, parameters = autocast(device, precision), [*model.parameters(), *criterion.parameters()]
+
+    def loss_and_outputs(inputs: Tensor, targets: Tensor) -> tuple[Any, ...]:
+        with mixed:
+            outputs = model(inputs)
+        return criterion(outputs.float(), targets), outputs
 
     # What is trained is an argument, since torch 2.11 does not look at it again: less from the step on at which a
     # group's part of the run is over.
     def loss_and_gradients(
         is_trained: tuple[bool, ...], inputs: Tensor, targets: Tensor, factor: Tensor | float
     ) -> tuple[Any, ...]:
-        with mixed:
-            outputs = model(inputs)
-        loss = criterion(outputs.float(), targets)
+        loss, outputs = forward(inputs, targets)
         trained = [parameter for parameter, included in zip(parameters, is_trained, strict=True) if included]
         gradients = torch.autograd.grad(loss * factor, trained, allow_unused=True)
         return loss.detach(), outputs.detach(), gradients
 
-    # One graph of both passes instead of two that autograd joins: 1.5 instead of 1.1 times the eager speed (MNIST MLP).
-    dynamo.config.trace_autograd_ops = True
     mode = "reduce-overhead" if device.type == "cuda" else None
     # Each size of image has its own code: one for all would depend on the sizes that came before, so a run that goes on
     # would differ in its last bits from one that was never stopped.
-    compiled = torch.compile(loss_and_gradients, fullgraph=True, mode=mode, dynamic=False)
+    generated = partial(torch.compile, fullgraph=True, mode=mode, dynamic=False)
+    is_one_graph = trace_autograd()
+    forward = loss_and_outputs if is_one_graph else generated(loss_and_outputs)
+    compiled = generated(loss_and_gradients) if is_one_graph else loss_and_gradients
 
     def gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Tensor, Tensor]:
         trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -73,7 +76,7 @@ def compiled_gradients_of(
         is_trained = tuple(parameter.requires_grad for parameter in parameters)
         try:
             loss, outputs, found = compiled(is_trained, inputs, targets, factor)
-        except (dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as error:
+        except compile_errors() as error:
             raise UserError(_why_not_compiled(error)) from error
         for parameter, gradient in zip(trained, found, strict=True):
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
@@ -100,9 +103,7 @@ def rest_finished(optimizer: Optimizer) -> None:
 def update_of(optimizer: Optimizer, scaler: torch.amp.GradScaler, grad_clip: float | None) -> Callable[[], None]:
     """Returns the function that clips the gradients, steps the optimizer and clears the gradients."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    step = bare_step(type(optimizer))
-    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
-    optimizer._opt_called = True  # type: ignore[attr-defined]  # a schedule warns when nobody has called `step`
+    step = step_of(optimizer)
 
     def update() -> None:
         if grad_clip is not None:
@@ -111,11 +112,8 @@ def update_of(optimizer: Optimizer, scaler: torch.amp.GradScaler, grad_clip: flo
         if scaler.is_enabled():
             scaler.step(optimizer)
             scaler.update()
-        elif any(hooks):  # someone's hooks are in torch's wrappers
-            optimizer.step()
         else:
-            with torch.no_grad():
-                step(optimizer)
+            step()
         for parameter in parameters:
             parameter.grad = None
 
