@@ -2,9 +2,12 @@
 
 import contextlib
 import sys
+from typing import Any
 
 import psutil
 import torch
+
+from dlexp.errors import UserError
 
 # Parts of the free memory that a trial may take. What the machine does besides changes while it trains.
 SHARE_OF_CPU, SHARE_OF_GPU = 0.8, 0.9
@@ -30,11 +33,18 @@ def limit_memory(device: torch.device, room: int | None) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Returns the most bytes that this process has held: of the GPU's memory when it trains there, else of its own."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+    """Returns the most bytes that this process has held: of the GPU's memory when it trains there, else of its own.
+
+    Raises:
+        UserError: the device's part of torch does not say.
+    """
     if device.type == "mps":
         return torch.mps.driver_allocated_memory()
+    if device.type != "cpu":
+        asked: Any = getattr(torch.get_device_module(device), "max_memory_allocated", None)
+        if asked is None:
+            raise UserError(f"torch can't tell how much memory device={device.type} has held")
+        return int(asked(device))
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource  # psutil tells the peak on Windows alone

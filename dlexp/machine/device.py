@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -22,13 +23,13 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def select_device(name: str) -> torch.device:
-    """Returns the device that `name` (auto, cpu, cuda, cuda:N, mps) means on this machine.
+    """Returns the device that `name` (auto, cpu, cuda, cuda:N, mps, or another that torch has) means on this machine.
 
     Raises:
         UserError: the device is not there; the sentence says what is missing.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise UserError(f"device={name} must be one of auto, cpu, cuda, cuda:N, mps")
+        return _another_device(name)
     if name == "auto":
         return _best_device()
     if name.startswith("cuda"):
@@ -41,6 +42,20 @@ def select_device(name: str) -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         raise UserError("device=mps, but this torch finds no Apple GPU here; device=cpu works")
     return torch.device(name)
+
+
+def _another_device(name: str) -> torch.device:
+    """Returns a device that torch knows besides (such as xpu), or that a library adds to it, where there is one."""
+    kind, _, index = name.partition(":")
+    module: Any = getattr(torch, kind, None)
+    is_known = re.fullmatch(r"[a-z]\w*(:\d+)?", name) and kind not in ("cpu", "cuda", "mps")
+    if not is_known or not all(hasattr(module, each) for each in ("is_available", "device_count", "get_rng_state")):
+        raise UserError(
+            f"device={name} must be one of auto, cpu, cuda, cuda:N, mps, or another kind of device that torch has here"
+        )
+    if not module.is_available() or int(index or 0) >= module.device_count():
+        raise UserError(f"device={name}, but this torch finds no such device here; device=cpu works")
+    return torch.device(kind, int(index or 0))
 
 
 def _best_device() -> torch.device:

@@ -71,6 +71,7 @@ class TorchProfile:
         self._seconds = self._seconds_making = 0.0  # of the timed batches, and of making them
         self._timed_from: float | None = None
         self._profiler: Any = None
+        self._traced = "cpu"  # the type of the device whose work the profiler sees
         self._shape: list[int] = []  # of a sample of the last batch
         self._is_over = left == 0
 
@@ -112,7 +113,8 @@ class TorchProfile:
             return
         if self._done >= self._wait and left >= self._warmup + self._active:
             self._stop_clock()
-            self._profiler = _started(self._run.plan.device.type, self._warmup, self._active)
+            self._traced = _traced(self._run.plan.device.type)
+            self._profiler = _started(self._traced, self._warmup, self._active)
         elif self._done >= self._wait // 2 and self._timed_from is None:
             synchronize(self._run.plan.device)
             self._timed_from = time.perf_counter()
@@ -163,7 +165,7 @@ class TorchProfile:
     def _write(self, num_recorded: int) -> None:
         from dlexp.profiling.operators import Operators
 
-        operators = Operators(self._profiler, self._run.plan.device.type)
+        operators = Operators(self._profiler, self._traced)
         summary = self._summary(operators, num_recorded)
         table = operators.table(self._rows)
         self._folder.mkdir(exist_ok=True)
@@ -178,7 +180,7 @@ class TorchProfile:
     def _summary(self, operators: Any, num_recorded: int) -> dict[str, Any]:
         from dlexp.models.layers import summarise
 
-        run, device = self._run, self._run.plan.device.type
+        run, device = self._run, self._traced
         if self._num_timed:
             seconds = self._seconds / self._num_timed
         else:
@@ -205,6 +207,14 @@ class TorchProfile:
         }
 
 
+def _traced(device: str) -> str:
+    """Returns whose work torch's profiler sees: the device's, else the host's, and says so."""
+    if device in ("cpu", "cuda"):
+        return device
+    log.warning(f"warning: torch's profiler is not asked what {device} does: times are the host's, which gives it work")
+    return "cpu"
+
+
 def _started(device: str, warmup: int, active: int) -> Any:
     # The library behind the profiler writes lines of its own to stderr, one of them an error where there is no GPU.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -227,6 +237,6 @@ def _said(summary: dict[str, Any]) -> str:
         peak = summary["peak_flops_per_second"] / 1e9
         speed += f" of the {peak:,.1f} that matrix products reach here ({percent(summary['utilization'], 0)})"
     busy = "" if summary["device_busy"] is None else f", which is busy {percent(summary['device_busy'], 0)} of the time"
-    whose = "time" if summary["device"]["device"] == "cpu" else "device's time"
+    whose = "time" if summary["device_busy"] is None else "device's time"
     data = f"making batches takes {percent(summary['data_share'], 0)} of the {whose}{busy}"
     return f"{speed}\n{data}; profile/trace.json.gz opens in https://ui.perfetto.dev"

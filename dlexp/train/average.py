@@ -1,8 +1,11 @@
 """Averaged weights: what is evaluated and saved in place of the weights of the last step."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dlexp.ranges import Range
@@ -36,7 +39,7 @@ class ExponentialAverage:
         self, model: nn.Module, *, decay: Annotated[float, Range(ge=0, lt=1)], every: Annotated[int, Range(ge=1)]
     ) -> None:
         self._decay, self._every = decay, every
-        self._average = AveragedModel(model, multi_avg_fn=_towards(decay), use_buffers=True)
+        self._average = AveragedModel(model, use_buffers=True)
         self._model = model
         self.module: nn.Module = self._average.module
 
@@ -45,9 +48,17 @@ class ExponentialAverage:
         if step % self._every:
             return
         num_updates = step // self._every
-        decay = min(self._decay, num_updates / (num_updates + 9))
-        self._average.multi_avg_fn = _towards(decay)
-        self._average.update_parameters(self._model)
+        # The counter lies on the CPU. `update_parameters` would copy it to the device, for which the host waits there.
+        is_first = bool(self._average.n_averaged == 0)
+        decay = 0.0 if is_first else min(self._decay, num_updates / (num_updates + 9))
+        by_dtype: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+        for averaged, current in zip(_tensors(self.module), _tensors(self._model), strict=True):
+            ours, theirs = by_dtype.setdefault(averaged.dtype, ([], []))
+            ours.append(averaged.detach())
+            theirs.append(current.detach())
+        for ours, theirs in by_dtype.values():
+            _towards(decay)(ours, theirs, self._average.n_averaged)
+        self._average.n_averaged += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the averaged weights and the number of updates."""
@@ -56,6 +67,10 @@ class ExponentialAverage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from a saved average."""
         self._average.load_state_dict(state)
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    return itertools.chain(model.parameters(), model.buffers())
 
 
 def _towards(decay: float) -> Any:

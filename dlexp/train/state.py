@@ -130,16 +130,17 @@ class TrainState:
             raise
 
     def _generators(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"cpu": torch.get_rng_state(), "python": random.getstate()}
-        if self.losses.is_cuda:
-            found["cuda"] = torch.cuda.get_rng_state(self.losses.device)
+        device, found = self.losses.device, {"cpu": torch.get_rng_state(), "python": random.getstate()}
+        if device.type != "cpu":
+            found[device.type] = torch.get_device_module(device).get_rng_state(device)
         return found
 
     def _set_generators(self, saved: dict[str, Any]) -> None:
         torch.set_rng_state(saved["cpu"].cpu())
         random.setstate(saved["python"])
-        if "cuda" in saved and self.losses.is_cuda:
-            torch.cuda.set_rng_state(saved["cuda"].cpu(), self.losses.device)
+        device = self.losses.device
+        if device.type != "cpu" and device.type in saved:
+            torch.get_device_module(device).set_rng_state(saved[device.type].cpu(), device)
 
 
 def state_of(part: Any) -> dict[str, Any]:

@@ -1,0 +1,184 @@
+"""Training on a device that is not the CPU: the same numbers, exact resume, no host that waits within an epoch."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from simulated_device import Module, simulated
+from test_options import FAKE, FEWEST, GROUPS, REAL, option_data, pretend, smallest_shape
+from test_resume import CNN, RICH, every_state_is_kept, metrics_of, resumes_exactly
+from torch import nn
+
+from dlexp import api
+from dlexp.config import registry
+from dlexp.config.compose import composed
+from dlexp.errors import UserError
+from dlexp.experiment.assemble import assemble
+from dlexp.machine.device import select_device
+from dlexp.train import fit
+
+__all__ = ["every_state_is_kept"]  # a fixture
+SPIRAL = ["model=mlp", "data=spiral", "data.points_per_class=60", "pictures=false", "threads=1"]
+SHORT = ["batch_size=8", "data.limit=24", "pictures=false", "threads=1", "precision=float32"]
+TOLERANCE = 1e-5
+
+
+@pytest.fixture
+def device() -> Iterator[Module]:
+    """The device, with random numbers of its own."""
+    with simulated() as module:
+        yield module
+
+
+@pytest.fixture
+def same_draws() -> Iterator[Module]:
+    """The device, with the CPU's default generator: dropout draws the same numbers on both."""
+    with simulated(torch.default_generator) as module:
+        yield module
+
+
+def gives_the_numbers_of_the_cpu(words: list[str], folder: Path) -> None:
+    """Runs the words on both; every line of `metrics.jsonl` has the same numbers, and some."""
+    lines = []
+    for name in ("cpu", "simulated"):
+        torch.default_generator.manual_seed(0)
+        lines.append(metrics_of(api.run([*words, f"device={name}"], folder=folder / name).folder))
+    ours, theirs = lines
+    assert {"train/loss", "test/loss"} <= set().union(*ours)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for key in [key for key in one if isinstance(one[key], float)]:
+            assert math.isfinite(one[key]) and other[key] == pytest.approx(one[key], rel=TOLERANCE, abs=TOLERANCE), key
+
+
+def waits_of_an_epoch(words: list[str], module: Module, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """Trains one epoch; returns how often its host waited, and what must be: values logged, and the first batch."""
+    monkeypatch.setattr(fit, "PROGRESS_SECONDS", math.inf)
+    run = assemble(composed([*words, "device=simulated"])[0])
+    module.waits.clear()
+    num_lines = 0
+    for event in fit.fit(run.state, run.train, run.criterion, run.task.sums, run.plan):
+        num_lines += 1
+        if event["kind"] == "epoch":
+            break
+    return len(module.waits), num_lines * (1 + len(run.state.sums)) + 2
+
+
+OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
+
+
+def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Returns a training of a few steps with an option."""
+    words = [f"{group}={option}"]
+    if group == "model":
+        words = smallest_shape(option)
+    elif group == "recipe":  # is chosen by the names of the other two
+        words = [f"model={option.partition('/')[0]}", f"data={option.partition('/')[2]}"]
+    elif group == "data":
+        words += option_data(option, folder)
+    elif group in ("criterion", "task"):
+        other = {"mse": "task=regression", "regression": "criterion=mse"}.get(option, "test=true")
+        words += [other, *FAKE, "data.shape=[3]", "data.num_outputs=3"]
+    elif group in ("augment", "ema", "evaluation", "optimizer"):
+        words += [*FAKE, "data.shape=[3,24,24]", "model=cnn", "model.widths=[4,4]", "epochs=9"]
+    cfg, choices = composed(words)
+    if choices["data"] in REAL:
+        pretend(monkeypatch, cfg)
+    steps = 6 if group in ("augment", "ema", "scheduler") else 2
+    return [*words, f"max_steps={steps}", *SHORT]
+
+
+def test_the_device_is_another_one(device: Module) -> None:
+    there = torch.arange(6.0).to("simulated").view(2, 3)
+    assert there.device == torch.device("simulated", 0) and there.t().stride() == (1, 3)
+    there[:, 1].zero_()
+    assert there.cpu().tolist() == [[0, 0, 2], [3, 0, 5]], "a view is the same memory"
+    weight = torch.ones(3, device="simulated", requires_grad=True)
+    changed = weight * 1
+    changed[1:].mul_(2)
+    changed.sum().backward()
+    assert weight.grad is not None and weight.grad.tolist() == [1, 2, 2]
+    torch.manual_seed(0)
+    drawn = torch.rand(2, device="simulated")
+    assert not torch.equal(torch.rand(2, device="simulated").cpu(), drawn.cpu())
+    torch.manual_seed(0)
+    torch.rand(5)
+    assert torch.equal(torch.rand(2, device="simulated").cpu(), drawn.cpu()), "its generator is not the CPU's"
+
+
+def test_mixing_devices_is_an_error(device: Module) -> None:
+    here, there = torch.ones(2, 2), torch.ones(2, 2, device="simulated")
+    for mixed in (torch.add, torch.mm, torch.maximum, nn.functional.linear, nn.functional.mse_loss, torch.dot):
+        with pytest.raises(RuntimeError, match="same device"):
+            mixed(*((there[0], here[0]) if mixed is torch.dot else (there, here)))
+    with pytest.raises(RuntimeError, match="same device"):
+        nn.Linear(2, 2).to("simulated")(here)
+    assert (there * torch.tensor(2.0))[torch.tensor([1])].tolist() == [[2, 2]], "a number and indices may come along"
+
+
+def test_what_a_host_waits_for_is_seen(device: Module) -> None:
+    there = torch.ones(3, device="simulated")
+    waiting = [there.sum().item, there.cpu, there.nonzero, lambda: there[there > 0], lambda: bool(there[0]),
+               lambda: there.index_put_((there > 0,), there), lambda: there.copy_(torch.zeros(3)),
+               lambda: torch.equal(there, there)]  # fmt: skip
+    for number, ask in enumerate(waiting):
+        device.waits.clear()
+        ask()
+        assert len(device.waits) == 1, number
+    device.waits.clear()
+    torch.where(there > 0, there.cumsum(0), 1.0).index_select(0, torch.zeros(2, dtype=torch.int64, device="simulated"))
+    there.copy_(torch.zeros(3), non_blocking=True)
+    assert device.waits == []
+
+
+def test_names_of_devices(device: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("simulated", "simulated:0"):
+        assert select_device(name) == torch.device("simulated", 0)
+    with pytest.raises(UserError, match="device=simulated:1, but this torch finds no such device here"):
+        select_device("simulated:1")
+    monkeypatch.setattr(torch.xpu, "is_available", lambda: False)
+    with pytest.raises(UserError, match="device=xpu, but this torch finds no such device here; device=cpu works"):
+        select_device("xpu")
+    for name in ("gpu", "meta", "optim", "cpu:0", "mps:0", "cuda:", "simulated:", "simulated:-1", "Simulated", ""):
+        with pytest.raises(UserError, match=f"device={name} must be one of auto, cpu, cuda, cuda:N, mps, or another"):
+            select_device(name)
+
+
+def test_an_mlp_trains_as_on_the_cpu(same_draws: Module, workdir: Path) -> None:
+    gives_the_numbers_of_the_cpu([*SPIRAL, "epochs=3"], workdir)
+
+
+def test_a_cnn_with_augmentation_trains_as_on_the_cpu(same_draws: Module, workdir: Path) -> None:
+    gives_the_numbers_of_the_cpu([*CNN, *RICH, "epochs=2", "grad_clip=0.5"], workdir)
+
+
+def test_a_resume_is_exact(every_state_is_kept: None, device: Module, workdir: Path) -> None:
+    """Dropout draws from the device's generator, which goes on where it was."""
+    words = [*CNN, *RICH, "data.num_samples=48", "epochs=2", "device=simulated"]
+    resumes_exactly(words, workdir, [2])
+
+
+@pytest.mark.parametrize("log_steps", [1000, 4])
+def test_a_host_waits_for_what_is_logged_only(device: Module, monkeypatch: pytest.MonkeyPatch, log_steps: int) -> None:
+    for num_samples in (80, 160):
+        words = [*CNN, *RICH, f"data.num_samples={num_samples}", "grad_clip=0.5", f"log_steps={log_steps}"]
+        found, expected = waits_of_an_epoch(words, device, monkeypatch)
+        assert found == expected
+
+
+def test_every_option_is_collected() -> None:
+    assert len(OPTIONS) == sum(len(list((registry.CONF / group).rglob("*.yaml"))) for group in GROUPS)
+    assert len(OPTIONS) >= sum(FEWEST.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=["-".join(pair) for pair in OPTIONS])
+def test_every_option(
+    same_draws: Module, group: str, option: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = words_of(group, option, workdir, monkeypatch)
+    gives_the_numbers_of_the_cpu(words, workdir)
+    found, expected = waits_of_an_epoch(words, same_draws, monkeypatch)
+    assert found == expected, same_draws.waits
