@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlexp.config.compose import composed
+from dlexp.config.compose import compose
 from dlexp.data.stream import image_files
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import assemble
@@ -76,7 +76,7 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 def lines_of(on_cuda: bool) -> list[tuple[str, int, float]]:
-    run = assemble(composed(SPIRAL)[0])
+    run = assemble(compose(SPIRAL).config)
     if on_cuda:
         run.state.losses = run.state.losses.as_subclass(OnCuda)
     events = fit.fit(run.state, run.train, run.criterion, run.task.sums, run.plan)
@@ -253,7 +253,7 @@ def test_losses_that_are_scaled_train_the_same(monkeypatch: pytest.MonkeyPatch) 
     """As with float16 on CUDA: gradients are multiplied on their way, and divided again before they are clipped."""
     weights = []
     for enabled in (False, True):
-        run = assemble(composed([*SPIRAL, "grad_clip=0.1", "max_steps=6"])[0])
+        run = assemble(compose([*SPIRAL, "grad_clip=0.1", "max_steps=6"]).config)
         run.state.scaler = torch.amp.GradScaler("cpu", enabled=enabled)
         list(fit.fit(run.state, run.train, run.criterion, run.task.sums, run.plan))
         weights.append([parameter.detach() for parameter in run.state.model.parameters()])

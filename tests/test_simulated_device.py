@@ -13,7 +13,7 @@ from torch import nn
 
 from dlexp import api
 from dlexp.config import registry
-from dlexp.config.compose import composed
+from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import assemble
 from dlexp.machine.device import select_device
@@ -56,7 +56,7 @@ def gives_the_numbers_of_the_cpu(words: list[str], folder: Path) -> None:
 def waits_of_an_epoch(words: list[str], module: Module, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Trains one epoch; returns how often its host waited, and what must be: values logged, and the first batch."""
     monkeypatch.setattr(fit, "PROGRESS_SECONDS", math.inf)
-    run = assemble(composed([*words, "device=simulated"])[0])
+    run = assemble(compose([*words, "device=simulated"]).config)
     module.waits.clear()
     num_lines = 0
     for event in fit.fit(run.state, run.train, run.criterion, run.task.sums, run.plan):
@@ -83,9 +83,9 @@ def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPa
         words += [other, *FAKE, "data.shape=[3]", "data.num_outputs=3"]
     elif group in ("augment", "ema", "evaluation", "optimizer"):
         words += [*FAKE, "data.shape=[3,24,24]", "model=cnn", "model.widths=[4,4]", "epochs=9"]
-    cfg, choices = composed(words)
-    if choices["data"] in REAL:
-        pretend(monkeypatch, cfg)
+    found = compose(words)
+    if found.choices["data"] in REAL:
+        pretend(monkeypatch, found.config)
     steps = 6 if group in ("augment", "ema", "scheduler") else 2
     return [*words, f"max_steps={steps}", *SHORT]
 

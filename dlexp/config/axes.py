@@ -22,7 +22,7 @@ def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
     parser = OverridesParser.create(config_loader=_Options(folders))  # type: ignore[arg-type]
     for word in overrides:
         try:
-            override = parser.parse_override(word)
+            (override,) = parser.parse_overrides([word])
             key = override.input_line.partition("=")[0] if override.input_line else override.get_key_element()
             if not override.is_sweep_override():
                 found.append([word])

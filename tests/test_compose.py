@@ -1,0 +1,135 @@
+"""One composition: how often Hydra is asked, what comes out, and that a job needs no Hydra."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+from conftest import child_environment
+
+from dlexp.config import words
+from dlexp.config.axes import axes
+from dlexp.config.compose import compose
+from dlexp.config.composed import Composed
+from dlexp.errors import UserError
+from dlexp.sweep.grid import grid
+from dlexp.sweep.plan import sweep_name
+
+TINY = ["data.points_per_class=60", "max_steps=1", "pictures=false", "threads=1"]
+
+
+@pytest.fixture
+def compositions(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The overrides of every config that Hydra is asked for."""
+    asked: list[list[str]] = []
+    original = hydra.compose
+
+    def counted(name: str, overrides: list[str], **options: Any) -> Any:
+        asked.append(overrides)
+        return original(name, overrides, **options)
+
+    monkeypatch.setattr(hydra, "compose", counted)
+    return asked
+
+
+def test_a_run_is_composed_once(cli, workdir: Path, compositions: list[list[str]]) -> None:
+    assert cli(*TINY).code == 0 and len(compositions) == 1
+
+
+def test_a_job_is_composed_once(cli, workdir: Path, compositions: list[list[str]]) -> None:
+    assert cli("-m", "seed=1,2", *TINY).code == 0 and len(compositions) == 2
+
+
+def test_mistakes_are_composed_once_a_hint(compositions: list[list[str]]) -> None:
+    with pytest.raises(UserError) as error:
+        compose(["optimizer=sgdd", "model.widht=3", "seed=x", "epoch=3"])
+    assert len(error.value.problems) == 4 and len(compositions) == 5
+
+
+def test_what_is_composed_crosses_processes() -> None:
+    composed = compose(["model=cnn", "data=mnist", "augment=[crop,flip]", "hydra.run.dir=a place"])
+    assert pickle.loads(pickle.dumps(composed)) == composed
+    assert composed.place == Path("a place") and composed.words == ["model=cnn", "data=mnist", "augment=[crop,flip]"]
+    assert composed.choices["augment"] == "[crop,flip]" and composed.name == "cnn-mnist-sgd"
+    assert "hydra" not in composed.config and "${" not in str(composed.config)
+
+
+def test_a_job_needs_no_hydra(workdir: Path) -> None:
+    (workdir / "job").write_bytes(pickle.dumps(compose(TINY)))
+    code = """
+import pickle, sys
+from pathlib import Path
+from dlexp.experiment.run import run_experiment
+Path("run").mkdir()
+run_experiment(pickle.loads(Path("job").read_bytes()), Path("run"))
+print([name for name in ("hydra", "omegaconf", "antlr4") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=child_environment())
+    assert done.stdout.splitlines()[-1] == "[]", done
+
+
+def test_the_axes_of_a_sweep(tmp_path: Path) -> None:
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer" / "slow.yaml").write_text("lr: 1\n", encoding="utf-8")
+    found = axes(
+        ["epochs=3", "seed=range(1,3)", "optimizer=glob(s*)", "+a.b=1,2", "augment=flip,[flip,mixup]"], [tmp_path]
+    )
+    assert found == [
+        ["epochs=3"],
+        ["seed=1", "seed=2"],
+        ["optimizer=sgd", "optimizer=slow"],
+        ["+a.b=1", "+a.b=2"],
+        ["augment=flip", "augment=[flip,mixup]"],
+    ]
+    with pytest.raises(UserError) as error:
+        axes(["optimizer.lr=interval(0,1)", "model.width={"], [])
+    assert len(error.value.problems) == 2 and "a grid needs values: optimizer.lr=a,b,c" in error.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    "overrides, choices, name",
+    [
+        (["optimizer=sgd,adam", "model=vgg16"], {}, "sweep-mlp-spiral-optimizer"),
+        (["model=lenet,alexnet"], {}, "sweep-spiral-model"),
+        (["data=mnist,spiral", "seed=1,2"], {}, "sweep-mlp-data"),
+        (["optimizer.lr=1,2", "model.width=3,4"], {"experiment": "spiral_mlp"}, "sweep-spiral_mlp-lr-width"),
+        (["seed=1,2"], {}, "sweep-mlp-spiral"),
+    ],
+)
+def test_a_sweep_is_named_after_what_it_is_about(overrides: list[str], choices: dict[str, str], name: str) -> None:
+    first = Composed({}, [], {"model": "mlp", "data": "spiral", "optimizer": "sgd"} | choices)
+    assert sweep_name(grid(axes(overrides, [])), first) == name
+
+
+@pytest.mark.parametrize(
+    "typed, piece",
+    [
+        (["--epochs", "3"], "there is no flag '--epochs'"),
+        (["--config-dri", "x"], "Did you mean '--config-dir'?"),
+        (["hydra.verbose=true"], "of Hydra's own settings dlexp hears hydra.run.dir and hydra.sweep.dir"),
+        (["hydra/launcher=joblib"], "launcher=local or launcher=slurm"),
+        (["hydra/sweeper=optuna"], "-m tries every combination"),
+        (["hydra.searchpath=[x]"], "--config-dir DIR"),
+        (["hydra.run.dir="], "names no folder"),
+        (["-m", "seed=1,2", "hydra.run.dir=x"], "hydra.sweep.dir= is a sweep's"),
+        (["hydra.sweep.dir=x"], "hydra.run.dir= is a run's"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_what_is_not_heard_is_said(cli, workdir: Path, typed: list[str], piece: str) -> None:
+    ended = cli(*typed)
+    assert ended.code == 1 and piece in ended.err and "Traceback" not in ended.err, ended
+    assert not list(workdir.iterdir())
+
+
+def test_a_flag_and_its_value_are_no_override(tmp_path: Path) -> None:
+    read = words.read(["--config-dir", str(tmp_path), "epochs=3", "-m", f"-cd={tmp_path}"])
+    assert read.overrides == ["epochs=3"] and read.folders == [tmp_path, tmp_path] and read.is_sweep
+
+
+def test_asking_for_hydras_settings_makes_no_folder(cli, workdir: Path) -> None:
+    ended = cli("--cfg", "hydra", "--resolve")
+    assert ended.code == 0 and "outputs/NAME" in ended.out and not list(workdir.iterdir())
