@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlexp.config.check import check
 from dlexp.config.compose import compose
+from dlexp.config.composed import Composed
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
@@ -26,7 +27,8 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
 
     `resume=RUN` and `resume=auto` go on with a run that is there. `folder` (or the word `hydra.run.dir=FOLDER`) is
     where a new run is recorded; by default a new one under `outputs/`. Returns the final metrics, the history (a dict
-    an epoch) and the folder. A run in another thread waits until this one has ended.
+    an epoch) and the folder. A run in another thread waits until this one has ended. With `dry_run=true` nothing
+    happens but a forecast in the log, and the result is empty.
 
     Raises:
         UserError: an override is wrong or the data is missing.
@@ -40,6 +42,8 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
         raise UserError(f"hydra.run.dir= and folder={folder} both name the run's folder; leave one out")
     if place is not None and named not in (None, "auto"):
         raise UserError(f"resume={named} goes on in the folder of that run; leave out folder={folder}")
+    if named is not None and any(word.startswith("dry_run=") for word in words):
+        raise UserError("dry_run= tells of new runs; without it, resume= goes on with one that is there")
     with alone():
         if named is not None:
             result = resume.resume_from(named, words, place)
@@ -50,7 +54,14 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
 
 def _new_run(words: list[str], folder: Path | None) -> "Result":
     composed = compose(words)
+    if composed.choices["launcher"] != "local":
+        raise UserError(
+            f"launcher={composed.choices['launcher']} starts the jobs of a sweep: add -m (a sweep of one will do), or"
+            " launcher=local to train here"
+        )
     check(composed.config)
+    if composed.config["dry_run"]:
+        return _dry_run(composed)
     place = folder or composed.place
     if place is None:
         place = new_folder(Path("outputs"), plain_name(composed.name))
@@ -62,6 +73,14 @@ def _new_run(words: list[str], folder: Path | None) -> "Result":
         return run_experiment(composed, place)
     finally:
         close()
+
+
+def _dry_run(composed: Composed) -> "Result":
+    from dlexp.records.result import Result
+    from dlexp.sweep import dry_run
+
+    dry_run.tell([{"run": composed.name}], [composed], [])
+    return Result({}, [], composed.place or Path("outputs") / plain_name(composed.name), None)
 
 
 _one_at_a_time = threading.RLock()

@@ -256,7 +256,7 @@ for name in {LIGHT.split()} + {[f"dlexp.commands.{f.stem}" for f in (PACKAGE / "
     importlib.import_module(name)
     heavy = {{"torch", "numpy", "hydra", "omegaconf", "matplotlib", "PIL"}} & set(sys.modules)
     assert not heavy, (name, heavy)
-for name in "config.compose config.check config.build sweep.plan sweep.launchers.local".split():
+for name in "config.compose config.check config.build sweep.plan sweep.launchers.local sweep.launchers.slurm".split():
     name = "dlexp." + name
     importlib.import_module(name)
     heavy = {{"torch", "matplotlib", "torchvision"}} & set(sys.modules)

@@ -31,9 +31,9 @@ RUN = "from dlexp.__main__ import main; main({words})"
 # What a job of a sweep does: its config was checked in another process.
 JOB = """
 from pathlib import Path
-from dlexp.config.compose import compose; from dlexp.sweep.launchers.job_process import _train
+from dlexp.config.compose import compose; from dlexp.sweep.launchers.job_process import train_job
 Path("job").mkdir()
-_train(compose({words}), Path("job"))
+train_job(compose({words}), Path("job"))
 """
 
 

@@ -17,23 +17,24 @@ GROUPS = marked(Settings, Group)
 COMMON_DATA_KEYS = ("_target_", *DataSettings.__dataclass_fields__)
 
 
-def check(config: Mapping[str, Any]) -> None:
+def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
     """Raises one UserError that lists every problem of a composed config; returns when it can run.
 
     First what the config alone shows, then (when that is right) the device, and the model's layers at the data's shape.
+    `is_here`: it will run on this machine; else nobody knows the device and the free memory yet.
     """
     problems = config_problems(config)
     if not problems:
         from dlexp.config.rehearsal import rehearse  # torch is needed only from here on
 
-        problems = rehearse(config)
+        problems = rehearse(config, is_here)
     if problems:
         raise UserError(*problems)
 
 
 def config_problems(config: Mapping[str, Any]) -> list[str]:
     """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
-    return settings_problems(config) + [p for group in GROUPS for p in _group_problems(group, config[group])]
+    return settings_problems(config) + [p for group in GROUPS for p in group_problems(group, config[group])]
 
 
 def settings_problems(config: Mapping[str, Any]) -> list[str]:
@@ -45,7 +46,8 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _group_problems(group: str, node: Any) -> list[str]:
+def group_problems(group: str, node: Any) -> list[str]:
+    """Returns what is wrong with the option of a group, a sentence each."""
     if not isinstance(node, dict):
         return [f"{group} is {node!r}, not an option of conf/{group}"]
     if group == "augment":

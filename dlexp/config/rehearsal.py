@@ -17,15 +17,17 @@ from dlexp.tasks.task import hold_sums_to_metrics, hold_to_protocol
 from dlexp.train.state import trained_parameters
 
 
-def rehearse(config: Mapping[str, Any]) -> list[str]:
+def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
     """Returns what would go wrong in the first step, or be lost after it, a sentence each.
 
     The model is built on the meta device (shapes without memory) and run at the data's shape; the criterion sees
-    logits and targets of the right shapes; the optimizer gets one small parameter.
+    logits and targets of the right shapes; the optimizer gets one small parameter. Device and memory are looked at for
+    a run that `is_here`.
     """
     start_without_compiler()
     problems: list[str] = []
-    for attempt in (_device, _model, _criterion, _optimizer, _augment, _evaluation):
+    everywhere = (_model, _criterion, _optimizer, _augment, _evaluation)
+    for attempt in (_device, _memory, *everywhere) if is_here else everywhere:
         try:
             attempt(config)
         except UserError as error:
@@ -46,12 +48,16 @@ def _model(config: Mapping[str, Any], shape: list[int] | None = None) -> None:
             model = build(config["model"])
     except Exception as error:
         raise _cause(error, "model") from error
-    _hold_against_memory(model)
     check_shapes(model, shape, num_outputs, name=str(config["model"]["_target_"]).rpartition(".")[2])
 
 
-def _hold_against_memory(model: torch.nn.Module) -> None:
+def _memory(config: Mapping[str, Any]) -> None:
     """Raises UserError when the weights alone are more than what is free: the system might end the process instead."""
+    try:
+        with torch.device("meta"):
+            model = build(config["model"])
+    except Exception:  # `_model` tells of it
+        return
     tensors = [*model.parameters(), *model.buffers()]
     size, free = sum(tensor.numel() * tensor.element_size() for tensor in tensors), available_bytes()
     if size > free:

@@ -48,6 +48,7 @@ class Settings:
     jobs_per_gpu: Annotated[int | None, Range(ge=1), Incidental()] = MISSING
     on_error: Annotated[str, Choice("continue", "stop"), Incidental()] = MISSING
     rerun: Annotated[bool, Incidental()] = MISSING
+    dry_run: Annotated[bool, Incidental()] = MISSING
     launcher: Annotated[Any, Group("dlexp.sweep.launchers", passed=1), Incidental()] = MISSING
     checkpoint: Annotated[Any, Incidental()] = MISSING
     data: Annotated[Any, Group("dlexp.data")] = MISSING

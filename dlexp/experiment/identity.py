@@ -37,8 +37,13 @@ class Identity:
         return "the weights of init_from changed" if entry.get("initial_weights") != self.initial_weights else None
 
 
-def identity(config: Mapping[str, Any], known: dict[str, str | None] | None = None) -> Identity:
-    """Returns the identity of a resolved config as files are now; `known` keeps what several configs share."""
+def identity(
+    config: Mapping[str, Any], known: dict[str, str | None] | None = None, *, may_load: bool = True
+) -> Identity:
+    """Returns the identity of a resolved config as files are now; `known` keeps what several configs share.
+
+    Data that can't tell its content is loaded for it, if that `may_load`; else it counts as unknown.
+    """
     known = {} if known is None else known
 
     def once(what: Any, find: Any) -> str | None:
@@ -47,17 +52,18 @@ def identity(config: Mapping[str, Any], known: dict[str, str | None] | None = No
             known[key] = find()
         return known[key]
 
-    data = once({"data": config["data"]}, lambda: _data(config["data"]))
+    data = once({"data": config["data"]}, lambda: _data(config["data"], may_load))
     source = config["init_from"]
     weights = None if source is None else once({"init_from": source}, lambda: _weights(source))
     return Identity(cell(config), data, weights)
 
 
-def _data(node: Mapping[str, Any]) -> str | None:
-    from dlexp.config.build import content_of
+def _data(node: Mapping[str, Any], may_load: bool) -> str | None:
+    from dlexp.config.build import content_of, told_content
 
     try:
-        return content_of(node).fingerprint
+        content = content_of(node) if may_load else told_content(node)
+        return None if content is None else content.fingerprint
     except Exception:  # the job that trains on it tells of it, beside those that can run
         log.debug("the data can't be read", exc_info=True)
         return None

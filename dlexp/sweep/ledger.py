@@ -1,6 +1,6 @@
 """Which cells of a sweep are done: read from its job folders, so that the same command goes on where it ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,16 @@ def open_ledger(
     """
     parent.mkdir(parents=True, exist_ok=True)
     with locked(parent / LOCK_FILE):
-        candidates = [] if anew else [path for path in parent.glob("*/") if read_ledger(path)]
-        hashes = {each.cell for each in wanted}
-        shared = {path: len(set(read_ledger(path)) & hashes) for path in candidates}
-        best = max(sorted(candidates), key=lambda path: shared[path], default=None)
-        folder = best if best is not None and shared[best] else new_folder(parent, name)
+        folder = (None if anew else find_ledger(parent, wanted)) or new_folder(parent, name)
         return folder, _enter(folder, wanted)
+
+
+def find_ledger(parent: Path, wanted: Collection[Identity]) -> Path | None:
+    """Returns the sweep folder in `parent` that shares most cells with `wanted`; None where none shares any."""
+    hashes = {each.cell for each in wanted}
+    shared = {path: len(set(read_ledger(path)) & hashes) for path in sorted(parent.glob("*/"))}
+    best = max(shared, key=lambda path: shared[path], default=None)
+    return best if best is not None and shared[best] else None
 
 
 def join_ledger(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]:

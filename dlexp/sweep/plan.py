@@ -2,21 +2,23 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from dlexp.config import words
 from dlexp.config.axes import axes
 from dlexp.config.build import allowed_modules, build
 from dlexp.config.cell import code_version
-from dlexp.config.check import check
+from dlexp.config.check import check, group_problems
 from dlexp.config.compose import composing
 from dlexp.config.composed import Composed
+from dlexp.data.stream.kept_figures import keeping_nothing
 from dlexp.errors import UserError
 from dlexp.experiment.identity import Identity, identity
 from dlexp.machine.signals import StopRequested, exit_code_of
 from dlexp.records.naming import plain_name
 from dlexp.sweep.grid import Job, grid
+from dlexp.sweep.launchers.launcher import Launcher
 from dlexp.sweep.ledger import Cell, join_ledger, of_other_code, open_ledger
 from dlexp.sweep.table import report, table
 
@@ -32,36 +34,51 @@ def run_sweep(typed: Sequence[str]) -> int:
     try:
         jobs, runs, launcher = _prepared(words.read(typed))
         known: dict[str, str | None] = {}
-        identities = [identity(run.config, known) for run in runs]
+        with keeping_nothing() if launcher is None else nullcontext():
+            identities = [identity(run.config, known, may_load=launcher is not None) for run in runs]
         _refuse_repetitions(jobs, runs, [each.cell for each in identities])
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
+    if launcher is None:
+        from dlexp.sweep import dry_run
+
+        dry_run.tell([each.varied or {"job": each.name} for each in jobs], runs, identities)
+        return 0
     wanted = {own: each.name for each, own in zip(reversed(jobs), reversed(identities), strict=True)}
     folder, cells = _ledger(jobs, runs[0], wanted)
     before = {own: each.entry() for own, each in cells.items()}
     todo = [i for i, own in enumerate(identities) if not cells[own].is_done() and own not in identities[:i]]
-    _tell_plan(folder, list(cells.values()), len(jobs), len(todo))
     folders = [cells[identities[i]].folder for i in todo]
+    underway = dict(zip(folders, launcher.underway(folders), strict=True))
+    left = [each for each in cells.values() if underway.get(each.folder) is None]
+    _tell_plan(folder, left, len(jobs), len(todo))
     ends: Sequence[BaseException | None]
     try:
         ends = launcher.launch([runs[i] for i in todo], folders, len(cells)) if todo else []
+    except UserError:
+        raise
     except (KeyboardInterrupt, StopRequested, Exception) as error:  # the table still tells how far the jobs came
         if isinstance(error, Exception):
             log.error("the launcher lost its jobs", exc_info=True)
         ends = [error] * len(todo)
     reasons = {identities[i]: reason for i, reason in zip(todo, ends, strict=True)}
-    reports = [report(cells[own].entry(), before[own], reasons.get(own)) for own in identities]
+    underway = dict(zip(folders, launcher.underway(folders), strict=True))
+    reports = [
+        report(cells[own].entry(), before[own], reasons.get(own), underway.get(cells[own].folder)) for own in identities
+    ]
     varied = [each.varied or {"job": each.name} for each in jobs]
     log.info(table(list(zip(varied, reports, strict=True))))
     log.info(f"look at it   tensorboard --logdir {folder}")
     stopped = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
     if stopped is not None:
         return exit_code_of(stopped)
-    return int(any(each["status"] != "finished" for each in reports))
+    return int(any(each["status"] not in ("finished", "pending", "running") for each in reports))
 
 
-def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Any]:
+def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | None]:
     """Returns the jobs, what each of them is composed to, checked, and the launcher, which has begun to load torch.
+
+    With `dry_run` there is none.
 
     Raises:
         UserError: lists what is wrong, with the jobs it concerns.
@@ -70,7 +87,7 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Any]:
     jobs = grid(axes(read.overrides, read.folders))
     found: dict[str, list[str]] = {}
     runs: list[Composed] = []
-    launcher: Any = None
+    launcher: Launcher | None = None
     with composing(read.folders) as compose:
         for job in jobs:
             run, problems = compose(job.overrides)
@@ -78,10 +95,10 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Any]:
                 found.setdefault(problem, []).append(job.name)
             if run is not None and not problems:
                 runs.append(run)
-                launcher = launcher or _begun(run)
+                launcher = launcher or (None if run.config["dry_run"] else _begun(run))
     for job, run in zip(jobs, runs, strict=False) if not found else []:
         try:
-            check(run.config)
+            check(run.config, is_here=run.choices["launcher"] == "local")
         except UserError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(job.name)
@@ -95,8 +112,11 @@ def _named(names: Sequence[str], num_jobs: int) -> str:
     return "" if len(names) == num_jobs else f" (in {', '.join(names[:3])}{', …' * (len(names) > 3)})"
 
 
-def _begun(run: Composed) -> Any:
-    launcher = build(run.config["launcher"], run.config)
+def _begun(run: Composed) -> Launcher:
+    problems = group_problems("launcher", run.config["launcher"])
+    if problems:
+        raise UserError(*problems)
+    launcher: Launcher = build(run.config["launcher"], run.config)
     launcher.begin()
     return launcher
 

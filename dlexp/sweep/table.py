@@ -10,11 +10,13 @@ from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.records.result import objective_of
 
 
-def report(entry: Mapping[str, Any] | None, before: Mapping[str, Any] | None, reason: object) -> dict[str, Any]:
+def report(
+    entry: Mapping[str, Any] | None, before: Mapping[str, Any] | None, reason: object, underway: str | None = None
+) -> dict[str, Any]:
     """Returns how a job ended: status, metrics, seconds, the reason of a failure, and the value that sweeps compare.
 
     `entry` is its run.json (None: there is none), `before` what that was before the job started, and `reason` what its
-    process said of its end: an exception, or nothing.
+    process said of its end: an exception, or nothing. `underway` is `pending` or `running` where it goes on elsewhere.
     """
     found = dict(entry or {"status": "not started", "metrics": {}, "seconds": None, "error": None})
     if found["status"] == "running":  # nobody wrote its end: the process died
@@ -22,6 +24,8 @@ def report(entry: Mapping[str, Any] | None, before: Mapping[str, Any] | None, re
     is_old = entry == before and isinstance(reason, Exception)  # it failed before it could write anything
     if found["status"] != "finished" and (is_old or not found["error"]):
         found["error"] = next(iter(str(reason).splitlines()), "") if isinstance(reason, BaseException) else None
+    if underway is not None and found["status"] != "finished":
+        found |= {"status": underway, "error": None}
     found["objective"] = objective_of(found)
     return found
 
@@ -42,6 +46,11 @@ def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
         seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
         status = found["status"] + (f": {found['error']}" if found["error"] else "")
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
+    return in_columns(cells)
+
+
+def in_columns(cells: Sequence[Sequence[str]]) -> str:
+    """Returns rows of words as columns, the first row as their heads."""
     head, *lines = aligned(cells)
     return "\n".join(["", head, "-" * min(100, len(head)), *lines, ""])
 

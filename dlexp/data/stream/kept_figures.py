@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,17 @@ WORTH_SECONDS = 10.0
 SETTLED_SECONDS = 2.0
 
 Found = TypeVar("Found")
+_keeps = ContextVar("keeps", default=True)
+
+
+@contextmanager
+def keeping_nothing() -> Iterator[None]:
+    """Within the block nothing is written into the cache: a dry run writes nothing at all."""
+    token = _keeps.set(False)
+    try:
+        yield
+    finally:
+        _keeps.reset(token)
 
 
 def remembered(paths: Sequence[str], what: str, find: Callable[[], list[list[float]]]) -> list[list[float]]:
@@ -48,7 +61,7 @@ def _remembered(
         settled = newest < time.time() - SETTLED_SECONDS
         started = time.monotonic()
         found = find()
-        if settled and time.monotonic() - started > worth_seconds:
+        if settled and _keeps.get() and time.monotonic() - started > worth_seconds:
             _write(file, found)
     return found
 

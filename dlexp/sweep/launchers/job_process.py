@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -45,16 +46,40 @@ def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
         sys.stdout = sys.stderr = output
-    sys.exit(answering(lambda: _train(job, folder)))
+    sys.exit(answering(lambda: _train_with_parent(job, folder)))
 
 
-def _train(job: Composed, folder: Path) -> int:
-    """Trains a job, or goes on with what its folder holds of it."""
+def run_submitted(job: Composed, folder: Path, here: Path, allowed: str) -> None:
+    """What a job on a cluster does: one run, as if typed in `here` by who allowed the modules `allowed` (DLEXP_ALLOW).
+
+    What a cluster hands on of a prompt's variables is its own choice.
+    """
+    # submitit lets a job go on after SIGTERM; until the run listens, it may end at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.chdir(here)
+    os.environ["DLEXP_ALLOW"] = allowed
+    if allowed:
+        sys.path.insert(0, str(here))
+    folder.mkdir(parents=True, exist_ok=True)
+    log_to_console()
+    sys.exit(answering(lambda: train_job(job, folder)))
+
+
+def _train_with_parent(job: Composed, folder: Path) -> int:
     live_with_parent()
+    log_to_console()
+    return train_job(job, folder)
+
+
+def train_job(job: Composed, folder: Path) -> int:
+    """Trains a job, or goes on with what its folder holds of it; returns the exit code.
+
+    Raises:
+        UserError, KeyboardInterrupt, StopRequested: as `run_experiment` does.
+    """
     from dlexp.experiment.run import run_experiment
     from dlexp.experiment.saved_state import Resumption
 
-    log_to_console()
     begin_log, close = log_when_begun(folder)
     try:
         run_experiment(job, folder, Resumption(shares=True, accepted=begin_log))

@@ -63,6 +63,10 @@ class Local:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
+    def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
+        """Returns None for each: no job of this machine goes on without this process."""
+        return [None] * len(folders)
+
     def launch(
         self, jobs: Sequence[Composed], folders: Sequence[Path], num_cells: int
     ) -> Sequence[BaseException | None]:

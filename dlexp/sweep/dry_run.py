@@ -1,0 +1,149 @@
+"""`dry_run=true`: what would be trained, how long it would take and what it would keep; nothing is done for it.
+
+Nothing is trained, fetched or written. The time is a guess from earlier runs under outputs/ (see `earlier`).
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlexp.config.composed import Composed
+from dlexp.console.training_progress import estimate
+from dlexp.errors import UserError
+from dlexp.experiment.identity import Identity
+from dlexp.machine.device import select_device
+from dlexp.records import run_json
+from dlexp.sweep import size
+from dlexp.sweep.earlier import Earlier, finished_runs, this_machine
+from dlexp.sweep.ledger import Cell, find_ledger, read_ledger
+from dlexp.sweep.table import in_columns
+
+log = logging.getLogger(__name__)
+
+OUTPUTS = Path("outputs")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would take; None: nobody knows before it runs. doubt: why its steps are not known."""
+
+    parameters: int
+    steps: int | None
+    ends_early: bool  # patience, or what is learnt by heart, may end it before all steps
+    seconds: float | None
+    bytes: int
+    doubt: str | None
+
+
+def tell(varied: Sequence[Mapping[str, str]], runs: Sequence[Composed], identities: Sequence[Identity]) -> None:
+    """Shows a table of jobs that were composed and checked; `identities` are theirs, none for a single run."""
+    states = _states(runs[0], identities) if identities else ["to do"] * len(runs)
+    forecasts = _forecasts(runs)
+    heads = [*varied[0], "parameters", "steps", "time", "disk", "status"]
+    rows = [[*keys.values(), *_cells(each), state] for keys, each, state in zip(varied, forecasts, states, strict=True)]
+    log.info(in_columns([heads, *rows]))
+    log.info(_sum([each for each, state in zip(forecasts, states, strict=True) if state != "done"]))
+    for doubt in dict.fromkeys(each.doubt for each in forecasts if each.doubt is not None):
+        log.info(f"steps are unknown where {doubt}")
+    if any(each.seconds is None and each.steps is not None for each in forecasts):
+        place = "" if runs[0].choices["launcher"] != "local" else " on this machine"
+        log.info(f"times are unknown where no finished run under outputs/ had such a model, data and batch size{place}")
+    log.info("dry run: nothing was trained, fetched or written")
+
+
+def _states(first: Composed, identities: Sequence[Identity]) -> list[str]:
+    """Returns for each job whether it is done, begun or to do, as the ledger of its sweep has it."""
+    if first.sweep_place is not None:
+        folder: Path | None = first.sweep_place
+    else:
+        folder = None if first.config["rerun"] else find_ledger(OUTPUTS, identities)
+    names = {} if folder is None else read_ledger(folder)
+    cells = {own: Cell(own, folder / names[own.cell]) for own in identities if folder and own.cell in names}
+    return [_state(cells.get(own)) for own in identities]
+
+
+def _state(cell: Cell | None) -> str:
+    """Returns how far a cell is; of data that tells nothing before it is loaded it is not known whether it changed."""
+    entry = None if cell is None else run_json.read_entry(cell.folder)
+    if cell is None or entry is None or entry.get("cell") != cell.identity.cell:
+        return "to do"
+    change = None if cell.identity.data is None else cell.identity.change_since(entry)
+    if change is not None:
+        return f"to do: {change}"
+    return "done" if entry["status"] == "finished" else "begun"
+
+
+def _forecasts(runs: Sequence[Composed]) -> list[Forecast]:
+    """Returns what each run would take; data and earlier runs that several of them share are looked at once."""
+    samples: dict[str, int | UserError] = {}
+    earlier: dict[tuple[str, str], list[Earlier]] = {}
+    found = []
+    for run in runs:
+        data, pair = run.config["data"], (run.choices["model"], run.choices["data"])
+        if pair not in earlier:
+            earlier[pair] = list(finished_runs(OUTPUTS, *pair))
+        if repr(data) not in samples:
+            samples[repr(data)] = _num_samples(data, earlier[pair])
+        found.append(_forecast(run, samples[repr(data)], earlier[pair]))
+    return found
+
+
+def _num_samples(data: Mapping[str, Any], earlier: Sequence[Earlier]) -> int | UserError:
+    try:
+        return size.num_training_samples(data)
+    except UserError as error:
+        known = (each.num_train for each in earlier if each.config["data"] == data)
+        return next((count for count in known if count), error)
+
+
+def _forecast(run: Composed, samples: int | UserError, earlier: Sequence[Earlier]) -> Forecast:
+    config, model = run.config, size.skeleton(run.config)
+    steps = seconds = None
+    if isinstance(samples, int):
+        steps, epochs = size.num_steps(config, samples)
+        seconds = _seconds(run, steps, -(-epochs // config["val_every"]), earlier)
+    return Forecast(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        steps=steps,
+        ends_early=config["patience"] is not None or config["overfit_batches"] is not None,
+        seconds=seconds,
+        bytes=size.num_bytes(config, model, seconds),
+        doubt=str(samples) if isinstance(samples, UserError) else None,
+    )
+
+
+def _seconds(run: Composed, steps: int, num_validations: int, earlier: Sequence[Earlier]) -> float | None:
+    """Returns the time at the pace of the longest earlier run of this kind; jobs of a cluster may have run anywhere."""
+    alike = [each for each in earlier if each.has_pace_of(run.config)]
+    if run.choices["launcher"] == "local":
+        device = select_device(run.config["device"])
+        here = this_machine(torch.cuda.get_device_name(device) if device.type == "cuda" else None)
+        alike = [each for each in alike if each.machine == here]
+    alike.sort(key=lambda each: each.num_steps, reverse=True)
+    return next((found for each in alike if (found := each.seconds(steps, num_validations)) is not None), None)
+
+
+def _cells(forecast: Forecast) -> list[str]:
+    steps = "?" if forecast.steps is None else f"{'≤ ' * forecast.ends_early}{forecast.steps:,}"
+    time = "?" if forecast.seconds is None else estimate(forecast.seconds, 1)
+    return [f"{forecast.parameters:,}", steps, time, _in_words(forecast.bytes)]
+
+
+def _sum(left: Sequence[Forecast]) -> str:
+    """Returns what the jobs that are left take together."""
+    if not left:
+        return "nothing is left to do"
+    known = [each.seconds for each in left if each.seconds is not None]
+    unknown = f", besides {len(left) - len(known)} of unknown length" if known and len(known) < len(left) else ""
+    time = f"{estimate(sum(known), 1)} one after the other{unknown}, " if known else ""
+    jobs = f"{len(left)} job{'s' * (len(left) != 1)} to do"
+    return f"{jobs}: {time}{_in_words(sum(each.bytes for each in left))} of weights and states"
+
+
+def _in_words(num_bytes: int) -> str:
+    unit, name = next(((u, n) for u, n in ((1e9, "GB"), (1e6, "MB")) if num_bytes >= u), (1e3, "kB"))
+    return f"{num_bytes / unit:.1f} {name}"

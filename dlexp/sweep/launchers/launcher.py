@@ -1,0 +1,42 @@
+"""What a sweep asks of whatever starts its jobs: `launcher=…` chooses it, and a person's own is chosen the same way."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from dlexp.config.composed import Composed
+
+
+class Launcher(Protocol):
+    """Starts jobs that were composed and checked, each in a folder of its own; the folders of a sweep lie side by side.
+
+    Made as `Class(settings, **own)`: the settings of the run's config, and those of conf/launcher/NAME.yaml. A job is
+    `dlexp.sweep.launchers.job_process.train_job(job, folder)`, wherever that runs: it waits while another process is at
+    work in the folder, takes over what is finished, and goes on with what is there.
+    """
+
+    def begin(self) -> None:
+        """Called once, while the jobs are still being checked: loads what takes long.
+
+        Raises:
+            UserError: this launcher can't start jobs here, or a setting has no effect with it.
+        """
+
+    def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
+        """Returns `pending` or `running` for each job that goes on without this process, None for the others.
+
+        Raises:
+            UserError: nobody can tell; starting them now might start them twice.
+        """
+
+    def launch(
+        self, jobs: Sequence[Composed], folders: Sequence[Path], num_cells: int
+    ) -> Sequence[BaseException | None]:
+        """Starts the jobs that are not under way; returns for each why it did not finish, None where its record tells.
+
+        Jobs that only started, and go on, are `underway` from then on. `num_cells` counts the jobs of the whole sweep,
+        those that are done too. A signal is raised, or returned as the reason (KeyboardInterrupt, StopRequested).
+
+        Raises:
+            UserError: no job was started.
+        """

@@ -1,0 +1,388 @@
+"""launcher=slurm: what is submitted and what never twice, the table meanwhile, jobs that run, are preempted and end."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import start
+from fake_slurm import Cluster
+
+from dlexp.records import run_json
+from dlexp.sweep.launchers import slurm, slurm_queue
+
+SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
+WORDS = ["-m", "launcher=slurm", "seed=1,2,3", *SHORT]
+SWEEP = Path("outputs/sweep-mlp-spiral")
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """An empty cluster, whose commands are found first."""
+    pytest.importorskip("submitit")
+    if os.name != "posix":
+        pytest.skip("the stand-ins are programs as Linux and macOS start them")
+    found = Cluster(tmp_path_factory.mktemp("cluster"))
+    monkeypatch.setenv("FAKE_SLURM", str(found.home))
+    monkeypatch.setenv("PATH", f"{found.home / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    return found
+
+
+def rows(out: str) -> list[str]:
+    """Returns the last column of the table."""
+    lines = out.partition("---")[2].splitlines()[1:]
+    return [re.split(r"  +", line)[-1] for line in lines if line and not line.startswith("look at it")]
+
+
+def script() -> str:
+    (path,) = SWEEP.glob("slurm/submitted/*_submission.sh")
+    return path.read_text(encoding="utf-8")
+
+
+def test_missing_jobs_are_one_array_and_the_prompt_is_back(cli, cluster: Cluster, workdir: Path) -> None:
+    ended = cli(*WORDS, "launcher.partition=gpu", "launcher.mem=16G", "launcher.gpus_per_node=1")
+    assert ended.code == 0 and ended.err == "", ended
+    assert "3 jobs submitted: squeue --jobs=17 shows them, scancel 17 stops them" in ended.out
+    assert rows(ended.out) == ["pending"] * 3
+    assert cluster.states() == dict.fromkeys(["17_0", "17_1", "17_2"], "PENDING")
+    for line in ("--partition=gpu", "--mem=16G", "--gpus-per-node=1", "--array=0-2%3", "--signal=USR1@90",
+                 "--job-name=sweep-mlp-spiral"):  # fmt: skip
+        assert f"#SBATCH {line}\n" in script()
+    assert not re.search("--(time|wckey|account|cpus-per-task)", script()), "null is the cluster's default"
+    assert not list(workdir.glob("outputs/*/*/run.json")), "nothing is trained at the prompt"
+
+
+def test_slurms_words_reach_it(cli, cluster: Cluster, workdir: Path) -> None:
+    ended = cli(
+        *WORDS, "launcher.time=1-12:00:00", "launcher.cpus_per_task=4", "launcher.array_parallelism=2",
+        "launcher.qos=low", "launcher.account=me", "launcher.constraint=a|b", "launcher.gres=gpu:a100:2",
+        "+launcher.additional.exclude=n7",
+        "launcher.setup=[module load cuda]", "hydra.sweep.dir=my runs/a=b, c",
+    )  # fmt: skip
+    assert ended.code == 0, ended
+    (path,) = Path("my runs/a=b, c").glob("slurm/submitted/*_submission.sh")
+    text = path.read_text(encoding="utf-8")
+    for line in ("--time=1-12:00:00", "--cpus-per-task=4", "--array=0-2%2", "--qos=low", "--account=me",
+                 "--constraint='a|b'", "--gres=gpu:a100:2", "--exclude=n7"):  # fmt: skip
+        assert f"#SBATCH {line}\n" in text
+    assert "\nmodule load cuda\n" in text
+    assert re.search(r"^srun .*--cpus-per-task=4 ", text, re.MULTILINE), "a step has one core otherwise"
+
+
+def test_the_same_command_never_submits_a_job_twice(cli, cluster: Cluster, workdir: Path) -> None:
+    cli(*WORDS)
+    for state, word in {"RUNNING": "running", "CONFIGURING": "pending", "SUSPENDED": "running"}.items():
+        cluster.become("17_1", state)
+        again = cli(*WORDS)
+        assert again.code == 0 and "submitted" not in again.out and rows(again.out) == ["pending", word, "pending"]
+    assert len(cluster.calls("sbatch")) == 1
+    more = cli(*[word.replace("1,2,3", "1,2,3,4") for word in WORDS])
+    assert "1 job submitted: squeue --jobs=18" in more.out and rows(more.out) == [
+        "pending",
+        "running",
+        "pending",
+        "pending",
+    ]
+    assert cluster.states() == {"17_0": "PENDING", "17_1": "SUSPENDED", "17_2": "PENDING", "18": "PENDING"}
+
+
+@pytest.mark.parametrize("end", ["PREEMPTED", None])
+def test_what_ended_unfinished_or_vanished_is_submitted_again(cli, cluster: Cluster, workdir: Path, end) -> None:
+    cli(*WORDS)
+    cluster.become("17_1", end)
+    again = cli(*WORDS)
+    assert again.code == 0 and rows(again.out) == ["pending"] * 3, again
+    why = f"ended as {end}" if end else "left the queue"
+    assert f"seed-2 is submitted again: job 17_1 {why}; it said: {workdir}/outputs/" in again.out
+    assert "1 job submitted: squeue --jobs=18 shows" in again.out and len(cluster.calls("sbatch")) == 2
+    assert {name: job.number for name, job in slurm_queue.read(SWEEP).items()} == {
+        "seed-1": "17_0", "seed-2": "18", "seed-3": "17_2",
+    }  # fmt: skip
+
+
+def test_a_cluster_that_forgot_all_of_them(cli, cluster: Cluster, workdir: Path) -> None:
+    """squeue calls a single unknown number invalid."""
+    cli(*WORDS)
+    for number in ("17_0", "17_1", "17_2"):
+        cluster.become(number, None)
+    assert "3 jobs submitted: squeue --jobs=18" in cli(*WORDS).out
+
+
+def test_jobs_train_in_their_folders(cli, cluster: Cluster, workdir: Path) -> None:
+    cli(*WORDS)
+    assert [cluster.run("17_0"), cluster.run("17_2")] == [0, 0]
+    assert cluster.run("17_2") == 0, "a cluster may queue a job again by itself"
+    again = cli(*WORDS)
+    assert "3 jobs, 2 of them done already" in again.out and rows(again.out) == ["finished", "pending", "finished"]
+    entries = {path.parent.name: run_json.read_json(path) for path in SWEEP.glob("*/run.json")}
+    assert {name: entry["seed"] for name, entry in entries.items()} == {"seed-1": 1, "seed-3": 3}
+    assert "seed=3" in entries["seed-3"]["overrides"] and "test accuracy" in (SWEEP / "seed-3/log.txt").read_text(
+        "utf-8"
+    )
+    assert cluster.run("17_1") == 0 and cli(*WORDS).out.count("  finished") == 3
+    assert len(cluster.calls("sbatch")) == 1
+
+
+def test_a_job_that_failed_is_shown_and_submitted_when_asked(cli, cluster: Cluster, workdir: Path) -> None:
+    words = ["-m", "launcher=slurm", "optimizer.lr=0.1,1e30", *SHORT, "max_steps=9"]
+    cli(*words)
+    assert [cluster.run("17_0"), cluster.run("17_1")] == [0, 1]
+    again = cli(*words)
+    assert again.code == 1 and len(cluster.calls("sbatch")) == 1
+    assert rows(again.out)[0] == "finished" and rows(again.out)[1].startswith("failed: the loss became")
+    assert "1 failed before; launcher.retry_failed=true submits failed jobs once more" in again.out
+    retried = cli(*words, "launcher.retry_failed=true")
+    assert retried.code == 0 and rows(retried.out) == ["finished", "pending"] and len(cluster.calls("sbatch")) == 2
+
+
+def test_a_job_that_somebody_trains_here_is_running(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
+    monkeypatch.setattr(slurm, "is_held", lambda path: path.parent.name == "seed-2")
+    ended = cli(*WORDS)
+    assert rows(ended.out) == ["pending", "running", "pending"] and len(cluster.states()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["n_jobs=2"], "n_jobs=2 has no effect with launcher=slurm: launcher.array_parallelism=N"),
+        (["jobs_per_gpu=1"], "launcher.gpus_per_node=N"),
+        (["on_error=stop"], "on_error=stop has no effect"),
+        (["launcher.cpus_per_task=0"], "launcher.cpus_per_task=0 must be ≥ 1"),
+        (["launcher.wait=maybe"], "launcher.wait=maybe must be true or false"),
+        (["launcher.partitoin=gpu"], "Did you mean 'launcher.partition'?"),
+    ],
+)
+def test_settings_without_effect(cli, cluster: Cluster, workdir: Path, words: list[str], sentence: str) -> None:
+    ended = cli(*WORDS, *words)
+    assert ended.code == 1 and sentence in ended.err and "no job was started" in ended.err, ended
+    assert not Path("outputs").exists() and not cluster.calls("sbatch")
+
+
+def test_without_a_cluster_or_submitit(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
+    (cluster.home / "bin" / "sbatch").unlink()
+    missing = cli(*WORDS)
+    assert missing.code == 1 and "there is no sbatch on this machine" in missing.err and "Traceback" not in missing.err
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    missing = cli(*WORDS)
+    assert missing.code == 1 and "launcher=slurm needs submitit: pip install 'dlexp[slurm]'" in missing.err
+    assert not Path("outputs").exists()
+
+
+def test_a_refusal_of_sbatch_is_a_sentence(cli, cluster: Cluster, workdir: Path) -> None:
+    cluster.refuse("sbatch", "sbatch: error: invalid partition specified: gpux")
+    ended = cli(*WORDS, "launcher.partition=gpux")
+    assert ended.code == 1 and ended.err.count("\n") == 1, ended
+    assert "sbatch refuses the jobs: sbatch: error: invalid partition specified: gpux; none was submitted" in ended.err
+    assert not list(SWEEP.glob("slurm/*")), "nothing of it is left"
+
+
+def test_a_queue_that_does_not_answer_is_no_empty_queue(cli, cluster: Cluster, workdir: Path) -> None:
+    cli(*WORDS)
+    cluster.refuse("squeue", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
+    ended = cli(*WORDS)
+    assert ended.code == 1 and "squeue does not answer (slurm_load_jobs error: Unable" in ended.err, ended
+    assert "nothing was submitted" in ended.err and len(cluster.calls("sbatch")) == 1
+
+
+@pytest.mark.parametrize("text", ["{", '{"jobs": {"seed-1": {"number": "--help", "output": ""}}}', '{"jobs": [1]}'])
+def test_damaged_numbers_are_no_missing_numbers(cli, cluster: Cluster, workdir: Path, text: str) -> None:
+    cli(*WORDS)
+    (SWEEP / "slurm" / "jobs.json").write_text(text, encoding="utf-8")
+    ended = cli(*WORDS)
+    assert ended.code == 1 and "jobs.json, which holds the numbers of this sweep's jobs, can't be read" in ended.err
+    assert len(cluster.calls("sbatch")) == 1
+
+
+def test_folders_that_slurm_would_read_as_patterns(cli, cluster: Cluster, workdir: Path) -> None:
+    ended = cli(*WORDS, "hydra.sweep.dir=here/%j")
+    assert ended.code == 1 and "Slurm reads % in the name of a folder" in ended.err and not cluster.calls("sbatch")
+
+
+def test_a_single_run_is_not_started_on_a_cluster(cli, cluster: Cluster, workdir: Path) -> None:
+    ended = cli("launcher=slurm", *SHORT)
+    assert ended.code == 1 and "launcher=slurm starts the jobs of a sweep: add -m" in ended.err, ended
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "instead"),
+    [
+        ("hydra/launcher=submitit_slurm", "launcher=local or launcher=slurm"),
+        ("hydra/sweeper=optuna", "-m tries every combination"),
+        ("hydra.launcher.partition=gpu", "those of the group launcher"),
+    ],
+)
+def test_hydras_launchers_have_another_name_here(cli, workdir: Path, word: str, instead: str) -> None:
+    ended = cli("-m", word, "seed=1,2")
+    assert ended.code == 1 and instead in ended.err
+
+
+def test_the_nodes_have_what_the_prompts_machine_lacks(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("dlexp.config.rehearsal.available_bytes", lambda: 1)
+    words = ["-m", "seed=1,2", "device=cuda", "precision=float16", *SHORT]
+    here = cli(*words)
+    assert here.code == 1 and "device=cuda, but" in here.err and "of memory are free" in here.err, here
+    assert cli(*words, "launcher=slurm").code == 0 and len(cluster.states()) == 2
+    wrong = cli(*words, "launcher=slurm", "model.width=[1,0]")
+    assert wrong.code == 1 and "device" not in wrong.err, "what is wrong everywhere is told here"
+
+
+def test_waiting(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
+    def sleep(seconds: float) -> None:
+        waiting = [number for number, state in cluster.states().items() if state == "PENDING"]
+        cluster.become(waiting[0], "OUT_OF_MEMORY") if waiting == ["17_2"] else cluster.run(waiting[0])
+
+    monkeypatch.setattr(slurm, "time", SimpleNamespace(sleep=sleep))
+    ended = cli(*WORDS, "launcher.wait=true")
+    assert ended.code == 1 and "[2/3] seed-2: finished" in ended.out and "[3/3] seed-3: not started" in ended.out, ended
+    assert rows(ended.out)[:2] == ["finished"] * 2
+    assert rows(ended.out)[2].startswith("not started: job 17_2 ended as OUT_OF_MEMORY; it said: ")
+
+
+def test_ctrl_c_while_waiting_leaves_the_jobs_alone(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
+    def sleep(seconds: float) -> None:
+        cluster.run("17_0") if cluster.states()["17_0"] == "PENDING" else signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(slurm, "time", SimpleNamespace(sleep=sleep))
+    ended = cli(*WORDS, "launcher.wait=true")
+    assert ended.code == 130 and "the jobs go on: squeue --jobs=17 shows them, scancel 17 stops them" in ended.out
+    assert rows(ended.out) == ["finished", "pending", "pending"] and not cluster.calls("scancel")
+
+
+def test_a_busy_controller_does_not_end_the_waiting(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
+    refusal = cluster.home / "squeue.refuses"
+
+    def sleep(seconds: float) -> None:
+        if not refusal.exists() and len(cluster.calls("squeue")) < 5:
+            cluster.refuse("squeue", "Socket timed out on send/recv operation")
+            return
+        refusal.unlink(missing_ok=True)
+        cluster.run(next(number for number, state in cluster.states().items() if state == "PENDING"))
+
+    monkeypatch.setattr(slurm, "time", SimpleNamespace(sleep=sleep))
+    ended = cli(*WORDS, "launcher.wait=true")
+    assert ended.code == 0 and rows(ended.out) == ["finished"] * 3, ended
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_preempted_job_goes_on(cli, cluster: Cluster, workdir: Path) -> None:
+    """Real processes: sbatch's script, srun, submitit, the run; SIGTERM as a cluster sends it."""
+    cluster.work()
+    words = ["-m", "launcher=slurm", "seed=1", "data.points_per_class=60", "pictures=false", "threads=1"]
+    assert cli(*words, "epochs=100000").code == 0
+    metrics = SWEEP / "job-0" / "metrics.jsonl"
+    until(lambda: metrics.exists() and metrics.stat().st_size)
+    assert rows(cli(*words, "epochs=100000").out) == ["running"]
+    os.kill(int((cluster.home / "processes" / "17").read_text(encoding="utf-8")), signal.SIGTERM)
+    until(lambda: cluster.states()["17"] == "FAILED")
+    entry = run_json.read_json(SWEEP / "job-0" / "run.json")
+    assert entry["status"] == "stopped" and entry["error"] == "stopped by SIGTERM"
+    (output,) = SWEEP.glob("slurm/submitted/17_0_log.out")
+    assert "SIGTERM: saving and stopping" in output.read_text(encoding="utf-8")
+
+    again = cli(*words, "epochs=100000")
+    assert "going on with job-0" in again.out and "job-0 is submitted again: job 17 ended as FAILED" in again.out
+    until(lambda: len(run_json.read_json(SWEEP / "job-0" / "run.json")["resumed"]) == 1)
+    until(lambda: "goes on after" in (SWEEP / "job-0" / "log.txt").read_text(encoding="utf-8"))
+    os.kill(int((cluster.home / "processes" / "18").read_text(encoding="utf-8")), signal.SIGTERM)
+    until(lambda: cluster.states()["18"] == "FAILED")
+
+
+FRAGILE = """
+import os
+from torch import nn
+
+class Fragile(nn.Linear):
+    def forward(self, x):
+        if self.training and self.is_killed and x.device.type == "cpu":
+            os.kill(os.getpid(), 9)
+        return super().forward(x)
+
+def fragile(*, num_outputs: int, seed: int) -> nn.Module:
+    layer = Fragile(2, num_outputs)
+    layer.is_killed = seed == 2
+    return layer
+"""
+
+
+def own_model(workdir: Path) -> list[str]:
+    """Writes a model that is killed with seed 2; returns the words that choose it."""
+    (workdir / "fragile.py").write_text(FRAGILE, encoding="utf-8")
+    (workdir / "own" / "model").mkdir(parents=True)
+    node = "_target_: fragile.fragile\nnum_outputs: ${data.num_outputs}\nseed: ${seed}\n"
+    (workdir / "own" / "model" / "fragile.yaml").write_text(node, encoding="utf-8")
+    return ["--config-dir", "own", "allow=fragile", "model=fragile"]
+
+
+@pytest.mark.slow
+def test_waiting_for_processes_one_of_which_is_killed(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
+    """Also: a person's own module reaches the jobs, though the cluster hands on no variable of the prompt."""
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.2)
+    cluster.work()
+    words = ["-m", "launcher=slurm", "seed=1,2,3", *own_model(workdir), *SHORT, "launcher.setup=[unset DLEXP_ALLOW]"]
+    ended = cli(*words, "launcher.wait=true")
+    assert ended.code == 1, ended
+    found = rows(ended.out)
+    assert [found[0], found[2]] == ["finished", "finished"]
+    assert found[1].startswith("died: job 17_1 ended as FAILED; it said: ")
+    again = cli(*words)
+    assert "3 jobs, 2 of them done already" in again.out and "seed-2 is submitted again" in again.out
+
+
+@pytest.mark.slow
+def test_two_at_once_submit_once(cluster: Cluster, workdir: Path) -> None:
+    processes = [start(WORDS, workdir) for _ in range(2)]
+    said = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert sum("3 jobs submitted" in out for out in said) == 1 and len(cluster.calls("sbatch")) == 1
+    assert [rows(out) for out in said] == [["pending"] * 3] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*still running:ResourceWarning")  # submitit leaves its processes to themselves
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_submitits_local_executor(cli, workdir: Path, monkeypatch) -> None:
+    """The same launcher with processes of this machine in place of a cluster, which submitit starts itself."""
+    submitit = pytest.importorskip("submitit")
+    executors = []
+
+    def executor(self: slurm.Slurm, place: Path, name: str, num_jobs: int) -> object:
+        executors.append(submitit.LocalExecutor(folder=place))
+        executors[-1].update_parameters(timeout_min=5, stderr_to_stdout=True)
+        return executors[-1]
+
+    def words_of(jobs: object) -> dict[str, str]:
+        """What squeue would say: of these processes only that they live."""
+        return {job.number: "RUNNING" for job in jobs if _lives(int(job.number))}  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(slurm.Slurm, "_executor", executor)
+    monkeypatch.setattr(slurm_queue, "words", words_of)
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    ended = cli(*WORDS, "launcher.wait=true")
+    assert ended.code == 0 and rows(ended.out) == ["finished"] * 3, ended
+    assert len(executors) == 1 and "3 of them done already" in cli(*WORDS).out
+    entries = [run_json.read_json(path) for path in SWEEP.glob("*/run.json")]
+    assert sorted(entry["seed"] for entry in entries) == [1, 2, 3] and not any(entry["resumed"] for entry in entries)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return ended == 0
