@@ -8,7 +8,7 @@ import pytest
 import torch
 from simulated_device import Module, simulated
 from test_options import FAKE, FEWEST, GROUPS, REAL, option_data, pretend, smallest_shape
-from test_resume import CNN, RICH, every_state_is_kept, metrics_of, resumes_exactly
+from test_resume import CNN, RICH, every_state_is_kept, folder_of_images, metrics_of, resumes_exactly
 from torch import nn
 
 from dlexp import api
@@ -86,7 +86,7 @@ def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPa
     found = compose(words)
     if found.choices["data"] in REAL:
         pretend(monkeypatch, found.config)
-    steps = 6 if group in ("augment", "ema", "scheduler") else 2
+    steps = {"augment": 6, "ema": 6, "scheduler": 6, "recipe": 1}.get(group, 2)
     return [*words, f"max_steps={steps}", *SHORT]
 
 
@@ -182,3 +182,14 @@ def test_every_option(
     gives_the_numbers_of_the_cpu(words, workdir)
     found, expected = waits_of_an_epoch(words, same_draws, monkeypatch)
     assert found == expected, same_draws.waits
+
+
+@pytest.mark.slow
+def test_streamed_images(same_draws: Module, workdir: Path) -> None:
+    gives_the_numbers_of_the_cpu([*folder_of_images(workdir / "images"), "epochs=2"], workdir)
+
+
+@pytest.mark.slow
+def test_bfloat16(same_draws: Module, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "TOLERANCE", 0.02)
+    gives_the_numbers_of_the_cpu([*CNN, "precision=bfloat16", "max_steps=6"], workdir)

@@ -24,6 +24,8 @@ from dlexp.errors import UserError
 UNNAMED = "outputs/NAME"
 # Composes overrides; what is wrong with them comes as sentences.
 Compose = Callable[[list[str]], tuple[Composed | None, list[str]]]
+# Hydra 1.4 has one way to compose, and warns of a version that is named.
+BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
 _lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
 
@@ -73,15 +75,15 @@ def composing(folders: Sequence[Path]) -> Iterator[Compose]:
 @contextmanager
 def _hydra() -> Iterator[None]:
     """Within the block Hydra is as if nobody had initialised it; a program that uses it finds its own again after."""
-    theirs = GlobalHydra.instance(), VersionBase.instance()
+    theirs, version = GlobalHydra.instance(), VersionBase.instance()
+    base = version.version_base
     GlobalHydra.set_instance(type.__call__(GlobalHydra))
-    VersionBase.set_instance(type.__call__(VersionBase))
     try:
-        with hydra.initialize_config_dir(str(registry.CONF), version_base="1.3", job_name="dlexp"):
+        with hydra.initialize_config_dir(str(registry.CONF), job_name="dlexp", **BASE):
             yield
     finally:
-        GlobalHydra.set_instance(theirs[0])
-        VersionBase.set_instance(theirs[1])
+        GlobalHydra.set_instance(theirs)
+        version.version_base = base
 
 
 def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:

@@ -75,4 +75,4 @@ def _commands() -> str:
 
 def _row(name: str, text: str) -> str:
     indent = " " * 20
-    return textwrap.fill(text, WIDTH, initial_indent=f"  {name:<18}", subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.fill(text, WIDTH, initial_indent=f"  {name:<17} ", subsequent_indent=indent, break_on_hyphens=False)

@@ -28,7 +28,9 @@ def answer(typed: Sequence[str]) -> int:
     before = sys.argv
     sys.argv = ["dlexp", *flags, *words.with_quoted_paths(overrides, is_sweep=False)]
     try:
-        hydra.main(config_path=str(registry.CONF), config_name="config", version_base="1.3")(lambda cfg: None)()
+        hydra.main(config_path=str(registry.CONF), config_name="config", **compose.BASE)(lambda cfg: None)()
+    except BrokenPipeError:  # the reader (`| head`) has gone
+        raise
     except Exception as error:
         if not mistakes.is_hydras(error):
             raise

@@ -120,8 +120,11 @@ def register() -> None:
     """Tells Hydra of the schema and OmegaConf of the resolvers. Safe to call again."""
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
+    from omegaconf import __version__ as omegaconf_version
 
     if "dlexp_schema.yaml" not in ConfigStore.instance().repo:  # Hydra 1.4 warns of a second time
         ConfigStore.instance().store(name="dlexp_schema", node=Settings)
+    # OmegaConf 2.4 calls it by the name of what 2.3 has outgrown, and warns of this one.
+    name_of_it = "register_new_resolver" if omegaconf_version.startswith("2.3.") else "register_resolver"
     for name, function in RESOLVERS.items():
-        OmegaConf.register_new_resolver(name, function, use_cache=True, replace=True)
+        getattr(OmegaConf, name_of_it)(name, function, use_cache=True, replace=True)
