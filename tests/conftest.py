@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +13,13 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytest.register_assert_rewrite("resuming")
 # Read when torch is imported. Workers of pytest and child processes share the cores, and two threads beside a busy
 # process cost up to 50 times.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+COMPILES = pytest.mark.skipif(not HAS_COMPILER, reason="compile=true needs a C++ compiler on a CPU")
 
 
 class Ended(NamedTuple):
@@ -30,6 +35,14 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def every_state_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saving removes no older state."""
+    from dlexp.records import checkpoints
+
+    monkeypatch.setattr(checkpoints, "KEPT", 10**6)
 
 
 @pytest.fixture

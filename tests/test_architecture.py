@@ -86,6 +86,17 @@ def test_the_files_are_found() -> None:
     }
 
 
+def test_the_tests_mirror_the_house() -> None:
+    """A folder of unit/ is one of the package; two files of one name would hide each other from pytest."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    rooms = {file.relative_to(ROOT / "tests").parts[0] for file in files}
+    assert rooms == {"unit", "end_to_end", "docs", "test_architecture.py"}
+    for folder in {file.parent for file in files if file.is_relative_to(ROOT / "tests" / "unit")}:
+        assert (PACKAGE / folder.relative_to(ROOT / "tests" / "unit") / "__init__.py").is_file(), folder
+    names = [file.name for file in files]
+    assert len(names) >= 60 and len(names) == len(set(names))
+
+
 def test_configs_stop_at_the_door() -> None:
     for library in ("hydra", "omegaconf"):
         assert {name.split(".")[0] for name in users_of(library)} == {"config"}
@@ -286,7 +297,7 @@ def is_binary(call: ast.Call) -> bool:
 def test_every_text_file_names_its_encoding() -> None:
     """The standard encoding of Windows is not UTF-8."""
     seen = 0
-    for file in [*FILES, *(ROOT / "tests").glob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+    for file in [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
         for call in calls(file, {"open", "read_text", "write_text", "fdopen", "FileHandler"}):
             text = ast.unparse(call)
             owner = ast.unparse(call.func).rpartition(".")[0]

@@ -2,11 +2,11 @@
 
 import importlib
 import math
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from conftest import ROOT
 
 from dlexp.errors import UserError
 from dlexp.schedules.constant import constant
@@ -15,7 +15,7 @@ from dlexp.schedules.linear import linear
 from dlexp.schedules.multistep import multistep
 from dlexp.schedules.onecycle import onecycle
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 FILES = sorted((CONF / "scheduler").glob("*.yaml"))
 
 

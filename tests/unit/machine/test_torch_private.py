@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import COMPILES
+from resuming import CNN, metrics_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_resume import CNN, metrics_of
-from test_speed import COMPILES
 from torch import nn
 from torch.optim import SGD, Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook

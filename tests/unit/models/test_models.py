@@ -3,19 +3,19 @@
 import importlib
 import inspect
 import math
-from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 import torch
 import yaml
+from conftest import ROOT
 from torch import nn
 
 from dlexp.errors import UserError
 from dlexp.models.layers import check_shapes, summarise
 from dlexp.models.parts import ACTIVATIONS
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 FILES = sorted((CONF / "model").glob("*.yaml"))
 RECIPES = sorted((CONF / "recipe").rglob("*.yaml"))
 NAMES = [file.stem for file in FILES]

@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from conftest import ROOT
 
 from dlexp.errors import UserError
 from dlexp.models import vision
@@ -34,7 +34,7 @@ class Published:
 
 def test_importing_the_door_does_not_import_torchvision():
     code = "import sys, dlexp.models.torchvision; sys.exit('torchvision' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_there_are_classifiers_and_no_detectors():
@@ -118,7 +118,7 @@ print(tuple(model(torch.zeros(2, 3, 32, 32)).shape))
 def test_works_beside_a_torch_its_operations_do_not_fit():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT_OPERATIONS],
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
         check=False,

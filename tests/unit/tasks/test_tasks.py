@@ -1,12 +1,12 @@
 """Tasks and criteria: their numbers against torch's, and the combinations they refuse."""
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 import yaml
+from conftest import ROOT
 from torch import Tensor, nn
 
 from dlexp.criteria.cross_entropy import CrossEntropy
@@ -18,7 +18,7 @@ from dlexp.metric import Metric
 from dlexp.tasks.classification import Classification, confusion
 from dlexp.tasks.regression import Regression
 
-CONF = Path(__file__).parent.parent / "conf"
+CONF = ROOT / "conf"
 
 
 class _Split(NamedTuple):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import dlexp
-from dlexp import api, weights
+from dlexp import api
 from dlexp.errors import UserError
-from dlexp.records import checkpoints, run_json
+from dlexp.records import checkpoints, run_json, weights
 
 TINY = ["data.points_per_class=40", "epochs=2", "batch_size=32", "pictures=false", "threads=1"]
 

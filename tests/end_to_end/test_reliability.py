@@ -1,7 +1,7 @@
 """What docs/reliability.md promises, tried: kills, full disks, damaged files, sweeps at once, strangers' folders.
 
-By default each is tried a few times; `DLEXP_PROOF=full pytest tests/test_reliability.py -m "" -s` tries all and prints
-the figures of the table.
+By default each is tried a few times; `DLEXP_PROOF=full pytest tests/end_to_end/test_reliability.py -m "" -s` tries all
+and prints the figures of the table.
 """
 
 import json

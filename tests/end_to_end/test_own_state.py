@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_resume import as_killed_at, assert_same, every_state_is_kept, metrics_of
+from resuming import as_killed_at, assert_same, metrics_of
 
 from dlexp import api
 from dlexp.commands import verify
@@ -20,8 +20,6 @@ from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.machine.signals import StopRequested
 from dlexp.records import checkpoints
-
-__all__ = ["every_state_is_kept"]
 
 MODULE = '''\
 import enum, os, random, signal

@@ -14,6 +14,10 @@ import pytest
 from conftest import start
 from fake_slurm import Cluster
 
+from dlexp.config.build import build
+from dlexp.config.compose import compose
+from dlexp.config.words import read
+from dlexp.errors import UserError
 from dlexp.records import run_json
 from dlexp.sweep.launchers import slurm, slurm_queue
 
@@ -122,22 +126,21 @@ def test_jobs_train_in_their_folders(cli, cluster: Cluster, workdir: Path) -> No
     assert "3 jobs, 2 of them done already" in again.out and rows(again.out) == ["finished", "pending", "finished"]
     entries = {path.parent.name: run_json.read_json(path) for path in SWEEP.glob("*/run.json")}
     assert {name: entry["seed"] for name, entry in entries.items()} == {"seed-1": 1, "seed-3": 3}
-    assert "seed=3" in entries["seed-3"]["overrides"] and "test accuracy" in (SWEEP / "seed-3/log.txt").read_text(
-        "utf-8"
-    )
+    log = (SWEEP / "seed-3/log.txt").read_text(encoding="utf-8")
+    assert "seed=3" in entries["seed-3"]["overrides"] and "test accuracy" in log
     assert cluster.run("17_1") == 0 and cli(*WORDS).out.count("  finished") == 3
     assert len(cluster.calls("sbatch")) == 1
 
 
 def test_a_job_that_failed_is_shown_and_submitted_when_asked(cli, cluster: Cluster, workdir: Path) -> None:
-    words = ["-m", "launcher=slurm", "optimizer.lr=0.1,1e30", *SHORT, "max_steps=9"]
-    cli(*words)
+    typed = ["-m", "launcher=slurm", "optimizer.lr=0.1,1e30", *SHORT, "max_steps=9"]
+    cli(*typed)
     assert [cluster.run("17_0"), cluster.run("17_1")] == [0, 1]
-    again = cli(*words)
+    again = cli(*typed)
     assert again.code == 1 and len(cluster.calls("sbatch")) == 1
     assert rows(again.out)[0] == "finished" and rows(again.out)[1].startswith("failed: the loss became")
     assert "1 failed before; launcher.retry_failed=true submits failed jobs once more" in again.out
-    retried = cli(*words, "launcher.retry_failed=true")
+    retried = cli(*typed, "launcher.retry_failed=true")
     assert retried.code == 0 and rows(retried.out) == ["finished", "pending"] and len(cluster.calls("sbatch")) == 2
 
 
@@ -148,20 +151,25 @@ def test_a_job_that_somebody_trains_here_is_running(cli, cluster: Cluster, workd
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("setting", "sentence"),
     [
-        (["n_jobs=2"], "n_jobs=2 has no effect with launcher=slurm: launcher.array_parallelism=N"),
-        (["jobs_per_gpu=1"], "launcher.gpus_per_node=N"),
-        (["on_error=stop"], "on_error=stop has no effect"),
-        (["launcher.cpus_per_task=0"], "launcher.cpus_per_task=0 must be ≥ 1"),
-        (["launcher.wait=maybe"], "launcher.wait=maybe must be true or false"),
-        (["launcher.partitoin=gpu"], "Did you mean 'launcher.partition'?"),
+        ({"n_jobs": 2}, "n_jobs=2 has no effect with launcher=slurm: launcher.array_parallelism=N"),
+        ({"jobs_per_gpu": 1}, "launcher.gpus_per_node=N"),
+        ({"on_error": "stop"}, "on_error=stop has no effect"),
     ],
 )
-def test_settings_without_effect(cli, cluster: Cluster, workdir: Path, words: list[str], sentence: str) -> None:
-    ended = cli(*WORDS, *words)
-    assert ended.code == 1 and sentence in ended.err and "no job was started" in ended.err, ended
-    assert not Path("outputs").exists() and not cluster.calls("sbatch")
+def test_settings_without_effect(cluster: Cluster, setting: dict[str, object], sentence: str) -> None:
+    config = compose(["launcher=slurm"]).config
+    build(config["launcher"], config).begin()
+    with pytest.raises(UserError, match=sentence):
+        build(config["launcher"], config | setting).begin()
+
+
+def test_its_settings_are_checked(cli, cluster: Cluster, workdir: Path) -> None:
+    ended = cli(*WORDS, "launcher.cpus_per_task=0", "launcher.wait=maybe")
+    assert ended.code == 1 and "no job was started" in ended.err and not Path("outputs").exists(), ended
+    assert "launcher.cpus_per_task=0 must be ≥ 1" in ended.err
+    assert "launcher.wait=maybe must be true or false" in ended.err
 
 
 def test_without_a_cluster_or_submitit(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
@@ -191,12 +199,12 @@ def test_a_queue_that_does_not_answer_is_no_empty_queue(cli, cluster: Cluster, w
 
 
 @pytest.mark.parametrize("text", ["{", '{"jobs": {"seed-1": {"number": "--help", "output": ""}}}', '{"jobs": [1]}'])
-def test_damaged_numbers_are_no_missing_numbers(cli, cluster: Cluster, workdir: Path, text: str) -> None:
-    cli(*WORDS)
-    (SWEEP / "slurm" / "jobs.json").write_text(text, encoding="utf-8")
-    ended = cli(*WORDS)
-    assert ended.code == 1 and "jobs.json, which holds the numbers of this sweep's jobs, can't be read" in ended.err
-    assert len(cluster.calls("sbatch")) == 1
+def test_damaged_numbers_are_no_missing_numbers(tmp_path: Path, text: str) -> None:
+    assert slurm_queue.read(tmp_path) == {}
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "jobs.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="jobs.json, which holds the numbers of this sweep's jobs, can't be read"):
+        slurm_queue.read(tmp_path)
 
 
 def test_folders_that_slurm_would_read_as_patterns(cli, cluster: Cluster, workdir: Path) -> None:
@@ -218,19 +226,19 @@ def test_a_single_run_is_not_started_on_a_cluster(cli, cluster: Cluster, workdir
         ("hydra.launcher.partition=gpu", "those of the group launcher"),
     ],
 )
-def test_hydras_launchers_have_another_name_here(cli, workdir: Path, word: str, instead: str) -> None:
-    ended = cli("-m", word, "seed=1,2")
-    assert ended.code == 1 and instead in ended.err
+def test_hydras_launchers_have_another_name_here(word: str, instead: str) -> None:
+    with pytest.raises(UserError, match=instead):
+        read(["-m", word, "seed=1,2"])
 
 
 def test_the_nodes_have_what_the_prompts_machine_lacks(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("dlexp.config.rehearsal.available_bytes", lambda: 1)
-    words = ["-m", "seed=1,2", "device=cuda", "precision=float16", *SHORT]
-    here = cli(*words)
+    typed = ["-m", "seed=1,2", "device=cuda", "precision=float16", *SHORT]
+    here = cli(*typed)
     assert here.code == 1 and "device=cuda, but" in here.err and "of memory are free" in here.err, here
-    assert cli(*words, "launcher=slurm").code == 0 and len(cluster.states()) == 2
-    wrong = cli(*words, "launcher=slurm", "model.width=[1,0]")
+    assert cli(*typed, "launcher=slurm").code == 0 and len(cluster.states()) == 2
+    wrong = cli(*typed, "launcher=slurm", "model.width=[1,0]")
     assert wrong.code == 1 and "device" not in wrong.err, "what is wrong everywhere is told here"
 
 
@@ -282,11 +290,11 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 def test_a_preempted_job_goes_on(cli, cluster: Cluster, workdir: Path) -> None:
     """Real processes: sbatch's script, srun, submitit, the run; SIGTERM as a cluster sends it."""
     cluster.work()
-    words = ["-m", "launcher=slurm", "seed=1", "data.points_per_class=60", "pictures=false", "threads=1"]
-    assert cli(*words, "epochs=100000").code == 0
+    typed = ["-m", "launcher=slurm", "seed=1", "data.points_per_class=60", "pictures=false", "threads=1"]
+    assert cli(*typed, "epochs=100000").code == 0
     metrics = SWEEP / "job-0" / "metrics.jsonl"
     until(lambda: metrics.exists() and metrics.stat().st_size)
-    assert rows(cli(*words, "epochs=100000").out) == ["running"]
+    assert rows(cli(*typed, "epochs=100000").out) == ["running"]
     os.kill(int((cluster.home / "processes" / "17").read_text(encoding="utf-8")), signal.SIGTERM)
     until(lambda: cluster.states()["17"] == "FAILED")
     entry = run_json.read_json(SWEEP / "job-0" / "run.json")
@@ -294,7 +302,7 @@ def test_a_preempted_job_goes_on(cli, cluster: Cluster, workdir: Path) -> None:
     (output,) = SWEEP.glob("slurm/submitted/17_0_log.out")
     assert "SIGTERM: saving and stopping" in output.read_text(encoding="utf-8")
 
-    again = cli(*words, "epochs=100000")
+    again = cli(*typed, "epochs=100000")
     assert "going on with job-0" in again.out and "job-0 is submitted again: job 17 ended as FAILED" in again.out
     until(lambda: len(run_json.read_json(SWEEP / "job-0" / "run.json")["resumed"]) == 1)
     until(lambda: "goes on after" in (SWEEP / "job-0" / "log.txt").read_text(encoding="utf-8"))
@@ -333,13 +341,13 @@ def test_waiting_for_processes_one_of_which_is_killed(cli, cluster: Cluster, wor
     """Also: a person's own module reaches the jobs, though the cluster hands on no variable of the prompt."""
     monkeypatch.setattr(slurm, "POLL_SECONDS", 0.2)
     cluster.work()
-    words = ["-m", "launcher=slurm", "seed=1,2,3", *own_model(workdir), *SHORT, "launcher.setup=[unset DLEXP_ALLOW]"]
-    ended = cli(*words, "launcher.wait=true")
+    typed = ["-m", "launcher=slurm", "seed=1,2,3", *own_model(workdir), *SHORT, "launcher.setup=[unset DLEXP_ALLOW]"]
+    ended = cli(*typed, "launcher.wait=true")
     assert ended.code == 1, ended
     found = rows(ended.out)
     assert [found[0], found[2]] == ["finished", "finished"]
     assert found[1].startswith("died: job 17_1 ended as FAILED; it said: ")
-    again = cli(*words)
+    again = cli(*typed)
     assert "3 jobs, 2 of them done already" in again.out and "seed-2 is submitted again" in again.out
 
 

@@ -156,12 +156,13 @@ def test_steps(words: list[str], steps: int, epochs: int) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        [],
-        ["optimizer=adam"],
-        ["optimizer=rmsprop", "ema=ema"],
-        ["optimizer=adagrad", "data.val_size=0"],
-        ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "checkpoint.every_epochs=1"],
-        ["optimizer=adamw", "freeze=[linear1.*]"],
+        pytest.param([], marks=pytest.mark.slow),
+        pytest.param(["optimizer=adam"], marks=pytest.mark.slow),
+        pytest.param(["optimizer=rmsprop", "ema=ema"], marks=pytest.mark.slow),
+        pytest.param(["optimizer=adagrad", "data.val_size=0"], marks=pytest.mark.slow),
+        pytest.param(["optimizer.momentum=0", "optimizer.nesterov=false"], marks=pytest.mark.slow),
+        pytest.param(["checkpoint.every_epochs=1"], marks=pytest.mark.slow),
+        ["optimizer=adamw", "freeze=[linear1.*]", "ema=ema"],
         ["model=cnn", "optimizer=muon", "data=fake", "data.shape=[1,8,8]", "data.num_samples=200"],
     ],
 )

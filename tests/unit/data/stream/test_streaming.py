@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import child_environment
+from conftest import ROOT, child_environment
 from PIL import Image
 
 from dlexp import api
@@ -196,7 +196,7 @@ def test_processes_that_can_not_live_are_a_sentence(folder: Path, monkeypatch: p
 def test_processes_end_with_the_training_however_it_ends(folder: Path, end: str) -> None:
     code = f"""
 import os, sys
-from test_data_streaming import *
+from test_streaming import *
 stream = files_of(Path({str(folder)!r})).stream([torch.arange(8)] * 1000)
 next(stream)
 print(*readers_of(os.getpid()), flush=True)
@@ -204,7 +204,9 @@ sys.stdin.readline()
 {end}
 """
     variables = child_environment()
-    variables["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
+    variables["PYTHONPATH"] = os.pathsep.join(
+        [variables["PYTHONPATH"], str(Path(__file__).parent), str(ROOT / "tests")]
+    )
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=variables) as process:

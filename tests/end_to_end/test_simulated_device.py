@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from resuming import CNN, RICH, metrics_of, resumes_exactly
 from simulated_device import Module, simulated
 from test_options import FAKE, FEWEST, GROUPS, REAL, option_data, pretend, smallest_shape
-from test_resume import CNN, RICH, every_state_is_kept, folder_of_images, metrics_of, resumes_exactly
+from test_resume import folder_of_images
 from torch import nn
 
 from dlexp import api
@@ -19,7 +20,6 @@ from dlexp.experiment.assemble import assemble
 from dlexp.machine.device import select_device
 from dlexp.train import fit
 
-__all__ = ["every_state_is_kept"]  # a fixture
 SPIRAL = ["model=mlp", "data=spiral", "data.points_per_class=60", "pictures=false", "threads=1"]
 SHORT = ["batch_size=8", "data.limit=24", "pictures=false", "threads=1", "precision=float32"]
 TOLERANCE = 1e-5

@@ -1,6 +1,6 @@
 """Random input, half of it nearly right: it ends in a sentence (UserError) or runs; any other exception is a failure.
 
-By default a few of each kind; `DLEXP_PROOF=full pytest tests/test_fuzz.py -m "" -s` tries 2,400 new ones.
+By default a few of each kind; `DLEXP_PROOF=full pytest tests/end_to_end/test_fuzz.py -m "" -s` tries 2,400 new ones.
 """
 
 import io

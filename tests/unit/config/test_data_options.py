@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +23,7 @@ from dlexp.data.facts import RESOLVERS
 from dlexp.data.splits import Splits, prepare, statistics
 from dlexp.train.batches import Batches
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 AUGMENT = sorted(path.stem for path in (CONF / "augment").glob("*.yaml"))
 COMMON = {"root": None, "download": False, "url": None, "val_size": 0.1, "split_seed": 0, "limit": None}

@@ -1,7 +1,5 @@
-"""Paths as people type them, unquoted, and names of folders that every file system takes."""
+"""Paths as people type them, unquoted."""
 
-import os
-import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,6 @@ from hypothesis import strategies as st
 
 from dlexp.config import words
 from dlexp.config.compose import compose
-from dlexp.records.naming import new_folder, plain_name
 
 TYPED = [
     r"D:\深度学习\data",
@@ -66,40 +63,8 @@ def test_in_a_sweep_a_comma_separates(tmp_path: Path, monkeypatch: pytest.Monkey
     assert words.with_quoted_paths(["data.file=a.csv,b.csv"], is_sweep=True) == ["data.file='a.csv,b.csv'"]
 
 
-def test_a_run_folder_with_an_equals_sign(cli, workdir: Path) -> None:
-    small = ["max_steps=1", "data.points_per_class=20", "pictures=false"]
-    for name in ("runs/lr=0.1, wd=0", "runs/[a] b (c)", "runs/数据"):
-        ended = cli(f"hydra.run.dir={name}", *small)
-        assert ended.code == 0, ended
-        assert (workdir / name / "run.json").is_file() and (workdir / name / "log.txt").is_file()
-    assert not (workdir / "outputs").exists()
-    ended = cli(f"hydra.run.dir={workdir / 'absolute'}", *small)
-    assert ended.code == 0 and (workdir / "absolute" / "run.json").is_file()
-
-
-def test_the_current_folder_may_have_any_name(workdir: Path, cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = workdir / "深度 学习 [a=b], (x)"
-    odd.mkdir()
-    monkeypatch.chdir(odd)
-    ended = cli("max_steps=1", "data.points_per_class=20", "pictures=false")
-    assert ended.code == 0 and (odd / "outputs" / "mlp-spiral-sgd" / "run.json").is_file()
-
-
 # What is typed on a command line reaches us without NUL; surrogates stand for undecodable bytes.
 TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=300)
-
-
-@settings(max_examples=150, deadline=None)
-@given(TEXT)
-def test_plain_names(text: str) -> None:
-    name = plain_name(text)
-    assert re.fullmatch(r"[A-Za-z0-9._-]{1,98}", name)
-    assert not name.startswith((".", "-")) and name == plain_name(text)
-
-
-def test_long_names_stay_apart() -> None:
-    names = {plain_name("x" * 200 + str(index)) for index in range(20)}
-    assert len(names) == 20
 
 
 # An empty value and one in quotes are Hydra's own; what begins or ends with a blank, a shell has quoted already.
@@ -115,13 +80,3 @@ def test_quoting_keeps_every_path(path: str) -> None:
     (override,) = OverridesParser.create().parse_overrides([word])
     value = override.value()
     assert str(value) == path
-
-
-def test_new_folders_are_never_shared(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: new_folder(tmp_path / "outputs", "mlp-spiral"), range(24)))
-    assert len(set(folders)) == 24 and all(folder.is_dir() for folder in folders)
-    assert {folder.name for folder in folders} == {"mlp-spiral", *(f"mlp-spiral-{i}" for i in range(2, 25))}
-    assert os.listdir(tmp_path) == ["outputs"]

@@ -1,6 +1,5 @@
 """What makes runs fast, held to what it must not change: no compiler at the start, exact results, zero denormals."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Ended, child_environment
-from test_resume import CNN, every_state_is_kept, metrics_of, resumes_exactly
+from conftest import COMPILES, Ended, child_environment
+from resuming import CNN, metrics_of, resumes_exactly
 
 from dlexp import api
 from dlexp.errors import UnreadableError
@@ -21,9 +20,6 @@ from dlexp.tasks.classification import Classification
 from dlexp.train.batches import Batches
 from dlexp.train.losses import Reading
 
-__all__ = ["every_state_is_kept"]  # a fixture
-HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
-COMPILES = pytest.mark.skipif(not HAS_COMPILER, reason="compile=true needs a C++ compiler on a CPU")
 HEAVY = ("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sympy")
 
 
