@@ -13,6 +13,7 @@ from dlexp.config.composed import Composed
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
+from dlexp.records.folder import LOG
 from dlexp.records.naming import new_folder, plain_name
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _new_run(words: list[str], folder: Path | None) -> "Result":
     place.mkdir(parents=True, exist_ok=True)
     from dlexp.experiment.run import run_experiment
 
-    close = log_to(place)
+    close = log_to(place / LOG)
     try:
         return run_experiment(composed, place)
     finally:

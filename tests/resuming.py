@@ -11,6 +11,7 @@ import torch
 from dlexp import api
 from dlexp.experiment import resume
 from dlexp.records import checkpoints, run_json
+from dlexp.records.folder import saved_states
 
 SHORT = ["pictures=false", "threads=1", "precision=float32"]
 CNN = ["model=cnn", "data=fake", "data.shape=[3,8,8]", "data.num_samples=120", "data.num_test_samples=40",
@@ -31,7 +32,7 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
 def as_killed_at(whole: Path, step: int, folder: Path) -> Path:
     """Copies a finished run as a `kill -9` just after the save of `step` would have left it."""
     shutil.copytree(whole, folder)
-    for path in checkpoints.saved_states(folder):
+    for path in saved_states(folder):
         if int(path.stem.partition("-")[2]) > step:
             path.unlink()
     entry = run_json.read_json(folder / "run.json")

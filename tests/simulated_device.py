@@ -76,11 +76,16 @@ class Module:
 
 @functools.cache
 def registered() -> Module:
-    """Adds the device to this process, once and for good; returns its module. Skips the test where torch can't."""
+    """Adds the device to this process, once and for good; returns its module. Skips the tests where torch can't.
+
+    To be called when a file of tests is imported: a device that is added after the first backward pass of a process has
+    no thread for backward passes of its own.
+    """
     try:
         from torch.utils.backend_registration import _setup_privateuseone_for_python_backend as set_up
     except ImportError:
-        pytest.skip("this torch has no backends written in Python: _setup_privateuseone_for_python_backend is missing")
+        reason = "this torch has no backends written in Python: _setup_privateuseone_for_python_backend is missing"
+        pytest.skip(reason, allow_module_level=True)
     module = Module()
     set_up(NAME, backend_module=module)
     every, some = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, child_environment
+
+from dlexp.config import cell
+from dlexp.records import folder
 
 PACKAGE = ROOT / "dlexp"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -91,8 +95,8 @@ def test_the_tests_mirror_the_house() -> None:
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     rooms = {file.relative_to(ROOT / "tests").parts[0] for file in files}
     assert rooms == {"unit", "end_to_end", "docs", "test_architecture.py"}
-    for folder in {file.parent for file in files if file.is_relative_to(ROOT / "tests" / "unit")}:
-        assert (PACKAGE / folder.relative_to(ROOT / "tests" / "unit") / "__init__.py").is_file(), folder
+    for place in {file.parent for file in files if file.is_relative_to(ROOT / "tests" / "unit")}:
+        assert (PACKAGE / place.relative_to(ROOT / "tests" / "unit") / "__init__.py").is_file(), place
     names = [file.name for file in files]
     assert len(names) >= 60 and len(names) == len(set(names))
 
@@ -113,6 +117,62 @@ def test_nothing_below_the_config_knows_one(file: Path) -> None:
     names = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not names & {"cfg", "config"}
+
+
+RUN_FILES = [
+    name
+    for key, value in vars(folder).items()
+    if key.isupper()
+    for name in (value.split("/") if isinstance(value, str) else ())
+]
+
+
+def run_file_names(source: str) -> list[str]:
+    """Returns the strings of a source, other than docstrings, in which it names a file or folder of a run.
+
+    A word such as `weights` is a folder's name only after `/`.
+    """
+    tree = ast.parse(source)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    divisions = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
+    conf = {id(node.right) for node in divisions if ast.unparse(node.left).endswith("CONF")}
+    joined = {id(node.right) for node in divisions} - conf
+    files = "|".join(re.escape(name) for name in RUN_FILES if "." in name[1:])
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings | conf:
+            is_file = re.search(rf"(?<![\w.-])({files}|step-\*)(?![\w-])", node.value)
+            if is_file or (id(node) in joined and node.value.split("/")[0] in RUN_FILES):
+                found.append(node.value)
+    return found
+
+
+def test_one_module_knows_what_the_files_of_a_run_are_called() -> None:
+    assert len(RUN_FILES) >= 20 and {"run.json", "weights", "best.pt", "log.txt", ".lock"} <= set(RUN_FILES)
+    named = {name_of(file): run_file_names(file.read_text(encoding="utf-8")) for file in FILES}
+    assert len(named.pop("records.folder")) >= 12
+    assert not {name: found for name, found in named.items() if found}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "path = folder / 'run.json'",
+        "paths = folder.glob('*/run.json')",
+        "LOG_FILE = 'log.txt'",
+        "best = folder / 'weights' / name",
+        "lock = folder / '.lock'",
+        "sorted(folder.glob('checkpoints/step-*.pt'))",
+        "raise UserError(f'{folder} lacks config.yaml')",
+    ],
+)
+def test_the_name_of_a_run_file_is_found(line: str) -> None:
+    assert len(run_file_names(line)) == 1
+
+
+def test_the_names_of_other_files_are_not() -> None:
+    source = "'A docstring: run.json'; [CONF / 'config.yaml', entry['weights'], f'.{name}.lock', config['profile']]"
+    assert run_file_names(source) == []
 
 
 def test_torchvision_has_one_door() -> None:
@@ -254,7 +314,8 @@ def test_no_module_imports_in_a_circle() -> None:
 
 LIGHT = (
     "dlexp dlexp.__main__ dlexp.config.registry dlexp.config.help dlexp.config.schema dlexp.config.cell dlexp.errors"
-    " dlexp.ranges dlexp.records.run_json dlexp.machine.environment dlexp.machine.signals dlexp.machine.lock_file"
+    " dlexp.ranges dlexp.records.run_json dlexp.records.metrics"
+    " dlexp.machine.environment dlexp.machine.signals dlexp.machine.lock_file"
     " dlexp.data.facts dlexp.sweep.ledger dlexp.sweep.table"
 )
 
@@ -335,3 +396,29 @@ def test_the_loop_does_not_wait_for_the_device(name: str) -> None:
     called = [node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")]
     assert len(called) > 10
     assert not {"item", "tolist", "cpu", "numpy", "synchronize"} & set(called)
+
+
+def test_only_code_that_can_change_a_result_is_in_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Console, pictures and commands may change without a word about runs that are there."""
+    assert all((PACKAGE / place).exists() for place in cell.SHOWS), "a place that is named there moved"
+    beneath = {room for rooms in FLOORS[FLOOR_OF["experiment"] :] for room in rooms}
+    assert {place for place in cell.SHOWS if place in beneath} == {"profiling", "pictures", "console"}
+    copy = shutil.copytree(PACKAGE, tmp_path / "dlexp", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(cell, "CODE", copy)
+    before = cell.code_version()
+    for name in (
+        "console/wording",
+        "pictures/lines",
+        "commands/train",
+        "sweep/table",
+        "records/tracker",
+        "config/help",
+    ):
+        with (copy / f"{name}.py").open("a", encoding="utf-8") as file:
+            file.write("# another word")
+        assert cell.code_version() == before, name
+    for name in ("train/fit", "models/mlp", "config/build", "records/weights", "of_a_new_kind"):
+        with (copy / f"{name}.py").open("a", encoding="utf-8") as file:
+            file.write("# another word")
+        before, changed = cell.code_version(), before
+        assert changed != before, name

@@ -7,7 +7,9 @@ from typing import Any
 
 from dlexp.commands import CommandParser
 from dlexp.errors import UserError
-from dlexp.records import run_json
+from dlexp.records.folder import ENVIRONMENT
+from dlexp.records.metrics import read_epochs
+from dlexp.records.run_json import read_json
 
 FINGERPRINTS = ("fingerprint/batch", "fingerprint/weights")
 
@@ -34,17 +36,15 @@ def main(words: list[str]) -> int:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    import yaml
+    from dlexp.config.stored import stored_run
 
+    config, entry = stored_run(folder)
     try:
-        return {
-            "config": yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
-            "environment": run_json.read_json(folder / "environment.json"),
-            "code": {"fingerprint": (run_json.read_entry(folder) or {}).get("code")},
-            "metrics": run_json.read_epochs(folder),
-        }
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error
+        environment = read_json(folder / ENVIRONMENT)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / ENVIRONMENT} can't be read: {' '.join(str(error).split())}") from error
+    code = {"fingerprint": entry.get("code")}
+    return {"config": config, "environment": environment, "code": code, "metrics": read_epochs(folder)}
 
 
 def differences(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

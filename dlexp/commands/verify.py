@@ -19,12 +19,13 @@ def main(words: list[str]) -> int:
     folder = parser().parse_args(words).run.expanduser()
     from dlexp.config.check import check
     from dlexp.config.stored import stored_run
-    from dlexp.records import run_json
+    from dlexp.records.metrics import read_epochs
+    from dlexp.records.run_json import recorded_threads
 
     config, _ = stored_run(folder)
     check(config)
-    config["threads"] = config["threads"] or run_json.recorded_threads(folder)
-    recorded = {row["epoch"]: row for row in run_json.read_epochs(folder)}
+    config["threads"] = config["threads"] or recorded_threads(folder)
+    recorded = {row["epoch"]: row for row in read_epochs(folder)}
     place, found = replay(config, folder, recorded)
     expected = recorded[found["epoch"]]
     differing = [key for key in found if found[key] != expected.get(key)]
@@ -42,14 +43,15 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
     """
     from dlexp.experiment.assemble import assemble
     from dlexp.experiment.saved_state import Resumption, load_state, read_state
-    from dlexp.records import checkpoints, run_json
+    from dlexp.records.folder import saved_states
+    from dlexp.records.run_json import read_entry
     from dlexp.train.fit import fit
 
     run, place = assemble(config), "the beginning"
-    trained_on = (run_json.read_entry(folder) or {}).get("data")
+    trained_on = (read_entry(folder) or {}).get("data")
     if trained_on not in (None, run.state.data["fingerprint"]):
         raise UserError(f"the data of {folder} changed since it was trained, so no epoch of it can be replayed")
-    for path in checkpoints.saved_states(folder):
+    for path in saved_states(folder):
         saved = read_state(path)
         if saved["epoch"] + 1 in recorded:
             # The run may have been made longer since: the schedule is that of the config as it is now.

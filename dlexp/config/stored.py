@@ -14,7 +14,8 @@ from dlexp.config import mistakes
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import Settings
 from dlexp.errors import UserError, did_you_mean
-from dlexp.records import run_json
+from dlexp.records.folder import CONFIG, RECORD
+from dlexp.records.run_json import read_entry, refuse_other_version
 
 # Settings that a resumed run may change freely: how long it goes on, and what is looked at. The others need a word.
 FREE = {"epochs", "max_steps", "patience", "val_every", "test"}
@@ -24,18 +25,19 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads a run's config and record, as data.
 
     Raises:
-        UserError: the folder is none of a run, or its files are damaged.
+        UserError: the folder is none of a run, another version of dlexp wrote it, or its files are damaged.
     """
-    entry = run_json.read_entry(folder)
+    refuse_other_version(folder)
+    entry = read_entry(folder)
     try:
-        stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        stored = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error
     if entry is None or not isinstance(stored, dict):
-        raise UserError(f"{folder} is not the folder of a run: config.yaml and run.json do not hold what they should")
+        raise UserError(f"{folder} is not the folder of a run: {CONFIG} and {RECORD} do not hold what they should")
     missing = [key for key in Settings.__dataclass_fields__ if key not in stored]
     if missing:
-        raise UserError(f"{folder / 'config.yaml'} lacks {', '.join(missing)}: another version of dlexp wrote it")
+        raise UserError(f"{folder / CONFIG} lacks {', '.join(missing)}")
     return stored, entry
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-LOG_FILE = "log.txt"
 PLAIN = {
     "≥": ">=",
     "≤": "<=",
@@ -72,10 +71,10 @@ def log_to_console() -> None:
 
 
 class LogFile(logging.FileHandler):
-    """`log.txt` of a run folder; what is logged before `begin` is kept in memory and touches no file."""
+    """The log as a file; what is logged before `begin` is kept in memory and touches none."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / LOG_FILE, encoding="utf-8", errors="backslashreplace", delay=True)
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, encoding="utf-8", errors="backslashreplace", delay=True)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._kept: list[logging.LogRecord] | None = []
 
@@ -95,16 +94,16 @@ class LogFile(logging.FileHandler):
             super().emit(record)
 
 
-def log_to(folder: Path) -> Callable[[], None]:
-    """Sends the log to `log.txt` of the run folder too; call what it returns to end that."""
-    begin, close = log_when_begun(folder)
+def log_to(path: Path) -> Callable[[], None]:
+    """Sends the log to a file too; call what it returns to end that."""
+    begin, close = log_when_begun(path)
     begin()
     return close
 
 
-def log_when_begun(folder: Path) -> tuple[Callable[[], None], Callable[[], None]]:
+def log_when_begun(path: Path) -> tuple[Callable[[], None], Callable[[], None]]:
     """Like `log_to`, for a run that may be refused: returns what begins to write, and what ends it."""
-    root, ours, file = logging.getLogger(), logging.getLogger("dlexp"), LogFile(folder)
+    root, ours, file = logging.getLogger(), logging.getLogger("dlexp"), LogFile(path)
     level = ours.level
     ours.setLevel(logging.DEBUG)  # a notebook's root logger lets only warnings pass
     root.addHandler(file)

@@ -12,9 +12,10 @@ from dlexp.config.composed import Composed
 from dlexp.console.wording import result
 from dlexp.data.splits import Split
 from dlexp.experiment.assemble import Assembly
-from dlexp.records import checkpoints, run_json
+from dlexp.records import checkpoints
+from dlexp.records.folder import BEST, RESULTS
+from dlexp.records.run_json import write_json
 from dlexp.records.tracker import Tracker
-from dlexp.records.weights import best
 from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
     module, tracker, config = run.state.average.module, tracker, composed.config
     if run.state.best_epoch is not None:
-        checkpoints.load_weights(best(tracker.folder), model=module, criterion=run.state.criterion)
+        checkpoints.load_weights(tracker.folder / BEST, model=module, criterion=run.state.criterion)
     metrics = _chosen_metrics(history, run.state.best_epoch)
     is_test = config["test"] and run.test is not None
     batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
@@ -66,7 +67,7 @@ def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: 
     if coefficients:
         log.info(f"learnt: {_formula(coefficients)}")
     details = run.task.summary(evaluation.outputs, on_cpu.targets) | {"coefficients": coefficients}
-    run_json.write_json(tracker.folder / "results.json", details)
+    write_json(tracker.folder / RESULTS, details)
     if composed.config["pictures"]:
         tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
 

@@ -1,6 +1,5 @@
 """The beginning of a run: what it is, written down before it trains, and its first pictures."""
 
-import logging
 from typing import Any
 
 import yaml
@@ -12,11 +11,10 @@ from dlexp.config.composed import Composed
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine import environment
 from dlexp.models.layers import format_summary
-from dlexp.records import run_json
+from dlexp.records.folder import DATA, ENVIRONMENT, MODEL, MODEL_TABLE
+from dlexp.records.run_json import write_json
 from dlexp.records.tracker import Tracker
 from dlexp.tasks.task import measured
-
-log = logging.getLogger(__name__)
 
 
 def what_it_is(composed: Composed) -> dict[str, Any]:
@@ -29,10 +27,10 @@ def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
     """Writes environment, data, model and config to the folder and to TensorBoard."""
     folder = tracker.folder
     table = format_summary(run.model_summary)
-    run_json.write_json(folder / "environment.json", environment.environment(run.device_facts))
-    run_json.write_json(folder / "data.json", run.data_facts)
-    run_json.write_json(folder / "model.json", run.model_summary)
-    (folder / "model.txt").write_text(table + "\n", encoding="utf-8")
+    write_json(folder / ENVIRONMENT, environment.environment(run.device_facts))
+    write_json(folder / DATA, run.data_facts)
+    write_json(folder / MODEL, run.model_summary)
+    (folder / MODEL_TABLE).write_text(table + "\n", encoding="utf-8")
     tracker.text("config", f"```yaml\n{as_yaml(composed.config)}\n```")
     tracker.text("model", f"```\n{table}\n```")
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
+from dlexp.records.folder import DATA, LAST
 from dlexp.records.run_json import read_json
 from dlexp.records.weights import chosen
 from dlexp.train.fingerprint import fingerprint
@@ -61,7 +62,7 @@ def _compare_classes(source: Path, class_names: list[str] | None) -> None:
     """
     folder = source if source.is_dir() else source.parent.parent
     try:
-        before = read_json(folder / "data.json")["class_names"]
+        before = read_json(folder / DATA)["class_names"]
     except (OSError, ValueError, KeyError, TypeError):  # weights from elsewhere
         return
     if not isinstance(before, list) or class_names is None:
@@ -80,7 +81,7 @@ def _compare_classes(source: Path, class_names: list[str] | None) -> None:
         return
     raise UserError(
         f"init_from={source}: {sentence}. Name the classes in that order, or take the weights all the same with"
-        f" init_from={folder / 'weights' / 'last.pt'}"
+        f" init_from={folder / LAST}"
     )
 
 

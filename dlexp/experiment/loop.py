@@ -1,6 +1,5 @@
 """What is done around the training loop, in the order it happens: record, show, validate, save, stop."""
 
-import logging
 import sys
 import time
 from dataclasses import dataclass
@@ -13,13 +12,11 @@ from dlexp.experiment import closing
 from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine.signals import StopRequested, Stops
-from dlexp.records import weights
 from dlexp.records.checkpoints import BestWeights, Cadence, Checkpoints, save
+from dlexp.records.folder import BEST, LAST
 from dlexp.records.tracker import Tracker
 from dlexp.train.evaluate import evaluate
 from dlexp.train.fit import fit
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -50,7 +47,7 @@ def train(
     progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
     every = {key: value for key, value in composed.config["checkpoint"].items() if key != "keep"}
     checkpoints = Checkpoints(tracker.folder, Cadence(**every))
-    best = BestWeights(weights.best(tracker.folder))
+    best = BestWeights(tracker.folder / BEST)
     pace = Pace(run.total_steps - run.state.step, num_epochs)
     training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, history)
     try:
@@ -76,7 +73,7 @@ def _save_last(training: _Training) -> None:
         training.tracker.flush()
         training.best.write(is_last=True)
         training.checkpoints.save_last(training.run.state)
-        save(weights.last(training.tracker.folder), closing.weights(training.run))
+        save(training.tracker.folder / LAST, closing.weights(training.run))
     except OSError as error:
         raise UserError(f"the last state could not be saved: {error.strerror or error}") from error
 

@@ -15,8 +15,9 @@ from dlexp.experiment.assemble import Assembly, assemble
 from dlexp.machine.shortage import explaining
 from dlexp.machine.signals import StopRequested
 from dlexp.machine.whole_file import uninterrupted, whole_file
-from dlexp.records import checkpoints, run_json
-from dlexp.records.run_json import RunRecord
+from dlexp.records.folder import CONFIG, DATA, saved_states
+from dlexp.records.metrics import write_metrics
+from dlexp.records.run_json import RunRecord, recorded_threads, write_json
 from dlexp.train.losses import NonFiniteLoss
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,9 @@ def opened(
             log.info(description.in_one_line(run))
             yield Opening(run, entry)
         return
-    threads = config["threads"] or run_json.recorded_threads(folder)  # sums depend on it
+    threads = config["threads"] or recorded_threads(folder)  # sums depend on it
     with explaining(config["batch_size"]):
-        run = assemble({**config, "threads": threads}, is_resumed=bool(checkpoints.saved_states(folder)))
+        run = assemble({**config, "threads": threads}, is_resumed=bool(saved_states(folder)))
         log.info(description.in_one_line(run))
         kept = saved_state.restore(run, folder, resumption)
     resumption.accepted()
@@ -72,8 +73,8 @@ def opened(
         entry = RunRecord.reopened(folder, words, **identity, **_facts(run))
     with _noted(entry, config, folder):
         _write_config(folder, config)
-        run_json.write_metrics(folder / run_json.METRICS_FILE, kept)
-        run_json.write_json(folder / "data.json", run.data_facts)  # it may go on with other data
+        write_metrics(folder, kept)
+        write_json(folder / DATA, run.data_facts)  # it may go on with other data
         yield Opening(run, entry, [row for row in kept if row["kind"] == "epoch"], run.state.step)
 
 
@@ -107,5 +108,5 @@ def _facts(run: Assembly) -> dict[str, str]:
 
 
 def _write_config(folder: Path, config: dict[str, Any]) -> None:
-    with whole_file(folder / "config.yaml") as file:
+    with whole_file(folder / CONFIG) as file:
         file.write(description.as_yaml(config).encode("utf-8"))

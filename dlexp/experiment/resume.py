@@ -15,8 +15,9 @@ from dlexp.console.wording import describe
 from dlexp.errors import UserError
 from dlexp.experiment.identity import Identity, identity
 from dlexp.metric import read_facts
-from dlexp.records import run_json
+from dlexp.records.folder import LOG, saved_states
 from dlexp.records.result import Result, read_result
+from dlexp.records.run_json import read_entry
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,6 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         raise UserError(f"the run in {folder} had other settings: {pairs}; add {CONSENT} to go on with these")
     from dlexp.experiment.run import run_experiment
     from dlexp.experiment.saved_state import Resumption
-    from dlexp.records.checkpoints import saved_states
 
     can_go_on = entry["status"] != "finished" or bool(saved_states(folder))
     if entry["status"] == "finished" and not changed:
@@ -82,7 +82,7 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         why = f"checkpoint.keep={keep}" if keep in ("best", "metrics") else "its checkpoints are gone"
         instead = "train it again" if keep == "metrics" else f"init_from={folder} starts a new run from its weights"
         raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
-    begin_log, close = log_when_begun(folder)
+    begin_log, close = log_when_begun(folder / LOG)
     try:
         resumption = Resumption(changed=changed, consents=consent, accepted=begin_log)
         return run_experiment(Composed(config, overrides, entry["choices"]), folder, resumption)
@@ -111,7 +111,7 @@ def find(folder: Path | None, wanted: Identity) -> Path | None:
         places = [folder]
     else:
         places = sorted(Path("outputs").glob("*/"), key=lambda place: place.stat().st_mtime, reverse=True)
-    entries = ((place, run_json.read_entry(place)) for place in places)
+    entries = ((place, read_entry(place)) for place in places)
     same = [(place, entry) for place, entry in entries if entry is not None and entry.get("cell") == wanted.cell]
     found = next((place for place, entry in same if wanted.belongs(entry)), None)
     if found is None and same:

@@ -16,8 +16,10 @@ from dlexp.experiment.saved_state import Resumption
 from dlexp.machine import environment
 from dlexp.machine.lock_file import held_alone, locked
 from dlexp.machine.signals import Stops, listening
-from dlexp.records import run_json, weights
+from dlexp.records import weights
+from dlexp.records.folder import LOCK, RECORD
 from dlexp.records.result import Result, objective_of, read_result
+from dlexp.records.run_json import read_entry, refuse_other_version
 from dlexp.records.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -35,12 +37,13 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
     """
     config, choices = composed.config, composed.choices
     shares = resumption is not None and resumption.shares
-    lock = folder / run_json.LOCK_FILE
+    lock = folder / LOCK
     with locked(lock) if shares else held_alone(lock, f"another process trains in {folder}"), listening() as stops:
-        there = run_json.read_entry(folder)
+        there = read_entry(folder)
         facts = description.what_it_is(composed)
-        holds_a_run = (folder / run_json.RUN_FILE).exists()  # also one whose run.json is damaged
+        holds_a_run = (folder / RECORD).exists()  # also one whose run.json is damaged
         if holds_a_run and (resumption is None or (shares and (there or {}).get("cell") != facts["cell"])):
+            refuse_other_version(folder)
             raise UserError(f"{folder} holds a run already; resume={folder} goes on with it")
         if resumption is not None and shares and there is None:
             resumption.accepted()

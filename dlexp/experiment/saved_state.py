@@ -12,7 +12,10 @@ import torch
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine.shortage import is_out_of_memory
-from dlexp.records import checkpoints, run_json, weights
+from dlexp.records import checkpoints
+from dlexp.records.folder import BEST, saved_states
+from dlexp.records.metrics import metrics_before
+from dlexp.records.run_json import read_entry
 from dlexp.train.state import TrainState
 from dlexp.train.step import update_of
 
@@ -49,7 +52,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
         UserError: there are states and none of them can be used, or a finished run has none any more.
         OtherData: the data changed, and nobody consented to that.
     """
-    states, reason = checkpoints.saved_states(folder), None
+    states, reason = saved_states(folder), None
     for path in states:
         try:
             saved = read_state(path)
@@ -62,13 +65,13 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
             reason = error
         else:
             state = run.state
-            kept = run_json.metrics_before(folder / run_json.METRICS_FILE, state.epoch, state.step)
-            _forget_lost_best(state, weights.best(folder), bool(resumption.changed))
+            kept = metrics_before(folder, state.epoch, state.step)
+            _forget_lost_best(state, folder / BEST, bool(resumption.changed))
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
             return kept
     if states:
         raise UserError(f"none of the states in {states[0].parent} can be used: {reason}")
-    if (run_json.read_entry(folder) or {}).get("status") == "finished":
+    if (read_entry(folder) or {}).get("status") == "finished":
         raise UserError(
             f"{folder} is finished, and there is no state to go on from; init_from={folder} starts another run from"
             " its weights"

@@ -12,7 +12,9 @@ from dlexp.config.check import config_problems
 from dlexp.config.stored import stored_run
 from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError
-from dlexp.records import checkpoints, run_json, weights
+from dlexp.records import checkpoints, weights
+from dlexp.records.folder import DATA
+from dlexp.records.run_json import read_json
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def read_trained(folder: Path) -> TrainedModel:
     problems = config_problems(config)
     if problems:
         raise UserError(*problems)
-    normalisation, class_names = _data_facts(folder / "data.json")
+    normalisation, class_names = _data_facts(folder / DATA)
     model = build(config["model"])
     checkpoints.load_weights(weights.chosen(folder), model=model)
     return TrainedModel(config, model.eval(), normalisation, class_names)
@@ -52,7 +54,7 @@ def read_trained(folder: Path) -> TrainedModel:
 
 def _data_facts(file: Path) -> tuple[Normalisation, list[str] | None]:
     try:
-        facts = run_json.read_json(file)
+        facts = read_json(file)
         mean, std = ([float(value) for value in facts["normalisation"][key]] for key in ("mean", "std"))
         names = facts["class_names"]
         if len(mean) != len(std) or min(std) <= 0:

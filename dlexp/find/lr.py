@@ -17,8 +17,9 @@ from dlexp.errors import UserError
 from dlexp.experiment.assemble import Assembly, assemble
 from dlexp.find.curve import DIVERGENCE, FEWEST_STEPS, Reading, read
 from dlexp.machine.shortage import explaining
-from dlexp.records import run_json
+from dlexp.records.folder import RESULTS
 from dlexp.records.naming import new_folder, plain_name
+from dlexp.records.run_json import write_json
 from dlexp.train.fit import fit
 from dlexp.train.losses import NonFiniteLoss
 
@@ -162,7 +163,7 @@ def write(finding: Finding, parent: Path, name: str, overrides: list[str]) -> Pa
             "suggestion": finding.overrides(finding.steepest) if reading.descends else None,
             "device": finding.device,
         }
-        run_json.write_json(folder / "results.json", results)
+        write_json(folder / RESULTS, results)
         (folder / "curve.csv").write_text(_table(finding), encoding="utf-8")
         (folder / "lr.png").write_bytes(png)
     except BaseException:

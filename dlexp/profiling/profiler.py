@@ -17,7 +17,8 @@ from dlexp.console.wording import percent
 from dlexp.machine.whole_file import whole_file
 from dlexp.profiling.throughput import peak_flops, synchronize
 from dlexp.ranges import Range
-from dlexp.records import run_json
+from dlexp.records.folder import OPERATORS, PROFILE, PROFILE_SUMMARY, TRACE
+from dlexp.records.run_json import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +61,7 @@ class TorchProfile:
         active: Annotated[int, Range(ge=1)],
         rows: Annotated[int, Range(ge=1)],
     ) -> None:
-        self._run, self._folder, self._rows = run, folder / "profile", rows
+        self._run, self._folder, self._rows = run, folder, rows
         self._batches: Any = run.train
         left = max(0, run.total_steps - run.state.step)  # each step takes a batch at least
         self._asked, self._active = active, min(active, left, len(run.train))
@@ -168,12 +169,13 @@ class TorchProfile:
         operators = Operators(self._profiler, self._traced)
         summary = self._summary(operators, num_recorded)
         table = operators.table(self._rows)
-        self._folder.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory() as place, whole_file(self._folder / "trace.json.gz") as file:
-            self._profiler.export_chrome_trace(f"{place}/trace.json.gz")
-            file.write((Path(place) / "trace.json.gz").read_bytes())
-        (self._folder / "operators.txt").write_text(table + "\n", encoding="utf-8")
-        run_json.write_json(self._folder / "summary.json", summary)
+        (self._folder / PROFILE).mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory() as place, whole_file(self._folder / TRACE) as file:
+            packed = Path(place) / "timeline.gz"  # the name tells the profiler to pack it
+            self._profiler.export_chrome_trace(str(packed))
+            file.write(packed.read_bytes())
+        (self._folder / OPERATORS).write_text(table + "\n", encoding="utf-8")
+        write_json(self._folder / PROFILE_SUMMARY, summary)
         few = f" (only {num_recorded} of {self._asked} batches: the run or its epochs are shorter)"
         log.info(f"{table}\n{_said(summary)}{few if num_recorded < self._asked else ''}")
 
@@ -239,4 +241,4 @@ def _said(summary: dict[str, Any]) -> str:
     busy = "" if summary["device_busy"] is None else f", which is busy {percent(summary['device_busy'], 0)} of the time"
     whose = "time" if summary["device_busy"] is None else "device's time"
     data = f"making batches takes {percent(summary['data_share'], 0)} of the {whose}{busy}"
-    return f"{speed}\n{data}; profile/trace.json.gz opens in https://ui.perfetto.dev"
+    return f"{speed}\n{data}; {TRACE} opens in https://ui.perfetto.dev"

@@ -12,11 +12,11 @@ import torch
 
 from dlexp.errors import UserError
 from dlexp.machine.whole_file import uninterrupted, whole_file
+from dlexp.records.folder import saved_states, state_file
 
 log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-FOLDER = "checkpoints"
 KEPT = 2
 RETRY_SECONDS = 60.0
 
@@ -95,14 +95,14 @@ class Cadence:
 
 
 class Checkpoints:
-    """The last states of one run: `checkpoints/step-00001234.pt`, the newest two.
+    """The last states of one run, the newest two.
 
     A state is turned into bytes at once, which is its copy, and written by a thread, since waiting for the disk takes
     longer than copying. A failing save leaves what is there, says so, and is tried again.
     """
 
     def __init__(self, folder: Path, cadence: Cadence) -> None:
-        self._folder, self._cadence = folder / FOLDER, cadence
+        self._folder, self._cadence = folder, cadence
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
         self._saved_at, self._saved = time.monotonic(), (-1, -1)
@@ -142,7 +142,7 @@ class Checkpoints:
 
     def put_off(self, error: OSError) -> None:
         """Takes note, in words, that the state of now could not be saved; the next try is due in a while."""
-        kept = next((path.name for path in saved_states(self._folder.parent)), "none")
+        kept = next((path.name for path in saved_states(self._folder)), "none")
         log.warning(
             f"warning: the state could not be saved ({error.strerror or error}); the newest one kept is {kept}."
             f" Training goes on; the next try is in {RETRY_SECONDS:.0f} s"
@@ -156,8 +156,8 @@ class Checkpoints:
         self._writer.shutdown()
 
     def _write(self, step: int, content: memoryview) -> None:
-        _write(self._folder / f"step-{step:08}.pt", content)
-        for path in saved_states(self._folder.parent)[KEPT:]:
+        _write(state_file(self._folder, step), content)
+        for path in saved_states(self._folder)[KEPT:]:
             path.unlink(missing_ok=True)
 
     def _settle(self) -> None:
@@ -197,8 +197,3 @@ class BestWeights:
             log.warning(
                 f"warning: {self._path.name} could not be saved ({error.strerror or error}); kept for the next try"
             )
-
-
-def saved_states(folder: Path) -> list[Path]:
-    """Returns the checkpoints in a run folder, the newest first."""
-    return sorted((folder / FOLDER).glob("step-*.pt"), reverse=True)

@@ -11,6 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetad
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dlexp.machine.appended_file import AppendedFile
+from dlexp.records.folder import EVENTS
 
 # Events are for people's eyes: every ten seconds is soon enough, and costs the loop nothing.
 SECONDS = 10.0
@@ -24,7 +25,7 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        name = f"events.out.tfevents.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        name = f"{EVENTS}.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._file = AppendedFile(folder / name, SECONDS)
         self._records = RecordWriter(self._file)
         self._add(purge_step, file_version="brain.Event:2")

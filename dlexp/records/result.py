@@ -1,14 +1,11 @@
 """What a run leaves in memory."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlexp.records import run_json
-
-log = logging.getLogger(__name__)
+from dlexp.records.metrics import read_epochs
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Result:
 
 def read_result(folder: Path, entry: Mapping[str, Any]) -> Result:
     """Returns what a finished run reached, from its files."""
-    return Result(entry["metrics"], run_json.read_epochs(folder), folder, objective_of(entry))
+    return Result(entry["metrics"], read_epochs(folder), folder, objective_of(entry))
 
 
 def objective_of(entry: Mapping[str, Any]) -> float | None:

@@ -1,6 +1,4 @@
-"""What a run folder says about itself as JSON: `run.json`, the environment, the metrics. Reading it needs no
-torch.
-"""
+"""The record of a run: `run.json`, what the run is and how it ended. Reading it needs no torch."""
 
 import json
 import math
@@ -13,12 +11,9 @@ from typing import Any
 
 from dlexp.errors import UserError
 from dlexp.machine.whole_file import whole_file
+from dlexp.records.folder import ENVIRONMENT, METRICS, RECORD
 
-FORMAT_VERSION = 1
-RUN_FILE = "run.json"
-METRICS_FILE = "metrics.jsonl"
-KINDS = ("epoch", "steps", "test")  # of the lines of metrics.jsonl: `kind` says which one it is
-LOCK_FILE = ".lock"  # held while a process trains in the folder
+FORMAT_VERSION = 2
 
 
 def as_json(value: Any) -> Any:
@@ -46,61 +41,35 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Reads `metrics.jsonl`: one dict a line. A last line cut short by a killed run is left out.
-
-    Raises FileNotFoundError, or UserError where a line before the last is damaged.
-    """
-    *complete, rest = path.read_bytes().split(b"\n")
-    records = []
-    for number, line in enumerate(complete, start=1):
-        if line.strip():
-            try:
-                records.append(_row(line))
-            except ValueError as error:  # of JSON and of UTF-8
-                raise UserError(f"{path}, line {number}, is damaged ({error}); without it the rest is read") from error
-    with suppress(ValueError):
-        records += [_row(rest)] if rest.strip() else []
-    return records
-
-
-def _row(line: bytes) -> dict[str, Any]:
-    row = json.loads(line.decode("utf-8"))
-    if not isinstance(row, dict) or not all(isinstance(value, int | float | str | None) for value in row.values()):
-        raise ValueError("it is no flat JSON object")
-    if row.get("kind") not in KINDS:
-        raise ValueError(f"its kind is none of {', '.join(KINDS)}")
-    if not all(isinstance(row.get(key), int) for key in ("epoch", "step")):
-        raise ValueError("its epoch or step is no number")
-    return row
-
-
-def read_epochs(folder: Path) -> list[dict[str, Any]]:
-    """Returns the line of each epoch in the `metrics.jsonl` of a run.
-
-    Raises:
-        UserError: there is no such file, or it is damaged.
-    """
-    path = folder / METRICS_FILE
-    try:
-        return [row for row in read_metrics(path) if row["kind"] == "epoch"]
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror or error}") from error
-
-
 def read_entry(folder: Path) -> dict[str, Any] | None:
-    """Returns the `run.json` of a folder, or None where there is none that can be read."""
+    """Returns the record of the run in a folder, or None where there is none of this version that can be read."""
     try:
-        found = read_json(folder / RUN_FILE)
+        found = read_json(folder / RECORD)
     except (OSError, ValueError):
         return None
     return found if _is_entry(found) else None
+
+
+def refuse_other_version(folder: Path) -> None:
+    """Raises UserError where another version of dlexp wrote the record of the run in a folder."""
+    try:
+        version = read_json(folder / RECORD)["format_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if type(version) is int and version < FORMAT_VERSION:
+        raise UserError(
+            f"{folder} was written by an older, unreleased version of dlexp, which this one can't read; train it again,"
+            f" or begin with its weights: init_from={folder}"
+        )
+    if version != FORMAT_VERSION:
+        raise UserError(f"{folder} was written by a newer version of dlexp, which this one can't read")
 
 
 def _is_entry(found: Any) -> bool:
     """Returns whether `found` has the fields of a run.json that readers rely on."""
     return (
         isinstance(found, dict)
+        and found.get("format_version") == FORMAT_VERSION
         and all(isinstance(found.get(key), str) for key in ("status", "name", "started"))
         and all(isinstance(found.get(key), list) for key in ("overrides", "resumed"))
         and all(isinstance(entry, dict) and isinstance(entry.get("started"), str) for entry in found["resumed"])
@@ -116,32 +85,6 @@ def _is_entry(found: Any) -> bool:
     )
 
 
-def metrics_before(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
-    """Returns what lies before a saved state in `metrics.jsonl`: `epoch` whole epochs and `step` steps.
-
-    What came after is trained again, and the test result belongs to the end.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    try:
-        return [row for row in read_metrics(path) if _lies_before(row, epoch, step)]
-    except FileNotFoundError:
-        return []
-
-
-def write_metrics(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes `metrics.jsonl` anew with these lines."""
-    with whole_file(path) as file:
-        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
-
-
-def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:
-    if row["kind"] == "epoch":
-        return bool(row["epoch"] <= epoch)
-    return row["kind"] == "steps" and bool(row["step"] <= step)
-
-
 class RunRecord:
     """`run.json`: what the run is and how it ended. Written at once, rewritten at every change.
 
@@ -149,7 +92,7 @@ class RunRecord:
     """
 
     def __init__(self, folder: Path, data: dict[str, Any]) -> None:
-        self._path, self.data = folder / RUN_FILE, data
+        self._path, self.data = folder / RECORD, data
         self._clock, self._seconds_before = time.monotonic(), data["seconds"] or 0.0
         write_json(self._path, data)
 
@@ -175,7 +118,7 @@ class RunRecord:
     @classmethod
     def reopened(cls, folder: Path, overrides: list[str], **facts: Any) -> "RunRecord":
         """Goes on with the record of a run that is resumed with these words; `facts` replace what stands there."""
-        data = read_json(folder / RUN_FILE)
+        data = read_json(folder / RECORD)
         if data["status"] == "running":  # it was killed: its last sign of life stands for its end
             data["seconds"] = (data["seconds"] or 0.0) + _last_session(folder, data)
         again = {"started": _now(), "overrides": overrides}
@@ -215,7 +158,7 @@ def _last_session(folder: Path, data: Mapping[str, Any]) -> float:
     """Returns the seconds from the last start to the last line of metrics."""
     started = data["resumed"][-1]["started"] if data["resumed"] else data["started"]
     try:
-        last = (folder / METRICS_FILE).stat().st_mtime
+        last = (folder / METRICS).stat().st_mtime
         return max(0.0, last - datetime.fromisoformat(started).timestamp())
     except (OSError, ValueError):  # no metrics yet, or no date
         return 0.0
@@ -228,7 +171,7 @@ def _now() -> str:
 def recorded_threads(folder: Path) -> int | None:
     """Returns how many CPU threads the run had, on which its sums depend; None where that is not recorded."""
     try:
-        threads = read_json(folder / "environment.json")["device"]["threads"]
+        threads = read_json(folder / ENVIRONMENT)["device"]["threads"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return threads if isinstance(threads, int) and threads > 0 else None

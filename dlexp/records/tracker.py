@@ -14,15 +14,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dlexp.machine.appended_file import AppendedFile
-from dlexp.records.run_json import METRICS_FILE, as_json, read_metrics
+from dlexp.records.folder import METRICS, PLOTS, plot_file
+from dlexp.records.metrics import read_metrics
+from dlexp.records.run_json import as_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
-
-PLOTS_FOLDER = "plots"
 
 
 class Tracker:
@@ -41,13 +41,13 @@ class Tracker:
 
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._metrics = AppendedFile(folder / METRICS_FILE)
+        self._metrics = AppendedFile(folder / METRICS)
         # TensorBoard forgets points that a killed run had drawn beyond the state it is resumed from.
         self._events = EventFile(folder, purge_step=None if resumed_step is None else resumed_step + 1)
         self._protos: Any = summary
         self._step = 0
         # The last step of an epoch may have a line of kind "steps" too, written before the state that is gone on from.
-        before = [] if resumed_step is None else read_metrics(folder / METRICS_FILE)
+        before = [] if resumed_step is None else read_metrics(folder)
         self._lr_step = before[-1]["step"] if before else None
         self._tags: set[str] = set()
         self._charts: set[str] = set()
@@ -62,7 +62,7 @@ class Tracker:
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
         """Appends one line to `metrics.jsonl` and draws its numbers named `split/metric`, and `lr` (once a step), at
-        `record["step"]`. Its `kind` is one of `record.KINDS`.
+        `record["step"]`. Its `kind` is one of `metrics.KINDS`.
 
         NaN and infinities stand as null in the file, which JSON has no numbers for, and as themselves in
         TensorBoard.
@@ -105,11 +105,11 @@ class Tracker:
         from dlexp.pictures.style import render
 
         png, width, height = render(figure)
-        path = self.folder / PLOTS_FOLDER / f"{name}.png"
+        path = plot_file(self.folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png)
         image = self._protos.Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
-        value = self._protos.Summary.Value(tag=f"{PLOTS_FOLDER}/{name}", image=image)
+        value = self._protos.Summary.Value(tag=f"{PLOTS}/{name}", image=image)
         summary = self._protos.Summary(value=[value])
         self._events.summary(summary, self._step if step is None else step)
 

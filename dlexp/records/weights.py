@@ -7,22 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from dlexp.errors import UserError
-from dlexp.records.checkpoints import FOLDER as STATES
-from dlexp.records.checkpoints import saved_states
+from dlexp.records.folder import BEST, LAST, STATES, WEIGHTS, saved_states
 
 log = logging.getLogger(__name__)
-
-FOLDER = "weights"
-
-
-def best(folder: Path) -> Path:
-    """Returns where a run keeps the weights that were best in validation."""
-    return folder / FOLDER / "best.pt"
-
-
-def last(folder: Path) -> Path:
-    """Returns where a run keeps its last weights."""
-    return folder / FOLDER / "last.pt"
 
 
 def chosen(folder: Path) -> Path:
@@ -30,7 +17,7 @@ def chosen(folder: Path) -> Path:
 
     Raises UserError when there are neither.
     """
-    for path in (best(folder), last(folder)):
+    for path in (folder / BEST, folder / LAST):
         if path.exists():
             return path
     raise UserError(f"there are no weights in {folder}: a run with checkpoint.keep=metrics keeps none")
@@ -44,19 +31,19 @@ def leave(folder: Path, keep: str, *, has_best: bool) -> None:
     """
     unwanted = [] if keep == "resume" else saved_states(folder)
     if keep == "metrics":
-        unwanted += (folder / FOLDER).glob("*.pt")
+        unwanted += (folder / WEIGHTS).glob("*.pt")
     elif keep == "best":
-        unwanted.append(last(folder) if has_best else best(folder))
+        unwanted.append(folder / (LAST if has_best else BEST))
     try:
         for path in unwanted:
             path.unlink(missing_ok=True)
     except OSError as error:
         log.warning(f"warning: {path} could not be removed ({error.strerror or error})")
-    for place in (folder / STATES, folder / FOLDER):
+    for place in (folder / STATES, folder / WEIGHTS):
         with suppress(OSError):  # it is not empty
             place.rmdir()
     with suppress(OSError):  # one of them is gone, or the file system has no links
-        _share(best(folder), last(folder))
+        _share(folder / BEST, folder / LAST)
 
 
 def _share(path: Path, other: Path) -> None:

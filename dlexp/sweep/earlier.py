@@ -9,7 +9,9 @@ from typing import Any
 from dlexp.config.stored import stored_run
 from dlexp.errors import UserError
 from dlexp.machine import environment
-from dlexp.records import run_json
+from dlexp.records.folder import DATA, ENVIRONMENT, RECORD
+from dlexp.records.metrics import read_epochs
+from dlexp.records.run_json import read_entry, read_json
 
 # What the time of a step depends on, besides the data's shape.
 PACE = ("model", "augment", "batch_size", "accumulate", "precision", "compile", "deterministic", "device")
@@ -34,7 +36,7 @@ class Earlier:
     def machine(self) -> tuple[str, str | None] | None:
         """The names of the processor and the GPU it ran on; None where that is not recorded."""
         try:
-            found = run_json.read_json(self.folder / "environment.json")
+            found = read_json(self.folder / ENVIRONMENT)
             return str(found["cpu"]["name"]), found["device"]["gpu"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -43,7 +45,7 @@ class Earlier:
     def num_train(self) -> int | None:
         """Its training samples, without those of validation; None where that is not recorded."""
         try:
-            return int(run_json.read_json(self.folder / "data.json")["sizes"]["train"])
+            return int(read_json(self.folder / DATA)["sizes"]["train"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -51,7 +53,7 @@ class Earlier:
     def epochs(self) -> list[dict[str, Any]]:
         """The records of its epochs; empty where they are damaged."""
         try:
-            return run_json.read_epochs(self.folder)
+            return read_epochs(self.folder)
         except UserError:
             return []
 
@@ -73,8 +75,8 @@ class Earlier:
 
 def finished_runs(parent: Path, model: str, data: str) -> Iterator[Earlier]:
     """Yields the finished runs of a model on a data set in `parent` and in the sweeps there."""
-    for path in sorted([*parent.glob(f"*/{run_json.RUN_FILE}"), *parent.glob(f"*/*/{run_json.RUN_FILE}")]):
-        entry = run_json.read_entry(path.parent)
+    for path in sorted([*parent.glob(f"*/{RECORD}"), *parent.glob(f"*/*/{RECORD}")]):
+        entry = read_entry(path.parent)
         if entry is None or entry["status"] != "finished":
             continue
         if (entry["choices"]["model"], entry["choices"]["data"]) != (model, data):

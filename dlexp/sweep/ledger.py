@@ -8,10 +8,11 @@ from typing import Any
 from dlexp.experiment.identity import Identity
 from dlexp.machine.lock_file import is_held, locked
 from dlexp.records import run_json
+from dlexp.records.folder import LOCK, RECORD
 from dlexp.records.naming import new_folder, unique
 
 LEDGER_FILE = "sweep.json"
-LOCK_FILE = ".sweeps.lock"
+LEDGER_LOCK = ".sweeps.lock"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Cell:
 
     def is_running(self) -> bool:
         """Returns whether a living process trains it."""
-        return is_held(self.folder / run_json.LOCK_FILE)
+        return is_held(self.folder / LOCK)
 
 
 def open_ledger(
@@ -50,7 +51,7 @@ def open_ledger(
     One process at a time chooses, so that sweeps started together find each other.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    with locked(parent / LOCK_FILE):
+    with locked(parent / LEDGER_LOCK):
         folder = (None if anew else find_ledger(parent, wanted)) or new_folder(parent, name)
         return folder, _enter(folder, wanted)
 
@@ -66,13 +67,13 @@ def find_ledger(parent: Path, wanted: Collection[Identity]) -> Path | None:
 def join_ledger(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]:
     """Enters the cells into the ledger of a folder that was chosen by hand; returns them."""
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK_FILE):
+    with locked(folder / LEDGER_LOCK):
         return _enter(folder, wanted)
 
 
 def _enter(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]:
     names = read_ledger(folder)
-    found = {path.parent.name: run_json.read_entry(path.parent) for path in folder.glob(f"*/{run_json.RUN_FILE}")}
+    found = {path.parent.name: run_json.read_entry(path.parent) for path in folder.glob(f"*/{RECORD}")}
     held = {name: entry for name, entry in found.items() if entry is not None}
     for each, name in wanted.items():
         place = names.get(each.cell)

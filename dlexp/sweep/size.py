@@ -75,12 +75,15 @@ def skeleton(config: Mapping[str, Any]) -> nn.Module:
 
 
 def num_bytes(config: Mapping[str, Any], model: nn.Module, seconds: float | None) -> int:
-    """Returns the bytes of weights and states that a finished run keeps.
+    """Returns the bytes of weights and states that a finished run keeps, at most.
 
-    Weights: the last, and the best where there is a validation. States: of a run that ends before its first save only
-    the last. What an optimizer keeps is seen from a step of it with a value for each parameter.
+    Weights: the last, and the best where there is a validation, which are one file if they are the same. States: of a
+    run that ends before its first save only the last. What an optimizer keeps is seen from a step of it with a value
+    for each parameter.
     """
-    weights = _bytes(model.state_dict())
+    weights, keep = _bytes(model.state_dict()), config["checkpoint"]["keep"]
+    if keep != "resume":
+        return weights if keep == "best" else 0
     average = _bytes(build(config["ema"], model).state_dict())
     state = weights + average + _optimizer_bytes(config, model) + STATE_BYTES
     every = config["checkpoint"]

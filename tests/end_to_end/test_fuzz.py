@@ -33,7 +33,7 @@ from dlexp.data.formats.idx import parse_idx
 from dlexp.data.image_folder import image_folder
 from dlexp.errors import UserError
 from dlexp.experiment import resume
-from dlexp.records import checkpoints
+from dlexp.records.folder import saved_states
 from dlexp.sweep.ledger import read_ledger
 
 FULL = os.environ.get("DLEXP_PROOF") == "full"
@@ -215,7 +215,7 @@ def copy_of(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(data=st.data())
 def test_checkpoints(whole_run: Path, tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     folder = copy_of(whole_run, tmp_path_factory)
-    states = checkpoints.saved_states(folder)
+    states = saved_states(folder)
     path = data.draw(st.sampled_from([*states, folder / "weights" / "best.pt"]))
     if data.draw(st.booleans()):
         path.write_bytes(data.draw(damaged(path.read_bytes())))

@@ -20,6 +20,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.machine.signals import StopRequested
 from dlexp.records import checkpoints
+from dlexp.records.folder import saved_states
 
 MODULE = '''\
 import enum, os, random, signal
@@ -291,7 +292,7 @@ def test_it_goes_on_exactly(every_state_is_kept: None, workdir: Path, classes: d
 def test_parameters_of_a_criterion_are_trained_and_come_with_the_best_weights(optimizer: str, compiled: bool) -> None:
     words = [word for word in named(criterion="Scaled") if optimizer == "sgd" or "fused" not in word]
     result = api.run([*words, f"optimizer={optimizer}", f"compile={compiled}"], folder="run")
-    state = checkpoints.load(checkpoints.saved_states(result.folder)[0])
+    state = checkpoints.load(saved_states(result.folder)[0])
     best = checkpoints.load(result.folder / "weights" / "best.pt")["criterion"]
     for found in (state["criterion"], best):
         assert found["scale"].item() != 1 and found["offset"].item() == 0
@@ -323,7 +324,7 @@ def test_an_epoch_is_replayed_from_a_state_with_the_criterion(every_state_is_kep
     whole = api.run([*named(criterion="CountingBuffer"), "checkpoint.every_steps=1"], folder="whole").folder
     part = as_killed_at(whole, STEPS + 2, workdir / "part")
     resume.resume(part, [])
-    for path in checkpoints.saved_states(part):
+    for path in saved_states(part):
         if int(path.stem[5:]) > 2 * STEPS + 1:
             path.unlink()
     assert verify.main([str(part)]) == 0

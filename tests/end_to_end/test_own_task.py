@@ -10,6 +10,7 @@ from conftest import ROOT, Ended
 
 from dlexp import pictures
 from dlexp.records import run_json
+from dlexp.records.metrics import read_epochs
 
 # What training makes greater, so that this metric chooses another epoch than the loss does.
 MODULE = """\
@@ -51,7 +52,7 @@ def own(workdir: Path) -> Path:
 
 def finished(ended: Ended, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     assert ended.code == 0, ended
-    return run_json.read_json(folder / "run.json"), run_json.read_epochs(folder)
+    return run_json.read_json(folder / "run.json"), read_epochs(folder)
 
 
 def percent(value: float, digits: int = 2) -> str:

@@ -24,6 +24,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.machine import shortage
 from dlexp.records import checkpoints, run_json
+from dlexp.records.folder import saved_states
 
 resource: Any = pytest.importorskip("resource", reason="limits as on Linux and macOS")
 FULL = os.environ.get("DLEXP_PROOF") == "full"
@@ -80,7 +81,7 @@ def test_kill_9_at_random_moments(workdir: Path) -> None:
 def test_a_truncated_state_is_never_used(workdir: Path) -> None:
     """Cut at every kilobyte: named, and the state before it is used."""
     folder = api.run([*TINY, "checkpoint.every_epochs=1"], folder="run").folder
-    newest, before = checkpoints.saved_states(folder)
+    newest, before = saved_states(folder)
     content = newest.read_bytes()
     cuts = range(0, len(content), 1024 if FULL else 8192)
     for size in cuts:
@@ -105,7 +106,7 @@ def test_a_full_disk_costs_nothing_but_time(workdir: Path) -> None:
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
             if "could not be saved" in line and "state" in line:
                 assert not list((workdir / "run").rglob("*.tmp"))
-                assert [checkpoints.load(path) for path in checkpoints.saved_states(workdir / "run")]
+                assert [checkpoints.load(path) for path in saved_states(workdir / "run")]
                 break
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         out = process.stdout.read()
@@ -257,7 +258,7 @@ class TestStrangersFolder:
             def __reduce__(self) -> Any:
                 return os.system, ("touch harm",)
 
-        for path in [*checkpoints.saved_states(folder), *(folder / "weights").iterdir()]:
+        for path in [*saved_states(folder), *(folder / "weights").iterdir()]:
             torch.save({"format_version": 1, "model": Harm()}, path)
         with pytest.raises(UserError, match="can be used"):
             resume.resume(folder, ["epochs=3"])
@@ -290,7 +291,7 @@ def test_verify_and_diff(cli, workdir: Path) -> None:
         assert cli(*words, f"hydra.run.dir={name}", *extra).code == 0
     ended = cli("verify", "one")
     assert ended.code == 0 and "epoch 2, replayed from step-" in ended.out and "is bit-identical" in ended.out
-    for path in checkpoints.saved_states(Path("same")):
+    for path in saved_states(Path("same")):
         path.unlink()
     assert "epoch 1, replayed from the beginning, is bit-identical" in cli("verify", "same").out
     rows = (

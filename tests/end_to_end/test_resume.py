@@ -19,6 +19,8 @@ from dlexp import api
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.records import checkpoints, run_json
+from dlexp.records.folder import LOCK, saved_states
+from dlexp.records.metrics import read_epochs
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
 
@@ -117,7 +119,7 @@ def test_a_damaged_state_is_named_and_the_one_before_it_is_used(
 ) -> None:
     whole = api.run([*CNN, "checkpoint.every_steps=5"], folder="whole").folder
     part = as_killed_at(whole, 20, workdir / "part")
-    newest, before = checkpoints.saved_states(part)[:2]
+    newest, before = saved_states(part)[:2]
     newest.write_bytes(newest.read_bytes()[:-100])
     resume.resume(part, [])
     assert f"{newest} can't be read: it is damaged" in caplog.text
@@ -127,7 +129,7 @@ def test_a_damaged_state_is_named_and_the_one_before_it_is_used(
 
 def test_without_any_readable_state_nothing_is_trained(workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
-    for path in checkpoints.saved_states(folder):
+    for path in saved_states(folder):
         path.write_bytes(b"PK")
     before = (folder / "metrics.jsonl").read_bytes()
     with pytest.raises(UserError, match=r"none of the states in run.checkpoints can be used: .* is damaged"):
@@ -225,7 +227,7 @@ def test_a_refused_resume_changes_nothing(cli, workdir: Path, status: str) -> No
     ]
     folder = api.run(words, folder="run").folder
     if status == "running":
-        as_killed_at(folder, run_json.read_epochs(folder)[1]["step"], workdir / "killed")
+        as_killed_at(folder, read_epochs(folder)[1]["step"], workdir / "killed")
         folder = workdir / "killed"
     before, expected = bytes_of(folder), api.load(folder)(torch.ones(2, 4))
 
@@ -239,11 +241,11 @@ def test_a_refused_resume_changes_nothing(cli, workdir: Path, status: str) -> No
     refused(["model.width=32", "model.activation=tanh", *consent], "none of the states in .* can be used")
     refused(["batch_size=16", *consent], "the saved epochs have .* batches, and now they would have")
     refused(["model.activation=tanh"], "add accept_changes=true")
-    for path in [*checkpoints.saved_states(folder), folder / "metrics.jsonl"]:
+    for path in [*saved_states(folder), folder / "metrics.jsonl"]:
         kept = path.read_bytes()
         path.write_bytes(b"PK" + kept[:9])
         if path.suffix == ".pt":
-            for other in (others := [each for each in checkpoints.saved_states(folder) if each != path]):
+            for other in (others := [each for each in saved_states(folder) if each != path]):
                 other.rename(other.with_suffix(".aside"))
         else:
             others = []
@@ -266,7 +268,7 @@ def test_a_refused_resume_changes_nothing(cli, workdir: Path, status: str) -> No
 
 def test_a_finished_run_without_states_is_left_as_it_is(workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
-    for path in checkpoints.saved_states(folder):
+    for path in saved_states(folder):
         path.unlink()
     before = bytes_of(folder)
     with pytest.raises(UserError, match="there is no state to go on from; init_from=run starts another run"):
@@ -315,7 +317,7 @@ def test_changed_images_need_consent(workdir: Path, caplog, change: Any, streame
     words = [*images(workdir / "images"), f"data.in_memory={str(not streamed).lower()}", "data.workers=1"]
     folder = api.run(words, folder="run").folder
     before, entry = bytes_of(folder), run_json.read_json(folder / "run.json")
-    assert checkpoints.load(checkpoints.saved_states(folder)[0])["data"]["fingerprint"] == entry["data"]
+    assert checkpoints.load(saved_states(folder)[0])["data"]["fingerprint"] == entry["data"]
     os.utime(workdir / "images" / "cat" / "000.png")
     assert resume.resume(folder, ["epochs=1"]).folder == folder
     change(workdir / "images")
@@ -333,7 +335,7 @@ def test_changed_images_need_consent(workdir: Path, caplog, change: Any, streame
 
 def test_a_run_that_does_not_say_what_data_it_had_needs_consent(workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
-    for path in checkpoints.saved_states(folder):
+    for path in saved_states(folder):
         saved = checkpoints.load(path)
         del saved["data"]
         checkpoints.save(path, saved)
@@ -393,7 +395,7 @@ def test_a_folder_in_use_is_left_alone(cli, workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
     code = "import sys,time;from dlexp.machine.lock_file import held_alone;from pathlib import Path\n"
     code += "with held_alone(Path(sys.argv[1]), ''): print('held', flush=True); time.sleep(60)"
-    command = [sys.executable, "-c", code, str(folder / run_json.LOCK_FILE)]
+    command = [sys.executable, "-c", code, str(folder / LOCK)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment()) as holder:
         assert holder.stdout is not None and holder.stdout.readline()
         ended = cli("resume=run", "epochs=2")
@@ -418,7 +420,7 @@ def test_a_full_disk_keeps_the_old_state_and_the_training(
     result = api.run([*CNN, "checkpoint.every_steps=10"], folder="run")
     assert result.history[-1]["epoch"] == 3 and len(calls) > 3
     assert "could not be saved (No space left on device); the newest one kept is step-00000010.pt" in caplog.text
-    assert checkpoints.saved_states(Path("run"))[0].name == "step-00000039.pt"
+    assert saved_states(Path("run"))[0].name == "step-00000039.pt"
 
 
 def test_a_failing_last_save_is_a_failure(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -448,4 +450,4 @@ def test_a_signal_saves_and_stops(workdir: Path, name: str, code: int) -> None:
     assert process.returncode == code and "Traceback" not in out, out
     assert "saving and stopping" in out and "resume=run goes on from here" in out
     entry = run_json.read_json(workdir / "run" / "run.json")
-    assert entry["status"] == "stopped" and checkpoints.saved_states(workdir / "run")
+    assert entry["status"] == "stopped" and saved_states(workdir / "run")

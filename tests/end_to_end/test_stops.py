@@ -13,6 +13,7 @@ import torch
 from conftest import start
 
 from dlexp.records import checkpoints, run_json
+from dlexp.records.folder import saved_states
 
 pytestmark = [
     pytest.mark.slow,
@@ -110,7 +111,7 @@ def test_sigterm(folder: Path, phase: str) -> None:
     assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in out, out
     assert run_json.read_json(folder / name / "run.json")["status"] == "stopped"
     assert not list((folder / name).rglob("*.tmp"))
-    states = checkpoints.saved_states(folder / name)
+    states = saved_states(folder / name)
     assert bool(states) == (phase != "building")
     for path in (folder / name).rglob("*.pt"):
         checkpoints.load(path)

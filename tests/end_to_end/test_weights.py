@@ -11,6 +11,7 @@ import dlexp
 from dlexp import api
 from dlexp.errors import UserError
 from dlexp.records import checkpoints, run_json, weights
+from dlexp.records.folder import BEST, LAST
 
 TINY = ["data.points_per_class=40", "epochs=2", "batch_size=32", "pictures=false", "threads=1"]
 
@@ -102,9 +103,9 @@ def test_a_run_that_has_not_finished_keeps_everything(workdir: Path, monkeypatch
 
 
 def saved(folder: Path, best: int, last: int) -> tuple[Path, Path]:
-    for path, value in ((weights.best(folder), best), (weights.last(folder), last)):
+    for path, value in ((folder / BEST, best), (folder / LAST, last)):
         checkpoints.save(path, {"model": {"weight": torch.full((3,), value)}})
-    return weights.best(folder), weights.last(folder)
+    return folder / BEST, folder / LAST
 
 
 def test_the_same_weights_are_one_file(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from dlexp.console.exit_code import answering
 from dlexp.console.streams import log_to_console, log_when_begun
 from dlexp.machine.cores import SHARERS
 from dlexp.machine.processes import live_with_parent, take_environment
-
-OUTPUT_FILE = "output.txt"
+from dlexp.records.folder import LOG, OUTPUT
 
 
 def start(
@@ -42,7 +41,7 @@ def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str
     take_environment(variables)
     folder.mkdir(parents=True, exist_ok=True)
     if quiet:
-        output = open(folder / OUTPUT_FILE, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (open until the end)
+        output = open(folder / OUTPUT, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (open until the end)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
         sys.stdout = sys.stderr = output
@@ -80,7 +79,7 @@ def train_job(job: Composed, folder: Path) -> int:
     from dlexp.experiment.run import run_experiment
     from dlexp.experiment.saved_state import Resumption
 
-    begin_log, close = log_when_begun(folder)
+    begin_log, close = log_when_begun(folder / LOG)
     try:
         run_experiment(job, folder, Resumption(shares=True, accepted=begin_log))
     finally:

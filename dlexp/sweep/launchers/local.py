@@ -18,7 +18,8 @@ from dlexp.machine.lock_file import is_held
 from dlexp.machine.processes import children_context, reason
 from dlexp.machine.signals import SIGNALS, StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
-from dlexp.records import run_json
+from dlexp.records.folder import LOCK
+from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers.job_process import start
 from dlexp.sweep.table import report
 
@@ -101,7 +102,7 @@ def _launched(
                     log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
                     slot = min(set(range(at_once)) - {child.slot for child in running.values()})
                     gpu = slot % num_gpus if num_gpus > 1 else None
-                    before = run_json.read_entry(folders[index])
+                    before = read_entry(folders[index])
                     with uninterrupted():  # whoever has started is told to stop
                         process = start(
                             context, jobs[index], folders[index], quiet=at_once > 1, sharers=sharers, gpu=gpu
@@ -126,7 +127,7 @@ def _launched(
 
 def _next(waiting: list[int], folders: Sequence[Path]) -> int | None:
     """Returns the first job that no other process trains, so that sweeps started together share the work."""
-    return next((index for index in waiting if not is_held(folders[index] / run_json.LOCK_FILE)), None)
+    return next((index for index in waiting if not is_held(folders[index] / LOCK)), None)
 
 
 def _num_gpus(device: str) -> int:
@@ -144,7 +145,7 @@ def _end(folder: Path, child: _Child) -> BaseException | None:
     if exit_code == 0:
         return None
     why = UserError(reason(exit_code))
-    return UserError(report(run_json.read_entry(folder), child.before, why)["error"] or str(why))
+    return UserError(report(read_entry(folder), child.before, why)["error"] or str(why))
 
 
 def _outcome(end: BaseException | None) -> str:

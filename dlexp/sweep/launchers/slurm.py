@@ -17,8 +17,9 @@ from dlexp.machine.lock_file import is_held, locked
 from dlexp.machine.signals import StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.ranges import Range
-from dlexp.records import run_json
+from dlexp.records.folder import LOCK
 from dlexp.records.naming import new_folder
+from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers import slurm_queue
 from dlexp.sweep.launchers.job_process import run_submitted
 from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
@@ -26,7 +27,7 @@ from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
 log = logging.getLogger(__name__)
 
 COMMANDS = ("sbatch", "srun", "squeue")
-LOCK_FILE = ".submitting.lock"
+SUBMITTING_LOCK = ".submitting.lock"
 # A run hears SIGUSR1, saves and ends; submitit's own SIGUSR2 would be for functions that submit themselves again.
 SIGNAL = "USR1@90"
 POLL_SECONDS = 10.0
@@ -105,7 +106,7 @@ class Slurm:
     ) -> Sequence[BaseException | None]:
         """Submits the jobs that are not under way, and with `wait` returns when none is any more."""
         sweep = folders[0].parent
-        with locked(sweep / LOCK_FILE):  # the same command typed twice at once
+        with locked(sweep / SUBMITTING_LOCK):  # the same command typed twice at once
             known = slurm_queue.read(sweep)
             self._look(known)
             todo = [index for index, folder in enumerate(folders) if self._state(folder, known) is None]
@@ -133,11 +134,11 @@ class Slurm:
 
     def _state(self, folder: Path, jobs: Mapping[str, Submitted]) -> str | None:
         """Returns `pending` or `running` of a job that waits or runs there, or that a process trains right here."""
-        return state_of(self._word(folder, jobs)) or ("running" if is_held(folder / run_json.LOCK_FILE) else None)
+        return state_of(self._word(folder, jobs)) or ("running" if is_held(folder / LOCK) else None)
 
     def _end(self, folder: Path, jobs: Mapping[str, Submitted]) -> UserError | None:
         """Returns how a job ended that is not under way any more, None where it finished."""
-        entry = run_json.read_entry(folder)
+        entry = read_entry(folder)
         if folder.name not in jobs or (entry is not None and entry["status"] == "finished"):
             return None
         job, word = jobs[folder.name], self._word(folder, jobs)
@@ -235,7 +236,7 @@ def _has_failed(folder: Path) -> bool:
 
 
 def _status(folder: Path) -> str:
-    entry = run_json.read_entry(folder)
+    entry = read_entry(folder)
     return "not started" if entry is None else "died" if entry["status"] == "running" else str(entry["status"])
 
 

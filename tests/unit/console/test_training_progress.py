@@ -219,7 +219,7 @@ def test_streams_that_cannot_be_changed_are_left_alone(monkeypatch: pytest.Monke
 def test_the_run_keeps_its_own_log(tmp_path: Path) -> None:
     root = logging.getLogger()
     handlers, level = list(root.handlers), logging.getLogger("dlexp").level
-    close = log_to(tmp_path)
+    close = log_to(tmp_path / "log.txt")
     logging.getLogger("dlexp.somewhere").info("≥ 深度")
     close()
     logging.getLogger("dlexp.somewhere").info("not any more")

@@ -15,6 +15,7 @@ import pytest
 from dlexp.errors import UserError
 from dlexp.machine import environment
 from dlexp.records import run_json
+from dlexp.records.metrics import read_metrics
 
 LINES = [
     '{"kind": "steps", "epoch": 1, "step": 1}',
@@ -24,7 +25,8 @@ LINES = [
 
 def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
     heavy = ("torch", "numpy", "hydra")
-    code = f"import sys, dlexp.records.run_json; print([name for name in {heavy} if name in sys.modules])"
+    readers = "dlexp.records.run_json, dlexp.records.metrics"
+    code = f"import sys, {readers}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 
@@ -68,21 +70,21 @@ def test_a_reader_that_holds_the_file_open_is_waited_for(tmp_path: Path, monkeyp
 def test_a_truncated_last_line_is_left_out(tmp_path: Path, end: str) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b"".join(line.encode() + b"\n" for line in LINES) + end.encode()[:-1])
-    assert run_json.read_metrics(path) == [json.loads(line) for line in LINES]
+    assert read_metrics(tmp_path) == [json.loads(line) for line in LINES]
 
 
 def test_a_line_without_its_kind_is_not_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"epoch": 1, "step": 1, "train/loss": 1.0}\n', encoding="utf-8")
     with pytest.raises(UserError, match="line 1, is damaged .its kind is none of epoch, steps, test"):
-        run_json.read_metrics(path)
+        read_metrics(tmp_path)
 
 
 def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{LINES[0]}\n{{"st\n{LINES[1]}\n', encoding="utf-8")
     with pytest.raises(UserError, match="metrics.jsonl, line 2, is damaged"):
-        run_json.read_metrics(path)
+        read_metrics(tmp_path)
 
 
 def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
     run = run_json.RunRecord.new(folder, seed=3, overrides=["epochs=2"])
     started = run_json.read_json(folder / "run.json")
     assert started["status"] == "running"
-    assert started["format_version"] == 1
+    assert started["format_version"] == run_json.FORMAT_VERSION
     assert (started["name"], started["seed"], started["overrides"]) == ("mlp-spiral", 3, ["epochs=2"])
     assert datetime.fromisoformat(started["started"]).utcoffset() is not None
     assert started["ended"] is None

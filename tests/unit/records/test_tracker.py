@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams import metadata
 from torch import Tensor, nn
 
 from dlexp.pictures import curves
-from dlexp.records.run_json import read_metrics
+from dlexp.records.metrics import read_metrics
 from dlexp.records.tracker import Tracker
 
 
@@ -29,9 +29,9 @@ def test_metrics_stand_in_the_file_and_in_tensorboard(tmp_path: Path) -> None:
         tracker.log({"epoch": 1, "step": 10, "train/loss": 0.1 + 0.2, "lr": 0.1, "kind": "epoch", "note/text": "x"})
         tracker.log({"kind": "epoch", "epoch": 2, "step": 20, "train/loss": math.nan, "val/loss": math.inf, "lr": 0.05})
         # A reader sees a line as soon as it is logged.
-        assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2
+        assert len(read_metrics(tmp_path)) == 2
 
-    first, second = read_metrics(tmp_path / "metrics.jsonl")
+    first, second = read_metrics(tmp_path)
     assert first["train/loss"] == 0.1 + 0.2
     assert first["kind"] == "epoch"
     assert second["train/loss"] is None and second["val/loss"] is None

@@ -1,0 +1,36 @@
+"""What the files of a run folder are called: nobody else knows. `folder / METRICS` is the file in a folder."""
+
+from pathlib import Path
+
+RECORD = "run.json"
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+DATA = "data.json"
+ENVIRONMENT = "environment.json"
+MODEL, MODEL_TABLE = "model.json", "model.txt"
+RESULTS = "results.json"
+LOG = "log.txt"
+OUTPUT = "output.txt"  # of a sweep's job that shares its console with others
+LOCK = ".lock"  # held while a process trains in the folder
+WEIGHTS = "weights"
+BEST, LAST = "weights/best.pt", "weights/last.pt"
+STATES = "checkpoints"
+PLOTS = "plots"
+PROFILE = "profile"
+TRACE, OPERATORS, PROFILE_SUMMARY = "profile/trace.json.gz", "profile/operators.txt", "profile/summary.json"
+EVENTS = "events.out.tfevents"  # where such a name begins, TensorBoard reads
+
+
+def state_file(folder: Path, step: int) -> Path:
+    """Returns where the state after so many optimizer steps is saved."""
+    return folder / STATES / f"step-{step:08}.pt"
+
+
+def saved_states(folder: Path) -> list[Path]:
+    """Returns the saved states of a run, the newest first."""
+    return sorted((folder / STATES).glob("step-*.pt"), reverse=True)
+
+
+def plot_file(folder: Path, name: str) -> Path:
+    """Returns where the picture `name` stands."""
+    return folder / PLOTS / f"{name}.png"
