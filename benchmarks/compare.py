@@ -1,6 +1,6 @@
 """dlexp beside its neighbours: the same work on the same machine, one after the other, in turns.
 
-python benchmarks/compare.py mlp vgg airbench start sweep [--rounds 9] [--threads 2]
+python benchmarks/compare.py mlp vgg airbench start sweep busy [--rounds 9] [--threads 2]
 
 Each work runs its contenders once a round, each in a process of its own, and prints medians, and the median over the
 rounds of each one's ratio to the first. Run it on an idle machine, with DLEXP_DATA set; Lightning and timm take part
@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 CONTENDERS = HERE / "contenders"
 NETWORK = ["data=mnist", "model.depth=3", "model.width=[64,128,64]", "model.dropout=0", "optimizer=adam",
            "optimizer.weight_decay=0", "scheduler=constant", "batch_size=128", "pictures=false"]  # fmt: skip
+CNN = ["data=mnist", "model=cnn", "optimizer=adam", "augment=none", "batch_size=128", "pictures=false"]
 VGG = ["data=cifar10", "model=vgg16", "optimizer=sgd", "optimizer.lr=0.02", "scheduler=constant", "batch_size=128",
        "augment=crop_flip", "data.val_size=0", "pictures=false"]  # fmt: skip
 # The port's recipe: the preset without what it adds.
@@ -43,6 +44,7 @@ class Contender:
     command: list[str]
     read: Callable[[str, Path, float], dict[str, float]]
     busy: int = 0  # processes that run beside it
+    base: str | None = None  # the side that its ratio is to; None: the first one
 
 
 def printed(output: str, folder: Path, seconds: float) -> dict[str, float]:
@@ -182,7 +184,26 @@ def sweep(args: argparse.Namespace) -> list[Contender]:
     ]
 
 
-WORKS = {work.__name__: work for work in (mlp, vgg, airbench, start, sweep)}
+def busy(args: argparse.Namespace) -> list[Contender]:
+    """(f) seconds of training beside two busy processes: with one thread, as dlexp chooses, and with libgomp's own wait
+    of idle threads; the last two also without the processes. The default is to take at most 1.5 times as long."""
+    ends = ["test=false", "data.val_size=0", "hydra.run.dir=FOLDER"]
+    nets = {"cnn": [*CNN, "data.limit=3200", "epochs=3", *ends], "mlp": [*NETWORK, "epochs=3", *ends]}
+    sides = []
+    for net, words in nets.items():
+        one, alone = f"{net}, threads=1", f"{net} alone, libgomp's wait"
+        default, libgomps = dlexp(*words), ["env", "GOMP_SPINCOUNT=300000", *dlexp(*words)]
+        sides += [
+            Contender(one, [*default, "threads=1"], seconds_of_run, busy=2, base=one),
+            Contender(f"{net}, default", default, seconds_of_run, busy=2, base=one),
+            Contender(f"{net}, libgomp's wait", libgomps, seconds_of_run, busy=2, base=one),
+            Contender(alone, libgomps, seconds_of_run, base=alone),
+            Contender(f"{net} alone, default", default, seconds_of_run, base=alone),
+        ]
+    return sides
+
+
+WORKS = {work.__name__: work for work in (mlp, vgg, airbench, start, sweep, busy)}
 UNITS = {"mlp": "steps/s", "vgg": "images/s"}  # of the others: seconds
 
 
@@ -195,13 +216,15 @@ def run(contender: Contender, number: int) -> dict[str, float]:
         beside = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(contender.busy)]
         started = time.perf_counter()
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=place, env=environment)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            seconds = time.perf_counter() - started
-            for other in beside:
-                other.kill()
-                other.wait()
+            try:
+                process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=place, env=environment)
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                seconds = time.perf_counter() - started
+            finally:
+                for other in beside:
+                    other.kill()
+                    other.wait()
             output.seek(0)
             text = output.read()
         if process.returncode:
@@ -229,23 +252,24 @@ def main() -> None:
                 found[side.name].append(run(side, number))
             rates = ", ".join(f"{rows[-1]['rate']:.4g}" for rows in found.values())
             print(f"{name} {number + 1}/{args.rounds}: {rates}", file=sys.stderr, flush=True)
-        print(table(name, found), flush=True)
+        bases = {side.name: side.base if side.base in found else sides[0].name for side in sides}
+        print(table(name, found, bases), flush=True)
 
 
-def table(name: str, found: dict[str, list[dict[str, float]]]) -> str:
-    """Returns medians of all contenders, with the median ratio to the first, in Markdown."""
-    first = next(iter(found.values()))
-    head = f"| {name} | {UNITS.get(name, 'seconds')} | to the first | peak memory, MB | accuracy |"
+def table(name: str, found: dict[str, list[dict[str, float]]], bases: dict[str, str]) -> str:
+    """Returns medians of all contenders, with the median ratio of each to its base, in Markdown."""
+    against = " / ".join(dict.fromkeys(bases.values()))
+    head = f"| {name} | {UNITS.get(name, 'seconds')} | to {against} | peak memory, MB | accuracy |"
     lines = [f"\n{head}", "|---|---|---|---|---|"]
     for side, rows in found.items():
-        ratios = sorted(row["rate"] / base["rate"] for row, base in zip(rows, first, strict=True))
+        ratios = sorted(row["rate"] / base["rate"] for row, base in zip(rows, found[bases[side]], strict=True))
         ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} – {ratios[-1]:.2f})"
         accuracies = [row["accuracy"] for row in rows if "accuracy" in row]
         accuracy = f"{100 * statistics.mean(accuracies):.2f} %" if accuracies else "-"
         rate = statistics.median(row["rate"] for row in rows)
         memory = statistics.median(row["memory"] for row in rows)
         lines.append(f"| {side} | {rate:.4g} | {ratio} | {memory:.0f} | {accuracy} |")
-    return "\n".join([*lines, f"\nmedians of {len(first)} rounds in turns"])
+    return "\n".join([*lines, f"\nmedians of {len(rows)} rounds in turns"])
 
 
 def cpu() -> str:

@@ -13,6 +13,7 @@ from dlexp.config.composed import Composed
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
+from dlexp.machine.threads import short_spinning
 from dlexp.records.folder import LOG
 from dlexp.records.naming import new_folder, plain_name
 
@@ -94,7 +95,8 @@ def alone() -> Iterator[None]:
         log.warning("another thread of this process uses dlexp; this one waits until that has ended")
         _one_at_a_time.acquire()
     try:
-        yield
+        with short_spinning():  # torch may not be imported yet
+            yield
     finally:
         _one_at_a_time.release()
 
@@ -109,7 +111,7 @@ def load(folder: Path | str) -> "TrainedModel":
     Raises:
         UserError: the folder is no finished run of dlexp, or its files are damaged.
     """
-    from dlexp.experiment.trained import read_trained
-
     with alone():
+        from dlexp.experiment.trained import read_trained
+
         return read_trained(Path(folder))

@@ -7,10 +7,12 @@ from typing import Any
 
 from dlexp.config.composed import Composed
 from dlexp.console.training_progress import Pace, Progress, make_progress
+from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
 from dlexp.experiment import closing
 from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
+from dlexp.machine.busy_cores import BusyCores
 from dlexp.machine.signals import StopRequested, Stops
 from dlexp.records.checkpoints import BestWeights, Cadence, Checkpoints, save
 from dlexp.records.folder import BEST, LAST
@@ -31,6 +33,7 @@ class _Training:
     stops: Stops
     progress: Progress
     pace: Pace
+    busy: BusyCores
     history: list[dict[str, Any]]
     advice_is_due: bool = True
 
@@ -49,7 +52,8 @@ def train(
     checkpoints = Checkpoints(tracker.folder, Cadence(**every))
     best = BestWeights(tracker.folder / BEST)
     pace = Pace(run.total_steps - run.state.step, num_epochs)
-    training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, history)
+    busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.splits.train.inputs, ImageFiles))
+    training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, busy, history)
     try:
         with stops.patient():
             _to_the_end(training)
@@ -107,9 +111,9 @@ def _to_the_end(training: _Training) -> None:
             if kind == "steps":
                 tracker.log({key: event[key] for key in ("kind", "epoch", "step", "train/recent_loss", "lr")})
             training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
-            time_needed = training.pace.sentence(event["step"])
-            if time_needed:
-                training.progress.message(time_needed)
+            for sentence in (training.pace.sentence(event["step"]), training.busy.sentence()):
+                if sentence:
+                    training.progress.message(sentence)
 
 
 def _close_epoch(training: _Training, event: dict[str, Any]) -> None:

@@ -15,4 +15,9 @@ def usable_cores() -> int:
 
 def share(cores: int) -> int:
     """Returns what this process may take of `cores`, at least one."""
-    return max(1, cores // int(os.environ.get(SHARERS, "1")))
+    return max(1, cores // sharers())
+
+
+def sharers() -> int:
+    """Returns how many jobs of a sweep run at once, this one among them; 1 outside of a sweep."""
+    return int(os.environ.get(SHARERS, "1"))

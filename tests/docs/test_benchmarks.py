@@ -10,7 +10,7 @@ from dlexp.config.check import config_problems
 from dlexp.config.compose import compose
 
 
-@pytest.mark.parametrize("name", ["NETWORK", "VGG", "ORIGINAL"])
+@pytest.mark.parametrize("name", ["NETWORK", "CNN", "VGG", "ORIGINAL"])
 def test_the_words_compose_to_a_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
     assert spec is not None and spec.loader is not None
