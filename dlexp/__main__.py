@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlexp import __version__
 from dlexp.config import registry
 from dlexp.console.exit_code import answering
 from dlexp.errors import UserError, did_you_mean
@@ -24,9 +23,6 @@ def dispatch(words: list[str]) -> int:
     first = words[0] if words else ""
     if first and "=" not in first and first[0] not in "-~":  # ~key removes a key
         return run_command(first, words[1:])
-    if "--version" in words:  # Hydra would tell its own
-        print(f"dlexp {__version__}")
-        return 0
     return run_command("train", words)
 
 

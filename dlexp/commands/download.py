@@ -20,9 +20,11 @@ def main(words: list[str]) -> int:
     if name not in names:
         raise UserError(f"there is no data set '{name}'.{did_you_mean(name, names)} Data sets: {', '.join(names)}")
     from dlexp.config.build import load_data
-    from dlexp.config.compose import compose
+    from dlexp.config.compose import compose, refuse_what_is_for_runs
 
-    splits = load_data(compose([f"data={name}", *options.overrides]).config["data"])
+    composed = compose([f"data={name}", *options.overrides])
+    refuse_what_is_for_runs(composed, "download")
+    splits = load_data(composed.config["data"])
     sizes = ", ".join(
         f"{len(split.targets):,} {part}" for part in ("train", "test") if (split := getattr(splits, part))
     )

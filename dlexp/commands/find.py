@@ -64,12 +64,13 @@ def _number(kind: Any, words: str) -> Any:
 
 def _checked(options: argparse.Namespace) -> "Composed":
     from dlexp.config.check import check
-    from dlexp.config.compose import compose
+    from dlexp.config.compose import compose, refuse_what_is_for_runs
     from dlexp.console.streams import log_to_console
 
     log_to_console()
     folder: Sequence[str] = ["--config-dir", options.config_dir] if options.config_dir else []
     composed = compose([*folder, *options.overrides])
+    refuse_what_is_for_runs(composed, "find")
     check(composed.config)
     return composed
 

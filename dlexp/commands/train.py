@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from dlexp import __version__
 from dlexp.errors import UserError
 
 
@@ -12,6 +13,9 @@ def main(typed: list[str]) -> int:
         from dlexp.config.help import page
 
         print(page())
+        return 0
+    if "--version" in typed:  # Hydra would tell its own
+        print(f"dlexp {__version__}")
         return 0
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise UserError(

@@ -28,6 +28,7 @@ def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
                 found.append([word])
             elif override.is_discrete_sweep():
                 found.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+                problems += [] if found[-1] else [f"{word} names no value to try"]
             else:
                 problems.append(f"{word} names a range of numbers, and a grid needs values: {key}=a,b,c")
         except HydraException as error:

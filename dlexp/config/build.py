@@ -11,8 +11,11 @@ from dlexp.config.schema import Group, PartSettings, Settings, marked
 from dlexp.data.fingerprint import Content, of_splits, teller
 from dlexp.errors import UserError
 
-# Everything a `_target_` may start with; a person adds a module of their own with `allow=module`.
-ALLOWED = (*(f"{group.package}." for group in marked(Settings, Group).values()), "torch.nn.", "torch.optim.")
+# What a `_target_` may name: modules that lie directly in a group's package, and these of torch; a person adds a module
+# of their own with `allow=module`. What starts processes only the option of the group launcher may name.
+PACKAGES = {group.package for name, group in marked(Settings, Group).items() if name != "launcher"}
+LAUNCHERS = {marked(Settings, Group)["launcher"].package}
+TORCH = ("torch.nn.", "torch.optim.")
 
 
 def allowed_modules() -> list[str]:
@@ -20,17 +23,18 @@ def allowed_modules() -> list[str]:
     return [name for name in os.environ.get("DLEXP_ALLOW", "").replace(",", " ").split() if name]
 
 
-def target(path: Any) -> Callable[..., Any]:
-    """Returns the class or function that a `_target_` names.
+def target(path: Any, *, launcher: bool = False) -> Callable[..., Any]:
+    """Returns the class or function that a `_target_` names, with `launcher` that of the group launcher.
 
     Raises:
         UserError: it is not on the allow-list, or there is no such thing.
     """
     if not isinstance(path, str):
         raise UserError(f"_target_ must be the name of a class or function, not {path!r}")
-    own = tuple(f"{name}." for name in allowed_modules())
+    packages = LAUNCHERS if launcher else PACKAGES
+    allowed = TORCH + (own := tuple(f"{name}." for name in allowed_modules()))
     is_own, module = path.startswith(own), path.rpartition(".")[0] or path
-    if not is_own and not path.startswith(ALLOWED):
+    if not is_own and not path.startswith((*TORCH, *(f"{name}." for name in packages))):
         raise _not_allowed(path, module)
     if not is_own and any(part.startswith("_") for part in path.split(".")):
         # torch.nn.attention._fa3._fa3_import_module imports, and so runs, any file of the current folder.
@@ -48,7 +52,8 @@ def target(path: Any) -> Callable[..., Any]:
             f"_target_ '{path}' is not allowed to run: it does not tell which module it comes from;"
             " name a function of your own that calls it"
         )
-    if not f"{origin}.".startswith(ALLOWED + own):
+    # Directly: dlexp.data.fetch downloads, from wherever it is told.
+    if not f"{origin}.".startswith(allowed) and not {origin, origin.rpartition(".")[0]} & packages:
         raise _not_allowed(path, origin, f": it comes from {origin}")
     return found  # type: ignore[no-any-return]
 
@@ -89,7 +94,7 @@ def _located(path: str) -> Any:
     return found
 
 
-def build(node: Mapping[str, Any], *args: Any) -> Any:
+def build(node: Mapping[str, Any], *args: Any, launcher: bool = False) -> Any:
     """Calls what a node names, with the node's other keys; run-time objects (parameters, an optimizer) come first.
 
     Nodes within it are built before it. As Hydra has it, `_args_` are positional, and with `_partial_: true` the call
@@ -98,21 +103,21 @@ def build(node: Mapping[str, Any], *args: Any) -> Any:
     Raises:
         UserError: something is named that may not run, or that does not exist.
     """
-    for path in targets_in(node):
-        target(path)
-    return _built(node, args)
+    functions = {path: target(path, launcher=launcher) for path in targets_in(node)}  # all of them before any is called
+    return _built(node, functions, args)
 
 
-def _built(value: Any, args: tuple[Any, ...] = ()) -> Any:
+def _built(value: Any, functions: Mapping[str, Callable[..., Any]], args: tuple[Any, ...] = ()) -> Any:
     if isinstance(value, list):
-        return [_built(item) for item in value]
+        return [_built(item, functions) for item in value]
     if not isinstance(value, Mapping):
         return value
     if "_target_" not in value:
-        return {key: _built(item) for key, item in value.items()}
-    function = target(value["_target_"])
-    positional = (*args, *map(_built, value.get("_args_", ())))
-    named = {key: _built(item) for key, item in value.items() if key not in ("_target_", "_args_", "_partial_")}
+        return {key: _built(item, functions) for key, item in value.items()}
+    function = functions[value["_target_"]]
+    positional = (*args, *(_built(item, functions) for item in value.get("_args_", ())))
+    others = {key: item for key, item in value.items() if key not in ("_target_", "_args_", "_partial_")}
+    named = {key: _built(item, functions) for key, item in others.items()}
     call = functools.partial(function, *positional, **named)
     return call if value.get("_partial_") else call()
 

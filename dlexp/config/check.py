@@ -81,7 +81,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
         left_out = f"; {name}=null leaves it out" if name.startswith("augment.") else ""
         return [f"{name} has no _target_, the class or function to call{left_out}"]
     try:
-        function = target(node["_target_"])
+        function = target(node["_target_"], launcher=name == "launcher")
     except UserError as error:
         return [f"{name}: {error}"]
     shared = COMMON_DATA_KEYS if name == "data" else ("_target_",)

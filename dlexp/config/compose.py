@@ -46,6 +46,14 @@ def compose(typed: Sequence[str]) -> Composed:
     return found
 
 
+def refuse_what_is_for_runs(composed: Composed, command: str) -> None:
+    """Raises UserError where a word asks for what only a run or a sweep does."""
+    if composed.config["dry_run"]:
+        raise UserError(f"dry_run= tells of runs and sweeps; {command} has no dry run")
+    if composed.place is not None:
+        raise UserError(f"hydra.run.dir= is the folder of a run, and {command} makes none")
+
+
 @contextmanager
 def composing(folders: Sequence[Path]) -> Iterator[Compose]:
     """Yields what composes overrides, with conf/ and these folders of a person's own options.

@@ -15,31 +15,44 @@ def answer(typed: Sequence[str]) -> int:
     Raises:
         UserError: lists what is wrong with the words.
     """
-    import hydra
-
     flags, overrides = _parted(typed)
-    schema.register()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises its errors instead of printing them
-    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
-    if sys.version_info >= (3, 14):  # argparse checks help texts there, and Hydra 1.3 declares one that is no text
-        import argparse
-
-        argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
-    before = sys.argv
-    sys.argv = ["dlexp", *flags, *words.with_quoted_paths(overrides, is_sweep=False)]
+    folders = [word for flag in words.FOLDER_FLAGS for word in _values(flags, flag)]
+    own = [*(each for folder in folders for each in ("--config-dir", folder)), *overrides]
+    quoted = words.read(own).overrides  # refuses what would be lost without a word
     try:
-        hydra.main(config_path=str(registry.CONF), config_name="config", **compose.BASE)(lambda cfg: None)()
+        _hydra_answers([*flags, *quoted])
     except BrokenPipeError:  # the reader (`| head`) has gone
         raise
     except Exception as error:
         if not mistakes.is_hydras(error):
             raise
-        folders = [word for flag in words.FOLDER_FLAGS for word in _values(flags, flag)]
-        compose.compose([*(each for folder in folders for each in ("--config-dir", folder)), *overrides])
+        compose.compose(own)
         raise UserError(mistakes.sentence(error)) from None
-    finally:
-        sys.argv = before
     return 0
+
+
+def _hydra_answers(line: list[str]) -> None:
+    """Runs Hydra's command line, which reads `sys.argv`; what it needs of the process is taken back afterwards."""
+    import hydra
+
+    schema.register()
+    if sys.version_info >= (3, 14):  # argparse checks help texts there, and Hydra 1.3 declares one that is no text
+        import argparse
+
+        argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
+    logger = logging.getLogger("hydra.utils")
+    before = sys.argv, os.environ.get("HYDRA_FULL_ERROR"), logger.level
+    sys.argv = ["dlexp", *line]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises its errors instead of printing them
+    logger.setLevel(logging.CRITICAL)  # it logs what it raises
+    try:
+        hydra.main(config_path=str(registry.CONF), config_name="config", **compose.BASE)(lambda cfg: None)()
+    finally:
+        sys.argv, full_error = before[0], before[1]
+        logger.setLevel(before[2])
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
 def _parted(typed: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -65,7 +65,7 @@ def _is_named(word: str, error: BaseException) -> bool:
     key, _, value = word.lstrip("+~").partition("=")
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        return key.split("@")[0] in (group, f"{group}/{name}") and name in re.split(r"[\[\],]", value)
+        return key.split("@")[0] in (group, f"{group}/{name}") and name in re.split(r"[\[\],\s]+", value)
     text = str(error)
     return f"'{key}'" in text or f"'{word}'" in text or text.endswith(f"override {word}") or f"Override {word} " in text
 

@@ -31,7 +31,7 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
         try:
             attempt(config)
         except UserError as error:
-            problems.append(str(error))
+            problems += error.problems
     return problems or lost_state(config, _small_parameters(config))
 
 

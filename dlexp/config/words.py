@@ -91,6 +91,8 @@ def _refuse_silent_losses(overrides: Sequence[str], folders: Sequence[Path]) -> 
             instead = next((text for name, text in INSTEAD.items() if key.startswith(name)), None)
             heard = f"of Hydra's own settings dlexp hears {' and '.join(PLACES)}"
             raise UserError(f"{key} is not heard here: {instead or heard}")
+        if key in PLACES and not word.startswith(key):
+            raise UserError(f"{word} names a folder as {key}=FOLDER, without what stands before it")
         if key in PLACES and not value.strip("'\""):
             raise UserError(f"{key}= names no folder")
 

@@ -63,7 +63,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
 
 def log_to_console() -> None:
-    """Shows the log (INFO and above), for what Hydra does not start."""
+    """Shows the log (INFO and above)."""
     handler = ConsoleHandler()
     handler.setLevel(logging.INFO)
     logging.getLogger().addHandler(handler)

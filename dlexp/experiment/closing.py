@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[dict[str, Any]]) -> dict[str, float]:
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
-    module, tracker, config = run.state.average.module, tracker, composed.config
+    module, config = run.state.average.module, composed.config
     if run.state.best_epoch is not None:
         checkpoints.load_weights(tracker.folder / BEST, model=module, criterion=run.state.criterion)
     metrics = _chosen_metrics(history, run.state.best_epoch)

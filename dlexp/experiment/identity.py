@@ -34,7 +34,9 @@ class Identity:
             return "nothing tells whether the data is the same"
         if entry["data"] != self.data:
             return "the data changed" if self.data is not None else "the data can't be read any more"
-        return "the weights of init_from changed" if entry.get("initial_weights") != self.initial_weights else None
+        if entry.get("initial_weights") == self.initial_weights:
+            return None
+        return "the weights of init_from " + ("changed" if self.initial_weights else "can't be read any more")
 
 
 def identity(

@@ -21,6 +21,7 @@ PACKAGES = (
     "matplotlib",
     "rich",
 )
+CPU_INFO = Path("/proc/cpuinfo")  # of Linux
 
 
 def environment(device_facts: dict[str, Any]) -> dict[str, Any]:
@@ -79,9 +80,9 @@ def cpu_name() -> str:
     return _name_from_proc() or _name_from_sysctl() or _name_from_registry() or platform.machine() or "unknown"
 
 
-def _name_from_proc(path: Path = Path("/proc/cpuinfo")) -> str | None:
+def _name_from_proc() -> str | None:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model", "cpu model")))

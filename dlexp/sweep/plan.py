@@ -86,7 +86,7 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | 
     words.refuse_place(read, "hydra.run.dir", "is the folder of one run; hydra.sweep.dir= is a sweep's")
     jobs = grid(axes(read.overrides, read.folders))
     found: dict[str, list[str]] = {}
-    runs: list[Composed] = []
+    runs: dict[str, Composed] = {}
     launcher: Launcher | None = None
     with composing(read.folders) as compose:
         for job in jobs:
@@ -94,17 +94,17 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | 
             for problem in problems:
                 found.setdefault(problem, []).append(job.name)
             if run is not None and not problems:
-                runs.append(run)
+                runs[job.name] = run
                 launcher = launcher or (None if run.config["dry_run"] else _begun(run))
-    for job, run in zip(jobs, runs, strict=False) if not found else []:
+    for name, run in runs.items():
         try:
             check(run.config, is_here=run.choices["launcher"] == "local")
         except UserError as error:
             for problem in error.problems:
-                found.setdefault(problem, []).append(job.name)
+                found.setdefault(problem, []).append(name)
     if found:
         raise UserError(*(problem + _named(names, len(jobs)) for problem, names in found.items()))
-    return jobs, runs, launcher
+    return jobs, list(runs.values()), launcher
 
 
 def _named(names: Sequence[str], num_jobs: int) -> str:
@@ -116,7 +116,7 @@ def _begun(run: Composed) -> Launcher:
     problems = group_problems("launcher", run.config["launcher"])
     if problems:
         raise UserError(*problems)
-    launcher: Launcher = build(run.config["launcher"], run.config)
+    launcher: Launcher = build(run.config["launcher"], run.config, launcher=True)
     launcher.begin()
     return launcher
 

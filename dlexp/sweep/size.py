@@ -81,7 +81,8 @@ def num_bytes(config: Mapping[str, Any], model: nn.Module, seconds: float | None
     run that ends before its first save only the last. What an optimizer keeps is seen from a step of it with a value
     for each parameter.
     """
-    weights, keep = _bytes(model.state_dict()), config["checkpoint"]["keep"]
+    weights = _bytes(model.state_dict()) + _bytes(build(config["criterion"]).state_dict())
+    keep = config["checkpoint"]["keep"]
     if keep != "resume":
         return weights if keep == "best" else 0
     average = _bytes(build(config["ema"], model).state_dict())
@@ -89,7 +90,7 @@ def num_bytes(config: Mapping[str, Any], model: nn.Module, seconds: float | None
     every = config["checkpoint"]
     by_clock = every["every_minutes"] is not None and (seconds is None or seconds > 60 * every["every_minutes"])
     is_saved_before = by_clock or every["every_epochs"] is not None or every["every_steps"] is not None
-    num_weights = 2 if config["data"]["val_size"] > 0 else 1
+    num_weights = 2 if config["data"]["val_size"] > 0 or config["overfit_batches"] is not None else 1
     return num_weights * weights + (KEPT if is_saved_before else 1) * state
 
 

@@ -75,7 +75,7 @@ def test_kill_9_at_random_moments(workdir: Path) -> None:
     assert all(torch.equal(first[key], second[key]) for key in first)
     for path in (workdir / "run").rglob("*.pt"):
         checkpoints.load(path)
-    assert not list((workdir / "run" / "checkpoints").glob(".*.tmp")) or kills
+    assert len(list((workdir / "run").rglob("*.tmp"))) <= kills, "at most what was half-written at each"
 
 
 def test_a_truncated_state_is_never_used(workdir: Path) -> None:
@@ -108,6 +108,8 @@ def test_a_full_disk_costs_nothing_but_time(workdir: Path) -> None:
                 assert not list((workdir / "run").rglob("*.tmp"))
                 assert [checkpoints.load(path) for path in saved_states(workdir / "run")]
                 break
+        else:
+            pytest.fail("no save met the full disk")
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         out = process.stdout.read()
     assert process.returncode == 0 and "Traceback" not in out, out
@@ -274,15 +276,18 @@ class TestStrangersFolder:
             resume.resume(folder, [])
         assert not Path("harm").exists()
 
-    def test_a_ledger_that_points_elsewhere(self, cli, workdir: Path) -> None:
+    @pytest.mark.parametrize("name", ["../../elsewhere", "../elsewhere", "ABSOLUTE"])
+    def test_a_ledger_that_points_elsewhere(self, cli, workdir: Path, name: str) -> None:
         sweep = workdir / "outputs" / "sweep-mlp-spiral"
         sweep.mkdir(parents=True)
+        place = name.replace("ABSOLUTE", str(workdir / "elsewhere"))
         words = ["seed=1", *TINY]
         ended = cli(*words, "--cell")
         cell = ended.out.split()[2].rstrip(":")
-        run_json.write_json(sweep / "sweep.json", {"format_version": 1, "cells": {cell: "../../elsewhere"}})
+        run_json.write_json(sweep / "sweep.json", {"format_version": 1, "cells": {cell: place}})
         assert cli("-m", *words).code == 0
-        assert not (workdir / "elsewhere").exists() and not (workdir / "outputs" / "elsewhere").exists()
+        (trained,) = workdir.rglob("run.json")
+        assert trained.parents[1].name.startswith("sweep-mlp-spiral") and not (sweep / place).exists()
 
 
 def test_verify_and_diff(cli, workdir: Path) -> None:
@@ -303,7 +308,7 @@ def test_verify_and_diff(cli, workdir: Path) -> None:
     ended = cli("verify", "same")
     assert ended.code == 1 and "differs from its record" in ended.out
     ended = cli("diff", "one", "other")
-    assert "optimizer.lr: 0.03 → 0.02" in ended.out or "optimizer.lr: " in ended.out
+    assert "optimizer.lr: 0.1 → 0.02" in ended.out
     assert "in epoch 1 the weights differ" in ended.out and "environment: the same" in ended.out
     shutil.copytree("one", "copy")
     assert "the same in all 2 epochs, bit for bit" in cli("diff", "one", "copy").out

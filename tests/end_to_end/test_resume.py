@@ -406,16 +406,16 @@ def test_a_folder_in_use_is_left_alone(cli, workdir: Path) -> None:
 def test_a_full_disk_keeps_the_old_state_and_the_training(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real, calls = checkpoints._write, []
+    real, calls = checkpoints.whole_file, []
 
-    def write(path: Path, content: memoryview) -> None:
+    def whole_file(path: Path) -> Any:
         if "checkpoints" in path.parts:
             calls.append(path.name)
             if len(calls) in (2, 3):
                 raise OSError(28, "No space left on device")
-        real(path, content)
+        return real(path)
 
-    monkeypatch.setattr(checkpoints, "_write", write)
+    monkeypatch.setattr(checkpoints, "whole_file", whole_file)
     monkeypatch.setattr(checkpoints, "RETRY_SECONDS", 0.0)
     result = api.run([*CNN, "checkpoint.every_steps=10"], folder="run")
     assert result.history[-1]["epoch"] == 3 and len(calls) > 3
@@ -424,10 +424,10 @@ def test_a_full_disk_keeps_the_old_state_and_the_training(
 
 
 def test_a_failing_last_save_is_a_failure(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(path: Path, content: memoryview) -> None:
+    def whole_file(path: Path) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "_write", write)
+    monkeypatch.setattr(checkpoints, "whole_file", whole_file)
     with pytest.raises(UserError, match="could not be saved: No space left"):
         api.run([*CNN, "epochs=1", "data.val_size=0"], folder="run")
     assert run_json.read_json(Path("run/run.json"))["status"] == "failed"

@@ -16,9 +16,20 @@ FOLDER = "slurm"
 FILE = "jobs.json"
 NUMBER = re.compile(r"\d+(_\d+)?")
 ANSWER_SECONDS = 60
-# Slurm's words for what is not over; a job whose word is none of these has ended.
+# Slurm's words for what is over, and for what waits; a job with any other word is taken to run, so that a word of another
+# version of Slurm submits nothing twice.
+ENDED = {
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
+}
 PENDING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
-RUNNING = {"RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED"}
 
 
 @dataclass(frozen=True)
@@ -91,4 +102,6 @@ def _unanswered(why: str) -> UserError:
 
 def state_of(word: str | None) -> str | None:
     """Returns `pending`, `running`, or None for a job that is over or that Slurm does not know."""
-    return "pending" if word in PENDING else "running" if word in RUNNING else None
+    if word is None or word.rstrip("+") in ENDED:
+        return None
+    return "pending" if word in PENDING else "running"

@@ -2,8 +2,6 @@
 
 import importlib
 import inspect
-import subprocess
-import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,13 +168,3 @@ def test_augmentations_compose_in_the_order_of_the_list(primary: Path) -> None:
     assert composed("augment=[none,crop]").augment == composed("augment=crop").augment
     one, other = composed("augment=[crop,alternating_flip]"), composed("augment=crop_alternating_flip")
     assert (one.augment.crop.padding, other.augment.crop.padding) == (4, 2)
-
-
-def test_facts_need_no_torch() -> None:
-    code = "import sys, dlexp.data.facts; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_finding_and_downloading_needs_no_torch() -> None:
-    code = "import sys, dlexp.data.fetch.download; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

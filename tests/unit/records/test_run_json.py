@@ -23,14 +23,6 @@ LINES = [
 ]
 
 
-def test_reading_a_run_imports_neither_torch_nor_numpy() -> None:
-    heavy = ("torch", "numpy", "hydra")
-    readers = "dlexp.records.run_json, dlexp.records.metrics"
-    code = f"import sys, {readers}; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_json_knows_no_nan(tmp_path: Path) -> None:
     data = {"a": float("nan"), "b": [float("inf"), 0.1], "path": Path("x"), "名": (1, True, None), 3: "three"}
     run_json.write_json(tmp_path / "data.json", data)
@@ -172,36 +164,39 @@ def test_git_missing_or_hanging_is_no_error(tmp_path: Path, monkeypatch: pytest.
     assert environment.git_state(tmp_path) is None
 
 
-def test_the_processor_is_named_on_linux(tmp_path: Path) -> None:
-    path = tmp_path / "cpuinfo"
-    path.write_text("processor\t: 0\nmodel name\t: Some CPU @ 3.00GHz\n", encoding="utf-8")
-    assert environment._name_from_proc(path) == "Some CPU @ 3.00GHz"
-    path.write_text("processor\t: 0\nBogoMIPS\t: 50\n", encoding="utf-8")
-    assert environment._name_from_proc(path) is None
+@pytest.fixture
+def cpu_info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Linux's file about the processor, which is not there yet; a machine that tells nothing else."""
+    monkeypatch.setattr(environment, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setitem(sys.modules, "winreg", None)
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    return environment.CPU_INFO
 
 
-def test_the_processor_is_named_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_name_from_proc", lambda: None)
+def test_the_processor_is_named_on_linux(cpu_info: Path) -> None:
+    cpu_info.write_text("processor\t: 0\nmodel name\t: Some CPU @ 3.00GHz\n", encoding="utf-8")
+    assert environment.cpu_name() == "Some CPU @ 3.00GHz"
+    cpu_info.write_text("processor\t: 0\nBogoMIPS\t: 50\n", encoding="utf-8")
+    assert environment.cpu_name() == "riscv64"
+
+
+def test_the_processor_is_named_on_macos(cpu_info: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="Apple M9\n"))
     assert environment.cpu_name() == "Apple M9"
 
 
-def test_the_processor_is_named_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_processor_is_named_on_windows(cpu_info: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = SimpleNamespace(
         HKEY_LOCAL_MACHINE=0, OpenKey=lambda *_: "key", QueryValueEx=lambda *_: ("Other CPU  ", 1)
     )
-    monkeypatch.setattr(environment, "_name_from_proc", lambda: None)
     monkeypatch.setattr(platform, "system", lambda: "Windows")
     monkeypatch.setitem(sys.modules, "winreg", registry)
     assert environment.cpu_name() == "Other CPU"
 
 
-def test_a_system_that_tells_nothing_gives_its_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_name_from_proc", lambda: None)
-    monkeypatch.setattr(environment, "_output", lambda *_: None)
-    monkeypatch.setitem(sys.modules, "winreg", None)
-    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+def test_a_system_that_tells_nothing_gives_its_architecture(cpu_info: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert environment.cpu_name() == "riscv64"
     assert environment.usable_cores() == os.cpu_count()

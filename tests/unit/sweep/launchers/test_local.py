@@ -54,28 +54,6 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     return jobs
 
 
-def stop(jobs: list[Job], number: int) -> None:
-    local._stop([local._Child(job, 0, None) for job in jobs], number)  # type: ignore[arg-type]
-
-
-@POSIX
-def test_a_job_that_does_not_listen_is_ended(jobs: list[Job]) -> None:
-    stop(jobs, signal.SIGTERM)
-    told = [signal.SIGTERM, "terminate", "kill"]
-    assert [job.heard for job in jobs] == [told[:1], told[:2], told]
-
-
-@POSIX
-def test_a_second_signal_ends_the_jobs_at_once(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
-    def join(timeout: float) -> None:
-        if jobs[1].heard == [signal.SIGINT]:
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(jobs[0], "join", join)
-    stop(jobs[:2], signal.SIGINT)
-    assert jobs[1].heard == [signal.SIGINT, "terminate"]
-
-
 def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[[Job], Any], **settings: Any) -> Any:
     """Launches jobs, each of which begins with `begins`; returns what each ends with and what it was started with."""
     waiting, options = iter(jobs), []
@@ -93,6 +71,29 @@ def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[
     return local.Local(config).launch(runs, folders, num_cells=3), options
 
 
+def stopped(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Launches jobs; the signal comes when the last of them has started."""
+    launched(jobs, monkeypatch, lambda job: signal.raise_signal(number) if job is jobs[-1] else None)
+
+
+@POSIX
+def test_a_job_that_does_not_listen_is_ended(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
+    stopped(jobs, monkeypatch, signal.SIGTERM)
+    told = [signal.SIGTERM, "terminate", "kill"]
+    assert [job.heard for job in jobs] == [told[:1], told[:2], told]
+
+
+@POSIX
+def test_a_second_signal_ends_the_jobs_at_once(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
+    def join(timeout: float) -> None:
+        if jobs[1].heard == [signal.SIGINT]:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(jobs[0], "join", join)
+    stopped(jobs[:2], monkeypatch, signal.SIGINT)
+    assert jobs[1].heard == [signal.SIGINT, "terminate"]
+
+
 @POSIX
 def test_a_job_that_starts_when_a_signal_comes_is_told(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
     ends, _ = launched(jobs[:2], monkeypatch, lambda job: signal.raise_signal(signal.SIGTERM))
@@ -102,7 +103,7 @@ def test_a_job_that_starts_when_a_signal_comes_is_told(monkeypatch: pytest.Monke
 
 @POSIX
 def test_a_job_that_ends_when_a_signal_comes_has_a_result(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> None:
-    monkeypatch.setattr(local, "_end", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(local, "reason", lambda code: signal.raise_signal(signal.SIGTERM))
     ends, _ = launched(jobs[:1], monkeypatch, lambda job: job.hear(signal.SIGTERM))
     assert isinstance(ends[0], signals.StopRequested)
 
