@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ pytest.register_assert_rewrite("resuming")
 # Read when torch is imported. Workers of pytest and child processes share the cores, and two threads beside a busy
 # process cost up to 50 times.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell starts background processes with SIGINT ignored, which what is tested would respect.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
 COMPILES = pytest.mark.skipif(not HAS_COMPILER, reason="compile=true needs a C++ compiler on a CPU")

@@ -1,6 +1,7 @@
 """Who may import whom, read from the source: the data flow points in one direction."""
 
 import ast
+import itertools
 import re
 import shutil
 import subprocess
@@ -114,6 +115,20 @@ def test_the_tests_mirror_the_house() -> None:
 def test_configs_stop_at_the_door() -> None:
     for library in ("hydra", "omegaconf"):
         assert {name.split(".")[0] for name in users_of(library)} == {"config"}
+
+
+def test_the_design_says_what_is_so() -> None:
+    """Its floors are those of here, and the files that it names are there."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) if block.startswith("__main__\n")]
+    rooms = {room for floor in FLOORS for room in floor}
+    floors = [set(itertools.takewhile(rooms.__contains__, line.split())) for line in block.splitlines()]
+    assert floors == [set(floor) for floor in FLOORS]
+    files = set(re.findall(r"`([\w/]+\.(?:py|yaml))`", text))
+    assert len(files) >= 25
+    assert not [
+        name for name in files if not (PACKAGE / name.removeprefix("dlexp/")).exists() and not (ROOT / name).exists()
+    ]
 
 
 def below(room: str) -> list[Path]:

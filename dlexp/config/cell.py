@@ -11,7 +11,7 @@ from dlexp.config.schema import FileSettings, Settings, marked
 from dlexp.ranges import Incidental
 
 CODE = Path(__file__).parents[1]
-# Who asks, what is told, drawn and counted: it changes no figure. All else may, and so may a file that is new.
+# What asks, tells and draws changes no result. All else may, and so may a file that is new.
 SHOWS = set(
     "__main__.py api.py errors.py commands sweep find profiling pictures console config/help.py config/hydra_flags.py"
     " config/mistakes.py records/event_file.py records/naming.py records/result.py records/tracker.py".split()

@@ -17,7 +17,7 @@ class Normalisation:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Returns float32, N×channels×… as it came. Images may be bytes, or in [0, 1]."""
-        scale, shift = self._scale_and_shift(inputs)
+        scale, shift = self.scale_and_shift(inputs)
         if inputs.dtype == torch.uint8:
             return inputs.to(torch.float32).mul_(scale).add_(shift)
         # Floats may be a view of the data itself: never in place.
@@ -29,8 +29,8 @@ class Normalisation:
         mean, std = (torch.tensor(values, device=inputs.device).view(shape) for values in (self.mean, self.std))
         return inputs * std + mean
 
-    def _scale_and_shift(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Made once for each kind of inputs: on a GPU each would be a copy from the host."""
+    def scale_and_shift(self, inputs: Any) -> tuple[Tensor, Tensor]:
+        """Returns the factors for such inputs (type, axes, device), made once: a host waits for them to arrive."""
         key = inputs.dtype == torch.uint8, inputs.ndim, inputs.device
         if key not in self._factors:
             unit, shape = 255.0 if key[0] else 1.0, self._shape(inputs)

@@ -84,7 +84,7 @@ def _enter(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]
         elif place is None or place in held:
             # A run that went on with other settings (`resume=… epochs=20`) has become another cell in the same folder,
             # and one whose data changed since keeps its folder.
-            names[each.cell] = unique(name, {*names.values(), *held})
+            names[each.cell] = unique(name, {*names.values(), *found})
     run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
     return {each: Cell(each, folder / names[each.cell], _outdated(each, held)) for each in wanted}
 
@@ -96,12 +96,13 @@ def _outdated(wanted: Identity, held: Mapping[str, Mapping[str, Any]]) -> dict[s
 
 
 def read_ledger(folder: Path) -> dict[str, str]:
-    """Returns the folder names by cell; empty where there is no ledger, or none that can be read."""
+    """Returns the folder names by cell; empty where there is no ledger of this version, or none that can be read."""
     try:
-        cells = run_json.read_json(folder / LEDGER_FILE)["cells"]
+        found = run_json.read_json(folder / LEDGER_FILE)
+        version, cells = found["format_version"], found["cells"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    is_plain = isinstance(cells, dict) and all(
+    is_plain = (version == run_json.FORMAT_VERSION and isinstance(cells, dict)) and all(
         isinstance(name, str) and name == Path(name).name and name not in ("", ".", "..") for name in cells.values()
     )
     return cells if is_plain else {}

@@ -7,13 +7,12 @@ from dlexp.console.tables import aligned
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import number
 from dlexp.metric import LOSS, Metric, read_facts
-from dlexp.records.result import objective_of
 
 
 def report(
     entry: Mapping[str, Any] | None, before: Mapping[str, Any] | None, reason: object, underway: str | None = None
 ) -> dict[str, Any]:
-    """Returns how a job ended: status, metrics, seconds, the reason of a failure, and the value that sweeps compare.
+    """Returns how a job ended: status, metrics, seconds, and the reason of a failure.
 
     `entry` is its run.json (None: there is none), `before` what that was before the job started, and `reason` what its
     process said of its end: an exception, or nothing. `underway` is `pending` or `running` where it goes on elsewhere.
@@ -26,7 +25,6 @@ def report(
         found["error"] = next(iter(str(reason).splitlines()), "") if isinstance(reason, BaseException) else None
     if underway is not None and found["status"] != "finished":
         found |= {"status": underway, "error": None}
-    found["objective"] = objective_of(found)
     return found
 
 

@@ -59,6 +59,7 @@ class Batches:
         self.shuffle = shuffle
         self.format = torch.channels_last if channels_last and inputs.ndim == 4 else torch.contiguous_format
         self.normalised = Normalisation(mean, std)
+        self.normalised.scale_and_shift(inputs)  # now, so that no host waits for it within an epoch
         self.ready: Tensor | None = None
         if isinstance(inputs, Tensor) and 4 * inputs.numel() <= READY_BYTES and not self.operations:
             self.ready = self.normalised(inputs)

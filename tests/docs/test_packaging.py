@@ -49,13 +49,13 @@ def ran(command: list[str], folder: Path) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def test_conf_and_plugins_travel(wheel: Path) -> None:
+def test_conf_and_launchers_travel(wheel: Path) -> None:
     """Every YAML of conf/ and every module of the package lies in the wheel, and nothing else does."""
     names = set(zipfile.ZipFile(wheel).namelist())
     options = {f"dlexp/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf").rglob("*.yaml")}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dlexp").rglob("*.py")}
     assert len(options) >= FEWEST_OPTIONS
-    assert "dlexp/plugins/hydra_plugins/dlexp_plugins/sweeper.py" in modules
+    assert "dlexp/sweep/launchers/local.py" in modules
     assert options | modules <= names
     assert {name for name in names - options - modules if ".dist-info/" not in name} <= {"dlexp/py.typed"}
     assert any(name.endswith("LICENSE") for name in names)
@@ -78,7 +78,7 @@ def test_help(scripts: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["epochs=1"], ["-m", "seed=0,1", "max_steps=3", "pictures=false"]])
 def test_training(words: list[str], scripts: Path, tmp_path: Path) -> None:
-    """A run and a sweep (whose planner and launcher are Hydra plugins inside the package) work from an empty folder."""
+    """A run and a sweep work from an empty folder."""
     ended = ran([str(scripts / "python"), "-m", "dlexp", *words], tmp_path)
     assert ended.code == 0, ended.out + ended.err
     assert "test accuracy" in ended.out

@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 from dlexp import api
+from dlexp.config.compose import BASE
 from dlexp.errors import UserError
 from dlexp.records import run_json
 
@@ -137,7 +138,7 @@ def test_beside_a_program_that_uses_hydra(workdir: Path) -> None:
     conf.mkdir()
     (conf / "config.yaml").write_text("defaults: [schema, _self_]\nname: ${oc.env:HOME}\n", encoding="utf-8")
     ConfigStore.instance().store(name="schema", node={"theirs": 3})
-    with initialize_config_dir(str(conf), version_base="1.2"):
+    with initialize_config_dir(str(conf), **(BASE and {"version_base": "1.2"})):
         before, version = GlobalHydra.instance(), getbase()
         result = api.run(TINY, folder="run")
         with pytest.raises(UserError):

@@ -19,6 +19,7 @@ from dlexp.machine import memory as free_memory
 from dlexp.profiling import profiler, throughput
 from dlexp.profiling.operators import Operators
 from dlexp.train import fit, losses, step
+from dlexp.train.losses import Reading
 from dlexp.train.state import TrainState
 
 CUDA, MPS = torch.device("cuda", 1), torch.device("mps")
@@ -79,7 +80,7 @@ def lines_of(on_cuda: bool) -> list[tuple[str, int, float]]:
     run = assemble(compose(SPIRAL).config)
     if on_cuda:
         run.state.losses = run.state.losses.as_subclass(OnCuda)
-    events = fit.fit(run.state, run.train, run.criterion, run.task.sums, run.plan)
+    events = fit.fit(run.state, run.train, run.task.sums, run.plan)
     lines = []
     for event in events:
         lines.append((event["kind"], event["step"], event["train/loss"]))
@@ -103,8 +104,10 @@ def test_a_line_is_there_when_its_event_is(copies: list[bool]) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
     losses = torch.tensor([1.0, 3.0]).as_subclass(OnCuda)
-    state = TrainState(model, optimizer, schedule, torch.amp.GradScaler("cpu", enabled=False), Any, losses, {}, batch=2)
-    line = losses.Reading(state, accumulate=1, log_steps=1, seen=2)
+    state = TrainState(
+        model, nn.MSELoss(), optimizer, schedule, torch.amp.GradScaler("cpu", enabled=False), Any, losses, {}, batch=2
+    )
+    line = Reading(state, accumulate=1, log_steps=1, seen=2)
     assert [line.is_there() for _ in range(3)] == [False, False, True]
     numbers = line.numbers()
     assert (numbers["train/loss"], numbers["train/recent_loss"]) == (2.0, 3.0)
@@ -130,7 +133,7 @@ def test_the_state_of_a_gpus_generator_comes_and_goes(monkeypatch: pytest.Monkey
                 return self
 
         losses = torch.zeros(3).as_subclass(Losses)
-        state: Any = TrainState(model, optimizer, schedule, parts["x"], parts["y"], losses, {})  # type: ignore[arg-type]
+        state: Any = TrainState(model, nn.MSELoss(), optimizer, schedule, parts["x"], parts["y"], losses, {})  # type: ignore[arg-type]
         saved = state.state_dict()
         assert saved["generators"][name].tolist() == [place.index or 0, 7]
         saved["losses"] = torch.zeros(0).as_subclass(Losses)
@@ -255,7 +258,7 @@ def test_losses_that_are_scaled_train_the_same(monkeypatch: pytest.MonkeyPatch) 
     for enabled in (False, True):
         run = assemble(compose([*SPIRAL, "grad_clip=0.1", "max_steps=6"]).config)
         run.state.scaler = torch.amp.GradScaler("cpu", enabled=enabled)
-        list(fit.fit(run.state, run.train, run.criterion, run.task.sums, run.plan))
+        list(fit.fit(run.state, run.train, run.task.sums, run.plan))
         weights.append([parameter.detach() for parameter in run.state.model.parameters()])
     for one, other in zip(*weights, strict=True):
         torch.testing.assert_close(one, other)

@@ -61,9 +61,9 @@ def test_it_has_to_be_allowed(cli, own: Path) -> None:
     assert "not allowed" in other.err, "a beginning of the name is not the name"
 
 
-def test_a_sweep_in_child_processes(run_cli, own: Path) -> None:
+def test_a_sweep_in_child_processes(cli, own: Path) -> None:
     words = ["-m", "allow=my_parts", "--config-dir", "my_options", "model=tiny,mlp", "data=rings", "n_jobs=2"]
-    ended = run_cli([*words, *SHORT])
+    ended = cli(*words, *SHORT)
     assert ended.code == 0, ended
     assert {path.parent.name for path in own.glob("outputs/*/*/run.json")} == {"model-tiny", "model-mlp"}
 

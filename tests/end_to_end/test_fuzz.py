@@ -239,7 +239,7 @@ def test_checkpoints(whole_run: Path, tmp_path_factory: pytest.TempPathFactory, 
 def test_ledgers(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     folder = tmp_path_factory.mktemp("ledger")
     content = json.dumps(
-        data.draw(changed({"format_version": 1, "cells": {"abc": "seed-1", "def": "seed-2"}}))
+        data.draw(changed({"format_version": 2, "cells": {"abc": "seed-1", "def": "seed-2"}}))
     ).encode()
     (folder / "sweep.json").write_bytes(data.draw(st.one_of(st.just(content), damaged(content))))
     counts["ledgers"] = counts.get("ledgers", 0) + 1

@@ -160,9 +160,9 @@ def test_a_job_that_somebody_trains_here_is_running(cli, cluster: Cluster, workd
 )
 def test_settings_without_effect(cluster: Cluster, setting: dict[str, object], sentence: str) -> None:
     config = compose(["launcher=slurm"]).config
-    build(config["launcher"], config).begin()
+    build(config["launcher"], config, launcher=True).begin()
     with pytest.raises(UserError, match=sentence):
-        build(config["launcher"], config | setting).begin()
+        build(config["launcher"], config | setting, launcher=True).begin()
 
 
 def test_its_settings_are_checked(cli, cluster: Cluster, workdir: Path) -> None:

@@ -343,6 +343,9 @@ def test_a_sweep_with_one_wrong_job_starts_none(cli, workdir: Path) -> None:
         (["-m", "model.width=3,0,x"], ["model.width=0 must be ≥ 1", "model.width=x must be a whole number"]),
         (["-m", "optimizer.lr=interval(0,1)"], ["optimizer.lr=a,b,c"]),
         (["-m", "seed=1,2", "optimizer.lrr=1"], ["'optimizer.lr'?"]),
+        (["-m", "model=mlp,nope", "epochs=0"], ["no model 'nope'", "epochs=0 must be ≥ 1"]),
+        (["-m", "model=glob(zz*)"], ["model=glob(zz*) names no value to try"]),
+        (["-m", "seed=range(5,5)"], ["seed=range(5,5) names no value to try"]),
     ],
     ids=lambda each: " ".join(each),
 )

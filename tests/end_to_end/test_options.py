@@ -201,7 +201,14 @@ def test_a_recipe_follows_the_model_and_the_command_line_wins() -> None:
     assert preset["recipe"]["lr"] == compose(["model=lenet", "data=mnist"]).config["recipe"]["lr"]
 
 
-@pytest.mark.parametrize("experiment", GROUPS["experiment"])
+# Two steps with batches of thousands of images, or through a deep net, take five seconds and more.
+LARGE = ("cifar10_94", "cifar10_96", "cifar10_vgg16", "cifar10_vgg_512", "cifar10_vgg_2048")
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in GROUPS["experiment"]],
+)
 def test_presets(experiment: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [f"experiment={experiment}"]
     found = compose(words)
@@ -251,5 +258,5 @@ def test_no_number_is_written_twice() -> None:
     }
     assert len(found) >= 30
     for name in found:
-        parameters = inspect.signature(build.target(name)).parameters.values()
+        parameters = inspect.signature(build.target(name, launcher=".launchers." in name)).parameters.values()
         assert not [each.name for each in parameters if each.default is not each.empty], name

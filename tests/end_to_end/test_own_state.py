@@ -386,11 +386,11 @@ def test_several_are_listed_and_parts_are_looked_into(workdir: Path) -> None:
         checked(words)
 
 
-@pytest.mark.parametrize("classes", KEPT, ids=lambda classes: "-".join(classes.values()))
+@pytest.mark.parametrize("classes", KEPT[-3:], ids=lambda classes: "-".join(classes.values()))
 def test_the_rehearsal_leaves_the_generators_as_they_were(classes: dict[str, str]) -> None:
     config = compose(named(**classes)).config
     before = torch.get_rng_state(), random.getstate()
-    assert rehearse(config) == []
+    assert rehearse(config, is_here=True) == []
     assert torch.equal(before[0], torch.get_rng_state()) and before[1] == random.getstate()
 
 

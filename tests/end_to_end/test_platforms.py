@@ -17,7 +17,8 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="the locale of a POSIX sys
 
 
 @POSIX
-@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_run_on_a_console_without_utf8(run_cli, workdir, encoding: str) -> None:
     """Files are UTF-8 whatever the console and the locale are."""
     plain = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONIOENCODING": encoding}

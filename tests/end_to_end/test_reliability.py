@@ -284,7 +284,8 @@ class TestStrangersFolder:
         words = ["seed=1", *TINY]
         ended = cli(*words, "--cell")
         cell = ended.out.split()[2].rstrip(":")
-        run_json.write_json(sweep / "sweep.json", {"format_version": 1, "cells": {cell: place}})
+        ledger = {"format_version": run_json.FORMAT_VERSION, "cells": {cell: place}}
+        run_json.write_json(sweep / "sweep.json", ledger)
         assert cli("-m", *words).code == 0
         (trained,) = workdir.rglob("run.json")
         assert trained.parents[1].name.startswith("sweep-mlp-spiral") and not (sweep / place).exists()

@@ -85,7 +85,7 @@ def test_no_augmentation_may_be_an_empty_list(workdir: Path) -> None:
 
 def test_run_json(image_run: Result) -> None:
     found = run_json.read_json(image_run.folder / "run.json")
-    assert (found["status"], found["seed"], found["error"], found["format_version"]) == ("finished", 5, None, 1)
+    assert (found["status"], found["seed"], found["error"], found["format_version"]) == ("finished", 5, None, 2)
     assert found["metrics"] == image_run.metrics and found["chosen_epoch"] in (1, 2)
     assert "ema=ema" in found["overrides"] and found["choices"]["model"] == "cnn"
     assert found["seconds"] > 0 and found["started"] <= found["ended"]
@@ -343,6 +343,7 @@ def test_a_few_batches_hold_all_classes(workdir: Path) -> None:
     assert len(result.history) > 5 and result.history[0]["train/accuracy"] < 0.9
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_a_few_batches_counts_the_samples_that_are_there(workdir: Path) -> None:
     words = [*SPIRAL, "overfit_batches=1", "batch_size=4096", "optimizer=adam", "optimizer.lr=0.01"]
     last = [row for row in lines(api.run(words, folder="run").folder) if row["kind"] == "epoch"][-1]

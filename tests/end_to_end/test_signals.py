@@ -100,8 +100,8 @@ def test_a_second_signal_ends_a_long_import(workdir: Path, module: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["-m", "seed=1,2"],
-        pytest.param(["seed=1"], marks=pytest.mark.slow),
+        pytest.param(["-m", "seed=1,2"], marks=pytest.mark.slow),
+        ["seed=1"],
         pytest.param(["find", "lr"], marks=pytest.mark.slow),
         pytest.param(["download", "fake"], marks=pytest.mark.slow),
     ],
@@ -123,4 +123,5 @@ def test_ctrl_c_while_torch_is_imported(workdir: Path, words: list[str]) -> None
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # not ignored, as in a background
     )
     assert done.returncode == 130 and done.stderr.splitlines()[-1] == "interrupted", done
-    assert "Traceback" not in done.stderr and not (workdir / "outputs").exists()
+    # On a busy machine the folder is there before torch is: then it holds a log and no run.
+    assert "Traceback" not in done.stderr and not list(workdir.glob("outputs/**/run.json"))

@@ -16,8 +16,8 @@ FOLDER = "slurm"
 FILE = "jobs.json"
 NUMBER = re.compile(r"\d+(_\d+)?")
 ANSWER_SECONDS = 60
-# Slurm's words for what is over, and for what waits; a job with any other word is taken to run, so that a word of another
-# version of Slurm submits nothing twice.
+# Slurm's words for what is over, and for what waits; a job with any other word is taken to run, so that the word of
+# another version of Slurm submits nothing twice.
 ENDED = {
     "BOOT_FAIL",
     "CANCELLED",

@@ -1,5 +1,7 @@
 """One composition: how often Hydra is asked, what comes out, and that a job needs no Hydra."""
 
+import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import hydra
 import pytest
 from conftest import child_environment
 
+from dlexp.__main__ import main
 from dlexp.config import words
 from dlexp.config.axes import axes
 from dlexp.config.compose import compose
@@ -114,6 +117,11 @@ def test_a_sweep_is_named_after_what_it_is_about(overrides: list[str], choices: 
         (["hydra/sweeper=optuna"], "-m tries every combination"),
         (["hydra.searchpath=[x]"], "--config-dir DIR"),
         (["hydra.run.dir="], "names no folder"),
+        (["++hydra.run.dir=x"], "without what stands before it"),
+        (["find", "lr", "dry_run=true"], "find has no dry run"),
+        (["download", "mnist", "dry_run=true"], "download has no dry run"),
+        (["find", "lr", "hydra.run.dir=x"], "find makes none"),
+        (["recipe=cnn/mnist", "--cfg", "job"], "recipe follows from model and data"),
         (["-m", "seed=1,2", "hydra.run.dir=x"], "hydra.sweep.dir= is a sweep's"),
         (["hydra.sweep.dir=x"], "hydra.run.dir= is a run's"),
     ],
@@ -133,3 +141,17 @@ def test_a_flag_and_its_value_are_no_override(tmp_path: Path) -> None:
 def test_asking_for_hydras_settings_makes_no_folder(cli, workdir: Path) -> None:
     ended = cli("--cfg", "hydra", "--resolve")
     assert ended.code == 0 and "outputs/NAME" in ended.out and not list(workdir.iterdir())
+
+
+def test_hydras_flags_leave_the_process_as_it_was(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    before = list(sys.argv), logging.getLogger("hydra.utils").level
+    assert main(["--cfg", "job"]) == 0
+    assert (sys.argv, logging.getLogger("hydra.utils").level) == before and "HYDRA_FULL_ERROR" not in os.environ
+
+
+def test_an_own_option_of_a_built_in_name_is_told_by_hydras_flags_too(cli, workdir: Path) -> None:
+    (workdir / "own" / "model").mkdir(parents=True)
+    (workdir / "own" / "model" / "mlp.yaml").write_text("width: 1\n", encoding="utf-8")
+    ended = cli("--config-dir", "own", "--cfg", "job")
+    assert ended.code == 1 and "which dlexp has too" in ended.err, ended

@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from dlexp.augment.operation import Draw, Mixing
-from dlexp.data.facts import RESOLVERS
+from dlexp.config.compose import BASE
+from dlexp.config.schema import register
 from dlexp.data.splits import Splits, prepare, statistics
 from dlexp.train.batches import Batches
 
@@ -45,9 +46,8 @@ def primary(tmp_path: Path) -> Iterator[Path]:
     (folder / "config.yaml").write_text(PRIMARY.replace("CONF", CONF.as_posix()), encoding="utf-8")
     experiment = "# @package _global_\ndefaults:\n  - override /data: linear\n  - override /criterion: hinge\n"
     (folder / "experiment" / "own.yaml").write_text(experiment, encoding="utf-8")
-    for name, function in RESOLVERS.items():
-        OmegaConf.register_new_resolver(name, function, use_cache=True, replace=True)
-    with initialize_config_dir(str(folder), version_base="1.3"):
+    register()
+    with initialize_config_dir(str(folder), **BASE):
         yield folder
     GlobalHydra.instance().clear()
 

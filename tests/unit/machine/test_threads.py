@@ -76,9 +76,12 @@ def test_the_environment_is_afterwards_as_it_was(nothing_chosen: None) -> None:
 
 
 @LINUX
+@pytest.mark.slow
 def test_jobs_of_a_sweep_get_it_from_the_server_that_forks_them(nothing_chosen: None, workdir: Path) -> None:
     """The server is a Python of its own, which has it from the command's environment and loads torch."""
-    (workdir / "sitecustomize.py").write_text(WATCH.replace("os._exit(0)", "sys.meta_path.pop(0)"), encoding="utf-8")
+    (workdir / "sitecustomize.py").write_text(
+        WATCH.replace("os._exit(0)", "sys.meta_path.remove(self)"), encoding="utf-8"
+    )
     code = "from dlexp.__main__ import main; main(['-m', 'seed=0,1', 'max_steps=1', 'pictures=false', 'epochs=1'])"
     path = os.pathsep.join([str(workdir), child_environment()["PYTHONPATH"]])
     done = subprocess.run(

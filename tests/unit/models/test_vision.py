@@ -110,6 +110,7 @@ print(tuple(model(torch.zeros(2, 3, 32, 32)).shape))
 """
 
 
+@pytest.mark.slow
 def test_works_beside_a_torch_its_operations_do_not_fit():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT_OPERATIONS],

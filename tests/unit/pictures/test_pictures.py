@@ -189,6 +189,7 @@ def test_every_class_has_a_colour_of_its_own() -> None:
         assert len(set(class_colours(num_classes))) == num_classes
 
 
+@pytest.mark.slow
 def test_pictures_leave_the_persons_settings_alone_and_never_import_pyplot() -> None:
     code = (
         "import sys, matplotlib, torch; matplotlib.rcParams['font.size'] = 33\n"

@@ -188,7 +188,7 @@ def test_processes_that_can_not_live_are_a_sentence(folder: Path, monkeypatch: p
 @pytest.mark.parametrize(
     "end",
     [
-        "os.kill(os.getpid(), 9)",
+        pytest.param("os.kill(os.getpid(), 9)", marks=pytest.mark.slow),
         pytest.param("sys.exit(3)", marks=pytest.mark.slow),
         pytest.param("raise KeyboardInterrupt", marks=pytest.mark.slow),
     ],

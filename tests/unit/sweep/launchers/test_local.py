@@ -182,5 +182,5 @@ def test_why_a_job_failed() -> None:
     assert report(old, old, KeyboardInterrupt())["error"] == "the loss became nan", "it was not started again"
     assert report(old | {"status": "running", "error": None}, old, died)["status"] == "died"
     assert report(None, None, died) | {"metrics": None} == {
-        "status": "not started", "metrics": None, "seconds": None, "error": "exit code 1", "objective": None,
+        "status": "not started", "metrics": None, "seconds": None, "error": "exit code 1",
     }  # fmt: skip

@@ -1,0 +1,99 @@
+"""Run folders that an older version wrote: named as such in one sentence, whatever is asked of them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dlexp import api
+from dlexp.records.folder import CONFIG, LOCK, METRICS, RECORD
+from dlexp.records.run_json import read_entry, read_json, write_json
+
+TINY = ["data.limit=60", "epochs=1", "pictures=false", "model.width=4", "threads=1"]
+OLD = "was written by an older, unreleased version of dlexp"
+
+
+def aged(folder: Path) -> None:
+    """Makes of a run what it would have been before the move: other places of code, fewer facts, version 1."""
+    entry = {
+        key: value for key, value in read_json(folder / RECORD).items() if key not in ("measures", "metric", "data")
+    }
+    write_json(folder / RECORD, entry | {"format_version": 1})
+    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    config["criterion"]["_target_"], config["evaluation"]["_target_"] = (
+        "dlexp.criteria.CrossEntropy",
+        "dlexp.evaluation.Plain",
+    )
+    del config["launcher"]
+    (folder / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    lines = [json.dumps({key: value for key, value in row.items() if key != "kind"}) for row in rows]
+    (folder / METRICS).write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def an_old_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "old"
+    api.run(TINY, folder=folder)
+    aged(folder)
+    return folder
+
+
+@pytest.fixture
+def old(an_old_run: Path, workdir: Path) -> Path:
+    return Path(shutil.copytree(an_old_run, "old"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != LOCK}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "old"],
+        ["diff", "old", "old"],
+        ["resume=old"],
+        ["resume=old", "epochs=2", "accept_changes=true"],
+        [*TINY, "hydra.run.dir=old"],
+        [*TINY, "hydra.run.dir=old", "resume=auto"],
+    ],
+    ids=" ".join,
+)
+def test_an_older_run_is_named_as_such(old: Path, cli: Any, words: list[str]) -> None:
+    before = content(old)
+    ended = cli(*words)
+    assert ended.code == 1 and ended.err.count("error: ") == 1
+    assert f"error: old {OLD}" in ended.err and "init_from=old" in ended.err
+    assert content(old) == before
+
+
+def test_an_older_run_is_not_loaded(old: Path) -> None:
+    with pytest.raises(api.UserError, match=OLD):
+        api.load(old)
+
+
+def test_a_newer_run_is_not_called_old(old: Path) -> None:
+    write_json(old / RECORD, read_json(old / RECORD) | {"format_version": 1000})
+    with pytest.raises(api.UserError, match="old was written by a newer version of dlexp"):
+        api.load(old)
+
+
+def test_the_weights_of_an_older_run_are_good(old: Path) -> None:
+    assert api.run([*TINY, "init_from=old"], folder="new").metrics["test/loss"] > 0
+
+
+def test_an_older_sweep_is_left_alone(old: Path, cli: Any) -> None:
+    """Neither counted as done nor trained into, also where its folder is named."""
+    sweep = [*TINY, "seed=0,1", "hydra.sweep.dir=sweep"]
+    shutil.copytree(old, "sweep/seed-0")
+    cell = read_json(old / RECORD)["cell"]
+    write_json(Path("sweep/sweep.json"), {"format_version": 1, "cells": {cell: "seed-0"}})
+    before = content(Path("sweep/seed-0"))
+    assert cli("-m", *sweep).code == 0
+    assert content(Path("sweep/seed-0")) == before
+    statuses = {path.name: (read_entry(path) or {"status": "old"})["status"] for path in Path("sweep").glob("seed-*")}
+    assert statuses == {"seed-0": "old", "seed-0-2": "finished", "seed-1": "finished"}
