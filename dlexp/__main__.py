@@ -8,14 +8,12 @@ from pathlib import Path
 from dlexp.config import registry
 from dlexp.console.exit_code import answering
 from dlexp.errors import UserError, did_you_mean
-from dlexp.machine.threads import short_spinning
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code: 0, 1 (a mistake or a failed run), 128 + a signal."""
     words = list(sys.argv[1:] if argv is None else argv)
-    with short_spinning():
-        return answering(lambda: dispatch(words))
+    return answering(lambda: dispatch(words))
 
 
 def dispatch(words: list[str]) -> int:

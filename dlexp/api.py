@@ -13,7 +13,6 @@ from dlexp.config.composed import Composed
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
-from dlexp.machine.threads import short_spinning
 from dlexp.records.folder import LOG
 from dlexp.records.naming import new_folder, plain_name
 
@@ -95,8 +94,7 @@ def alone() -> Iterator[None]:
         log.warning("another thread of this process uses dlexp; this one waits until that has ended")
         _one_at_a_time.acquire()
     try:
-        with short_spinning():  # torch may not be imported yet
-            yield
+        yield
     finally:
         _one_at_a_time.release()
 

@@ -66,6 +66,7 @@ def train(
             _save_last(training)
         raise
     finally:
+        busy.close()
         progress.close()
         checkpoints.close()
     _save_last(training)
@@ -111,7 +112,7 @@ def _to_the_end(training: _Training) -> None:
             if kind == "steps":
                 tracker.log({key: event[key] for key in ("kind", "epoch", "step", "train/recent_loss", "lr")})
             training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
-            for sentence in (training.pace.sentence(event["step"]), training.busy.sentence()):
+            for sentence in (training.pace.sentence(event["step"]), training.busy.look()):
                 if sentence:
                     training.progress.message(sentence)
 

@@ -1,44 +1,60 @@
-"""Whether the threads of this process wait for cores that others keep busy, and what is said then."""
+"""Whether the threads of this process wait for cores that others keep busy: what is done, and said, about it."""
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from dlexp.machine.cores import sharers
+from dlexp.machine.openmp import ShortSpins
 
-WINDOW_SECONDS = 5.0
-# Beside one busy process for every core threads wait half of the time; on an idle machine under a hundredth.
-BUSY_SHARE = 0.25
+WINDOW_SECONDS = 1.0
+# Of the time in which threads want a core they wait half of it beside one busy process for every core, a third beside
+# one for two cores, and under a twentieth on an idle machine.
+SHORT_SPINS_SHARE = 0.1
+TOLD_SHARE, TOLD_SECONDS = 0.25, 5.0
 
 Times = Mapping[str, tuple[int, int]]
 
 
 class BusyCores:
-    """Tells once that a run's threads get much less of the cores than they ask for, and what to type.
+    """Looks whether a run's threads get much less of the cores than they ask for: idle ones then sleep, and it is told.
 
     Of a run with readers, processes of its own that read images, it tells nothing: they may be what threads wait for.
     """
 
     def __init__(self, threads: int, *, has_readers: bool) -> None:
         self._threads = threads
+        self._spins = ShortSpins()
         self._begun: tuple[float, Times] | None = None
-        self._is_over = has_readers
+        self._busy_since: float | None = None
+        self._is_told = has_readers
 
-    def sentence(self) -> str | None:
-        """Returns the sentence when the seconds since an earlier call were like that; may be asked at any rate."""
+    def look(self) -> str | None:
+        """Returns, once, the sentence to tell after some busy seconds; may be called at any rate."""
         now = time.perf_counter()
-        if self._is_over or (self._begun is not None and now - self._begun[0] < WINDOW_SECONDS):
+        if self._begun is not None and now - self._begun[0] < WINDOW_SECONDS:
             return None
-        before, times = self._begun, thread_times()  # 0.2 ms
-        self._begun = (now, times)
-        share = 0.0 if before is None else waiting_share(before[1], times)
-        if share < BUSY_SHARE:
+        before, self._begun = self._begun, (now, thread_times())  # 0.2 ms
+        share = 0.0 if before is None else waiting_share(before[1], self._begun[1])
+        if self._threads > 1 and share >= SHORT_SPINS_SHARE:
+            self._spins.begin()
+        else:
+            self._spins.end()
+        if before is None or share < TOLD_SHARE:
+            self._busy_since = None
             return None
-        self._is_over = True
+        self._busy_since = before[0] if self._busy_since is None else self._busy_since
+        if self._is_told or now - self._busy_since < TOLD_SECONDS:
+            return None
+        self._is_told = True
         who = "this run waits" if self._threads == 1 else f"the {self._threads} threads of this run wait"
         words = ["threads=1"] * (self._threads > 1) + ["a lower n_jobs"] * (sharers() > 1)
         remedy = f"; {' or '.join(words)} may be faster" if words else ""
         return f"the machine is busy: {who} {round(100 * share)} % of the time for a core{remedy}"
+
+    def close(self) -> None:
+        """Lets idle threads spin as usual again."""
+        self._spins.end()
 
 
 def thread_times() -> dict[str, tuple[int, int]]:

@@ -14,6 +14,7 @@ import torch
 
 from dlexp.errors import UserError
 from dlexp.machine.cores import share
+from dlexp.machine.openmp import in_all_threads
 
 # Below this many floating-point operations a batch, one thread is as fast as two, and beside a busy process
 # two were 2 to 50 times slower (500 full-batch spiral steps: 1.3 s with one thread, 3 to 73 s with two).
@@ -192,14 +193,8 @@ def _flush_denormals(on: bool) -> None:
     # The mode is one of each thread, and torch changes that of the calling one: half of Adam's numbers kept their
     # denormals with two threads. New threads inherit it, but the others mostly are there already.
     torch.set_flush_denormal(on)
-    if torch.get_num_threads() == 1:
-        return
-    try:
-        in_all_threads = ctypes.CDLL(None).GOMP_parallel  # of the OpenMP that torch computes with: it loads it for all
-    except (OSError, AttributeError, TypeError):  # Windows
-        return
-    act = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: torch.set_flush_denormal(on))
-    in_all_threads(act, None, ctypes.c_uint(torch.get_num_threads()), ctypes.c_uint(0))
+    if torch.get_num_threads() > 1:
+        in_all_threads(lambda: torch.set_flush_denormal(on), torch.get_num_threads())
 
 
 def seed_everything(seed: int) -> None:
