@@ -42,7 +42,7 @@ class _Options:
     """What `glob(*)` chooses from: the options of a group, a person's own among them."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._confs = (registry.CONF, *folders)
+        self._groups = registry.groups(folders)
 
     def get_group_options(self, group: str, **_: Any) -> list[str]:
-        return sorted({name for conf in self._confs for name in registry.groups(conf).get(group, [])})
+        return self._groups.get(group, [])

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from dlexp.config.schema import Group, PartSettings, Settings, marked
+from dlexp.config.schema import GROUPS, PartSettings
 from dlexp.data.fingerprint import Content, of_splits, teller
 from dlexp.errors import UserError
 
 # What a `_target_` may name: modules that lie directly in a group's package, and these of torch; a person adds a module
 # of their own with `allow=module`. What starts processes only the option of the group launcher may name.
-PACKAGES = {group.package for name, group in marked(Settings, Group).items() if name != "launcher"}
-LAUNCHERS = {marked(Settings, Group)["launcher"].package}
+PACKAGES = {group.package for name, group in GROUPS.items() if name != "launcher"}
+LAUNCHERS = {GROUPS["launcher"].package}
 TORCH = ("torch.nn.", "torch.optim.")
 
 
@@ -150,14 +150,17 @@ def build_augment(node: Mapping[str, Any]) -> list[Any]:
 
 def load_data(node: Mapping[str, Any]) -> Any:
     """Calls the data set's function with those keys of its node that its signature names; returns `Splits`."""
-    function = target(node["_target_"])
-    return function(**{name: node[name] for name in inspect.signature(function).parameters if name in node})
+    return _called(target(node["_target_"]), node)
 
 
 def told_content(node: Mapping[str, Any]) -> Content | None:
     """Returns what the data set's function tells of its content without loading it, None where it tells nothing."""
     tell = teller(target(node["_target_"]))
-    return None if tell is None else tell(**{name: node[name] for name in inspect.signature(tell).parameters})
+    return None if tell is None else _called(tell, node)
+
+
+def _called(function: Callable[..., Any], node: Mapping[str, Any]) -> Any:
+    return function(**{name: node[name] for name in inspect.signature(function).parameters if name in node})
 
 
 def content_of(node: Mapping[str, Any]) -> Content:

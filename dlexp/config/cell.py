@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from dlexp.config.schema import FileSettings, Settings, marked
 from dlexp.ranges import Incidental
 
 CODE = Path(__file__).parents[1]
+INCIDENTAL, INCIDENTAL_OF_DATA = (marked(schema, Incidental) for schema in (Settings, FileSettings))
 # What asks, tells and draws changes no result. All else may, and so may a file that is new.
 SHOWS = set(
     "__main__.py api.py errors.py commands sweep find profiling pictures console config/help.py config/hydra_flags.py"
@@ -32,9 +32,8 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
 
     What an option of ours calls enters by its name, wherever in the package it lies.
     """
-    names = Settings.__dataclass_fields__.keys() - marked(Settings, Incidental).keys()
-    kept = {key: _by_name(config[key]) for key in sorted(names)}
-    kept["data"] = {key: value for key, value in kept["data"].items() if key not in marked(FileSettings, Incidental)}
+    kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
+    kept["data"] = {key: value for key, value in kept["data"].items() if not is_incidental(f"data.{key}")}
     return kept
 
 
@@ -51,12 +50,11 @@ def _by_name(value: Any) -> Any:
 
 def is_incidental(key: str) -> bool:
     """Returns whether a key such as `data.root` or `checkpoint.every_steps` changes no result."""
-    group, _, rest = key.partition(".")
-    name = rest.partition(".")[0]
-    return group in marked(Settings, Incidental) or (group == "data" and name in marked(FileSettings, Incidental))
+    group, name = f"{key}.".split(".")[:2]
+    return group in INCIDENTAL or (group == "data" and name in INCIDENTAL_OF_DATA)
 
 
-def code_version(modules: typing.Iterable[str] = ()) -> str:
+def code_version(modules: Iterable[str] = ()) -> str:
     """Returns 16 hexadecimal digits for the sources that can change a result, of this package and of the modules a
     person allowed.
     """

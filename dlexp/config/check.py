@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
-from dlexp.config.schema import CheckpointSettings, DataSettings, Group, PartSettings, Settings, marked
+from dlexp.config.schema import GROUPS, CheckpointSettings, DataSettings, PartSettings, Settings
 from dlexp.errors import UserError, did_you_mean
 
-PART_KEYS = tuple(PartSettings.__dataclass_fields__)
-GROUPS = marked(Settings, Group)
 # What every data set understands besides its own settings.
 COMMON_DATA_KEYS = ("_target_", *DataSettings.__dataclass_fields__)
 
@@ -39,10 +37,10 @@ def config_problems(config: Mapping[str, Any]) -> list[str]:
 
 def settings_problems(config: Mapping[str, Any]) -> list[str]:
     """Returns what is wrong with the run's own settings and the common ones of the data, without importing torch."""
-    problems = _against_hints(config, _hints(Settings), "")
+    problems = _against_hints(config, Settings, "")
     for name, schema in (("data", DataSettings), ("checkpoint", CheckpointSettings)):
         if isinstance(config[name], dict):
-            problems += _against_hints(config[name], _hints(schema), f"{name}.")
+            problems += _against_hints(config[name], schema, f"{name}.")
     return problems
 
 
@@ -68,8 +66,8 @@ def _parts_problems(parts: Any) -> list[str]:
     problems = []
     for name, part in parts.items():
         if isinstance(part, dict):
-            own = {key: value for key, value in part.items() if key in PART_KEYS}
-            problems += _against_hints(own, _hints(PartSettings), f"optimizer.parts.{name}.")
+            own = PartSettings.__dataclass_fields__
+            problems += _against_hints(part, PartSettings, f"optimizer.parts.{name}.")
             part = {key: value for key, value in part.items() if key not in own}
         if part is not None:
             problems += _node_problems(f"optimizer.parts.{name}", part, num_positional=1)
@@ -86,7 +84,9 @@ def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
         return [f"{name}: {error}"]
     shared = COMMON_DATA_KEYS if name == "data" else ("_target_",)
     values = {key: value for key, value in node.items() if key not in shared}
-    parameters, takes_any = _parameters(function, num_positional)
+    signature = list(inspect.signature(function).parameters.values())[num_positional:]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature)
+    parameters = {p.name: p for p in signature if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     known = sorted({*parameters, *shared} - {"_target_"})
     unknown = [] if takes_any else [key for key in values if key not in known]
     required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
@@ -94,18 +94,12 @@ def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
     return [
         *(f"{name}.{key} is no setting of {node['_target_']}.{_hint(key, known)}" for key in unknown),
         *(f"{name}.{key} is missing in the config" for key in missing),
-        *_against_hints(values, _hints(function), f"{name}."),
+        *_against_hints(values, function, f"{name}."),
     ]
 
 
 def _hint(key: str, known: list[str]) -> str:
     return did_you_mean(key, known) or f" It has: {', '.join(known) or 'none'}"
-
-
-def _parameters(function: Any, num_positional: int) -> tuple[dict[str, inspect.Parameter], bool]:
-    parameters = list(inspect.signature(function).parameters.values())[num_positional:]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}, takes_any
 
 
 def _hints(function: Any) -> dict[str, Any]:
@@ -117,23 +111,14 @@ def _hints(function: Any) -> dict[str, Any]:
         return {}
 
 
-def _against_hints(values: Mapping[str, Any], hints: dict[str, Any], prefix: str) -> list[str]:
-    problems = []
-    for key, value in values.items():
-        problem = value_problem(value, hints[key]) if key in hints else None
-        if problem:
-            problems.append(f"{prefix}{key}={value} {problem}")
-    return problems
+def _against_hints(values: Mapping[str, Any], function: Any, prefix: str) -> list[str]:
+    """Returns what is wrong with those of the values that a function, or the schema, has a type hint for."""
+    hints = _hints(function)
+    found = [(key, value, value_problem(value, hints[key])) for key, value in values.items() if key in hints]
+    return [f"{prefix}{key}={value} {problem}" for key, value, problem in found if problem]
 
 
-NAMES = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
-    list: "a list",
-    dict: "a mapping",
-}
+NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a mapping"}
 
 
 def value_problem(value: Any, hint: Any) -> str | None:
@@ -151,12 +136,8 @@ def value_problem(value: Any, hint: Any) -> str | None:
     if origin in (list, tuple) or hint in (list, tuple):
         if not isinstance(value, list):
             return "must be a list like [1,2]"
-        if origin is list:
-            return next(
-                (f"must hold values that {p.removeprefix('must ')}" for v in value if (p := value_problem(v, args[0]))),
-                None,
-            )
-        return None
+        problems = [value_problem(each, args[0]) for each in value] if origin is list else []
+        return next((f"must hold values that {p.removeprefix('must ')}" for p in problems if p), None)
     if hint is type(None):
         return None if value is None else "must be null"
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):

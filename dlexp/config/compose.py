@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import omegaconf
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlexp.config import mistakes, registry, schema, words
+from dlexp.config import mistakes, registry, words
 from dlexp.config.check import settings_problems
 from dlexp.config.composed import Composed
+from dlexp.config.schema import Settings
+from dlexp.data.facts import RESOLVERS
 from dlexp.errors import UserError
 
 # What stands in conf/config.yaml for a folder that nobody named.
@@ -54,22 +58,32 @@ def refuse_what_is_for_runs(composed: Composed, command: str) -> None:
         raise UserError(f"hydra.run.dir= is the folder of a run, and {command} makes none")
 
 
+def register() -> None:
+    """Tells Hydra of the schema and OmegaConf of the resolvers. Safe to call again."""
+    if "dlexp_schema.yaml" not in ConfigStore.instance().repo:  # Hydra 1.4 warns of a second time
+        ConfigStore.instance().store(name="dlexp_schema", node=Settings)
+    # OmegaConf 2.4 calls it by the name of what 2.3 has outgrown, and warns of this one.
+    is_old = omegaconf.__version__.startswith("2.3.")
+    register_resolver: Any = getattr(OmegaConf, "register_new_resolver" if is_old else "register_resolver")
+    for name, function in RESOLVERS.items():
+        register_resolver(name, function, use_cache=True, replace=True)
+
+
 @contextmanager
 def composing(folders: Sequence[Path]) -> Iterator[Compose]:
     """Yields what composes overrides, with conf/ and these folders of a person's own options.
 
     A program that uses Hydra itself finds it afterwards as it was.
     """
-    schema.register()
+    register()
     places = ",".join(f"'file://{folder.resolve()}'" for folder in folders)
     search_path = [f"hydra.searchpath=[{places}]"] if places else []
     with _lock, _hydra():
 
-        def composed(overrides: list[str]) -> DictConfig:
-            return hydra.compose("config", [*search_path, *overrides], return_hydra_config=True)
-
         def compose_words(overrides: list[str]) -> tuple[Composed | None, list[str]]:
-            cfg, problems = mistakes.compose_or_explain(composed, overrides)
+            cfg, problems = mistakes.compose_or_explain(
+                lambda words: hydra.compose("config", [*search_path, *words], return_hydra_config=True), overrides
+            )
             if cfg is None:
                 return None, problems
             try:

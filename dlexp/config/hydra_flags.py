@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dlexp.config import compose, mistakes, registry, schema, words
+from dlexp.config import compose, mistakes, registry, words
 from dlexp.errors import UserError
 
 
@@ -15,18 +15,16 @@ def answer(typed: Sequence[str]) -> int:
     Raises:
         UserError: lists what is wrong with the words.
     """
-    flags, overrides = _parted(typed)
-    folders = [word for flag in words.FOLDER_FLAGS for word in _values(flags, flag)]
-    own = [*(each for folder in folders for each in ("--config-dir", folder)), *overrides]
-    quoted = words.read(own).overrides  # refuses what would be lost without a word
+    read = words.read(typed, hydra_answers=True)
+    folders = [word for folder in read.folders for word in ("--config-dir", str(folder))]
     try:
-        _hydra_answers([*flags, *quoted])
+        _hydra_answers([*read.for_hydra, *["--multirun"] * read.is_sweep, *folders, *read.overrides])
     except BrokenPipeError:  # the reader (`| head`) has gone
         raise
     except Exception as error:
         if not mistakes.is_hydras(error):
             raise
-        compose.compose(own)
+        compose.compose([*folders, *read.overrides])
         raise UserError(mistakes.sentence(error)) from None
     return 0
 
@@ -35,7 +33,7 @@ def _hydra_answers(line: list[str]) -> None:
     """Runs Hydra's command line, which reads `sys.argv`; what it needs of the process is taken back afterwards."""
     import hydra
 
-    schema.register()
+    compose.register()
     if sys.version_info >= (3, 14):  # argparse checks help texts there, and Hydra 1.3 declares one that is no text
         import argparse
 
@@ -53,18 +51,3 @@ def _hydra_answers(line: list[str]) -> None:
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
-
-
-def _parted(typed: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns flags, with their values, and overrides."""
-    with_value = {"--cfg", "-c", "--info", "-i", "--package", "-p", "--shell-completion", "-sc", *words.FOLDER_FLAGS}
-    flags: list[str] = []
-    overrides: list[str] = []
-    for before, word in zip(["", *typed], typed, strict=False):
-        (flags if word.startswith("-") or before in with_value else overrides).append(word)
-    return flags, overrides
-
-
-def _values(flags: Sequence[str], flag: str) -> list[str]:
-    pairs = [after for word, after in zip(flags, flags[1:], strict=False) if word == flag]
-    return pairs + [word.partition("=")[2] for word in flags if word.startswith(f"{flag}=")]

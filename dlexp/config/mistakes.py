@@ -10,6 +10,8 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
 from dlexp.config import registry
+from dlexp.config.check import value_problem
+from dlexp.config.schema import Settings
 from dlexp.errors import UserError, did_you_mean
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
@@ -104,6 +106,10 @@ def _missing_option(error: MissingConfigException) -> str:
     options = sorted(error.options or groups.get(group, []))  # of a list of options Hydra names none
     if not options:
         return f"there is no group '{group}'.{did_you_mean(group, groups)} Groups: {', '.join(groups)}"
+    return _no_option(group, name, options)
+
+
+def _no_option(group: str, name: str, options: Sequence[str]) -> str:
     return f"there is no {group} '{name}'.{did_you_mean(name, options)} Options of {group}: {', '.join(options)}"
 
 
@@ -118,7 +124,7 @@ def _no_name(word: str, groups: Mapping[str, Sequence[str]]) -> str | None:
         return None
     if not options or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|true|false|\[.*\]", value, re.IGNORECASE):
         return None
-    return f"there is no {group} '{value}'.{did_you_mean(value, options)} Options of {group}: {', '.join(options)}"
+    return _no_option(group, value, options)
 
 
 def _unreadable(override: str | None) -> str:
@@ -129,9 +135,6 @@ def _unreadable(override: str | None) -> str:
 
 
 def _wrong_type(cause: ValidationError) -> str:
-    from dlexp.config.check import value_problem
-    from dlexp.config.schema import Settings
-
     field = Settings.__dataclass_fields__.get(str(cause.full_key))
     value = re.search(r"Value '(.*?)'", str(cause))
     typed = f"{cause.full_key}={value[1]}" if value else str(cause.full_key)
@@ -141,7 +144,9 @@ def _wrong_type(cause: ValidationError) -> str:
 
 def _unknown_key(key: str, parent: object) -> str:
     parent_key, _, word = key.rpartition(".")
-    siblings = [str(k) for k in parent] if isinstance(parent, DictConfig) else _settings()
+    siblings = (
+        [str(k) for k in parent] if isinstance(parent, DictConfig) else [*Settings.__dataclass_fields__, "experiment"]
+    )
     near = did_you_mean(word, siblings)
     if near and parent_key:
         near = near.replace("'", f"'{parent_key}.", 1)
@@ -161,9 +166,3 @@ def _unknown_key(key: str, parent: object) -> str:
     # Whether it takes that key only its function can tell, for which torch would be imported.
     adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""
     return f"there is no setting '{key}': {parent_key} has {named}{adding}"
-
-
-def _settings() -> list[str]:
-    from dlexp.config.schema import Settings
-
-    return list(Settings.__dataclass_fields__) + ["experiment"]

@@ -1,9 +1,10 @@
 """The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes, before any data is read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.config.build import build, build_augment, build_optimizer
@@ -13,7 +14,7 @@ from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import check_shapes
-from dlexp.tasks.task import hold_sums_to_metrics, hold_to_protocol
+from dlexp.tasks.task import Task, hold_sums_to_metrics, hold_to_protocol
 from dlexp.train.state import trained_parameters
 
 
@@ -26,13 +27,28 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
     """
     start_without_compiler()
     problems: list[str] = []
-    everywhere = (_model, _criterion, _optimizer, _augment, _evaluation)
-    for attempt in (_device, _memory, *everywhere) if is_here else everywhere:
+
+    def tried(attempt: Callable[..., Any], *args: Any) -> Any:
+        """Returns what an attempt returns; None where it tells of problems."""
         try:
-            attempt(config)
+            return attempt(*args)
         except UserError as error:
-            problems += error.problems
-    return problems or lost_state(config, _small_parameters(config))
+            problems.extend(error.problems)
+            return None
+
+    if is_here:
+        tried(_device, config)
+    model: nn.Module | None = tried(_model, config)
+    if model is not None:
+        if is_here:
+            tried(_memory, model)
+        tried(_shapes, config, model, config["data"]["shape"])
+    measures = tried(_measures, config)
+    parameters = _small_parameters(config, model)
+    tried(_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), measures[0]) if measures else [])])
+    tried(_augment, config, model, measures)
+    tried(_evaluation, config)
+    return problems or lost_state(config, parameters)
 
 
 def _device(config: Mapping[str, Any]) -> None:
@@ -40,24 +56,22 @@ def _device(config: Mapping[str, Any]) -> None:
     select_precision(config["precision"], device, convolutional=False)
 
 
-def _model(config: Mapping[str, Any], shape: list[int] | None = None) -> None:
-    """Tries the model at the data's shape, or at another that it will see."""
-    shape, num_outputs = shape or config["data"]["shape"], config["data"]["num_outputs"]
+def _model(config: Mapping[str, Any]) -> nn.Module:
     try:
         with torch.device("meta"):
-            model = build(config["model"])
+            model: nn.Module = build(config["model"])
     except Exception as error:
         raise _cause(error, "model") from error
-    check_shapes(model, shape, num_outputs, name=str(config["model"]["_target_"]).rpartition(".")[2])
+    return model
 
 
-def _memory(config: Mapping[str, Any]) -> None:
+def _shapes(config: Mapping[str, Any], model: nn.Module, shape: list[int]) -> None:
+    name = str(config["model"]["_target_"]).rpartition(".")[2]
+    check_shapes(model, shape, config["data"]["num_outputs"], name)
+
+
+def _memory(model: nn.Module) -> None:
     """Raises UserError when the weights alone are more than what is free: the system might end the process instead."""
-    try:
-        with torch.device("meta"):
-            model = build(config["model"])
-    except Exception:  # `_model` tells of it
-        return
     tensors = [*model.parameters(), *model.buffers()]
     size, free = sum(tensor.numel() * tensor.element_size() for tensor in tensors), available_bytes()
     if size > free:
@@ -68,13 +82,15 @@ def _memory(config: Mapping[str, Any]) -> None:
         )
 
 
-def _criterion(config: Mapping[str, Any]) -> None:
+def _measures(config: Mapping[str, Any]) -> tuple[nn.Module, Task]:
+    """Returns criterion and task, which go with each other."""
     task, name = build(config["task"]), config["task"]["_target_"]
     hold_to_protocol(task, name)
     outputs = torch.zeros(4, config["data"]["num_outputs"])
     targets = _targets(config, len(outputs))
     try:
-        loss = build(config["criterion"])(outputs, targets)
+        criterion = build(config["criterion"])
+        loss = criterion(outputs, targets)
         hold_sums_to_metrics(task, task.sums(outputs, targets), name)
     except UserError:
         raise
@@ -87,13 +103,12 @@ def _criterion(config: Mapping[str, Any]) -> None:
         raise UserError(
             f"criterion {config['criterion']['_target_']} gives a tensor of shape {list(loss.shape)}, not one number"
         )
+    return criterion, task
 
 
-def _optimizer(config: Mapping[str, Any]) -> None:
+def _optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> None:
     try:
-        optimizer = build_optimizer(
-            config["optimizer"], [*_small_parameters(config), *_parameters_of_criterion(config)]
-        )
+        optimizer = build_optimizer(config["optimizer"], named_parameters)
     except Exception as error:
         raise _cause(error, "optimizer") from error
     try:
@@ -102,27 +117,16 @@ def _optimizer(config: Mapping[str, Any]) -> None:
         raise _cause(error, "scheduler") from error
 
 
-def _small_parameters(config: Mapping[str, Any]) -> list[tuple[str, torch.nn.Parameter]]:
+def _small_parameters(config: Mapping[str, Any], model: nn.Module | None) -> list[tuple[str, nn.Parameter]]:
     """Returns parameters with the model's names and number of axes, of one value each; one will do torch's own."""
-    if str(config["optimizer"].get("_target_")).startswith("torch."):
-        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
-    try:
-        with torch.device("meta"):
-            model = build(config["model"])
-    except Exception:  # `_model` tells of it
-        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
+    if model is None or str(config["optimizer"].get("_target_")).startswith("torch."):
+        return [("weight", nn.Parameter(torch.zeros(1)))]
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    return [(name, torch.nn.Parameter(torch.zeros([1] * parameter.ndim))) for name, parameter in trained]
+    return [(name, nn.Parameter(torch.zeros([1] * parameter.ndim))) for name, parameter in trained]
 
 
-def _parameters_of_criterion(config: Mapping[str, Any]) -> list[tuple[str, torch.nn.Parameter]]:
-    try:
-        return trained_parameters(torch.nn.Module(), build(config["criterion"]))
-    except Exception:  # `_criterion` tells of it
-        return []
-
-
-def _augment(config: Mapping[str, Any]) -> None:
+def _augment(config: Mapping[str, Any], model: nn.Module | None, measures: tuple[nn.Module, Task] | None) -> None:
+    """Tries the augmentation, the model at the shape that it gives, and `measures` on the targets that it mixes."""
     shape = config["data"]["shape"]
     inputs = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
     targets = _targets(config, 2)
@@ -137,29 +141,22 @@ def _augment(config: Mapping[str, Any]) -> None:
                 inputs, targets = operation.mix(inputs.float(), targets, draw)
     except Exception as error:
         raise _cause(error, f"augment at data shape {shape}") from error
-    if list(inputs.shape[1:]) != shape:
-        _model(config, list(inputs.shape[1:]))
-    if targets.is_floating_point() and config["task"]["targets"] == "classes":
-        names = [name for name, node in config["augment"].items() if node is not None]
-        mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]
-        _mixed_classes(config, targets, " and ".join(mixers))
-
-
-def _mixed_classes(config: Mapping[str, Any], targets: torch.Tensor, mixers: str) -> None:
-    """Tries criterion and task on probabilities, unless the criterion does not even take class numbers."""
-    criterion, task = build(config["criterion"]), build(config["task"])
-    outputs = torch.zeros(len(targets), config["data"]["num_outputs"])
-    try:
-        criterion(outputs, _targets(config, len(targets)))
-    except Exception:
+    if model is not None and list(inputs.shape[1:]) != shape:
+        _shapes(config, model, list(inputs.shape[1:]))
+    if measures is None or not targets.is_floating_point() or config["task"]["targets"] != "classes":
         return
+    criterion, task = measures
+    outputs = torch.zeros(len(targets), config["data"]["num_outputs"])
     try:
         criterion(outputs, targets)
         task.sums(outputs, targets)
     except Exception as error:
+        names = [name for name, node in config["augment"].items() if node is not None]
+        mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]
         raise UserError(
-            f"{mixers} makes probabilities of class numbers, which criterion {config['criterion']['_target_']} with"
-            f" task {config['task']['_target_']} can't take; criterion=cross_entropy can"
+            f"{' and '.join(mixers)} makes probabilities of class numbers, which criterion"
+            f" {config['criterion']['_target_']} with task {config['task']['_target_']} can't take;"
+            " criterion=cross_entropy can"
         ) from error
 
 
@@ -170,7 +167,7 @@ def _targets(config: Mapping[str, Any], count: int) -> torch.Tensor:
 
 
 def _evaluation(config: Mapping[str, Any]) -> None:
-    build(config["evaluation"])(torch.nn.Flatten(), torch.zeros(2, *config["data"]["shape"]))
+    build(config["evaluation"])(nn.Flatten(), torch.zeros(2, *config["data"]["shape"]))
 
 
 def _cause(error: Exception, where: str) -> Exception:

@@ -4,7 +4,6 @@ import typing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from dlexp.data.facts import RESOLVERS
 from dlexp.ranges import Choice, Incidental, Range, Sizes
 
 MISSING: Any = "???"  # OmegaConf's word for a value that a YAML file has to give
@@ -116,15 +115,4 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
     }
 
 
-def register() -> None:
-    """Tells Hydra of the schema and OmegaConf of the resolvers. Safe to call again."""
-    from hydra.core.config_store import ConfigStore
-    from omegaconf import OmegaConf
-    from omegaconf import __version__ as omegaconf_version
-
-    if "dlexp_schema.yaml" not in ConfigStore.instance().repo:  # Hydra 1.4 warns of a second time
-        ConfigStore.instance().store(name="dlexp_schema", node=Settings)
-    # OmegaConf 2.4 calls it by the name of what 2.3 has outgrown, and warns of this one.
-    name_of_it = "register_new_resolver" if omegaconf_version.startswith("2.3.") else "register_resolver"
-    for name, function in RESOLVERS.items():
-        getattr(OmegaConf, name_of_it)(name, function, use_cache=True, replace=True)
+GROUPS: dict[str, Group] = marked(Settings, Group)

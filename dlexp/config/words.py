@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from dlexp.config import registry
@@ -12,7 +13,8 @@ from dlexp.errors import UserError, did_you_mean
 SWEEP_FLAGS = ("-m", "--multirun")
 FOLDER_FLAGS = ("--config-dir", "-cd")
 # Answered by Hydra's own command line: what is composed and where it comes from, tab completion.
-HYDRA_FLAGS = tuple("--cfg -c --info -i --resolve --package -p --shell-completion -sc --hydra-help".split())
+WITH_VALUE = tuple("--cfg -c --info -i --package -p --shell-completion -sc".split())
+HYDRA_FLAGS = (*WITH_VALUE, "--resolve", "--hydra-help")
 # Of the node `hydra`, what is heard; the rest belongs to Hydra's way of starting jobs.
 PLACES = ("hydra.run.dir", "hydra.sweep.dir")
 INSTEAD = {
@@ -25,11 +27,15 @@ INSTEAD = {
 
 @dataclass(frozen=True)
 class Words:
-    """overrides: `key=value` with paths quoted for Hydra's grammar. folders: of --config-dir. is_sweep: with -m."""
+    """overrides: `key=value` with paths quoted for Hydra's grammar. folders: of --config-dir. is_sweep: with -m.
+
+    for_hydra: the flags that Hydra's own command line answers, and their values.
+    """
 
     overrides: list[str]
     folders: list[Path]
     is_sweep: bool
+    for_hydra: list[str]
 
 
 def asks_hydra(words: Sequence[str]) -> bool:
@@ -37,14 +43,15 @@ def asks_hydra(words: Sequence[str]) -> bool:
     return any(word.partition("=")[0] in HYDRA_FLAGS for word in words)
 
 
-def read(words: Sequence[str]) -> Words:
-    """Takes the words of a run or a sweep apart.
+def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
+    """Takes the words of a run or a sweep apart, or of a line that `hydra_answers`.
 
     Raises:
         UserError: a flag, a folder or a group is not there, or something was typed that would be lost without a word.
     """
     overrides: list[str] = []
     folders: list[Path] = []
+    for_hydra: list[str] = []
     is_sweep = False
     waiting = iter(words)
     for word in waiting:
@@ -53,6 +60,8 @@ def read(words: Sequence[str]) -> Words:
             is_sweep = True
         elif flag in FOLDER_FLAGS:
             folders.append(_folder(value if equals else next(waiting, "")))
+        elif flag in HYDRA_FLAGS and hydra_answers:
+            for_hydra += [word, *islice(waiting, 1)] if flag in WITH_VALUE and not equals else [word]
         elif flag in HYDRA_FLAGS:
             raise UserError(f"{flag} is for the command line: python -m dlexp {flag} …")
         elif word.startswith("-"):
@@ -61,7 +70,7 @@ def read(words: Sequence[str]) -> Words:
         else:
             overrides.append(word)
     _refuse_silent_losses(overrides, folders)
-    return Words(with_quoted_paths(overrides, is_sweep), folders, is_sweep)
+    return Words([quoted(word, is_sweep) for word in overrides], folders, is_sweep, for_hydra)
 
 
 def _folder(name: str) -> Path:
@@ -78,7 +87,7 @@ def _folder(name: str) -> Path:
 
 def _refuse_silent_losses(overrides: Sequence[str], folders: Sequence[Path]) -> None:
     """Refuses what Hydra ignores or fails on: a typed recipe, `group=null`, most of its own settings."""
-    groups = {name for conf in (registry.CONF, *folders) for name in registry.groups(conf)}
+    groups = registry.groups(folders)
     for word in overrides:
         key, _, value = word.lstrip("+~").partition("=")
         if key == "recipe":
@@ -108,16 +117,11 @@ def refuse_place(read: Words, key: str, why: str) -> None:
 PATH_KEY = re.compile(r"(\+{0,2}(?:(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)|init_from))=(.+)", re.DOTALL)
 
 
-def with_quoted_paths(overrides: Sequence[str], is_sweep: bool) -> list[str]:
-    """Returns the overrides with path keys' values quoted: Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
+def quoted(word: str, is_sweep: bool) -> str:
+    """Returns an override with the value of a path key quoted: Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
 
-    `init_from` and keys whose last word is root, path, dir, url, file or folder hold a path. In a sweep a comma
-    separates values, unless a file of that name exists.
+    In a sweep a comma separates values, unless a file of that name exists.
     """
-    return [_quoted(word, is_sweep) for word in overrides]
-
-
-def _quoted(word: str, is_sweep: bool) -> str:
     match = PATH_KEY.fullmatch(word)
     if match is None:
         return word

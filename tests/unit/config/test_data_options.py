@@ -17,8 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from dlexp.augment.operation import Draw, Mixing
-from dlexp.config.compose import BASE
-from dlexp.config.schema import register
+from dlexp.config.compose import BASE, register
 from dlexp.data.splits import Splits, prepare, statistics
 from dlexp.train.batches import Batches
 

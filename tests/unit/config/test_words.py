@@ -51,16 +51,16 @@ def test_what_a_path_key_leaves_alone() -> None:
         "model=vgg16",
         "data.limit=3",
     ):
-        assert words.with_quoted_paths([word], is_sweep=False) == [word]
+        assert words.quoted(word, is_sweep=False) == word
     assert compose(["data.root=null"]).config["data"]["root"] is None
 
 
 def test_in_a_sweep_a_comma_separates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert words.with_quoted_paths(["data.file=a.csv,b.csv"], is_sweep=True) == ["data.file=a.csv,b.csv"]
-    assert words.with_quoted_paths(["data.file=a.csv,b.csv"], is_sweep=False) == ["data.file='a.csv,b.csv'"]
+    assert words.quoted("data.file=a.csv,b.csv", is_sweep=True) == "data.file=a.csv,b.csv"
+    assert words.quoted("data.file=a.csv,b.csv", is_sweep=False) == "data.file='a.csv,b.csv'"
     Path("a.csv,b.csv").write_text("", encoding="utf-8")
-    assert words.with_quoted_paths(["data.file=a.csv,b.csv"], is_sweep=True) == ["data.file='a.csv,b.csv'"]
+    assert words.quoted("data.file=a.csv,b.csv", is_sweep=True) == "data.file='a.csv,b.csv'"
 
 
 # What is typed on a command line reaches us without NUL; surrogates stand for undecodable bytes.
@@ -76,7 +76,7 @@ PATHS = TEXT.filter(lambda text: bool(text) and text[0] not in "'\"~" and text n
 def test_quoting_keeps_every_path(path: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    (word,) = words.with_quoted_paths([f"data.root={path}"], is_sweep=False)
+    word = words.quoted(f"data.root={path}", is_sweep=False)
     (override,) = OverridesParser.create().parse_overrides([word])
     value = override.value()
     assert str(value) == path
