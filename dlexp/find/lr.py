@@ -4,7 +4,6 @@ It is an ordinary training of the composed config: only the schedule and the len
 """
 
 import csv
-import io
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping
@@ -164,22 +163,16 @@ def write(finding: Finding, parent: Path, name: str, overrides: list[str]) -> Pa
             "device": finding.device,
         }
         write_json(folder / RESULTS, results)
-        (folder / "curve.csv").write_text(_table(finding), encoding="utf-8")
+        with (folder / "curve.csv").open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["step", "lr", "loss", "smooth"])
+            steps = range(1, len(finding.losses) + 1)
+            rows.writerows(zip(steps, finding.rates, finding.losses, reading.smooth, strict=True))
         (folder / "lr.png").write_bytes(png)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
-
-
-def _table(finding: Finding) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["step", "lr", "loss", "smooth"])
-    smooth = finding.reading.smooth
-    points = zip(finding.rates, finding.losses, smooth, strict=True)
-    rows.writerows([step, *point] for step, point in enumerate(points, start=1))
-    return text.getvalue()
 
 
 def said(finding: Finding) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlexp.console.wording import percent
-from dlexp.pictures.style import COLOURS, INK, in_per_cent, new_figure, shortened, styled
+from dlexp.pictures.style import COLOURS, INK, in_per_cent, new_figure, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,16 +69,14 @@ def confusion_matrix(confusion: Tensor, class_names: Sequence[str]) -> Figure:
     Up to 20 classes with counts in the cells; more as colours alone. Rare confusions are drawn stronger than
     in proportion (square root), since they are what one looks for.
     """
-    from matplotlib.colors import PowerNorm
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     num_classes = len(confusion)
     shares = confusion / confusion.sum(dim=1, keepdim=True).clamp(min=1)
     side = 4.2 + 0.34 * num_classes if num_classes <= MOST_NUMBERS else min(13.0, 5 + 0.075 * num_classes)
-    figure = new_figure(side + 0.9, side)
-    axes = figure.subplots()
-    shown = axes.imshow(
-        shares.numpy(), cmap=_colour_map(), norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest"
-    )
+    figure, axes = new_plot(side + 0.9, side)
+    colours = LinearSegmentedColormap.from_list("dlexp", ["#FFFFFF", "#CFE3F2", "#6AAED6", "#0072B2", "#08306B"])
+    shown = axes.imshow(shares.numpy(), cmap=colours, norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
     if num_classes <= MOST_NUMBERS:
         _counts(axes, confusion, shares)
         _cell_borders(axes, num_classes)
@@ -91,19 +89,12 @@ def confusion_matrix(confusion: Tensor, class_names: Sequence[str]) -> Figure:
     return figure
 
 
-def _colour_map() -> Any:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("dlexp", ["#FFFFFF", "#CFE3F2", "#6AAED6", "#0072B2", "#08306B"])
-
-
 def _counts(axes: Axes, confusion: Tensor, shares: Tensor) -> None:
     size = 9.0 if len(confusion) <= 12 else 6.5
     for row, counts in enumerate(confusion.tolist()):
         for column, count in enumerate(counts):
-            is_dark = float(shares[row, column]) > 0.35
-            colour = "white" if is_dark else INK
             if count:
+                colour = "white" if float(shares[row, column]) > 0.35 else INK  # on a dark cell, on a pale one
                 axes.text(column, row, str(count), color=colour, fontsize=size, ha="center", va="center")
 
 
@@ -128,7 +119,5 @@ def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
             label.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(places, names, fontsize=size)
     axes.tick_params(length=0)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.spines[:].set_visible(False)

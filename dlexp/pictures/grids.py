@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlexp.console.wording import percent
-from dlexp.pictures.style import FAINT, INK, WRONG, bare, new_figure, shortened, styled
+from dlexp.pictures.style import FAINT, INK, WRONG, bare, new_plot, shortened, styled
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -70,32 +69,21 @@ def _tiles(images: Tensor, lines: Sequence[Sequence[tuple[str, str]]] | None, co
     pitch = height + text + GAP
     width = 1.05 * columns
     unit = (width - PADDING) / (columns * (1 + GAP) - GAP)
-    figure = new_figure(width, unit * (rows * pitch - GAP) + PADDING + 0.15 + 0.18 * len(heading.split("\n")))
-    axes = figure.subplots()
+    figure, axes = new_plot(width, unit * (rows * pitch - GAP) + PADDING + 0.15 + 0.18 * len(heading.split("\n")))
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         left, top = column * (1 + GAP), row * pitch + text
-        axes.imshow(
-            *_pixels(image),
-            extent=(left, left + 1, top + height, top),
-            interpolation="nearest",
-            vmin=0,
-            vmax=1,
-        )
+        extent = (left, left + 1, top + height, top)
+        axes.imshow(*_pixels(image), extent=extent, interpolation="nearest", vmin=0, vmax=1)
         for number, (words, colour) in enumerate(lines[index] if lines else ()):
             middle = top - text + (number + 0.5) * LINE
             weight = "bold" if colour == WRONG else "normal"
             axes.text(left, middle, words, color=colour, weight=weight, fontsize=6.6, va="center")
-    _frame(axes, columns, rows * pitch - GAP)
-    axes.set_title(heading)
-    return figure
-
-
-def _frame(axes: Axes, columns: int, height: float) -> None:
-    axes.set_xlim(0, columns * (1 + GAP) - GAP)
-    axes.set_ylim(height, 0)
+    axes.set(xlim=(0, columns * (1 + GAP) - GAP), ylim=(rows * pitch - GAP, 0))
     axes.set_aspect("equal", anchor="NW")
     bare(axes)
+    axes.set_title(heading)
+    return figure
 
 
 def _pixels(image: Tensor) -> tuple[Any, str | None]:
@@ -108,8 +96,7 @@ def _pixels(image: Tensor) -> tuple[Any, str | None]:
 
 
 def _sentence(words: str) -> Figure:
-    figure = new_figure(6.4, 1.6)
-    axes = figure.subplots()
+    figure, axes = new_plot(6.4, 1.6)
     bare(axes)
     axes.text(0.5, 0.5, words, color=FAINT, fontsize=13, ha="center", va="center", transform=axes.transAxes)
     return figure

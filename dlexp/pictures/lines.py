@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlexp.console.wording import number, title
 from dlexp.metric import LOSS, Metric
-from dlexp.pictures.style import FAINT, INK, TRAIN, VAL, in_per_cent, new_figure, styled
+from dlexp.pictures.style import INK, TRAIN, VAL, in_per_cent, legend_on_curves, new_plot, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +52,7 @@ def _points(history: Sequence[Mapping[str, Any]], key: str) -> Points:
 
 @styled
 def _figure(name: str, metric: Metric, by_split: Mapping[str, Points], test: Points, chosen: int | None) -> Figure:
-    figure = new_figure(6.4, 3.9)
-    axes = figure.subplots()
+    figure, axes = new_plot(6.4, 3.9)
     for split, points in by_split.items():
         if points:
             label, colour = SPLITS[split]
@@ -77,13 +76,7 @@ def _figure(name: str, metric: Metric, by_split: Mapping[str, Points], test: Poi
 
 def _mark(axes: Axes, metric: Metric, epoch: int, value: float) -> None:
     label = f"chosen weights  {number(value, metric)}, epoch {epoch}"
-    ring: dict[str, Any] = {
-        "markersize": 9,
-        "markerfacecolor": "none",
-        "markeredgecolor": VAL,
-        "markeredgewidth": 1.4,
-    }
-    axes.plot([epoch], [value], linestyle="none", marker="o", label=label, **ring)
+    axes.plot([epoch], [value], "o", label=label, ms=9, mfc="none", mec=VAL, mew=1.4)
 
 
 def _finish(axes: Axes, metric: Metric, values: Sequence[float], epochs: Sequence[int]) -> None:
@@ -98,7 +91,4 @@ def _finish(axes: Axes, metric: Metric, values: Sequence[float], epochs: Sequenc
     if metric.unit == "%":
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -0.02), min(high, 1.02) if max(values) <= 1 else high)
-    legend = axes.legend(loc="best", fontsize=8.5, handlelength=1.6)
-    legend.set_frame_on(True)
-    legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
-    axes.tick_params(length=3, color=FAINT)
+    legend_on_curves(axes)

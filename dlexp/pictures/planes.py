@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlexp.pictures.style import COLOURS, FAINT, INK, class_colours, new_figure, shortened, styled
+from dlexp.pictures.style import COLOURS, FAINT, INK, class_colours, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +38,7 @@ def decision_regions(
     low, high = low - margin, high + margin
     classes, confidences = _answers(predict, _lattice(low, high))
     colours = _rgb(class_colours(len(class_names)))
-    figure = new_figure(6.4, 5.4)
-    axes = figure.subplots()
+    figure, axes = new_plot(6.4, 5.4)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     strength = (0.12 + 0.38 * _above_chance(confidences, len(class_names))).unsqueeze(-1)
     plane = 1 - strength * (1 - colours[classes])
@@ -47,8 +46,7 @@ def decision_regions(
     _borders(axes, classes, extent)
     wrong = _scatter(axes, predict, points, targets, colours, class_names)
     axes.set_title(f"Decision regions, {wrong} of {len(points)} points wrong")
-    axes.set_xlabel("feature 1")
-    axes.set_ylabel("feature 2")
+    axes.set(xlabel="feature 1", ylabel="feature 2")
     return figure
 
 
@@ -98,12 +96,11 @@ def _scatter(
     size = 20.0 if len(x) <= 400 else 11.0
     for number, name in enumerate(class_names):
         own = classes == number
-        label = shortened(name, 16)
-        colour = [colours[number].tolist()]
-        axes.scatter(x[own], y[own], s=size, c=colour, edgecolors="white", linewidths=0.4, label=label, zorder=3)
+        style: dict[str, Any] = {"c": [colours[number].tolist()], "edgecolors": "white", "linewidths": 0.4}
+        axes.scatter(x[own], y[own], s=size, label=shortened(name, 16), zorder=3, **style)
     if wrong.any():
-        style: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.0, "label": "wrong"}
-        axes.scatter(x[wrong], y[wrong], s=3 * size, zorder=4, **style)
+        style = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.0}
+        axes.scatter(x[wrong], y[wrong], s=3 * size, label="wrong", zorder=4, **style)
     if len(class_names) <= MOST_IN_THE_LEGEND:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
     return int(is_wrong.sum())
@@ -122,8 +119,7 @@ def prediction_against_truth(predictions: Tensor, targets: Tensor) -> Figure:
     """
     predictions, targets = (values.detach().cpu().double() for values in (predictions, targets))
     every = -(-len(targets) // MOST_POINTS)
-    figure = new_figure(5.2, 5.0)
-    axes = figure.subplots()
+    figure, axes = new_plot(5.2, 5.0)
     low = float(torch.minimum(predictions.min(), targets.min()))
     high = float(torch.maximum(predictions.max(), targets.max()))
     margin = 0.04 * (high - low) or 0.5

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dlexp.pictures.style import FAINT, INK, TRAIN, VAL, new_figure, shortened, styled
+from dlexp.pictures.style import FAINT, INK, TRAIN, VAL, legend_on_curves, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,10 +24,7 @@ def learning_rates(
 
     steepest, lowest: the rates at which the curve falls fastest and is lowest, which are marked.
     """
-    from matplotlib.ticker import FuncFormatter
-
-    figure = new_figure(6.4, 3.9)
-    axes = figure.subplots()
+    figure, axes = new_plot(6.4, 3.9)
     axes.plot(rates, losses, color=FAINT, linewidth=0.8, alpha=0.7, label="each step")
     axes.plot(rates, smooth, color=TRAIN, label="smoothed")
     if steepest is not None:
@@ -36,22 +33,17 @@ def learning_rates(
         axes.axvline(steepest, color=VAL, linewidth=1.2)
         axes.plot([steepest], [smooth[where]], "o", color=VAL, markersize=6, label=label)
     if lowest is not None:
-        dashes: dict[str, Any] = {"color": INK, "linewidth": 1}
-        axes.axvline(lowest, linestyle=(0, (1, 2)), label=f"lowest  {lowest:.2g}", **dashes)
-        axes.axvline(lowest / 10, linestyle=(0, (5, 3)), label=f"a tenth of that  {lowest / 10:.2g}", **dashes)
+        axes.axvline(lowest, color=INK, lw=1, ls=(0, (1, 2)), label=f"lowest  {lowest:.2g}")
+        axes.axvline(lowest / 10, color=INK, lw=1, ls=(0, (5, 3)), label=f"a tenth of that  {lowest / 10:.2g}")
     # What diverges would flatten everything else: the picture ends a little above the beginning.
     early = sorted(losses[: max(5, len(losses) // 4)])
     bottom, top = min(*losses, *smooth), max(early[int(0.95 * (len(early) - 1))], smooth[0])
     room = 0.1 * (top - bottom) or 1.0
     axes.set_ylim(bottom - room, top + 2 * room)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("training loss")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="learning rate", ylabel="training loss")
     axes.set_title(f"Range test of the learning rate: {shortened(name, 40)}")
     axes.grid(axis="y")
-    axes.tick_params(length=3, color=FAINT)
-    legend = axes.legend(loc="best", fontsize=8.5, handlelength=1.6)
-    legend.set_frame_on(True)
-    legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
+    legend_on_curves(axes)
     return figure

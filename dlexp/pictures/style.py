@@ -99,6 +99,12 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def new_plot(width: float, height: float) -> tuple[Figure, Axes]:
+    """Returns such a figure, and the one pair of axes in it."""
+    figure = new_figure(width, height)
+    return figure, figure.subplots()
+
+
 @styled
 def render(figure: Figure) -> tuple[bytes, int, int]:
     """Returns the figure as PNG with its width and height in pixels."""
@@ -133,9 +139,15 @@ def in_per_cent(axis: Any) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, symbol=" %", decimals=None))
 
 
+def legend_on_curves(axes: Axes) -> None:
+    """Explains the curves where they leave most room; what it covers shines through."""
+    legend = axes.legend(loc="best", fontsize=8.5, handlelength=1.6)
+    legend.set_frame_on(True)
+    legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
+    axes.tick_params(length=3, color=FAINT)
+
+
 def bare(axes: Axes) -> None:
     """Takes away ticks and frame, for pictures of pictures."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)

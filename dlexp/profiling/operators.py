@@ -6,7 +6,7 @@ from dlexp.console.tables import aligned
 from dlexp.console.wording import percent
 
 COLUMNS = ("operator", "calls", "self time", "share")
-STEP, DATA = "ProfilerStep", "data"
+STEP, DATA = "ProfilerStep", "data"  # in the timeline, the range of a batch, and that in which it is made
 
 
 class Operators:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from dlexp.console.wording import percent
 from dlexp.machine.whole_file import whole_file
+from dlexp.profiling.operators import DATA, Operators
 from dlexp.profiling.throughput import peak_flops, synchronize
 from dlexp.ranges import Range
 from dlexp.records.folder import OPERATORS, PROFILE, PROFILE_SUMMARY, TRACE
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DATA = "data"  # the range in which a batch is made, in the timeline
 # FLOPs of a step in those of its forward pass: the backward pass takes two more (arXiv 2204.02311, appendix B).
 FORWARD_AND_BACKWARD = 3
 
@@ -164,8 +164,6 @@ class TorchProfile:
             log.warning(f"warning: the profile can't be written: {error.strerror or error}")
 
     def _write(self, num_recorded: int) -> None:
-        from dlexp.profiling.operators import Operators
-
         operators = Operators(self._profiler, self._traced)
         summary = self._summary(operators, num_recorded)
         table = operators.table(self._rows)
@@ -179,7 +177,7 @@ class TorchProfile:
         few = f" (only {num_recorded} of {self._asked} batches: the run or its epochs are shorter)"
         log.info(f"{table}\n{_said(summary)}{few if num_recorded < self._asked else ''}")
 
-    def _summary(self, operators: Any, num_recorded: int) -> dict[str, Any]:
+    def _summary(self, operators: Operators, num_recorded: int) -> dict[str, Any]:
         from dlexp.models.layers import summarise
 
         run, device = self._run, self._traced

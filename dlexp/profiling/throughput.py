@@ -4,6 +4,8 @@ import time
 
 import torch
 
+from dlexp.machine.shortage import is_out_of_memory
+
 SIDES = (512, 1024, 2048, 4096, 8192)
 LARGEST_ON_CPU = 2048
 ENOUGH_SECONDS = 0.1  # one product of this length tells; larger ones would only take longer
@@ -15,8 +17,6 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
 
     A multiplication and an addition count as 2. None where memory does not suffice. Draws from no default generator.
     """
-    from dlexp.machine.shortage import is_out_of_memory
-
     best: float | None = None
     try:
         for side in SIDES[: SIDES.index(LARGEST_ON_CPU) + 1] if device.type == "cpu" else SIDES:
