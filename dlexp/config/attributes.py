@@ -14,19 +14,7 @@ from torch.optim import Optimizer
 
 from dlexp.train.fingerprint import fingerprint
 
-_WHOLE = (
-    type(None),
-    bool,
-    int,
-    complex,
-    str,
-    bytes,
-    bytearray,
-    type,
-    ModuleType,
-    FunctionType,
-    BuiltinFunctionType,
-)
+_WHOLE = (type(None), int, complex, str, bytes, bytearray, type, ModuleType, FunctionType, BuiltinFunctionType)
 _DEEPEST = 30
 _OF_MODULES = vars(nn.Module()).keys()
 

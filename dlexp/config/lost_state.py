@@ -76,7 +76,8 @@ def lost_state(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.P
     Only those of a person's own are looked at. A tiny training takes two steps and evaluates, and after each of the
     three a second one takes its state over. named_parameters: small ones that stand for the model's.
     """
-    own = [group for group in ADVICE if not all(_is_known(path) for path in targets_in(config[group]))]
+    ours = ("dlexp.", "torch.")
+    own = [group for group in ADVICE if not all(path.startswith(ours) for path in targets_in(config[group]))]
     if not own:
         return []
     with _generators_kept():
@@ -97,10 +98,6 @@ def lost_state(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.P
             if problems:
                 return problems
     return []
-
-
-def _is_known(path: str) -> bool:
-    return path.startswith(("dlexp.", "torch."))
 
 
 def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> _Training:
@@ -140,9 +137,8 @@ def _problem(group: str, before: dict[str, Any], first: _Training, second: _Trai
     if not lost:
         return None
     advice, what = ADVICE[group], ", ".join(lost[:5]) + ", …" * (len(lost) > 5)
-    if lost[0].startswith("parts["):
-        number = int(lost[0].partition("[")[2].partition("]")[0])
-        name, advice = f"{group} {_name_of(first.parts[group].parts[number])}", IN_PARTS
+    if part := re.match(r"parts\[(\d+)\]", lost[0]):
+        name, advice = f"{group} {_name_of(first.parts[group].parts[int(part[1])])}", IN_PARTS
     return (
         f"{name} changes {what} while it trains, and no saved state holds it, so that a resume would lose it; {advice}"
     )
@@ -154,11 +150,8 @@ def _name_of(part: Any) -> str:
 
 def _shown(path: str) -> str:
     """Returns an attribute as a person would look for it: not which item of it."""
-    is_nested = path.startswith((".param_groups[", ".parts["))
-    found = (
-        re.match(r"\.(\w+\[[^]]*\](\[[^]]*\]|[\w.]+)?|[\w.]+)", path) if is_nested else re.match(r"\.([\w.]+)", path)
-    )
-    return found.group(1) if found else path
+    found = re.match(r"\.((param_groups|parts)\[[^]]*\](\[[^]]*\]|[\w.]+)?|[\w.]+)", path)
+    return found[1] if found else path
 
 
 @contextmanager

@@ -12,26 +12,22 @@ from yaml import YAMLError
 from dlexp.config import registry
 from dlexp.config.check import value_problem
 from dlexp.config.schema import Settings
-from dlexp.errors import UserError, did_you_mean
+from dlexp.errors import did_you_mean
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
 
 
-def is_hydras(error: BaseException) -> bool:
-    """Returns whether an error is Hydra's answer to what was typed: one of its own, or anything else its lines raised.
+def is_hydras(error: Exception) -> bool:
+    """Returns whether an error that was caught here is Hydra's answer to what was typed: its own, or one in its lines.
 
     A word such as `~` is a bare AttributeError there.
     """
     if isinstance(error, HYDRA_ERRORS):
         return True
-    if not isinstance(error, Exception):
-        return False
-    packages = [
-        str(frame.f_globals.get("__name__")).split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)
-    ]
-    ours_or_hydras = [name for name in packages if name in (*HYDRAS_PACKAGES, "dlexp")]
-    return bool(ours_or_hydras) and ours_or_hydras[-1] != "dlexp"
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = [name.partition(".")[0] for name in modules]
+    return [name for name in packages if name in (*HYDRAS_PACKAGES, "dlexp")][-1] != "dlexp"
 
 
 def compose_or_explain(
@@ -60,7 +56,7 @@ def compose_or_explain(
             overrides = [word for word in overrides if word != guilty]
 
 
-def _is_named(word: str, error: BaseException) -> bool:
+def _is_named(word: str, error: Exception) -> bool:
     """Returns whether an error speaks of this override; Hydra quotes the line, its key, or the option it looked for."""
     if isinstance(error, OverrideParseException):
         return error.override == word
@@ -72,7 +68,7 @@ def _is_named(word: str, error: BaseException) -> bool:
     return f"'{key}'" in text or f"'{word}'" in text or text.endswith(f"override {word}") or f"Override {word} " in text
 
 
-def sentence(error: BaseException) -> str:
+def sentence(error: Exception) -> str:
     """Returns an error of Hydra, OmegaConf or YAML as one sentence."""
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
@@ -95,8 +91,6 @@ def sentence(error: BaseException) -> str:
         return where + _wrong_type(cause)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
         return where + _unknown_key(str(cause.full_key), cause.parent_node)
-    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.__cause__ or cause.__context__, UserError):
-        return str(cause.__cause__ or cause.__context__)
     return " ".join(text.split())
 
 

@@ -1,6 +1,7 @@
 """The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes, before any data is read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -57,11 +58,8 @@ def _device(config: Mapping[str, Any]) -> None:
 
 
 def _model(config: Mapping[str, Any]) -> nn.Module:
-    try:
-        with torch.device("meta"):
-            model: nn.Module = build(config["model"])
-    except Exception as error:
-        raise _cause(error, "model") from error
+    with _refused("model"), torch.device("meta"):
+        model: nn.Module = build(config["model"])
     return model
 
 
@@ -107,14 +105,10 @@ def _measures(config: Mapping[str, Any]) -> tuple[nn.Module, Task]:
 
 
 def _optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> None:
-    try:
+    with _refused("optimizer"):
         optimizer = build_optimizer(config["optimizer"], named_parameters)
-    except Exception as error:
-        raise _cause(error, "optimizer") from error
-    try:
+    with _refused("scheduler"):
         build(config["scheduler"], optimizer, 100)
-    except Exception as error:
-        raise _cause(error, "scheduler") from error
 
 
 def _small_parameters(config: Mapping[str, Any], model: nn.Module | None) -> list[tuple[str, nn.Parameter]]:
@@ -131,7 +125,7 @@ def _augment(config: Mapping[str, Any], model: nn.Module | None, measures: tuple
     inputs = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
     targets = _targets(config, 2)
     draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(2), seed=0)
-    try:
+    with _refused(f"augment at data shape {shape}"):
         augment = build_augment(config["augment"])
         for operation in augment:
             if not isinstance(operation, Mixing):
@@ -139,8 +133,6 @@ def _augment(config: Mapping[str, Any], model: nn.Module | None, measures: tuple
         for operation in augment:
             if isinstance(operation, Mixing):
                 inputs, targets = operation.mix(inputs.float(), targets, draw)
-    except Exception as error:
-        raise _cause(error, f"augment at data shape {shape}") from error
     if model is not None and list(inputs.shape[1:]) != shape:
         _shapes(config, model, list(inputs.shape[1:]))
     if measures is None or not targets.is_floating_point() or config["task"]["targets"] != "classes":
@@ -170,8 +162,10 @@ def _evaluation(config: Mapping[str, Any]) -> None:
     build(config["evaluation"])(nn.Flatten(), torch.zeros(2, *config["data"]["shape"]))
 
 
-def _cause(error: Exception, where: str) -> Exception:
-    """Returns the UserError for a value that a constructor refused, or the error itself: bugs keep their traceback."""
-    if isinstance(error, (ValueError, TypeError, AssertionError)):
-        return UserError(f"{where}: {error}")
-    return error
+@contextmanager
+def _refused(where: str) -> Iterator[None]:
+    """Makes a sentence of what a constructor says of a value that it refuses; bugs keep their traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, AssertionError) as error:
+        raise UserError(f"{where}: {error}") from error

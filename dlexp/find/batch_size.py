@@ -10,7 +10,6 @@ FIRST = 16
 # The search ends when the largest that fits and the smallest that does not are this close, in parts.
 GRANULARITY = 0.05
 AS_FAST = 0.95
-Try = Callable[[int], Trial | None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Search:
         return self.largest.batch_size >= self.largest.num_samples
 
 
-def search(attempt: Try, seconds: float) -> Search:
+def search(attempt: Callable[[int], Trial | None], seconds: float) -> Search:
     """Returns what `attempt` says of growing batch sizes: a trial, or None where memory does not suffice.
 
     A size whose step would take more than `seconds`, judged by the speed of the largest so far, is not tried.

@@ -68,15 +68,12 @@ def _figure(name: str, metric: Metric, by_split: Mapping[str, Points], test: Poi
         value = list(test.values())[-1]
         axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=f"test  {number(value, metric)}")
     if chosen in by_split["val"]:
-        _mark(axes, metric, chosen, by_split["val"][chosen])
+        value = by_split["val"][chosen]
+        label = f"chosen weights  {number(value, metric)}, epoch {chosen}"
+        axes.plot([chosen], [value], "o", label=label, ms=9, mfc="none", mec=VAL, mew=1.4)
     axes.set_title(title(name, metric))
     _finish(axes, metric, everything, [epoch for points in by_split.values() for epoch in points])
     return figure
-
-
-def _mark(axes: Axes, metric: Metric, epoch: int, value: float) -> None:
-    label = f"chosen weights  {number(value, metric)}, epoch {epoch}"
-    axes.plot([epoch], [value], "o", label=label, ms=9, mfc="none", mec=VAL, mew=1.4)
 
 
 def _finish(axes: Axes, metric: Metric, values: Sequence[float], epochs: Sequence[int]) -> None:

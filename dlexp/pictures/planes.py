@@ -31,16 +31,19 @@ def decision_regions(
     `predict` takes such points (float32, as they stand in the data) and returns logits N×classes. Wrong ones
     are ringed.
     """
+    from matplotlib.colors import to_rgb
+
     points = points.detach().cpu().float()
     targets = targets.cpu()
     low, high = points.amin(dim=0), points.amax(dim=0)
     margin = 0.08 * float((high - low).max()) + 1e-6
     low, high = low - margin, high + margin
     classes, confidences = _answers(predict, _lattice(low, high))
-    colours = _rgb(class_colours(len(class_names)))
+    colours = torch.tensor([to_rgb(colour) for colour in class_colours(len(class_names))])
     figure, axes = new_plot(6.4, 5.4)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
-    strength = (0.12 + 0.38 * _above_chance(confidences, len(class_names))).unsqueeze(-1)
+    chance = 1 / len(class_names)
+    strength = (0.12 + 0.38 * ((confidences - chance) / (1 - chance)).clamp(0, 1)).unsqueeze(-1)
     plane = 1 - strength * (1 - colours[classes])
     axes.imshow(plane.numpy(), extent=extent, origin="lower", interpolation="bilinear", aspect="equal")
     _borders(axes, classes, extent)
@@ -65,11 +68,6 @@ def _answers(predict: Callable[[Tensor], Tensor], lattice: Tensor) -> tuple[Tens
         )
     confidences, classes = shares.max(dim=1)
     return classes.reshape(GRID, GRID), confidences.reshape(GRID, GRID)
-
-
-def _above_chance(confidences: Tensor, num_classes: int) -> Tensor:
-    chance = 1 / num_classes
-    return ((confidences - chance) / (1 - chance)).clamp(0, 1)
 
 
 def _borders(axes: Axes, classes: Tensor, extent: tuple[float, float, float, float]) -> None:
@@ -104,12 +102,6 @@ def _scatter(
     if len(class_names) <= MOST_IN_THE_LEGEND:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
     return int(is_wrong.sum())
-
-
-def _rgb(colours: Sequence[Any]) -> Tensor:
-    from matplotlib.colors import to_rgb
-
-    return torch.tensor([to_rgb(colour) for colour in colours])
 
 
 @styled

@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,17 +31,11 @@ log = logging.getLogger(__name__)
 FORWARD_AND_BACKWARD = 3
 
 
-class NoProfile:
+class NoProfile(nullcontext[None]):
     """The null object: the training runs as it is."""
 
     def __init__(self, run: Any, folder: Path) -> None:
-        pass
-
-    def __enter__(self) -> None:
-        """Does nothing."""
-
-    def __exit__(self, *error: object) -> None:
-        """Does nothing."""
+        super().__init__()
 
 
 class TorchProfile:

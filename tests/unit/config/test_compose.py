@@ -121,6 +121,7 @@ def test_a_sweep_is_named_after_what_it_is_about(overrides: list[str], choices: 
         (["find", "lr", "dry_run=true"], "find has no dry run"),
         (["download", "mnist", "dry_run=true"], "download has no dry run"),
         (["find", "lr", "hydra.run.dir=x"], "find makes none"),
+        (["--cfg", "job", "--config-name", "x"], "there is no flag '--config-name'"),
         (["recipe=cnn/mnist", "--cfg", "job"], "recipe follows from model and data"),
         (["-m", "seed=1,2", "hydra.run.dir=x"], "hydra.sweep.dir= is a sweep's"),
         (["hydra.sweep.dir=x"], "hydra.run.dir= is a run's"),
