@@ -24,7 +24,7 @@ def what_it_is(composed: Composed) -> dict[str, Any]:
 
 
 def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
-    """Writes environment, data, model and config to the folder and to TensorBoard."""
+    """Writes environment, data, model, config and first pictures to the folder and to TensorBoard."""
     folder = tracker.folder
     table = format_summary(run.model_summary)
     write_json(folder / ENVIRONMENT, environment.environment(run.device_facts))
@@ -33,6 +33,8 @@ def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
     (folder / MODEL_TABLE).write_text(table + "\n", encoding="utf-8")
     tracker.text("config", f"```yaml\n{as_yaml(composed.config)}\n```")
     tracker.text("model", f"```\n{table}\n```")
+    if composed.config["pictures"]:
+        _first_pictures(run, tracker)
 
 
 def as_yaml(config: dict[str, Any]) -> str:
@@ -49,7 +51,7 @@ def in_one_line(run: Assembly) -> str:
     return f"{run.model_summary['parameters']:,} parameters; samples: {sizes}; {where}{threads}"
 
 
-def first_pictures(run: Assembly, tracker: Tracker) -> None:
+def _first_pictures(run: Assembly, tracker: Tracker) -> None:
     """Shows a grid of augmented training images and the model's graph."""
     inputs, targets = next(run.train.epoch(0))
     if inputs.ndim == 4:

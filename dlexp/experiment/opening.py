@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import closing, description, saved_state
 from dlexp.experiment.advice import lower_rate
 from dlexp.experiment.assemble import Assembly, assemble
+from dlexp.machine.environment import environment
 from dlexp.machine.shortage import explaining
 from dlexp.machine.signals import StopRequested
 from dlexp.machine.whole_file import uninterrupted, whole_file
@@ -23,30 +23,17 @@ from dlexp.train.losses import NonFiniteLoss
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Opening:
-    """A run that can train: its parts, its record, the records of its epochs so far, and the step it goes on after.
-
-    `resumed_step` is None for a new run.
-    """
-
-    run: Assembly
-    entry: RunRecord
-    history: list[dict[str, Any]] = field(default_factory=list)
-    resumed_step: int | None = None
-
-
 @contextmanager
 def opened(
     composed: Composed,
     folder: Path,
     resumption: saved_state.Resumption | None,
     identity: Mapping[str, Any],
-) -> Iterator[Opening]:
-    """Yields a run that is assembled in its folder, and notes there how the block ended, if it was not well.
+) -> Iterator[tuple[Assembly, RunRecord, list[dict[str, Any]]]]:
+    """Yields a run that can train, its record and the records of its epochs so far.
 
-    A new run is written down at once, so that what fails leaves its reason. One that
-    goes on changes nothing in its folder before all that can refuse has spoken.
+    A new run is written down at once, so that what fails leaves its reason. One that goes on changes nothing in its
+    folder before all that can refuse has spoken. How the block ended is noted there, if it was not well.
 
     Raises:
         UserError: the data can't be read, no state can be used, memory or disk ran out, or the loss stopped being a
@@ -60,22 +47,23 @@ def opened(
             run = assemble(config)
             entry.note(**_facts(run))
             log.info(description.in_one_line(run))
-            yield Opening(run, entry)
+            yield run, entry, []
         return
     threads = config["threads"] or recorded_threads(folder)  # sums depend on it
     with explaining(config["batch_size"]):
         run = assemble({**config, "threads": threads}, is_resumed=bool(saved_states(folder)))
         log.info(description.in_one_line(run))
         kept = saved_state.restore(run, folder, resumption)
+    again = {"overrides": words, "step": run.state.step, "environment": environment(run.device_facts)}
     resumption.accepted()
     with uninterrupted():
         # The record first: killed after it, the run counts as killed and goes on with the config it had.
-        entry = RunRecord.reopened(folder, words, **identity, **_facts(run))
+        entry = RunRecord.reopened(folder, again, **identity, **_facts(run))
     with _noted(entry, config, folder):
         _write_config(folder, config)
         write_metrics(folder, kept)
         write_json(folder / DATA, run.data_facts)  # it may go on with other data
-        yield Opening(run, entry, [row for row in kept if row["kind"] == "epoch"], run.state.step)
+        yield run, entry, [row for row in kept if row["kind"] == "epoch"]
 
 
 @contextmanager
@@ -85,19 +73,20 @@ def _noted(entry: RunRecord, config: Mapping[str, Any], folder: Path) -> Iterato
         with explaining(config["batch_size"]):
             yield
     except NonFiniteLoss as error:
-        entry.failed(str(error))
+        entry.broken_off("failed", str(error))
         advice = f"try {lower_rate(config['optimizer'])} or grad_clip=1. The run is in {folder}"
         raise UserError(f"{error}; {advice}") from error
     except (KeyboardInterrupt, StopRequested) as error:
         with uninterrupted():  # a sweep's parent may tell its jobs a second time
-            entry.stopped(f"stopped by {error}" if isinstance(error, StopRequested) else "interrupted")
+            reason = f"stopped by {error}" if isinstance(error, StopRequested) else "interrupted"
+            entry.broken_off("stopped", reason)
         log.info(f"stopped; resume={closing.shown(folder)} goes on from here")
         raise
     except BaseException as error:
         is_known = isinstance(error, UserError)
         if not is_known:
             log.debug("the run failed", exc_info=True)  # the console gets the traceback from Python, log.txt here
-        entry.failed(str(error) if is_known else f"{type(error).__name__}: {error}".splitlines()[0])
+        entry.broken_off("failed", str(error) if is_known else f"{type(error).__name__}: {error}".splitlines()[0])
         raise
 
 

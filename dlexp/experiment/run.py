@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from dlexp.config.build import build
 from dlexp.config.composed import Composed
@@ -11,11 +10,10 @@ from dlexp.experiment import closing, description
 from dlexp.experiment.advice import overfit_verdict
 from dlexp.experiment.identity import identity
 from dlexp.experiment.loop import train
-from dlexp.experiment.opening import Opening, opened
+from dlexp.experiment.opening import opened
 from dlexp.experiment.saved_state import Resumption
-from dlexp.machine import environment
 from dlexp.machine.lock_file import held_alone, locked
-from dlexp.machine.signals import Stops, listening
+from dlexp.machine.signals import listening
 from dlexp.records import weights
 from dlexp.records.folder import LOCK, RECORD
 from dlexp.records.result import Result, objective_of, read_result
@@ -39,46 +37,34 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
     shares = resumption is not None and resumption.shares
     lock = folder / LOCK
     with locked(lock) if shares else held_alone(lock, f"another process trains in {folder}"), listening() as stops:
-        there = read_entry(folder)
-        facts = description.what_it_is(composed)
+        there, facts = read_entry(folder), description.what_it_is(composed)
         holds_a_run = (folder / RECORD).exists()  # also one whose run.json is damaged
         if holds_a_run and (resumption is None or (shares and (there or {}).get("cell") != facts["cell"])):
             refuse_other_version(folder)
             raise UserError(f"{folder} holds a run already; resume={folder} goes on with it")
-        if resumption is not None and shares and there is None:
+        if shares and there is not None:
+            if change := identity(config).change_since(there):
+                raise UserError(f"{change} since {folder} was trained; another folder begins it anew")
+            if there["status"] == "finished":
+                log.info(f"{closing.shown(folder)} is finished already")
+                return read_result(folder, there)
+        elif shares and resumption is not None:
             resumption.accepted()
             resumption = None
-        if shares and there is not None and (change := identity(config).change_since(there)):
-            raise UserError(f"{change} since {folder} was trained; another folder begins it anew")
-        if shares and there is not None and there["status"] == "finished":
-            log.info(f"{closing.shown(folder)} is finished already")
-            return read_result(folder, there)
         log.info(f"{choices['model']} on {choices['data']} with {choices['optimizer']} → {closing.shown(folder)}")
-        with opened(composed, folder, resumption, facts) as opening:
-            with Tracker(folder, resumed_step=opening.resumed_step) as tracker:
-                metrics, history = _run(opening, composed, tracker, stops)
-        for line in closing.closing_words(opening.run, folder, metrics):
+        with opened(composed, folder, resumption, facts) as (run, entry, history):
+            resumed_step = None if resumption is None else run.state.step
+            with Tracker(folder, resumed_step=resumed_step) as tracker:
+                if run.state.step == 0:
+                    description.describe(run, composed, tracker)
+                with build(config["profile"], run, folder):
+                    train(run, composed, tracker, stops, history)
+                metrics = closing.finish(run, composed, tracker, history)
+                entry.finished(metrics, chosen_epoch=run.state.best_epoch)
+        for line in closing.closing_words(run, folder, metrics):
             log.info(line)
         if config["overfit_batches"] is not None:
-            log.info(overfit_verdict(history[-1], opening.run.task, config["overfit_batches"]))
+            log.info(overfit_verdict(history[-1], run.task, config["overfit_batches"]))
         # Only now, and outside: a signal here must not make a run count as stopped whose states are gone.
-        weights.leave(folder, config["checkpoint"]["keep"], has_best=opening.entry.data["chosen_epoch"] is not None)
-        return Result(metrics, history, folder, objective_of(opening.entry.data))
-
-
-def _run(
-    opening: Opening, composed: Composed, tracker: Tracker, stops: Stops
-) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """Describes, trains and tests; returns the final metrics and the records of all epochs."""
-    run, entry = opening.run, opening.entry
-    if run.state.step == 0:
-        description.describe(run, composed, tracker)
-        if composed.config["pictures"]:
-            description.first_pictures(run, tracker)
-    if opening.resumed_step is not None:
-        entry.note_resumed(step=run.state.step, environment=environment.environment(run.device_facts))
-    with build(composed.config["profile"], run, tracker.folder):
-        history = train(run, composed, tracker, stops, opening.history)
-    metrics = closing.finish(run, composed, tracker, history)
-    entry.finished(metrics, chosen_epoch=run.state.best_epoch)
-    return metrics, history
+        weights.leave(folder, config["checkpoint"]["keep"], has_best=run.state.best_epoch is not None)
+        return Result(metrics, history, folder, objective_of(entry.data))

@@ -9,6 +9,7 @@ from typing import Any
 from dlexp.errors import UserError
 from dlexp.machine.whole_file import whole_file
 from dlexp.records.folder import METRICS
+from dlexp.records.run_json import as_json
 
 KINDS = ("epoch", "steps", "test")  # `kind` says which one a line is
 
@@ -75,7 +76,12 @@ def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:
     return row["kind"] == "steps" and bool(row["step"] <= step)
 
 
+def as_line(row: Mapping[str, Any]) -> bytes:
+    """Returns a row as the file holds it: NaN and infinities, which JSON has no numbers for, as null."""
+    return (json.dumps(as_json(row), ensure_ascii=False) + "\n").encode("utf-8")
+
+
 def write_metrics(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes the file anew with these lines."""
     with whole_file(folder / METRICS) as file:
-        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
+        file.writelines(map(as_line, rows))

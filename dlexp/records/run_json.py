@@ -88,7 +88,7 @@ def _is_entry(found: Any) -> bool:
 class RunRecord:
     """`run.json`: what the run is and how it ended. Written at once, rewritten at every change.
 
-    Its status is "running" until `finished`, `failed` or `stopped` is called. Times are UTC in ISO format.
+    Its status is "running" until `finished` or `broken_off` is called. Times are UTC in ISO format.
     """
 
     def __init__(self, folder: Path, data: dict[str, Any]) -> None:
@@ -116,13 +116,13 @@ class RunRecord:
         return cls(folder, data | facts)
 
     @classmethod
-    def reopened(cls, folder: Path, overrides: list[str], **facts: Any) -> "RunRecord":
-        """Goes on with the record of a run that is resumed with these words; `facts` replace what stands there."""
+    def reopened(cls, folder: Path, resumption: Mapping[str, Any], **facts: Any) -> "RunRecord":
+        """Goes on with the record of a run; `resumption` joins its list of those, `facts` replace what stands there."""
         data = read_json(folder / RECORD)
         if data["status"] == "running":  # it was killed: its last sign of life stands for its end
             data["seconds"] = (data["seconds"] or 0.0) + _last_session(folder, data)
-        again = {"started": _now(), "overrides": overrides}
-        data |= {"status": "running", "ended": None, "error": None, "resumed": [*data["resumed"], again]}
+        resumed = [*data["resumed"], {"started": _now(), **resumption}]
+        data |= {"status": "running", "ended": None, "error": None, "resumed": resumed}
         return cls(folder, data | facts)
 
     def note(self, **facts: Any) -> None:
@@ -130,24 +130,14 @@ class RunRecord:
         self.data |= facts
         write_json(self._path, self.data)
 
-    def note_resumed(self, **facts: Any) -> None:
-        """Adds facts to the entry of this resumption."""
-        self.data["resumed"][-1] |= facts
-        write_json(self._path, self.data)
-
     def finished(self, metrics: Mapping[str, float], chosen_epoch: int | None) -> None:
         """Ends the record with the final metrics and the epoch whose weights they belong to."""
         self._end("finished", metrics=dict(metrics), chosen_epoch=chosen_epoch)
 
-    def failed(self, sentence: str) -> None:
-        """Ends the record with the reason, in one sentence."""
+    def broken_off(self, status: str, reason: str) -> None:
+        """Ends the record of a run that "failed" or, asked to, "stopped", with the reason in one sentence."""
         with suppress(OSError):  # a full disk must not hide the reason; without this entry it counts as killed
-            self._end("failed", error=sentence)
-
-    def stopped(self, sentence: str | None = None) -> None:
-        """Ends the record of a run that was asked to stop (Ctrl-C, a signal, a time limit)."""
-        with suppress(OSError):
-            self._end("stopped", error=sentence)
+            self._end(status, error=reason)
 
     def _end(self, status: str, **facts: Any) -> None:
         seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)

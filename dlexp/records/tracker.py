@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import json
 import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dlexp.machine.appended_file import AppendedFile
 from dlexp.records.folder import METRICS, PLOTS, plot_file
-from dlexp.records.metrics import read_metrics
-from dlexp.records.run_json import as_json
+from dlexp.records.metrics import as_line, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +37,6 @@ class Tracker:
         from dlexp.records.event_file import EventFile
 
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self._metrics = AppendedFile(folder / METRICS)
         # TensorBoard forgets points that a killed run had drawn beyond the state it is resumed from.
         self._events = EventFile(folder, purge_step=None if resumed_step is None else resumed_step + 1)
@@ -55,9 +51,7 @@ class Tracker:
     def __enter__(self) -> Tracker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
@@ -67,7 +61,7 @@ class Tracker:
         NaN and infinities stand as null in the file, which JSON has no numbers for, and as themselves in
         TensorBoard.
         """
-        self._metrics.write((json.dumps(as_json(record), ensure_ascii=False) + "\n").encode("utf-8"))
+        self._metrics.write(as_line(record))
         self._step = int(record["step"])
         for key, value in record.items():
             tag = "train/lr" if key == "lr" else key  # a group of its own would stand above the losses
@@ -113,10 +107,10 @@ class Tracker:
         summary = self._protos.Summary(value=[value])
         self._events.summary(summary, self._step if step is None else step)
 
-    def figures(self, figures: Mapping[str, Figure], step: int | None = None) -> None:
+    def figures(self, figures: Mapping[str, Figure]) -> None:
         """Writes several figures by name."""
         for name, figure in figures.items():
-            self.figure(name, figure, step)
+            self.figure(name, figure)
 
     def graph(self, model: nn.Module, example_input: Tensor) -> None:
         """Shows the model's graph; where tracing does not work a sentence in the log says so, and the run

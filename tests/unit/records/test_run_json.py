@@ -103,7 +103,7 @@ def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", ["failed", "stopped"])
 def test_a_run_that_did_not_finish_says_why(tmp_path: Path, status: str) -> None:
     run = run_json.RunRecord.new(tmp_path, seed=0, overrides=[])
-    getattr(run, status)("the loss became nan in epoch 2")
+    run.broken_off(status, "the loss became nan in epoch 2")
     ended = run_json.read_json(tmp_path / "run.json")
     assert (ended["status"], ended["error"]) == (status, "the loss became nan in epoch 2")
 

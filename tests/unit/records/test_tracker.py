@@ -189,7 +189,7 @@ def test_a_model_that_cannot_be_traced_costs_one_sentence(
 
 
 def test_closing_twice_is_allowed(tmp_path: Path) -> None:
-    tracker = Tracker(tmp_path / "new" / "folder")
+    tracker = Tracker(tmp_path)
     tracker.close()
     tracker.close()
-    assert (tmp_path / "new" / "folder" / "metrics.jsonl").read_text(encoding="utf-8") == ""
+    assert (tmp_path / "metrics.jsonl").read_text(encoding="utf-8") == ""
