@@ -46,22 +46,30 @@ def _beats(value: float, level: float, metric: Metric) -> bool:
     return value > 1.5 * level if metric.higher_is_better else value < 0.985 * level
 
 
-def overfit_verdict(record: Mapping[str, Any], task: Task, num_batches: int) -> str:
-    """Returns PASS when the batches are learnt by heart, else FAIL and advice.
+def is_learnt_by_heart(record: Mapping[str, Any], task: Task) -> bool:
+    """Returns whether the few batches that a training is about are learnt by heart after an epoch.
 
     They are when the task's metric, if that is a share, is within 0.1 % of its best, else when the loss is ≤ 0.01: of
     other metrics nobody knows what is enough.
     """
+    name, value = _judged(record, task)
+    metric = measures_of(task)[name]
+    if metric.unit != "%":
+        return value <= LEARNT_LOSS
+    return value >= LEARNT_SHARE if metric.higher_is_better else value <= 1 - LEARNT_SHARE
+
+
+def _judged(record: Mapping[str, Any], task: Task) -> tuple[str, float]:
+    """Returns the name and the value of what tells whether the batches are learnt."""
+    name = task.metric if measures_of(task)[task.metric].unit == "%" else "loss"
+    return name, record[f"val/{name}" if f"val/{name}" in record else f"train/{name}"]
+
+
+def overfit_verdict(record: Mapping[str, Any], task: Task, num_batches: int) -> str:
+    """Returns PASS when the batches are learnt by heart, else FAIL and advice."""
     batches = f"{num_batches} batch{'es' * (num_batches != 1)}"
-    measures = measures_of(task)
-    name = task.metric if measures[task.metric].unit == "%" else "loss"
-    value = record[f"val/{name}" if f"val/{name}" in record else f"train/{name}"]
-    if measures[name].unit != "%":
-        passed = value <= LEARNT_LOSS
-    else:
-        passed = value >= LEARNT_SHARE if measures[name].higher_is_better else value <= 1 - LEARNT_SHARE
-    shown = f"{named(name, value, measures, digits=1)} after {record['step']} steps"
-    if passed:
+    shown = f"{named(*_judged(record, task), measures_of(task), digits=1)} after {record['step']} steps"
+    if is_learnt_by_heart(record, task):
         return f"PASS: {batches} learnt by heart ({shown})"
     return (
         f"FAIL: {batches} not learnt by heart ({shown}), as a working model would;"

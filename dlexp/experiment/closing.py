@@ -26,7 +26,8 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     module, config = run.state.average.module, composed.config
     if run.state.best_epoch is not None:
         checkpoints.load_weights(tracker.folder / BEST, model=module, criterion=run.state.criterion)
-    metrics = _chosen_metrics(history, run.state.best_epoch)
+    chosen = next((row for row in history if row["epoch"] == run.state.best_epoch), history[-1])
+    metrics = {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
     is_test = config["test"] and run.test is not None
     batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
     if batches is not None and split is not None:
@@ -48,24 +49,13 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     return metrics
 
 
-def weights(run: Assembly) -> dict[str, Any]:
-    """Returns what a file of weights holds: those that are evaluated, the criterion's, and the epoch they are from."""
-    state = run.state
-    parts = {"model": state.average.module.state_dict(), "criterion": state.criterion.state_dict()}
-    return {"epoch": state.epochs_begun, **parts}
-
-
-def _chosen_metrics(history: list[dict[str, Any]], epoch: int | None) -> dict[str, float]:
-    """Returns training and validation metrics of the chosen epoch (the last one without validation)."""
-    chosen = next((row for row in history if row["epoch"] == epoch), history[-1])
-    return {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
-
-
 def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: Evaluation, split: Split) -> None:
     on_cpu = Split(split.inputs.cpu(), split.targets.cpu())
-    coefficients = _coefficients(run)
+    normalised = run.train.normalised
+    coefficients = run.task.coefficients(run.state.average.module, normalised.mean, normalised.std)
     if coefficients:
-        log.info(f"learnt: {_formula(coefficients)}")
+        weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])
+        log.info(f"learnt: w = [{weights}], b = {coefficients['b']:.4f}")
     details = run.task.summary(evaluation.outputs, on_cpu.targets) | {"coefficients": coefficients}
     write_json(tracker.folder / RESULTS, details)
     if composed.config["pictures"]:
@@ -78,17 +68,6 @@ def _predict(run: Assembly, inputs: Tensor) -> Tensor:
     module = run.state.average.module.eval()
     outputs: Tensor = module(run.train.normalised(inputs.to(run.plan.device)))
     return outputs.float().cpu()
-
-
-def _coefficients(run: Assembly) -> dict[str, Any] | None:
-    normalisation = run.data_facts["normalisation"]
-    found = run.task.coefficients(run.state.average.module, normalisation["mean"], normalisation["std"])
-    return None if found is None else dict(found)
-
-
-def _formula(coefficients: dict[str, Any]) -> str:
-    weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])
-    return f"w = [{weights}], b = {coefficients['b']:.4f}"
 
 
 def _parameters(composed: Composed) -> dict[str, Any]:
@@ -108,10 +87,12 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> lis
     """Returns the last lines a person reads: the result, where it is, and how to look at it."""
     epoch = run.state.best_epoch
     weights = "weights of the last epoch" if epoch is None else f"weights of epoch {epoch}, the best in validation"
+    beside = shown(folder.parent)
+    place = beside if beside.replace("/", "").replace("-", "").isalnum() else f'"{beside}"'
     return [
         f"{result(metrics, run.measures)} ({weights})",
         f"run folder   {shown(folder)}",
-        f"look at it   {tensorboard_command(folder)}",
+        f"look at it   tensorboard --logdir {place}",  # with the runs beside this one
     ]
 
 
@@ -121,13 +102,3 @@ def shown(folder: Path) -> str:
         return str(folder.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(folder)
-
-
-def tensorboard_command(folder: Path) -> str:
-    """Returns the command that shows the runs beside this one; TensorBoard itself listens on localhost only."""
-    where = shown(folder.parent)
-    return (
-        f"tensorboard --logdir {where}"
-        if where.replace("/", "").replace("-", "").isalnum()
-        else f'tensorboard --logdir "{where}"'
-    )

@@ -9,12 +9,11 @@ from dlexp.config.composed import Composed
 from dlexp.console.training_progress import Pace, Progress, make_progress
 from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
-from dlexp.experiment import closing
-from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
+from dlexp.experiment.advice import is_learnt_by_heart, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine.busy_cores import BusyCores
 from dlexp.machine.signals import StopRequested, Stops
-from dlexp.records.checkpoints import BestWeights, Cadence, Checkpoints, save
+from dlexp.records.checkpoints import BestWeights, Checkpoints, save
 from dlexp.records.folder import BEST, LAST
 from dlexp.records.tracker import Tracker
 from dlexp.train.evaluate import evaluate
@@ -38,18 +37,16 @@ class _Training:
     advice_is_due: bool = True
 
 
-def train(
-    run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, history: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def train(run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, history: list[dict[str, Any]]) -> None:
     """Trains with bar and checkpoints around it; saves the last state however the training ends.
 
-    Returns the records of all epochs: `history`, those before, and the new ones.
+    `history` has the records of the epochs before, and gets those of the new ones.
     """
     steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
     num_epochs = -(-run.total_steps // steps_per_epoch)
     progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
     every = {key: value for key, value in composed.config["checkpoint"].items() if key != "keep"}
-    checkpoints = Checkpoints(tracker.folder, Cadence(**every))
+    checkpoints = Checkpoints(tracker.folder, **every)
     best = BestWeights(tracker.folder / BEST)
     pace = Pace(run.total_steps - run.state.step, num_epochs)
     busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.splits.train.inputs, ImageFiles))
@@ -57,10 +54,7 @@ def train(
     try:
         with stops.patient():
             _to_the_end(training)
-    except (KeyboardInterrupt, StopRequested):
-        _save_last(training)
-        raise
-    except UnreadableError:
+    except (KeyboardInterrupt, StopRequested, UnreadableError):
         # Within a group of accumulated batches there is no state to go on from: the last one that was saved stays.
         if run.state.batch % run.plan.accumulate == 0 or run.state.batch == len(run.train):
             _save_last(training)
@@ -70,7 +64,6 @@ def train(
         progress.close()
         checkpoints.close()
     _save_last(training)
-    return training.history
 
 
 def _save_last(training: _Training) -> None:
@@ -78,7 +71,7 @@ def _save_last(training: _Training) -> None:
         training.tracker.flush()
         training.best.write(is_last=True)
         training.checkpoints.save_last(training.run.state)
-        save(training.tracker.folder / LAST, closing.weights(training.run))
+        save(training.tracker.folder / LAST, training.run.state.weights())
     except OSError as error:
         raise UserError(f"the last state could not be saved: {error.strerror or error}") from error
 
@@ -95,8 +88,7 @@ def _to_the_end(training: _Training) -> None:
     for event in fit(run.state, run.train, run.task.sums, run.plan, save_is_due):
         kind, batch = event["kind"], event.pop("batch")
         if kind == "save":
-            is_boundary = run.state.batch == 0
-            if checkpoints.is_due_after_epoch(run.state) if is_boundary else checkpoints.is_due(run.state):
+            if checkpoints.is_due(run.state):
                 try:
                     tracker.flush()
                 except OSError as error:  # a state without its metrics would lose them
@@ -104,7 +96,7 @@ def _to_the_end(training: _Training) -> None:
                 else:
                     checkpoints.save(run.state)
             training.stops.obey()
-            if is_boundary and _is_over(training):
+            if run.state.batch == 0 and _is_over(training):
                 return
         elif kind == "epoch":
             _close_epoch(training, event)
@@ -118,7 +110,7 @@ def _to_the_end(training: _Training) -> None:
 
 
 def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
-    """Validates when that is due, and records the epoch."""
+    """Validates when that is due, records the epoch, and says once when nothing is being learnt."""
     run, config = training.run, training.composed.config
     del event["train/recent_loss"]
     is_last = event["step"] >= run.total_steps
@@ -129,7 +121,10 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     training.tracker.log(event)
     training.history.append(event)
     training.progress.epoch(event)
-    _warn_if_stuck(training, event)
+    advice = stuck_at_chance(event, run.task, config["optimizer"]) if training.advice_is_due else None
+    if advice:
+        training.advice_is_due = False
+        training.progress.message(advice)
 
 
 def _is_over(training: _Training) -> bool:
@@ -140,8 +135,7 @@ def _is_over(training: _Training) -> bool:
     if config["patience"] is not None and run.state.bad_validations >= config["patience"]:
         training.progress.message(f"no better result in {config['patience']} validations: stopping early")
         return True
-    last = training.history[-1]
-    return config["overfit_batches"] is not None and overfit_verdict(last, run.task, 1).startswith("PASS")
+    return config["overfit_batches"] is not None and is_learnt_by_heart(training.history[-1], run.task)
 
 
 def _validate(training: _Training) -> dict[str, float]:
@@ -152,14 +146,6 @@ def _validate(training: _Training) -> dict[str, float]:
         means = evaluate(module, run.ask, run.val, criterion, run.task.sums, run.plan).means
     higher_is_better = run.measures[run.task.metric].higher_is_better
     if run.state.improves(means[run.task.metric], means["loss"], higher_is_better):
-        training.best.keep(closing.weights(run))
+        training.best.keep(run.state.weights())
     training.best.write()
     return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}
-
-
-def _warn_if_stuck(training: _Training, event: dict[str, Any]) -> None:
-    if training.advice_is_due:
-        advice = stuck_at_chance(event, training.run.task, training.composed.config["optimizer"])
-        if advice:
-            training.advice_is_due = False
-            training.progress.message(advice)

@@ -4,7 +4,6 @@ import io
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,6 +77,7 @@ class State(Protocol):
     """What is saved: the whole training, and where it is."""
 
     epoch: int  # finished epochs
+    batch: int  # batches done in this epoch
     step: int  # optimizer steps
 
     def state_dict(self) -> dict[str, Any]:
@@ -85,24 +85,20 @@ class State(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Cadence:
-    """When a state is saved, besides the end of the run; None: not by this clock."""
-
-    every_minutes: float | None
-    every_epochs: int | None
-    every_steps: int | None
-
-
 class Checkpoints:
     """The last states of one run, the newest two.
 
     A state is turned into bytes at once, which is its copy, and written by a thread, since waiting for the disk takes
     longer than copying. A failing save leaves what is there, says so, and is tried again.
+
+    every_…: when a state is saved, besides the end of the run; None: not by this clock.
     """
 
-    def __init__(self, folder: Path, cadence: Cadence) -> None:
-        self._folder, self._cadence = folder, cadence
+    def __init__(
+        self, folder: Path, *, every_minutes: float | None, every_epochs: int | None, every_steps: int | None
+    ) -> None:
+        self._folder = folder
+        self._every_minutes, self._every_epochs, self._every_steps = every_minutes, every_epochs, every_steps
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
         self._saved_at, self._saved = time.monotonic(), (-1, -1)
@@ -110,21 +106,18 @@ class Checkpoints:
 
     def is_due(self, state: State) -> bool:
         """Returns whether `state` should be saved now; to be asked after a step, and after an epoch."""
-        now, every = time.monotonic(), self._cadence
+        now = time.monotonic()
         if self._pending is not None and self._pending.done():
             self._settle()
         if (state.epoch, state.step) == self._saved:
             return False
         if self._retry_at is not None and now >= self._retry_at:
             return True
-        if every.every_minutes is not None and now - self._saved_at >= 60 * every.every_minutes:
+        if self._every_minutes is not None and now - self._saved_at >= 60 * self._every_minutes:
             return True
-        return every.every_steps is not None and state.step % every.every_steps == 0
-
-    def is_due_after_epoch(self, state: State) -> bool:
-        """Returns whether `state`, at the end of an epoch, should be saved."""
-        every = self._cadence.every_epochs
-        return self.is_due(state) or (every is not None and state.epoch % every == 0)
+        if self._every_steps is not None and state.step % self._every_steps == 0:
+            return True
+        return self._every_epochs is not None and state.batch == 0 and state.epoch % self._every_epochs == 0
 
     def save(self, state: State) -> None:
         """Copies the state and begins to write it; first waits for the one before, if that is still being written."""

@@ -104,6 +104,11 @@ class TrainState:
         self.sums = {name: total.to(self.losses.device).reshape(()) for name, total in saved["sums"].items()}
         self._set_generators(saved["generators"])
 
+    def weights(self) -> dict[str, Any]:
+        """Returns what a file of weights holds: those that are evaluated, the criterion's, the epoch they are from."""
+        parts = {"model": self.average.module.state_dict(), "criterion": self.criterion.state_dict()}
+        return {"epoch": self.epochs_begun, **parts}
+
     def fingerprint(self) -> str:
         """Returns the fingerprint of the weights: the model's and the criterion's parameters and buffers."""
         values = [*self.model.state_dict().values(), *self.criterion.state_dict().values()]
