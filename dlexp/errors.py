@@ -1,7 +1,7 @@
 """The one exception that becomes a sentence; every other exception is a bug and keeps its traceback."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -20,6 +20,11 @@ class UserError(Exception):
 
 class UnreadableError(UserError):
     """Samples that can't be read any more while a model trains: what was trained until then is worth saving."""
+
+
+def listed(words: Sequence[object], most: int = 8) -> str:
+    """Returns the first words, and `…` for the others."""
+    return ", ".join(map(str, words[:most])) + ", …" * (len(words) > most)
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:

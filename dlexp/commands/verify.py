@@ -42,7 +42,7 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
     Returns where from, and what the record of that epoch should say.
     """
     from dlexp.experiment.assemble import assemble
-    from dlexp.experiment.saved_state import Resumption, load_state, read_state
+    from dlexp.experiment.saved_state import load_state, read_state
     from dlexp.records.folder import saved_states
     from dlexp.records.run_json import read_entry
     from dlexp.train.fit import fit
@@ -55,7 +55,7 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
         saved = read_state(path)
         if saved["epoch"] + 1 in recorded:
             # The run may have been made longer since: the schedule is that of the config as it is now.
-            load_state(run, saved, Resumption(changed=["epochs"]))
+            load_state(run, saved, keep_settings=True)
             place = path.name
             break
     if run.state.epoch + 1 not in recorded:

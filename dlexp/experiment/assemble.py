@@ -3,7 +3,8 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     if mean is None or std is None:
         found_mean, found_std = statistics(splits.train)
         mean, std = mean or found_mean, std or found_std
-    splits = _on(device, splits)
+    moved = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in _named(splits).items()}
+    splits = replace(splits, **moved)
     train, val, test = _batches(config, splits, mean, std, convolutional)
 
     epochs = config["epochs"]
@@ -118,7 +120,11 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         state=state,
         ask=build(config["evaluation"]),
         task=build(config["task"]),
-        data_facts=_data_facts(config, splits, mean, std),
+        data_facts={
+            **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
+            "normalisation": {"mean": mean, "std": std},
+            "sizes": {name: len(split.targets) for name, split in _named(splits).items()},
+        },
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )
@@ -176,42 +182,21 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     )
 
 
-def _on(device: torch.device, splits: Splits) -> Splits:
-    moved = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in _named(splits).items()}
-    return Splits(train=moved["train"], test=moved.get("test"), val=moved.get("val"))
-
-
 def _batches(
     config: Mapping[str, Any], splits: Splits, mean: list[float], std: list[float], channels_last: bool
 ) -> tuple[Batches, Batches | None, Batches | None]:
-    size, seed = config["batch_size"], config["seed"]
+    size = config["batch_size"]
+    make = partial(Batches, mean=mean, std=std, seed=config["seed"], channels_last=channels_last)
     # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
     eval_size = max(size, min(1000, 2**22 // math.prod(config["data"]["shape"])))
 
     def evaluation(split: Split | None) -> Batches | None:
         if split is None or not len(split.targets):
             return None
-        return Batches(split, batch_size=eval_size, mean=mean, std=std, seed=seed, augment=[], shuffle=False,
-                       channels_last=channels_last)  # fmt: skip
+        return make(split, batch_size=eval_size, augment=[], shuffle=False)
 
     if config["overfit_batches"] is None:
-        operations = build_augment(config["augment"])
-        train = Batches(splits.train, batch_size=size, mean=mean, std=std, seed=seed, augment=operations, shuffle=True,
-                        channels_last=channels_last)  # fmt: skip
+        train = make(splits.train, batch_size=size, augment=build_augment(config["augment"]), shuffle=True)
         return train, evaluation(splits.val), evaluation(splits.test)
     few = some_of_each(splits.train, config["overfit_batches"] * size, config["data"]["split_seed"])
-    train = Batches(
-        few, batch_size=size, mean=mean, std=std, seed=seed, augment=[], shuffle=False, channels_last=channels_last
-    )
-    return train, evaluation(few), None
-
-
-def _data_facts(config: Mapping[str, Any], splits: Splits, mean: list[float], std: list[float]) -> dict[str, Any]:
-    sizes = {name: len(split.targets) for name, split in _named(splits).items()}
-    return {
-        "shape": config["data"]["shape"],
-        "num_outputs": config["data"]["num_outputs"],
-        "class_names": config["data"]["class_names"],
-        "normalisation": {"mean": mean, "std": std},
-        "sizes": sizes,
-    }
+    return make(few, batch_size=size, augment=[], shuffle=False), evaluation(few), None

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.errors import UserError
+from dlexp.errors import UserError, listed
+from dlexp.models.parts import fitting_tensors
 from dlexp.records.folder import DATA, LAST
 from dlexp.records.run_json import read_json
 from dlexp.records.weights import chosen
@@ -28,13 +29,13 @@ def initialise(model: nn.Module, source: Path, class_names: list[str] | None) ->
             classes have other numbers here, and the last layer would take them over.
     """
     weights, own = read_weights(source), model.state_dict()
-    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    fitting = fitting_tensors(model, weights)
     if not fitting:
         raise UserError(f"none of the {len(weights)} weights of {source} has a name and shape of this model")
     *_, head = own
     if head in fitting:
         _compare_classes(source, class_names)
-    model.load_state_dict({**own, **fitting})
+    model.load_state_dict(fitting, strict=False)
     log.info(f"starts from {len(fitting)} of {len(own)} weights, taken from {source}")
     for title, names in {
         "of another shape, so left as initialised": [n for n in own if n in weights and n not in fitting],
@@ -42,7 +43,7 @@ def initialise(model: nn.Module, source: Path, class_names: list[str] | None) ->
         "there, but not in this model": [n for n in weights if n not in own],
     }.items():
         if names:
-            log.info(f"  {title}: {', '.join(names[:6])}{', …' * (len(names) > 6)} ({len(names)})")
+            log.info(f"  {title}: {listed(names, 6)} ({len(names)})")
     return fingerprint_of(weights)
 
 
@@ -73,7 +74,7 @@ def _compare_classes(source: Path, class_names: list[str] | None) -> None:
     first = moved[0]
     sentence = (
         f"the classes of {folder} have other numbers than now: '{first}' was {before.index(first)} and is"
-        f" {class_names.index(first)} (they were {_listed(before)} and are {_listed(class_names)}), and the last"
+        f" {class_names.index(first)} (they were {listed(before, 5)} and are {listed(class_names, 5)}), and the last"
         " layer's weights would be taken over"
     )
     if not source.is_dir():
@@ -83,10 +84,6 @@ def _compare_classes(source: Path, class_names: list[str] | None) -> None:
         f"init_from={source}: {sentence}. Name the classes in that order, or take the weights all the same with"
         f" init_from={folder / LAST}"
     )
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(str, names[:5])) + ", …" * (len(names) > 5)
 
 
 def read_weights(source: Path) -> dict[str, Tensor]:
@@ -122,8 +119,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            shown = ", ".join(names[:8]) + ", …" * (len(names) > 8)
-            raise UserError(f"freeze={pattern} matches none of the parameters: {shown}")
+            raise UserError(f"freeze={pattern} matches none of the parameters: {listed(names)}")
     frozen = {name for pattern in patterns for name in fnmatch.filter(names, pattern)}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(parameter.requires_grad and name not in frozen)

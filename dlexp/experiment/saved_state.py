@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dlexp.errors import UserError
+from dlexp.errors import UserError, listed
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine.shortage import is_out_of_memory
 from dlexp.records import checkpoints
@@ -57,7 +57,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
         try:
             saved = read_state(path)
             _compare_data(saved.get("data"), run.state.data, folder, resumption)
-            load_state(run, saved, resumption)
+            load_state(run, saved, keep_settings=bool(resumption.changed))
         except OtherData:
             raise
         except UserError as error:
@@ -96,7 +96,8 @@ def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Re
     names, others = before.get("class_names"), now["class_names"]
     if isinstance(names, list) and names != others:
         effect = (
-            f"its classes were {_listed(names)} and are {_listed(others)}, so its class numbers mean others; {effect}"
+            f"its classes were {listed(names)} and are {listed(others or ['none'])}, so its class numbers mean others;"
+            f" {effect}"
         )
     if before:
         what = f"the data of {folder} changed since it was trained ({before['fingerprint']} → {now['fingerprint']})"
@@ -107,10 +108,6 @@ def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Re
         return
     advice = "another folder begins it anew" if resumption.shares else "add accept_changes=true to go on all the same"
     raise OtherData(f"{what}: {effect}; {advice}")
-
-
-def _listed(names: list[str] | None) -> str:
-    return ", ".join(map(str, (names or ["none"])[:8])) + ", …" * (len(names or []) > 8)
 
 
 def _forget_lost_best(state: TrainState, path: Path, is_changed: bool) -> None:
@@ -148,8 +145,8 @@ def read_state(path: Path) -> dict[str, Any]:
     return saved
 
 
-def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> None:
-    """Puts a saved state into `run.state`, or leaves that as it was.
+def load_state(run: Assembly, saved: dict[str, Any], *, keep_settings: bool) -> None:
+    """Puts a saved state into `run.state` (see `TrainState.load_state_dict`), or leaves that as it was.
 
     Raises:
         UserError: it belongs to another run.
@@ -159,7 +156,7 @@ def load_state(run: Assembly, saved: dict[str, Any], resumption: Resumption) -> 
             f"the saved epochs have {saved['num_batches']} batches, and now they would have {len(run.train)}:"
             " that is another run, which can start from these weights with init_from="
         )
-    state, keep_settings = run.state, bool(resumption.changed)
+    state = run.state
     fresh = copy.deepcopy(state.state_dict())
     attributes = [(part, dict(vars(part))) for part in (state.optimizer, state.schedule)]
 

@@ -37,7 +37,17 @@ def summarise(model: nn.Module, shape: list[int]) -> dict[str, Any]:
     of its own. Where a model can't run without values (it looks at its numbers), shapes and FLOPs are None.
     The model itself is not touched.
     """
-    rows = {name: _row(name, module) for name, module in model.named_modules() if _is_layer(module)}
+    rows: dict[str, dict[str, Any]] = {
+        name: {
+            "name": name or "(whole)",
+            "type": type(module).__name__,
+            "output_shape": None,
+            "parameters": sum(parameter.numel() for parameter in module.parameters(recurse=False)),
+            "flops": None,
+        }
+        for name, module in model.named_modules()
+        if _is_layer(module)
+    }
     counter = FlopCounterMode(display=False)
     shadow = _shadow(model)
     flops: int | None = None
@@ -106,17 +116,6 @@ def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str
 
 def _is_layer(module: nn.Module) -> bool:
     return not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))
-
-
-def _row(name: str, module: nn.Module) -> dict[str, Any]:
-    num_parameters = sum(parameter.numel() for parameter in module.parameters(recurse=False))
-    return {
-        "name": name or "(whole)",
-        "type": type(module).__name__,
-        "output_shape": None,
-        "parameters": num_parameters,
-        "flops": None,
-    }
 
 
 def _shadow(model: nn.Module) -> nn.Module:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Annotated
 
-from torch import nn
+from torch import Tensor, nn
 
 from dlexp.errors import UserError
 from dlexp.ranges import Choice
@@ -52,6 +52,12 @@ def image_size(shape: list[int], name: str, smallest: int = 1) -> tuple[int, int
             f"; use a smaller model, such as model=mlp, or larger images"
         )
     return channels, height, width
+
+
+def fitting_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns those of the tensors whose name and shape the model has."""
+    own = model.state_dict()
+    return {name: value for name, value in tensors.items() if name in own and own[name].shape == value.shape}
 
 
 def initialise(model: nn.Module, last: nn.Linear) -> None:

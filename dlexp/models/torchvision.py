@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-import torch
 from torch import nn
 
 from dlexp.errors import UserError
 from dlexp.models import vision
-from dlexp.models.parts import image_size
+from dlexp.models.parts import fitting_tensors, image_size
 from dlexp.ranges import Range
 
 
@@ -33,12 +32,5 @@ def torchvision(
     if weights is not None:
         published = vision.published_weights(name, weights)
         if next(model.parameters()).device.type != "meta":  # a look at shapes must not download
-            load_fitting(model, vision.fetch(published))
+            model.load_state_dict(fitting_tensors(model, vision.fetch(published)), strict=False)
     return model
-
-
-def load_fitting(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Copies into the model the tensors whose name and shape it has."""
-    own = model.state_dict()
-    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
-    model.load_state_dict(fitting, strict=False)

@@ -85,9 +85,11 @@ class Batches:
         """Yields (normalised float32 inputs, targets) of one epoch from step `start` on."""
         inputs, targets = self.split
         generator = torch.Generator(device=inputs.device)
-        order = self._order(epoch, generator) if self.shuffle else None
-        raw = self._raw(order, start)
-        for step, batch in enumerate(raw, start):
+        order = None
+        if self.shuffle:
+            generator.manual_seed(derived_seed(self.seed, epoch))
+            order = torch.randperm(len(inputs), generator=generator, device=inputs.device)
+        for step, batch in enumerate(self._raw(order, start), start):
             rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
             answers = targets[rows] if order is None else targets.index_select(0, order[rows])
             if order is not None and (self.operations or self.mixings):
@@ -96,7 +98,8 @@ class Batches:
                 batch, answers = self._augmented(batch, answers, draw)
             elif self.ready is None:
                 batch = self.normalised(batch)
-            yield self._laid_out(batch), answers
+            # Last of all: in channels-last order arithmetic would run over 3 neighbours at a time, 5 times slower.
+            yield batch.contiguous(memory_format=self.format), answers
 
     def _augmented(self, batch: Tensor, answers: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         for operation in self.operations:
@@ -120,11 +123,3 @@ class Batches:
             else:
                 # index_select copies whole rows: 20 times faster on a CPU than inputs[index].
                 yield inputs.index_select(0, order[first : first + size])
-
-    def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
-        generator.manual_seed(derived_seed(self.seed, epoch))
-        return torch.randperm(len(self.split.inputs), generator=generator, device=self.split.inputs.device)
-
-    def _laid_out(self, batch: Tensor) -> Tensor:
-        # Last of all: in channels-last order arithmetic would run over 3 neighbours at a time, 5 times slower.
-        return batch.contiguous(memory_format=self.format)
