@@ -15,7 +15,7 @@ from dlexp.machine.environment import environment
 from dlexp.machine.shortage import explaining
 from dlexp.machine.signals import StopRequested
 from dlexp.machine.whole_file import uninterrupted, whole_file
-from dlexp.records.folder import CONFIG, DATA, saved_states
+from dlexp.records.folder import CONFIG, DATA, saved_states, unfinished_files
 from dlexp.records.metrics import write_metrics
 from dlexp.records.run_json import RunRecord, recorded_threads, write_json
 from dlexp.train.losses import NonFiniteLoss
@@ -56,6 +56,8 @@ def opened(
         kept = saved_state.restore(run, folder, resumption)
     again = {"overrides": words, "step": run.state.step, "environment": environment(run.device_facts)}
     resumption.accepted()
+    for path in unfinished_files(folder):
+        path.unlink(missing_ok=True)
     with uninterrupted():
         # The record first: killed after it, the run counts as killed and goes on with the config it had.
         entry = RunRecord.reopened(folder, again, **identity, **_facts(run))

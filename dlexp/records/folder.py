@@ -18,6 +18,7 @@ STATES = "checkpoints"
 PLOTS = "plots"
 PROFILE = "profile"
 TRACE, OPERATORS, PROFILE_SUMMARY = "profile/trace.json.gz", "profile/operators.txt", "profile/summary.json"
+SUFFIXES = ("json", "jsonl", "yaml", "pt")  # of what is written whole
 EVENTS = "events.out.tfevents"  # where such a name begins, TensorBoard reads
 
 
@@ -29,6 +30,12 @@ def state_file(folder: Path, step: int) -> Path:
 def saved_states(folder: Path) -> list[Path]:
     """Returns the saved states of a run, the newest first."""
     return sorted((folder / STATES).glob("step-*.pt"), reverse=True)
+
+
+def unfinished_files(folder: Path) -> list[Path]:
+    """Returns what a process that was killed has left of files it was writing (see `machine.whole_file`)."""
+    places = [folder, *(folder / name for name in (WEIGHTS, STATES, PROFILE))]
+    return [path for place in places for kind in SUFFIXES for path in place.glob(f".*.{kind}.*.tmp")]
 
 
 def plot_file(folder: Path, name: str) -> Path:

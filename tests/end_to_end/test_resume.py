@@ -145,6 +145,17 @@ def test_a_run_that_died_before_its_first_state_begins_anew(workdir: Path) -> No
     assert_same(whole, part)
 
 
+def test_what_was_half_written_at_a_kill_goes(every_state_is_kept: None, workdir: Path) -> None:
+    whole = api.run([*CNN, "checkpoint.every_epochs=1"], folder="whole").folder
+    part = as_killed_at(whole, 15, workdir / "part")
+    names = (".run.json.1a_b.tmp", "checkpoints/.step-00000030.pt.xyz.tmp", "weights/.best.pt.xyz.tmp")
+    for name in names:
+        (part / name).write_bytes(b"half")
+    (part / ".notes.tmp").write_bytes(b"of somebody else")
+    resume.resume(part, [])
+    assert [path.name for path in part.rglob("*.tmp")] == [".notes.tmp"]
+
+
 def test_tensorboard_shows_every_point_once(every_state_is_kept: None, workdir: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
