@@ -149,8 +149,15 @@ def build_augment(node: Mapping[str, Any]) -> list[Any]:
 
 
 def load_data(node: Mapping[str, Any]) -> Any:
-    """Calls the data set's function with those keys of its node that its signature names; returns `Splits`."""
-    return _called(target(node["_target_"]), node)
+    """Calls the data set's function with those keys of its node that its signature names; returns `Splits`.
+
+    What it draws from the default generators is the same for the same `split_seed`, whenever it is called.
+    """
+    from dlexp.machine.device import seed_everything
+
+    function = target(node["_target_"])
+    seed_everything(node["split_seed"])
+    return _called(function, node)
 
 
 def told_content(node: Mapping[str, Any]) -> Content | None:

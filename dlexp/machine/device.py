@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from numpy import random as numpy_random
 
 from dlexp.errors import UserError
 from dlexp.machine.cores import share
@@ -198,8 +199,9 @@ def _flush_denormals(on: bool) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds the default generators, from which initial weights and dropout are drawn."""
+    """Seeds the default generators, from which initial weights and dropout are drawn, and Python's and NumPy's."""
     random.seed(seed)
+    numpy_random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 

@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
+from numpy import random as numpy_random
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -70,7 +71,7 @@ class TrainState:
         return better
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything as tensors and primitives, with the default generators (dropout draws from them).
+        """Returns everything as tensors and primitives, with the default generators of torch, Python and NumPy.
 
         The tensors are the training's own: copy them before it goes on.
         """
@@ -135,7 +136,12 @@ class TrainState:
             raise
 
     def _generators(self) -> dict[str, Any]:
-        device, found = self.losses.device, {"cpu": torch.get_rng_state(), "python": random.getstate()}
+        device, numpys = self.losses.device, cast(tuple[Any, ...], numpy_random.get_state())
+        found = {
+            "cpu": torch.get_rng_state(),
+            "python": random.getstate(),
+            "numpy": (numpys[0], numpys[1].tolist(), *numpys[2:]),
+        }
         if device.type != "cpu":
             found[device.type] = torch.get_device_module(device).get_rng_state(device)
         return found
@@ -143,6 +149,7 @@ class TrainState:
     def _set_generators(self, saved: dict[str, Any]) -> None:
         torch.set_rng_state(saved["cpu"].cpu())
         random.setstate(saved["python"])
+        numpy_random.set_state(saved["numpy"])
         device = self.losses.device
         if device.type != "cpu" and device.type in saved:
             torch.get_device_module(device).set_rng_state(saved[device.type].cpu(), device)

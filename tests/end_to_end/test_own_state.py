@@ -13,6 +13,7 @@ from resuming import as_killed_at, assert_same, metrics_of
 from dlexp import api
 from dlexp.commands import verify
 from dlexp.config.attributes import values_of
+from dlexp.config.build import load_data
 from dlexp.config.check import check
 from dlexp.config.compose import compose
 from dlexp.config.rehearsal import rehearse
@@ -77,13 +78,17 @@ class Scaled(CrossEntropy):
 
 
 class Drawing(torch.optim.SGD):
-    """Adds noise to each step, from two generators."""
+    """Adds noise to each step, from three generators."""
     def step(self, closure=None):
         loss = super().step(closure)
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.data += 1e-3 * torch.randn_like(parameter) * random.random()
+                parameter.data += 1e-3 * torch.randn_like(parameter) * random.random() * np.random.rand()
         return loss
+
+
+def drawn_data():
+    return torch.rand(1).item(), random.random(), np.random.rand()
 
 
 class Mode(enum.Enum):
@@ -285,6 +290,13 @@ def test_it_goes_on_exactly(every_state_is_kept: None, workdir: Path, classes: d
     longer = api.run([*words, "epochs=4"], folder="longer").folder
     resume.resume(part, ["epochs=4"])
     assert metrics_of(longer)[-2]["fingerprint/weights"] == metrics_of(part)[-2]["fingerprint/weights"]
+
+
+def test_data_that_is_drawn_is_drawn_alike_whenever_it_is_loaded() -> None:
+    node = {"_target_": "my_state.drawn_data", "split_seed": 3}
+    first = load_data(node)
+    assert load_data(node) == first
+    assert not {*load_data(node | {"split_seed": 4})} & {*first}
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
