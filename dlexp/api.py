@@ -13,6 +13,7 @@ from dlexp.config.composed import Composed
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
+from dlexp.machine.signals import obey_what_was_put_off
 from dlexp.records.folder import LOG
 from dlexp.records.naming import new_folder, plain_name
 
@@ -63,12 +64,13 @@ def _new_run(words: list[str], folder: Path | None) -> "Result":
     check(composed.config)
     if composed.config["dry_run"]:
         return _dry_run(composed)
+    from dlexp.experiment.run import run_experiment
+
+    obey_what_was_put_off()
     place = folder or composed.place
     if place is None:
         place = new_folder(Path("outputs"), plain_name(composed.name))
     place.mkdir(parents=True, exist_ok=True)
-    from dlexp.experiment.run import run_experiment
-
     close = log_to(place / LOG)
     try:
         return run_experiment(composed, place)

@@ -48,6 +48,7 @@ class Stops:
         self.requested: int | None = None
         self._patient = False
         self._was_put_off = False
+        self.is_put_off = False  # asked for within an import, and on its way again
         self._imports_outside = _num_imports(sys._getframe())
 
     @contextmanager
@@ -77,7 +78,7 @@ class Stops:
             self._patient = before
 
     def _came(self, number: int, frame: FrameType | None) -> None:
-        was_put_off, self._was_put_off = self._was_put_off, False
+        was_put_off, self._was_put_off, self.is_put_off = self._was_put_off, False, False
         if self.requested is not None and not was_put_off:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -87,6 +88,7 @@ class Stops:
             # Not through print or the log: the signal may have come while one of them was writing.
             os.write(2, f"{name}: saving and stopping after this step; once more ends the run at once\n".encode())
         elif _num_imports(frame) > self._imports_outside:
+            self.is_put_off = True
             _thread.start_new_thread(self._ask_again, (number,))  # threading's own start takes locks: not in a handler
         else:
             raise _as_exception(number)
@@ -113,6 +115,12 @@ def _num_imports(frame: FrameType | None) -> int:
 
 # Those of the blocks that listen now, the outermost first.
 _listening: list[Stops] = []
+
+
+def obey_what_was_put_off() -> None:
+    """Lets a stop that an import has put off come now: on a busy machine much else would be done until it comes."""
+    while any(stops.is_put_off for stops in _listening):
+        time.sleep(IMPORT_SECONDS)
 
 
 def stop_unless_asked() -> None:

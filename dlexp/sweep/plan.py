@@ -15,7 +15,7 @@ from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
 from dlexp.errors import UserError
 from dlexp.experiment.identity import Identity, identity
-from dlexp.machine.signals import StopRequested, exit_code_of
+from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
 from dlexp.records.naming import plain_name
 from dlexp.sweep.grid import Job, grid
 from dlexp.sweep.launchers.launcher import Launcher
@@ -44,6 +44,7 @@ def run_sweep(typed: Sequence[str]) -> int:
 
         dry_run.tell([each.varied or {"job": each.name} for each in jobs], runs, identities)
         return 0
+    obey_what_was_put_off()
     wanted = {own: each.name for each, own in zip(reversed(jobs), reversed(identities), strict=True)}
     folder, cells = _ledger(jobs, runs[0], wanted)
     before = {own: each.entry() for own, each in cells.items()}
