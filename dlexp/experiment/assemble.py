@@ -39,7 +39,6 @@ class Assembly:
     """The parts of one run."""
 
     plan: Plan
-    splits: Splits
     train: Batches
     val: Batches | None
     test: Batches | None
@@ -113,7 +112,6 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     state.data = asdict(content)
     return Assembly(
         plan=plan,
-        splits=splits,
         train=train,
         val=val,
         test=test,

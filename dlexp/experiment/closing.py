@@ -29,13 +29,13 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     chosen = next((row for row in history if row["epoch"] == run.state.best_epoch), history[-1])
     metrics = {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
     is_test = config["test"] and run.test is not None
-    batches, split = (run.test, run.splits.test) if is_test else (run.val, run.splits.val)
-    if batches is not None and split is not None:
+    batches = run.test if is_test else run.val
+    if batches is not None:
         evaluation = evaluate(module, run.ask, batches, run.state.criterion, run.task.sums, run.plan)
         if is_test:
             metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
         if config["overfit_batches"] is None:
-            _look_back(run, composed, tracker, evaluation, split)
+            _look_back(run, composed, tracker, evaluation, batches.split)
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
     epoch = run.state.best_epoch or run.state.epochs_begun
     last: dict[str, Any] = {"kind": "test", "epoch": epoch, "step": run.state.step, **tested}

@@ -49,7 +49,7 @@ def train(run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, his
     checkpoints = Checkpoints(tracker.folder, **every)
     best = BestWeights(tracker.folder / BEST)
     pace = Pace(run.total_steps - run.state.step, num_epochs)
-    busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.splits.train.inputs, ImageFiles))
+    busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, ImageFiles))
     training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, busy, history)
     try:
         with stops.patient():

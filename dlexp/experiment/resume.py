@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dlexp.config import words
 from dlexp.config.check import check
@@ -76,7 +75,11 @@ def resume(folder: Path, overrides: list[str]) -> Result:
 
     can_go_on = entry["status"] != "finished" or bool(saved_states(folder))
     if entry["status"] == "finished" and not changed:
-        return finished(folder, entry, can_go_on)
+        result = read_result(folder, entry)
+        shown = {key: value for key, value in result.metrics.items() if key.startswith(("test/", "val/"))}
+        hint = "; epochs=… makes it longer" if can_go_on else ""
+        log.info(f"{folder} is finished: {describe(shown, read_facts(entry.get('measures', {})))}{hint}")
+        return result
     if not can_go_on:
         keep = stored["checkpoint"].get("keep")
         why = f"checkpoint.keep={keep}" if keep in ("best", "metrics") else "its checkpoints are gone"
@@ -88,15 +91,6 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         return run_experiment(Composed(config, overrides, entry["choices"]), folder, resumption)
     finally:
         close()
-
-
-def finished(folder: Path, entry: dict[str, Any], can_go_on: bool) -> Result:
-    """Returns what a finished run reached, and says so."""
-    result = read_result(folder, entry)
-    shown = {key: value for key, value in result.metrics.items() if key.startswith(("test/", "val/"))}
-    hint = "; epochs=… makes it longer" if can_go_on else ""
-    log.info(f"{folder} is finished: {describe(shown, read_facts(entry.get('measures', {})))}{hint}")
-    return result
 
 
 def find(folder: Path | None, wanted: Identity) -> Path | None:

@@ -103,5 +103,5 @@ def measured(run: Any) -> Trial:
             timed_from = now, done
         elif done > timed_from[1]:
             speed = (done - timed_from[1]) * run.train.batch_size / (now - timed_from[0])
-            return Trial(run.train.batch_size, len(run.splits.train.targets), peak_memory(device), speed)
+            return Trial(run.train.batch_size, run.data_facts["sizes"]["train"], peak_memory(device), speed)
     raise AssertionError("a training of that many epochs does not end")

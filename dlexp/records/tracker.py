@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 class Tracker:
     """Writes into one run folder. The metrics file is the truth; the events beside it are a view of it.
 
-    Events go straight into the folder, so TensorBoard names the run after it. Use it as a context manager or
-    call `close`: the newest events are lost otherwise (they are written every 10 seconds). With `resumed_step` it
-    goes on after that step. On a full disk lines and events wait in memory.
+    Events go straight into the folder, so TensorBoard names the run after it. Use it as a context manager or call
+    `close`: the newest events are lost otherwise (they are written every 10 seconds). With `resumed_step` it goes on
+    after that step. On a full disk lines and events wait in memory.
     """
 
     def __init__(self, folder: Path, resumed_step: int | None = None) -> None:
@@ -56,10 +56,7 @@ class Tracker:
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
         """Appends one line to `metrics.jsonl` and draws its numbers named `split/metric`, and `lr` (once a step), at
-        `record["step"]`. Its `kind` is one of `metrics.KINDS`.
-
-        NaN and infinities stand as null in the file, which JSON has no numbers for, and as themselves in
-        TensorBoard.
+        `record["step"]`. Its `kind` is one of `metrics.KINDS`. In TensorBoard NaN and infinities stand as themselves.
         """
         self._metrics.write(as_line(record))
         self._step = int(record["step"])
@@ -92,9 +89,7 @@ class Tracker:
         self._events.summary(self._protos.text(tag, markdown), 0)
 
     def figure(self, name: str, figure: Figure, step: int | None = None) -> None:
-        """Writes `plots/<name>.png` and shows the same picture in the Images tab, by default at the last
-        logged step.
-        """
+        """Writes `plots/<name>.png` and shows it in the Images tab too, by default at the last logged step."""
         # torch's own add_figure draws through pyplot, which keeps global state and may look for a display.
         from dlexp.pictures.style import render
 
@@ -113,11 +108,9 @@ class Tracker:
             self.figure(name, figure)
 
     def graph(self, model: nn.Module, example_input: Tensor) -> None:
-        """Shows the model's graph; where tracing does not work a sentence in the log says so, and the run
-        goes on.
+        """Shows the model's graph; where tracing does not work a sentence in the log says so, and the run goes on.
 
-        Traces a copy of the model on the CPU, so that modes, random generators and running statistics stay
-        untouched.
+        Traces a copy of the model on the CPU, so that modes, random generators and running statistics stay untouched.
         """
         import torch
 

@@ -24,8 +24,7 @@ class Classification(Task):
     """One class a sample: outputs are logits N×classes, targets class numbers N (int64).
 
     While training, targets may also be probabilities N×classes (float), as augmentation by mixing makes them.
-    Raises UserError where there are not as many class names as outputs. Without names the classes are
-    numbered.
+    Raises UserError where there are not as many class names as outputs. Without names the classes are numbered.
     """
 
     metric = "accuracy"
@@ -49,29 +48,21 @@ class Classification(Task):
         self.chance = {"loss": math.log(num_outputs), "accuracy": 1 / num_outputs}
 
     def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Returns the batch's sums by metric as tensors on its device: `accuracy`, the number of right
-        answers; of probabilities, what they give the answers.
-        """
+        """Returns `accuracy`, the number of right answers; of probabilities, what they give the answers."""
         answers = outputs.argmax(dim=1)
         if targets.is_floating_point():
             return {"accuracy": targets.gather(1, answers[:, None]).sum(dtype=torch.float32)}
         return {"accuracy": (answers == targets).sum(dtype=torch.float32)}
 
     def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-        """Returns each class's accuracy by name (None where the split has no sample of it), outputs N×classes
-        on the CPU.
-        """
+        """Returns each class's accuracy by name, None where the split has no sample of it."""
         counts = confusion(outputs, targets)
         right, totals = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
         shares = [hits / total if total else None for hits, total in zip(right, totals, strict=True)]
         return {"per_class_accuracy": dict(zip(self.class_names, shares, strict=True))}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
-        """Returns the pictures of the end of a run, by file name.
-
-        `outputs` are the logits N×classes of the whole `split`, both on the CPU; `split.inputs`
-        un-normalised. `predict` takes un-normalised inputs like these (float32) and returns logits.
-        """
+        """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions."""
         from dlexp import pictures
 
         inputs, targets = split.inputs, split.targets

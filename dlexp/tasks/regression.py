@@ -25,17 +25,14 @@ class Regression(Task):
     """Numbers a sample: outputs and targets are floats N×outputs. The loss itself says which epoch was best."""
 
     metric = "loss"
-    metrics: Mapping[str, Metric] = {
-        "mae": Metric(unit="", higher_is_better=False, title="mean absolute error"),
-    }
+    metrics: Mapping[str, Metric] = {"mae": Metric(unit="", higher_is_better=False, title="mean absolute error")}
 
     def __init__(self, *, num_outputs: Annotated[int, Range(ge=1)], targets: Annotated[str, Choice("values")]) -> None:
         self.num_outputs = num_outputs
         self.targets = targets
 
     def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Returns the batch's sums by metric as tensors on its device: `mae`, the absolute error averaged
-        over outputs.
+        """Returns `mae`, the absolute error averaged over outputs.
 
         Raises ValueError where the shapes differ, since N×1 against N would broadcast to N×N.
         """
@@ -44,9 +41,7 @@ class Regression(Task):
         return {"mae": (outputs - targets).abs().sum(dtype=torch.float32) / self.num_outputs}
 
     def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-        """Returns `mae` and `r2` of each output (r2 None where its truth never varies), outputs N×outputs on
-        the CPU.
-        """
+        """Returns `mae` and `r2` of each output; r2 is None where its truth never varies."""
         errors = outputs.double() - targets.double()
         spread = ((targets.double() - targets.double().mean(dim=0)) ** 2).sum(dim=0).tolist()
         squares = (errors**2).sum(dim=0).tolist()
@@ -58,11 +53,10 @@ class Regression(Task):
     def coefficients(
         self, model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()
     ) -> dict[str, Any] | None:
-        """Returns `{"w": [...], "b": ...}` of y = Xw + b where the model is one linear layer of up to 16
-        features.
+        """Returns `{"w": [...], "b": ...}` of y = Xw + b where the model is one linear layer of up to 16 features.
 
-        None for every other model. With the `mean` and `std` its features were normalised by, w and b are
-        those of the features as they came.
+        None for every other model. With the `mean` and `std` its features were normalised by, w and b are those of the
+        features as they came.
         """
         layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
         if len(layers) != 1 or layers[0].out_features != 1 or layers[0].in_features > MOST_COEFFICIENTS:
@@ -79,18 +73,14 @@ class Regression(Task):
         return {"w": weight.tolist(), "b": bias.item()}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
-        """Returns the pictures of the end of a run, by file name; outputs N×outputs of the whole split, on
-        the CPU.
-        """
+        """Returns a picture of predictions against truth."""
         from dlexp import pictures
 
         return {"prediction_against_truth": pictures.prediction_against_truth(outputs, split.targets)}
 
 
 def _compute_the_same(model: nn.Module, layer: nn.Linear) -> bool:
-    """Says whether `model` is nothing but its one `layer`: an activation or a square around it would show
-    here.
-    """
+    """Says whether `model` is nothing but its one `layer`: an activation or a square around it would show here."""
     generator = torch.Generator().manual_seed(0)
     points = 100 * torch.randn(64, layer.in_features, dtype=torch.float64, generator=generator)
     with torch.no_grad():

@@ -56,8 +56,9 @@ class ExponentialAverage:
             ours, theirs = by_dtype.setdefault(averaged.dtype, ([], []))
             ours.append(averaged.detach())
             theirs.append(current.detach())
+        average: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         for ours, theirs in by_dtype.values():
-            _towards(decay)(ours, theirs, self._average.n_averaged)
+            average(ours, theirs, self._average.n_averaged)
         self._average.n_averaged += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -71,10 +72,6 @@ class ExponentialAverage:
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
     return itertools.chain(model.parameters(), model.buffers())
-
-
-def _towards(decay: float) -> Any:
-    return get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
 
 Average = NoAverage | ExponentialAverage

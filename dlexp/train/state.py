@@ -78,9 +78,8 @@ class TrainState:
         parts = {name: state_of(getattr(self, name)) for name in _PARTS}
         scalars = {name: getattr(self, name) for name in _SCALARS}
         done, generators = self.losses[: self.batch], self._generators()
-        rest = {"losses": done, "num_batches": len(self.losses), "sums": self.sums, "generators": generators}
-        rest["data"] = self.data
-        return parts | scalars | rest
+        epoch = {"losses": done, "num_batches": len(self.losses), "sums": self.sums}
+        return parts | scalars | epoch | {"generators": generators, "data": self.data}
 
     def load_state_dict(self, saved: dict[str, Any], *, keep_settings: bool = False) -> None:
         """Continues from a saved state.
