@@ -87,7 +87,7 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
     begin_log, close = log_when_begun(folder / LOG)
     try:
-        resumption = Resumption(changed=changed, consents=consent, accepted=begin_log)
+        resumption = Resumption(changed=bool(changed), consents=consent, accepted=begin_log)
         return run_experiment(Composed(config, overrides, entry["choices"]), folder, resumption)
     finally:
         close()

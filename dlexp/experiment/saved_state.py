@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class OtherData(UserError):
 
 @dataclass(frozen=True)
 class Resumption:
-    """How a run goes on: `changed` are the settings that are not what they were, as `key=value`.
+    """How a run goes on: with its settings, or with some that were `changed`.
 
     The person `consents` to changes that make it another training, such as those of the data.
 
@@ -36,7 +36,7 @@ class Resumption:
     and begins where nothing is. `accepted` is called when nothing can refuse any more, before the folder changes.
     """
 
-    changed: list[str] = field(default_factory=list)
+    changed: bool = False
     consents: bool = False
     shares: bool = False
     accepted: Callable[[], None] = lambda: None
@@ -57,7 +57,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
         try:
             saved = read_state(path)
             _compare_data(saved.get("data"), run.state.data, folder, resumption)
-            load_state(run, saved, keep_settings=bool(resumption.changed))
+            load_state(run, saved, keep_settings=resumption.changed)
         except OtherData:
             raise
         except UserError as error:
@@ -66,7 +66,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
         else:
             state = run.state
             kept = metrics_before(folder, state.epoch, state.step)
-            _forget_lost_best(state, folder / BEST, bool(resumption.changed))
+            _forget_lost_best(state, folder / BEST, resumption.changed)
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
             return kept
     if states:
