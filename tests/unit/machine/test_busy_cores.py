@@ -63,11 +63,11 @@ def test_nothing_is_said_of_an_idle_machine_or_of_a_short_moment(monkeypatch: py
     busy = BusyCores(2, has_readers=False)
     assert machine.told(busy) == []
     machine.share = 0.9
-    assert machine.told(busy, seconds=4) == []
+    assert machine.told(busy, seconds=3) == []
     machine.share = 0.05
     assert machine.told(busy, seconds=2) == []
     machine.share = 0.9
-    assert machine.told(busy, seconds=4) == []
+    assert machine.told(busy, seconds=3) == []
     assert len(machine.told(busy, seconds=4)) == 1
 
 
