@@ -1,5 +1,6 @@
 """Colour jitter: brightness, contrast and saturation of whole batches of bytes, each image by its own factors."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -10,6 +11,7 @@ from dlexp.augment.operation import Draw
 from dlexp.ranges import Range
 
 
+@dataclass(frozen=True, kw_only=True)
 class ColorJitter:
     """Changes brightness, then contrast, then saturation by factors drawn evenly from 1 - x to 1 + x (Krizhevsky et
     al. 2012, §4.1, vary intensities; the factors are torchvision's ColorJitter's, whose order is drawn too).
@@ -17,16 +19,9 @@ class ColorJitter:
     brightness, contrast, saturation: x; 0 leaves that one out.
     """
 
-    def __init__(
-        self,
-        *,
-        brightness: Annotated[float, Range(ge=0, le=1)],
-        contrast: Annotated[float, Range(ge=0, le=1)],
-        saturation: Annotated[float, Range(ge=0, le=1)],
-    ) -> None:
-        self.brightness = brightness
-        self.contrast = contrast
-        self.saturation = saturation
+    brightness: Annotated[float, Range(ge=0, le=1)]
+    contrast: Annotated[float, Range(ge=0, le=1)]
+    saturation: Annotated[float, Range(ge=0, le=1)]
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """uint8 N×C×H×W. Raises UserError for anything else."""

@@ -1,5 +1,6 @@
 """Crop: images shifted a little, each in its own way."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -11,17 +12,15 @@ from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
 
+@dataclass(frozen=True, kw_only=True)
 class RandomCrop(Rearrangement):
     """Shifts each image by up to `padding` pixels in both directions, as cropping a padded image does.
 
     mode: what comes in from outside, the mirrored image ("reflect", edge not doubled) or black ("zeros").
     """
 
-    def __init__(
-        self, *, padding: Annotated[int, Range(ge=1)], mode: Annotated[str, Choice("reflect", "zeros")]
-    ) -> None:
-        self.padding = padding
-        self.mode = mode
+    padding: Annotated[int, Range(ge=1)]
+    mode: Annotated[str, Choice("reflect", "zeros")]
 
     def positions(self, shape: torch.Size, draw: Draw) -> Positions:
         """Raises UserError if the data are no images, or too small to mirror."""

@@ -1,5 +1,6 @@
 """Cutout: a square of each image covered."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -10,6 +11,7 @@ from dlexp.augment.rearrange import shape_of_images
 from dlexp.ranges import Choice, Range
 
 
+@dataclass(frozen=True, kw_only=True)
 class Cutout:
     """Covers one square of each image (DeVries & Taylor 2017, arXiv:1708.04552).
 
@@ -18,9 +20,8 @@ class Cutout:
     black.
     """
 
-    def __init__(self, *, size: Annotated[int, Range(ge=1)], fill: Annotated[str, Choice("mean", "zeros")]) -> None:
-        self.size = size
-        self.fill = fill
+    size: Annotated[int, Range(ge=1)]
+    fill: Annotated[str, Choice("mean", "zeros")]
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype. Raises UserError if the data are no images."""

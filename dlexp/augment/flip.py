@@ -1,5 +1,6 @@
 """Flip: images mirrored left to right, by chance or in every other epoch."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -11,11 +12,11 @@ from dlexp.augment.seeds import derived_seed, mixed_bits
 from dlexp.ranges import Range
 
 
+@dataclass(frozen=True, kw_only=True)
 class RandomFlip(Rearrangement):
     """Mirrors each image left to right with the given probability."""
 
-    def __init__(self, *, probability: Annotated[float, Range(ge=0, le=1)]) -> None:
-        self.probability = probability
+    probability: Annotated[float, Range(ge=0, le=1)]
 
     def positions(self, shape: torch.Size, draw: Draw) -> Positions:
         """Raises UserError if the data are no images."""
@@ -24,6 +25,7 @@ class RandomFlip(Rearrangement):
         return _mirrored(coins < self.probability, width)
 
 
+@dataclass(frozen=True)
 class AlternatingFlip(Rearrangement):
     """Mirrors each image left to right in every other epoch (Jordan 2024, arXiv:2404.00498, §3.6).
 
@@ -31,10 +33,6 @@ class AlternatingFlip(Rearrangement):
     in a row show both sides of every image, which random flips do for only half of them. Which half comes first
     depends on the run's seed and the samples' numbers alone.
     """
-
-    # Without this the check of config keys would find no signature to object with.
-    def __init__(self) -> None:
-        pass
 
     def positions(self, shape: torch.Size, draw: Draw) -> Positions:
         """Raises UserError if the data are no images."""

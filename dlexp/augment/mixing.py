@@ -5,6 +5,7 @@ random too, and no sample meets itself. Class numbers become probabilities, N×c
 """
 
 import math
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -16,6 +17,7 @@ from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
 
+@dataclass(frozen=True, kw_only=True)
 class Mixup:
     """Weighs two samples with weights of Beta(alpha, alpha) and 1 minus that (Zhang et al. 2018, arXiv:1710.09412, §2).
 
@@ -23,16 +25,9 @@ class Mixup:
     are class numbers; values are weighed as they are.
     """
 
-    def __init__(
-        self,
-        *,
-        alpha: Annotated[float, Range(gt=0)],
-        probability: Annotated[float, Range(ge=0, le=1)],
-        num_classes: Annotated[int, Range(ge=1)],
-    ) -> None:
-        self.alpha = alpha
-        self.probability = probability
-        self.num_classes = num_classes
+    alpha: Annotated[float, Range(gt=0)]
+    probability: Annotated[float, Range(ge=0, le=1)]
+    num_classes: Annotated[int, Range(ge=1)]
 
     def mix(self, inputs: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Inputs float32 N×any shape; targets int64 N, or float32 N×outputs (values or probabilities)."""
@@ -41,6 +36,7 @@ class Mixup:
         return _mixed(inputs, targets, weights.view(-1, *[1] * (inputs.ndim - 1)), self.num_classes)
 
 
+@dataclass(frozen=True, kw_only=True)
 class CutMix:
     """Pastes a rectangle of one image into another, and weighs their classes by area (Yun et al. 2019, §3.1).
 
@@ -49,18 +45,13 @@ class CutMix:
     what the task asks for; a value has no parts that could be pasted, so "values" raise UserError.
     """
 
-    def __init__(
-        self,
-        *,
-        alpha: Annotated[float, Range(gt=0)],
-        probability: Annotated[float, Range(ge=0, le=1)],
-        num_classes: Annotated[int, Range(ge=1)],
-        targets: Annotated[str, Choice("classes", "values")],
-    ) -> None:
-        _want_classes("cutmix", targets)
-        self.alpha = alpha
-        self.probability = probability
-        self.num_classes = num_classes
+    alpha: Annotated[float, Range(gt=0)]
+    probability: Annotated[float, Range(ge=0, le=1)]
+    num_classes: Annotated[int, Range(ge=1)]
+    targets: Annotated[str, Choice("classes", "values")]
+
+    def __post_init__(self) -> None:
+        _want_classes("cutmix", self.targets)
 
     def mix(self, inputs: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Inputs float32 N×C×H×W, targets int64 N or probabilities N×classes. Raises UserError for other inputs."""
@@ -70,28 +61,22 @@ class CutMix:
         return _mixed(inputs, targets, _outside_rectangles(shares, height, width, draw), self.num_classes)
 
 
+@dataclass(frozen=True, kw_only=True)
 class MixupOrCutMix:
     """Mixes some samples of a batch as Mixup does and the others as CutMix does.
 
     probability: the part of the samples that is mixed; cutmix_share: the part of those that CutMix mixes.
     """
 
-    def __init__(
-        self,
-        *,
-        mixup_alpha: Annotated[float, Range(gt=0)],
-        cutmix_alpha: Annotated[float, Range(gt=0)],
-        probability: Annotated[float, Range(ge=0, le=1)],
-        cutmix_share: Annotated[float, Range(ge=0, le=1)],
-        num_classes: Annotated[int, Range(ge=1)],
-        targets: Annotated[str, Choice("classes", "values")],
-    ) -> None:
-        _want_classes("mixup_cutmix", targets)
-        self.mixup_alpha = mixup_alpha
-        self.cutmix_alpha = cutmix_alpha
-        self.probability = probability
-        self.cutmix_share = cutmix_share
-        self.num_classes = num_classes
+    mixup_alpha: Annotated[float, Range(gt=0)]
+    cutmix_alpha: Annotated[float, Range(gt=0)]
+    probability: Annotated[float, Range(ge=0, le=1)]
+    cutmix_share: Annotated[float, Range(ge=0, le=1)]
+    num_classes: Annotated[int, Range(ge=1)]
+    targets: Annotated[str, Choice("classes", "values")]
+
+    def __post_init__(self) -> None:
+        _want_classes("mixup_cutmix", self.targets)
 
     def mix(self, inputs: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Inputs float32 N×C×H×W, targets int64 N or probabilities N×classes. Raises UserError for other inputs."""

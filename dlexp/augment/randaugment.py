@@ -6,6 +6,7 @@ alone, and the sizes are known without waiting for the device.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import torch
@@ -63,6 +64,7 @@ NUM_MOTIONS = len(Motion._fields)
 NUM_OPERATIONS = NUM_MOTIONS + len(COLOURS)
 
 
+@dataclass(frozen=True, kw_only=True)
 class RandAugment:
     """Several operations one after the other, all of one strength (Cubuk et al. 2019, arXiv:1909.13719, §3.1).
 
@@ -70,18 +72,10 @@ class RandAugment:
     and shifted images are made, and the value that comes in from outside.
     """
 
-    def __init__(
-        self,
-        *,
-        num_ops: Annotated[int, Range(ge=1)],
-        magnitude: Annotated[int, Range(ge=0, le=LEVELS)],
-        interpolation: Annotated[str, Choice("nearest", "bilinear")],
-        fill: Annotated[int, Range(ge=0, le=255)],
-    ) -> None:
-        self.num_ops = num_ops
-        self.magnitude = magnitude
-        self.interpolation = interpolation
-        self.fill = fill
+    num_ops: Annotated[int, Range(ge=1)]
+    magnitude: Annotated[int, Range(ge=0, le=LEVELS)]
+    interpolation: Annotated[str, Choice("nearest", "bilinear")]
+    fill: Annotated[int, Range(ge=0, le=255)]
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """uint8 N×C×H×W. Raises UserError for anything else."""
@@ -92,17 +86,12 @@ class RandAugment:
         return images
 
 
+@dataclass(frozen=True, kw_only=True)
 class TrivialAugment:
     """One operation an image, its strength drawn evenly from 0 to 30 (Müller & Hutter 2021, arXiv:2103.10158, §3)."""
 
-    def __init__(
-        self,
-        *,
-        interpolation: Annotated[str, Choice("nearest", "bilinear")],
-        fill: Annotated[int, Range(ge=0, le=255)],
-    ) -> None:
-        self.interpolation = interpolation
-        self.fill = fill
+    interpolation: Annotated[str, Choice("nearest", "bilinear")]
+    fill: Annotated[int, Range(ge=0, le=255)]
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """uint8 N×C×H×W. Raises UserError for anything else."""
