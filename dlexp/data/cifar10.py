@@ -1,11 +1,10 @@
 """CIFAR-10: 60 000 small colour photographs in 10 classes (Krizhevsky 2009)."""
 
-from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.fetch.files import Source
 from dlexp.data.fingerprint import of_source, tells_content
 from dlexp.data.formats.cifar_batches import load_cifar
 from dlexp.data.splits import Splits
 
-TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
 # MD5s as torchvision publishes them; those of the files were compared with the originals.
 SOURCE = Source(
     name="cifar10",
@@ -18,7 +17,7 @@ SOURCE = Source(
         "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
         "test_batch": "40351d587109b95175f43aff81a1287e",
     },
-    archives={"cifar-10-python.tar.gz": Archive("c58f30108f718f92721af3b95e74349a", (*TRAIN_FILES, "test_batch"))},
+    archives={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
     # The publisher's host serves 55-85 kB/s since June 2026 (pytorch/vision #9536), so it comes last.
     mirrors=(
         "https://dataset.bj.bcebos.com/cifar/",
@@ -32,12 +31,4 @@ SOURCE = Source(
 @tells_content(lambda: of_source(SOURCE))
 def cifar10(*, root: str | None, download: bool, url: str | None) -> Splits:
     """Returns 50 000 training and 10 000 test images, uint8 3×32×32. Raises as `load_cifar`."""
-    return load_cifar(
-        SOURCE,
-        train_files=TRAIN_FILES,
-        test_files=("test_batch",),
-        label_key=b"labels",
-        root=root,
-        download=download,
-        url=url,
-    )
+    return load_cifar(SOURCE, test_file="test_batch", label_key=b"labels", root=root, download=download, url=url)

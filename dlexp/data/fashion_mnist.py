@@ -1,6 +1,6 @@
 """Fashion-MNIST: 70 000 pictures of clothes in MNIST's format (Xiao et al. 2017, arXiv:1708.07747)."""
 
-from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.fetch.files import Source
 from dlexp.data.fingerprint import of_source, tells_content
 from dlexp.data.formats.idx import load_idx
 from dlexp.data.splits import Splits
@@ -17,10 +17,10 @@ SOURCE = Source(
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
     archives={
-        "train-images-idx3-ubyte.gz": Archive("8d4fb7e6c68d591d4c3dfef9ec88bf0d", ("train-images-idx3-ubyte",)),
-        "train-labels-idx1-ubyte.gz": Archive("25c81989df183df01b3e8a0aad5dffbe", ("train-labels-idx1-ubyte",)),
-        "t10k-images-idx3-ubyte.gz": Archive("bef4ecab320f06d8554ea6380940ec79", ("t10k-images-idx3-ubyte",)),
-        "t10k-labels-idx1-ubyte.gz": Archive("bb300cfdad3c16e7a12a480ee83cd310", ("t10k-labels-idx1-ubyte",)),
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
     },
     mirrors=(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

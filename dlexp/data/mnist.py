@@ -1,6 +1,6 @@
 """MNIST: 70 000 handwritten digits (LeCun, Cortes and Burges 1998)."""
 
-from dlexp.data.fetch.files import Archive, Source
+from dlexp.data.fetch.files import Source
 from dlexp.data.fingerprint import of_source, tells_content
 from dlexp.data.formats.idx import load_idx
 from dlexp.data.splits import Splits
@@ -17,10 +17,10 @@ SOURCE = Source(
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
     },
     archives={
-        "train-images-idx3-ubyte.gz": Archive("f68b3c2dcbeaaa9fbdd348bbdeb94873", ("train-images-idx3-ubyte",)),
-        "train-labels-idx1-ubyte.gz": Archive("d53e105ee54ea40749a09fcbcd1e9432", ("train-labels-idx1-ubyte",)),
-        "t10k-images-idx3-ubyte.gz": Archive("9fb629c4189551a2d022fa330f9573f3", ("t10k-images-idx3-ubyte",)),
-        "t10k-labels-idx1-ubyte.gz": Archive("ec29112dd5afa0611ce80d1b7f02629c", ("t10k-labels-idx1-ubyte",)),
+        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
     },
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",

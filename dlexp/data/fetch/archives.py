@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import IO
 
 from dlexp.data.fetch.files import Source, md5_of
 from dlexp.errors import UserError
+from dlexp.machine.whole_file import whole_file
 
 Readable = IO[bytes] | gzip.GzipFile
 
@@ -22,7 +22,7 @@ def unpack(source: Source, archive: Path, folder: Path, wanted: list[str]) -> No
     Names inside the archive are compared, never used as paths, and links are not followed, so nothing leaves
     `folder`. Raises UserError for an archive that is not the published one, and for a full disk.
     """
-    remaining = {name for name in source.archives[archive.name].holds if name in wanted}
+    remaining = {name for name in source.held_in(archive.name) if name in wanted}
     try:
         _check(source, archive)
         for name, stream in _files_of(archive, remaining):
@@ -38,7 +38,7 @@ def unpack(source: Source, archive: Path, folder: Path, wanted: list[str]) -> No
 
 
 def _check(source: Source, archive: Path) -> None:
-    expected = source.archives[archive.name].md5
+    expected = source.archives[archive.name]
     if md5_of(archive) != expected:
         raise UserError(
             f"{archive} ({archive.stat().st_size} bytes) is not the published archive of {source.name} (MD5 "
@@ -59,18 +59,11 @@ def _files_of(archive: Path, wanted: set[str]) -> Iterator[tuple[str, Readable]]
 
 
 def _write(source: Source, name: str, stream: Readable, folder: Path) -> None:
-    """Copies to a temporary name while hashing; the final name appears only for the right bytes."""
+    """Copies while hashing; the name appears only for the right bytes."""
     digest = hashlib.md5(usedforsecurity=False)
-    temporary = folder / f"{name}.unpacking"
-    try:
-        with temporary.open("wb") as file:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
+    with whole_file(folder / name) as file:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+            file.write(block)
         if digest.hexdigest() != source.files[name]:
             raise UserError(f"{name} inside the archive of {source.name} is not the published file.")
-        os.replace(temporary, folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)

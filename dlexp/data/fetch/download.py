@@ -1,16 +1,21 @@
 """Getting a published data set: found on this machine, unpacked, or fetched from a mirror. No torch here."""
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from dlexp.data.fetch.archives import unpack
-from dlexp.data.fetch.files import Source, cache_folder, find, is_writable, places, search_roots
+from dlexp.data.fetch.files import Source, cache_folder, find, is_writable, places, read, search_roots
 from dlexp.data.fetch.transfer import TransferFailed, transfer
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import locked
 
 log = logging.getLogger(__name__)
+
+Parsed = TypeVar("Parsed")
 
 ARCHIVE_ENDINGS = (".gz", ".tgz")
 
@@ -30,6 +35,16 @@ def obtain(source: Source, *, root: str | None, download: bool, url: str | None)
     with locked(target / f".{source.name}.lock"):
         # Another process may have fetched it while this one waited.
         return find(source, roots) or _fetched(source, roots, target, url)
+
+
+def read_each(
+    source: Source, parse: Callable[[bytes, str], Parsed], root: str | None, download: bool, url: str | None
+) -> dict[str, Parsed]:
+    """Returns what `parse(content, name)` makes of each file. Raises UserError as `obtain`, `read` and `parse` do."""
+    folder = obtain(source, root=root, download=download, url=url)
+    with ThreadPoolExecutor(len(source.files)) as pool:  # reading and hashing release the interpreter lock
+        parsed = pool.map(lambda name: parse(read(source, folder, name), name), source.files)
+        return dict(zip(source.files, parsed, strict=True))
 
 
 def _unpacked(source: Source, roots: list[Path]) -> Path | None:
@@ -58,7 +73,7 @@ def _fetched(source: Source, roots: list[Path], target: Path, url: str | None) -
         for address in _addresses(source, name, url):
             log.info("Downloading %s to %s.", address, target)
             try:
-                transfer(address, archive, md5=source.archives[name].md5)
+                transfer(address, archive, md5=source.archives[name])
                 break
             except TransferFailed as failure:
                 log.warning("%s %s.", address, failure)

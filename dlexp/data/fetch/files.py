@@ -13,35 +13,32 @@ from dlexp.errors import UserError
 
 
 @dataclass(frozen=True)
-class Archive:
-    """A file the publisher offers. md5: of the archive; holds: the data files in it."""
-
-    md5: str
-    holds: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Source:
     """A published data set.
 
     name: the option's name; folder: torchvision's place for the files under its root ("MNIST/raw"); files:
-    MD5 by file name; archives: by file name; mirrors: base folders (ending in "/") or addresses of the
-    archive itself, tried in this order.
+    MD5 by file name; archives: MD5 by file name, `FILE.gz` or one of all files; mirrors: base folders (ending in "/")
+    or addresses of the archive itself, tried in this order.
     """
 
     name: str
     folder: str
     files: dict[str, str]
-    archives: dict[str, Archive]
+    archives: dict[str, str]
     mirrors: tuple[str, ...]
 
     def missing(self, folder: Path) -> list[str]:
         """Returns the data files that are not in `folder`."""
         return [name for name in self.files if not (folder / name).is_file()]
 
+    def held_in(self, archive: str) -> list[str]:
+        """Returns the data files in an archive."""
+        name = archive.removesuffix(".gz")
+        return [name] if name in self.files else list(self.files)
+
     def archives_for(self, files: list[str]) -> list[str]:
         """Returns the archives that hold any of `files`."""
-        return [name for name, archive in self.archives.items() if set(archive.holds) & set(files)]
+        return [name for name in self.archives if set(self.held_in(name)) & set(files)]
 
 
 def cache_folder() -> Path:

@@ -2,15 +2,14 @@
 
 import io
 import pickle
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import torch
 
-from dlexp.data.fetch.download import obtain
-from dlexp.data.fetch.files import Source, read
+from dlexp.data.fetch.download import read_each
+from dlexp.data.fetch.files import Source
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 
@@ -77,24 +76,17 @@ def parse_batch(data: bytes, name: str, label_key: bytes) -> tuple["np.ndarray[A
 
 
 def load_cifar(
-    source: Source,
-    *,
-    train_files: Sequence[str],
-    test_files: Sequence[str],
-    label_key: bytes,
-    root: str | None,
-    download: bool,
-    url: str | None,
+    source: Source, *, test_file: str, label_key: bytes, root: str | None, download: bool, url: str | None
 ) -> Splits:
-    """Returns the splits: uint8 N×3×32×32 and int64 N. Raises UserError as `obtain` and `parse_batch` do."""
-    folder = obtain(source, root=root, download=download, url=url)
-    names = [*train_files, *test_files]
-    with ThreadPoolExecutor(len(names)) as pool:  # reading and hashing release the interpreter lock
-        batches = list(pool.map(lambda name: parse_batch(read(source, folder, name), name, label_key), names))
-    first = len(train_files)
-    return Splits(train=_joined(batches[:first]), test=_joined(batches[first:]))
+    """Returns the splits, uint8 N×3×32×32 and int64 N; all files but one are for training.
+
+    Raises UserError as `obtain` and `parse_batch` do.
+    """
+    batches = read_each(source, lambda data, name: parse_batch(data, name, label_key), root, download, url)
+    test = batches.pop(test_file)
+    return Splits(train=_joined(batches.values()), test=_joined([test]))
 
 
-def _joined(batches: "Sequence[tuple[np.ndarray[Any, np.dtype[np.uint8]], list[int]]]") -> Split:
+def _joined(batches: "Collection[tuple[np.ndarray[Any, np.dtype[np.uint8]], list[int]]]") -> Split:
     images = torch.from_numpy(np.concatenate([images for images, _ in batches]))
     return Split(images, torch.tensor([label for _, labels in batches for label in labels]))

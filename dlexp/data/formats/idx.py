@@ -2,23 +2,16 @@
 
 import math
 import struct
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
-from dlexp.data.fetch.download import obtain
-from dlexp.data.fetch.files import Source, read
+from dlexp.data.fetch.download import read_each
+from dlexp.data.fetch.files import Source
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 
 UNSIGNED_BYTES = 0x08
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 
 
 def load_idx(source: Source, *, root: str | None, download: bool, url: str | None) -> Splits:
@@ -26,11 +19,8 @@ def load_idx(source: Source, *, root: str | None, download: bool, url: str | Non
 
     Raises UserError as `obtain` and `parse_idx` do.
     """
-    folder = obtain(source, root=root, download=download, url=url)
-    with ThreadPoolExecutor(len(FILES)) as pool:  # reading and hashing release the interpreter lock
-        data = list(pool.map(lambda name: parse_idx(read(source, folder, name), name), FILES))
-    train_images, train_labels, test_images, test_labels = data
-    return Splits(train=_split(train_images, train_labels), test=_split(test_images, test_labels))
+    data = read_each(source, parse_idx, root, download, url)
+    return Splits(train=_split(data, "train"), test=_split(data, "t10k"))
 
 
 def parse_idx(data: bytes, name: str) -> Tensor:
@@ -47,5 +37,5 @@ def parse_idx(data: bytes, name: str) -> Tensor:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=header).view(*shape)
 
 
-def _split(images: Tensor, labels: Tensor) -> Split:
-    return Split(images.unsqueeze(1), labels.long())
+def _split(data: dict[str, Tensor], name: str) -> Split:
+    return Split(data[f"{name}-images-idx3-ubyte"].unsqueeze(1), data[f"{name}-labels-idx1-ubyte"].long())

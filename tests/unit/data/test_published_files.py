@@ -23,7 +23,7 @@ from dlexp.data import cifar10, cifar100, fashion_mnist, mnist
 from dlexp.data.fetch import download, files
 from dlexp.data.fetch.archives import unpack
 from dlexp.data.fetch.download import obtain
-from dlexp.data.fetch.files import Archive, Source, cache_folder, search_roots
+from dlexp.data.fetch.files import Source, cache_folder, search_roots
 from dlexp.data.formats.cifar_batches import load_cifar, parse_batch
 from dlexp.data.formats.idx import load_idx, parse_idx
 from dlexp.data.splits import Split, Splits, statistics
@@ -80,13 +80,13 @@ def python2_batch(images: np.ndarray[Any, Any], labels: list[int]) -> bytes:
 
 def tiny_cifar() -> dict[str, bytes]:
     random = np.random.default_rng(0)
-    names = (*cifar10.TRAIN_FILES, "test_batch")
+    names = cifar10.SOURCE.files
     return {name: python2_batch(random.integers(0, 256, (2, 3072)), [index, 9]) for index, name in enumerate(names)}
 
 
 def gz_source(data: dict[str, bytes]) -> tuple[Source, dict[str, bytes]]:
     packed = {f"{name}.gz": gzip.compress(content) for name, content in data.items()}
-    archives = {name: Archive(md5(content), (name.removesuffix(".gz"),)) for name, content in packed.items()}
+    archives = {name: md5(content) for name, content in packed.items()}
     checksums = {name: md5(content) for name, content in data.items()}
     return replace(mnist.SOURCE, files=checksums, archives=archives, mirrors=()), packed
 
@@ -102,7 +102,7 @@ def tar_source(data: dict[str, bytes], prefix: str = "cifar-10-batches-py/") -> 
     return replace(
         cifar10.SOURCE,
         files={name: md5(content) for name, content in data.items()},
-        archives={"cifar-10-python.tar.gz": Archive(md5(packed), tuple(data))},
+        archives={"cifar-10-python.tar.gz": md5(packed)},
         mirrors=(),
     ), packed
 
@@ -119,15 +119,7 @@ def read_mnist(source: Source, root: Path | None) -> Splits:
 
 
 def read_cifar(source: Source, root: Path) -> Splits:
-    return load_cifar(
-        source,
-        train_files=cifar10.TRAIN_FILES,
-        test_files=("test_batch",),
-        label_key=b"labels",
-        root=str(root),
-        download=False,
-        url=None,
-    )
+    return load_cifar(source, test_file="test_batch", label_key=b"labels", root=str(root), download=False, url=None)
 
 
 @pytest.mark.parametrize(("lies_in", "root"), [("MNIST/raw", ""), ("MNIST/raw", "MNIST"), ("", "")])
@@ -170,7 +162,7 @@ def test_cifar_archive_put_there_by_hand(tmp_path: Path) -> None:
     write(tmp_path, {"cifar-10-python.tar.gz": packed})
     assert len(read_cifar(source, tmp_path).train.inputs) == 10
     assert not source.missing(tmp_path / "cifar-10-batches-py")
-    assert not list(tmp_path.rglob("*.unpacking"))
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_archive_in_a_read_only_folder_is_unpacked_into_the_cache(
@@ -247,9 +239,7 @@ def test_no_path_leaves_the_folder(tmp_path: Path, kind: str) -> None:
     outside = write(tmp_path / "outside", {"secret": b"1"})
     packed = hostile_tar(kind, data, outside)
     root = write(tmp_path / "data", {"x.tar.gz": packed})
-    source = Source(
-        "x", "x", {k: md5(v) for k, v in data.items()}, {"x.tar.gz": Archive(md5(packed), ("one", "two"))}, ()
-    )
+    source = Source("x", "x", {k: md5(v) for k, v in data.items()}, {"x.tar.gz": md5(packed)}, ())
     if kind in ("symlink", "hardlink"):
         with pytest.raises(UserError, match="lacks one, two"):
             obtain(source, root=str(root), download=False, url=None)
@@ -279,7 +269,7 @@ def test_full_disk_while_unpacking_is_a_sentence(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match="No space left on device"):
         read_cifar(source, tmp_path)
-    assert not [path for path in (tmp_path / "cifar-10-batches-py").iterdir() if path.suffix == ".unpacking"]
+    assert not [path for path in (tmp_path / "cifar-10-batches-py").iterdir() if path.suffix == ".tmp"]
 
 
 class _Evil:
@@ -391,9 +381,9 @@ def test_no_home_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_source_is_complete() -> None:
     for source in (mnist.SOURCE, fashion_mnist.SOURCE, cifar10.SOURCE, cifar100.SOURCE):
-        held = [name for archive in source.archives.values() for name in archive.holds]
+        held = [name for archive in source.archives for name in source.held_in(archive)]
         assert sorted(held) == sorted(source.files)
-        checksums = [*source.files.values(), *(archive.md5 for archive in source.archives.values())]
+        checksums = [*source.files.values(), *source.archives.values()]
         assert len(set(checksums)) == len(checksums) and all(len(text) == 32 for text in checksums)
         assert source.mirrors
     assert set(mnist.SOURCE.files.values()).isdisjoint(fashion_mnist.SOURCE.files.values())
