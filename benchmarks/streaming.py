@@ -109,7 +109,7 @@ def check(ways: dict[str, Pass]) -> None:
 def dlexp(folder: Path, workers: int, device: str) -> Pass:
     """`data=image_folder data.in_memory=false`, as a run uses it."""
     splits = image_folder(folder=str(folder), size=SIZE, channels=3, test_size=0.1, in_memory=False, workers=workers,
-                          split_seed=0, val_size=0, limit=None)  # fmt: skip
+                          split_seed=0, val_size=0, limit=None, device=device)  # fmt: skip
     train = splits.train._replace(inputs=splits.train.inputs.to(device), targets=splits.train.targets.to(device))
     batches = Batches(
         train, batch_size=BATCH, mean=MEAN, std=STD, seed=0, augment=[], shuffle=True, channels_last=False

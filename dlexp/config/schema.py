@@ -101,8 +101,9 @@ class DataSettings:
 
 @dataclass
 class FileSettings(DataSettings):
-    """Sets of files have these two as well, which their own signatures describe: how they are read changes no pixel."""
+    """Sets of files have these as well, which their own signatures describe: how they are read changes no pixel."""
 
+    device: Annotated[Any, Incidental()]
     in_memory: Annotated[Any, Incidental()]
     workers: Annotated[Any, Incidental()]
 

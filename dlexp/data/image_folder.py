@@ -47,14 +47,15 @@ def image_folder(
     split_seed: int,
     val_size: float,
     limit: int | None,
+    device: str,
 ) -> Splits:
     """Returns uint8 images channels×size×size (channels: 3 or 1) and their class numbers.
 
     folder: tree as in `image_tree`; without splits a part `test_size` becomes the test split. With `limit`
     only about as many files are used as will be needed. in_memory: True reads all images now, False leaves them in
     their files for `workers` processes (None: one a core, at most 16) to read when they are needed, "auto" does that if
-    they don't fit. Raises UserError for a tree without images, and, in memory, for images that cannot be read
-    or do not fit at this size.
+    they don't fit. device: the run's. Raises UserError for a tree without images,
+    and, in memory, for images that cannot be read or do not fit at this size.
     """
     if channels == 2:
         raise UserError("data.channels must be 3 (colour) or 1 (grey), not 2.")
@@ -63,7 +64,7 @@ def image_folder(
     files = [pair for part in splits.values() for pair in part]
     paths = [str(path) for path, _ in files]
     images: Tensor | ImageFiles
-    if _streams(in_memory, workers, len(files), size, channels):
+    if _streams(in_memory, workers, len(files), size, channels, device):
         num_workers = workers or default_workers()
         images = ImageFiles(paths, size=size, channels=channels, num_workers=num_workers)
     else:
@@ -78,7 +79,9 @@ def image_folder(
     return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"))
 
 
-def _streams(in_memory: bool | str, workers: int | None, num_images: int, size: int, channels: int) -> bool:
+def _streams(
+    in_memory: bool | str, workers: int | None, num_images: int, size: int, channels: int, device: str
+) -> bool:
     """Returns whether the images stay in their files; says so where `auto` decides that.
 
     Raises UserError if they must be in memory and would not fit, with a size and a number that would.
@@ -98,7 +101,7 @@ def _streams(in_memory: bool | str, workers: int | None, num_images: int, size: 
                 f"data.size={max(1, fitting)} or data.limit={max(1, count // 3)} would fit."
             )
     else:
-        on_gpu = None if in_memory is True else available_bytes_of_gpu()
+        on_gpu = None if in_memory is True else available_bytes_of_gpu(device)
         # Half of it stays for the model.
         if on_gpu is None or num_images * shape <= 0.5 * on_gpu:
             return False

@@ -5,6 +5,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from dlexp.machine.device import select_device
+
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -14,9 +16,11 @@ def available_bytes() -> int:
     return free if limit is None else min(free, limit)
 
 
-def available_bytes_of_gpu() -> int | None:
-    """Returns the free bytes of the current CUDA device, or None without one."""
-    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
+def available_bytes_of_gpu(device: str) -> int | None:
+    """Returns the free bytes of the CUDA device that `device` means here, or None without one."""
+    if not torch.cuda.is_available() or select_device(device).type != "cuda":
+        return None
+    return torch.cuda.mem_get_info(select_device(device))[0]
 
 
 def _container_room() -> int | None:

@@ -169,10 +169,10 @@ def test_precision_follows_the_gpu(monkeypatch: pytest.MonkeyPatch, capability: 
 def test_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert free_memory.available_bytes_of_gpu() is None
+    assert free_memory.available_bytes_of_gpu("auto") is None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *where: (600, 1000))
-    assert free_memory.available_bytes_of_gpu() == 600
+    assert free_memory.available_bytes_of_gpu("auto") == 600 and free_memory.available_bytes_of_gpu("cpu") is None
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *what: given.append(what))
     monkeypatch.setattr(torch.mps, "set_per_process_memory_fraction", lambda *what: given.append(what))
     memory.limit_memory(CUDA, room=None)

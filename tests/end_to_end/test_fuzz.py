@@ -294,6 +294,7 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
             val_size=0.1,
             limit=None,
             in_memory=True,
+            device="cpu",
             workers=None,
         ),  # fmt: skip
     }

@@ -30,6 +30,7 @@ FACTS = {"shape", "num_outputs", "class_names", "mean", "std"}
 PRIMARY = """
 defaults: [_self_, task: classification, criterion: cross_entropy, augment: none, data: spiral, experiment: null]
 hydra: {searchpath: ["file://CONF"]}
+device: cpu
 """
 
 

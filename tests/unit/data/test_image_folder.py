@@ -18,7 +18,7 @@ from dlexp.errors import UserError
 from dlexp.machine import memory
 
 SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "test_size": 0.25, "in_memory": True, "workers": 2,
-                            "split_seed": 0, "val_size": 0.1, "limit": None}  # fmt: skip
+                            "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto"}  # fmt: skip
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
 
 
