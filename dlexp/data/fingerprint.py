@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dlexp.console.long_step import progress
-from dlexp.data.stream.kept_figures import remembered_text
+from dlexp.data.stream.kept_figures import remembered
 from dlexp.machine.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def of_files(paths: Sequence[str | Path], root: Path, class_names: list[str]) ->
         return _digest([*digests, *_encoded(class_names)])
 
     what = f"content under {root.absolute()}: {class_names}"
-    return Content(remembered_text(ordered, what, find, worth_seconds=WORTH_SECONDS), class_names or None)
+    found = remembered(ordered, what, find, str, WORTH_SECONDS)
+    return Content(found, class_names or None)
 
 
 def _of_each(paths: Sequence[str]) -> Iterator[bytes]:

@@ -5,10 +5,8 @@ from typing import Annotated
 import torch
 
 from dlexp.data.fingerprint import GENERATED, tells_content
-from dlexp.data.splits import Split, Splits
+from dlexp.data.splits import Split, Splits, drawn_twice
 from dlexp.ranges import Range
-
-TEST_SEED_STEP = 1_000_003
 
 
 @tells_content(lambda: GENERATED)
@@ -24,13 +22,10 @@ def linear(
 
     The test split is drawn anew, of the same size.
     """
-    seeds = (data_seed, data_seed + TEST_SEED_STEP)
-    train, test = (_points(weights, bias, noise, num_points, seed) for seed in seeds)
-    return Splits(train=train, test=test)
 
+    def points(generator: torch.Generator) -> Split:
+        inputs = torch.randn(num_points, len(weights), generator=generator)
+        error = noise * torch.randn(num_points, 1, generator=generator)
+        return Split(inputs, inputs @ torch.tensor(weights)[:, None] + bias + error)
 
-def _points(weights: list[float], bias: float, noise: float, num_points: int, seed: int) -> Split:
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(num_points, len(weights), generator=generator)
-    error = noise * torch.randn(num_points, 1, generator=generator)
-    return Split(inputs, inputs @ torch.tensor(weights)[:, None] + bias + error)
+    return drawn_twice(points, data_seed)

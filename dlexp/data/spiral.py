@@ -5,10 +5,8 @@ from typing import Annotated
 import torch
 
 from dlexp.data.fingerprint import GENERATED, tells_content
-from dlexp.data.splits import Split, Splits
+from dlexp.data.splits import Split, Splits, drawn_twice
 from dlexp.ranges import Range
-
-TEST_SEED_STEP = 1_000_003
 
 
 @tells_content(lambda: GENERATED)
@@ -25,15 +23,12 @@ def spiral(
     of standard deviation `noise`; arms start 4 radians apart. After the course notes of Stanford CS231n,
     "Putting it together: minimal neural network case study".
     """
-    seeds = (data_seed, data_seed + TEST_SEED_STEP)
-    train, test = (_points(points_per_class, num_classes, noise, seed) for seed in seeds)
-    return Splits(train=train, test=test)
 
+    def points(generator: torch.Generator) -> Split:
+        radius = torch.linspace(0, 1, points_per_class).expand(num_classes, points_per_class)
+        start = 4 * torch.arange(num_classes)[:, None]
+        angle = start + 4 * radius + noise * torch.randn(radius.shape, generator=generator)
+        inputs = torch.stack([radius * angle.sin(), radius * angle.cos()], dim=-1).view(-1, 2)
+        return Split(inputs, torch.arange(num_classes).repeat_interleave(points_per_class))
 
-def _points(points_per_class: int, num_classes: int, noise: float, seed: int) -> Split:
-    generator = torch.Generator().manual_seed(seed)
-    radius = torch.linspace(0, 1, points_per_class).expand(num_classes, points_per_class)
-    start = 4 * torch.arange(num_classes)[:, None]
-    angle = start + 4 * radius + noise * torch.randn(radius.shape, generator=generator)
-    inputs = torch.stack([radius * angle.sin(), radius * angle.cos()], dim=-1).view(-1, 2)
-    return Split(inputs, torch.arange(num_classes).repeat_interleave(points_per_class))
+    return drawn_twice(points, data_seed)

@@ -1,8 +1,8 @@
 """What a data set is once loaded: a training, a validation and a test split, as tensors or as files of images."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,10 @@ from dlexp.errors import UserError
 
 CHUNK = 2048
 FILES_CHUNK = 64
+# A pass over files that takes longer is remembered: each job of a sweep and each resumed run would make it again.
+WORTH_SECONDS = 10.0
+# Between the seeds of a generated training and test split, so that neighbouring seeds share neither.
+TEST_SEED_STEP = 1_000_003
 
 
 class Split(NamedTuple):
@@ -34,6 +38,12 @@ class Splits:
     train: Split
     test: Split | None
     val: Split | None = None
+
+
+def drawn_twice(draw: Callable[[torch.Generator], Split], seed: int) -> Splits:
+    """Returns generated splits, the test split drawn anew, of the same size."""
+    train, test = (draw(_generator(each)) for each in (seed, seed + TEST_SEED_STEP))
+    return Splits(train=train, test=test)
 
 
 def prepare(splits: Splits, *, val_size: float, split_seed: int, limit: int | None) -> Splits:
@@ -102,10 +112,14 @@ def chunks(tensor: Tensor) -> Iterator[Tensor]:
 
 
 def _of_files(files: ImageFiles) -> tuple[Tensor, Tensor]:
-    def find() -> list[list[float]]:
-        return [values.tolist() for values in _of_bytes(files.shape[1], _reported(files))]
+    def as_lists(rows: Iterable[Iterable[Any]]) -> list[list[float]]:
+        return [[float(value) for value in row] for row in rows]
 
-    mean, var = remembered(files.paths, f"mean and variance, {list(files.shape[1:])}", find)
+    def find() -> list[list[float]]:
+        return as_lists(_of_bytes(files.shape[1], _reported(files)))
+
+    what = f"mean and variance, {list(files.shape[1:])}"
+    mean, var = remembered(files.paths, what, find, as_lists, WORTH_SECONDS)
     return torch.tensor(mean, dtype=torch.float64), torch.tensor(var, dtype=torch.float64)
 
 

@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 
 from dlexp.data.fetch.files import cache_folder
 from dlexp.errors import UserError
+from dlexp.machine.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
-# A shorter pass isn't worth a file; the jobs of a sweep, and a run that is resumed, would each make a longer one again.
-WORTH_SECONDS = 10.0
 # A file that was written in the last moments may be written again without another time: clocks tick in steps.
 SETTLED_SECONDS = 2.0
 
@@ -35,34 +34,28 @@ def keeping_nothing() -> Iterator[None]:
         _keeps.reset(token)
 
 
-def remembered(paths: Sequence[str], what: str, find: Callable[[], list[list[float]]]) -> list[list[float]]:
-    """Returns what `find` returns, from the cache when it was found for the same files (names, sizes, times) before.
-
-    what: all else that it depends on.
-    """
-    return _remembered(paths, what, find, _as_figures, WORTH_SECONDS)
-
-
-def remembered_text(paths: Sequence[str], what: str, find: Callable[[], str], *, worth_seconds: float) -> str:
-    """Like `remembered`, for one text that is kept when finding it took longer than `worth_seconds`."""
-    return _remembered(paths, what, find, _as_text, worth_seconds)
-
-
-def _remembered(
+def remembered(
     paths: Sequence[str], what: str, find: Callable[[], Found], parse: Callable[[Any], Found], worth_seconds: float
 ) -> Found:
+    """Returns what `find` returns, from the cache when it was found for the same files (names, sizes, times) before.
+
+    what: all else that it depends on. parse: makes the same of what JSON keeps of it. worth_seconds: a shorter pass
+    isn't worth a file.
+    """
     try:
         digest, newest = _digest(paths, what)
         file = cache_folder() / "statistics" / f"{digest}.json"
     except (OSError, UserError):  # a file is gone, which reading will tell; or there is no home folder
         return find()
-    found = _read(file, parse)
-    if found is None:
-        settled = newest < time.time() - SETTLED_SECONDS
-        started = time.monotonic()
-        found = find()
-        if settled and _keeps.get() and time.monotonic() - started > worth_seconds:
-            _write(file, found)
+    try:
+        return parse(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # not there, or damaged: it is found anew
+        pass
+    settled = newest < time.time() - SETTLED_SECONDS
+    started = time.monotonic()
+    found = find()
+    if settled and _keeps.get() and time.monotonic() - started > worth_seconds:
+        _write(file, found)
     return found
 
 
@@ -77,28 +70,10 @@ def _digest(paths: Sequence[str], what: str) -> tuple[str, float]:
     return digest.hexdigest(), newest
 
 
-def _read(file: Path, parse: Callable[[Any], Found]) -> Found | None:
+def _write(path: Path, found: object) -> None:
     try:
-        return parse(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # not there, or damaged: it is found anew
-        return None
-
-
-def _as_figures(found: Any) -> list[list[float]]:
-    return [[float(value) for value in row] for row in found]
-
-
-def _as_text(found: Any) -> str:
-    if not isinstance(found, str):
-        raise TypeError("no text")
-    return found
-
-
-def _write(file: Path, found: object) -> None:
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(found), encoding="utf-8")
-        os.replace(temporary, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(json.dumps(found).encode())
     except OSError as error:
         log.debug("what was found in the files could not be kept for the next run: %s", error)

@@ -27,6 +27,7 @@ import torch
 
 from dlexp.data.formats.images import named
 from dlexp.errors import UnreadableError
+from dlexp.machine.processes import reason
 
 log = logging.getLogger(__name__)
 
@@ -188,19 +189,13 @@ def _read(idle: "SimpleQueue[_Reader]", row: int, paths: Sequence[str]) -> None:
                 return
             code = reader.end()
             if attempt < ATTEMPTS:
-                log.warning(f"warning: a process that reads images {_ended(code)}; another one takes its place")
+                log.warning(f"warning: a process that reads images ended, {reason(code)}; another one takes its place")
     finally:
         idle.put(reader)
     raise UnreadableError(
-        f"the processes that read images end: the last one {_ended(code)}, with one of {len(paths)} files from"
+        f"the processes that read images end: the last one ended, {reason(code)}, with one of {len(paths)} files from"
         f" {paths[0]} to {paths[-1]} to read; data.workers=1 takes less memory, data.in_memory=true does without"
     )
-
-
-def _ended(code: int) -> str:
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}" + (" (often: out of memory)" if code == -9 else "")
-    return f"ended with exit code {code}"
 
 
 def _leave_signals_to_others() -> None:

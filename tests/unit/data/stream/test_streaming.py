@@ -20,6 +20,7 @@ from dlexp import api
 from dlexp.augment.crop import RandomCrop
 from dlexp.augment.flip import RandomFlip
 from dlexp.data import image_folder as module
+from dlexp.data import splits as splits_module
 from dlexp.data.image_folder import image_folder
 from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
 from dlexp.data.stream import image_files, kept_figures, readers
@@ -29,7 +30,7 @@ from dlexp.train.batches import Batches
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes as on Linux")
 SETTINGS: dict[str, Any] = {"size": 12, "channels": 3, "test_size": 0.25, "workers": 2, "split_seed": 0,
-                            "val_size": 0.1, "limit": None}  # fmt: skip
+                            "val_size": 0.1, "limit": None, "device": "auto"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_mean_and_deviation_of_many_files_are_remembered_until_one_changes(
     monkeypatch.setattr(kept_figures, "cache_folder", lambda: tmp_path / "cache")
     first = statistics(split)
     assert not (tmp_path / "cache").exists(), "the pass was short"
-    monkeypatch.setattr(kept_figures, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(splits_module, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(kept_figures, "SETTLED_SECONDS", 0.0)
     assert statistics(split) == first
     (file,) = (tmp_path / "cache" / "statistics").iterdir()
@@ -133,9 +134,15 @@ def test_auto_streams_what_does_not_fit_and_says_so(
 ) -> None:
     caplog.set_level("INFO")
     assert isinstance(load(folder, in_memory="auto").train.inputs, torch.Tensor)
-    monkeypatch.setattr(module, "available_bytes_of_gpu", lambda: 20_000)
-    assert isinstance(load(folder, in_memory=True).train.inputs, torch.Tensor)
-    assert isinstance(load(folder, in_memory="auto").train.inputs, ImageFiles)
+    asked: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: asked.append(device) or (20_000, 80_000))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert isinstance(load(folder, in_memory="auto", device="cpu").train.inputs, torch.Tensor)
+    assert isinstance(load(folder, in_memory=True, device="cuda:1").train.inputs, torch.Tensor)
+    assert asked == [], "how much a GPU has free is of no interest there"
+    assert isinstance(load(folder, in_memory="auto", device="cuda:1").train.inputs, ImageFiles)
+    assert asked == [torch.device("cuda", 1)]
     assert "the GPU has 0.0 GB free: streaming them from their files, by 2 processes" in caplog.text
     monkeypatch.setattr(module, "available_bytes", lambda: 20_000)
     assert isinstance(load(folder, in_memory="auto").train.inputs, ImageFiles)
@@ -171,7 +178,7 @@ def test_processes_live_on_heed_no_signals_and_are_replaced(folder: Path, caplog
             assert os.getsid(process) != os.getsid(0), "Ctrl-C on the terminal goes to the whole session"
     assert torch.equal(files[:], whole) and readers_of(os.getpid()) == before
     os.kill(before[0], signal.SIGKILL)
-    assert torch.equal(files[:], whole) and "was killed by SIGKILL (often: out of memory)" in caplog.text
+    assert torch.equal(files[:], whole) and "ended, killed by SIGKILL (often: out of memory)" in caplog.text
     after = readers_of(os.getpid())
     assert len(after) == 2 and before[1] in after and before[0] not in after
     del files
