@@ -16,6 +16,7 @@ from dlexp.experiment import resume
 from dlexp.machine.signals import obey_what_was_put_off
 from dlexp.records.folder import LOG
 from dlexp.records.naming import new_folder, plain_name
+from dlexp.sweep.launchers.launcher import is_here
 
 if TYPE_CHECKING:
     from dlexp.experiment.trained import TrainedModel
@@ -56,12 +57,12 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
 
 def _new_run(words: list[str], folder: Path | None) -> "Result":
     composed = compose(words)
-    if composed.choices["launcher"] != "local":
+    check(composed.config)
+    if not is_here(composed.config):
         raise UserError(
             f"launcher={composed.choices['launcher']} starts the jobs of a sweep: add -m (a sweep of one will do), or"
             " launcher=local to train here"
         )
-    check(composed.config)
     if composed.config["dry_run"]:
         return _dry_run(composed)
     from dlexp.experiment.run import run_experiment
@@ -82,7 +83,7 @@ def _dry_run(composed: Composed) -> "Result":
     from dlexp.records.result import Result
     from dlexp.sweep import dry_run
 
-    dry_run.tell([{"run": composed.name}], [composed], [])
+    dry_run.tell([{"run": composed.name}], [composed])
     return Result({}, [], composed.place or Path("outputs") / plain_name(composed.name), None)
 
 

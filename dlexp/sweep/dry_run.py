@@ -19,12 +19,14 @@ from dlexp.machine.device import select_device
 from dlexp.records import run_json
 from dlexp.sweep import size
 from dlexp.sweep.earlier import Earlier, finished_runs, this_machine
-from dlexp.sweep.ledger import Cell, find_ledger, read_ledger
+from dlexp.sweep.launchers.launcher import Launcher, is_here
+from dlexp.sweep.ledger import find_ledger, read_ledger
 from dlexp.sweep.table import in_columns
 
 log = logging.getLogger(__name__)
 
 OUTPUTS = Path("outputs")
+NOT_LEFT = ("done", "pending", "running")
 
 
 @dataclass(frozen=True)
@@ -39,39 +41,53 @@ class Forecast:
     doubt: str | None
 
 
-def tell(varied: Sequence[Mapping[str, str]], runs: Sequence[Composed], identities: Sequence[Identity]) -> None:
-    """Shows a table of jobs that were composed and checked; `identities` are theirs, none for a single run."""
-    states = _states(runs[0], identities) if identities else ["to do"] * len(runs)
+def tell(
+    varied: Sequence[Mapping[str, str]],
+    runs: Sequence[Composed],
+    identities: Sequence[Identity] = (),
+    launcher: Launcher | None = None,
+) -> None:
+    """Shows a table of jobs that were composed and checked; a single run has neither identity nor launcher.
+
+    launcher: None where it can't start jobs here.
+    """
+    states = _states(runs[0], identities, launcher) if identities else ["to do"] * len(runs)
     forecasts = _forecasts(runs)
     heads = [*varied[0], "parameters", "steps", "time", "disk", "status"]
     rows = [[*keys.values(), *_cells(each), state] for keys, each, state in zip(varied, forecasts, states, strict=True)]
     log.info(in_columns([heads, *rows]))
-    log.info(_sum([each for each, state in zip(forecasts, states, strict=True) if state != "done"]))
+    log.info(_sum([each for each, state in zip(forecasts, states, strict=True) if state not in NOT_LEFT]))
     for doubt in dict.fromkeys(each.doubt for each in forecasts if each.doubt is not None):
         log.info(f"steps are unknown where {doubt}")
     if any(each.seconds is None and each.steps is not None for each in forecasts):
-        place = "" if runs[0].choices["launcher"] != "local" else " on this machine"
+        place = " on this machine" if is_here(runs[0].config) else ""
         log.info(f"times are unknown where no finished run under outputs/ had such a model, data and batch size{place}")
     log.info("dry run: nothing was trained, fetched or written")
 
 
-def _states(first: Composed, identities: Sequence[Identity]) -> list[str]:
-    """Returns for each job whether it is done, begun or to do, as the ledger of its sweep has it."""
+def _states(first: Composed, identities: Sequence[Identity], launcher: Launcher | None) -> list[str]:
+    """Returns for each job whether it is done, under way, begun or to do, as ledger and launcher have it."""
     if first.sweep_place is not None:
         folder: Path | None = first.sweep_place
     else:
         folder = None if first.config["rerun"] else find_ledger(OUTPUTS, identities)
     names = {} if folder is None else read_ledger(folder)
-    cells = {own: Cell(own, folder / names[own.cell]) for own in identities if folder and own.cell in names}
-    return [_state(cells.get(own)) for own in identities]
+    folders = {own: folder / names[own.cell] for own in identities if folder and own.cell in names}
+    states = {own: _state(own, place) for own, place in folders.items()}
+    try:
+        underway = launcher.underway(list(folders.values())) if launcher else [None] * len(folders)
+        states |= {own: state for own, state in zip(folders, underway, strict=True) if state and states[own] != "done"}
+    except UserError as error:
+        log.warning(f"warning: {error}")
+    return [states.get(own, "to do") for own in identities]
 
 
-def _state(cell: Cell | None) -> str:
+def _state(own: Identity, folder: Path) -> str:
     """Returns how far a cell is; of data that tells nothing before it is loaded it is not known whether it changed."""
-    entry = None if cell is None else run_json.read_entry(cell.folder)
-    if cell is None or entry is None or entry.get("cell") != cell.identity.cell:
+    entry = run_json.read_entry(folder)
+    if entry is None or entry.get("cell") != own.cell:
         return "to do"
-    change = None if cell.identity.data is None else cell.identity.change_since(entry)
+    change = None if own.data is None else own.change_since(entry)
     if change is not None:
         return f"to do: {change}"
     return "done" if entry["status"] == "finished" else "begun"
@@ -119,7 +135,7 @@ def _forecast(run: Composed, samples: int | UserError, earlier: Sequence[Earlier
 def _seconds(run: Composed, steps: int, num_validations: int, earlier: Sequence[Earlier]) -> float | None:
     """Returns the time at the pace of the longest earlier run of this kind; jobs of a cluster may have run anywhere."""
     alike = [each for each in earlier if each.has_pace_of(run.config)]
-    if run.choices["launcher"] == "local":
+    if is_here(run.config):
         device = select_device(run.config["device"])
         here = this_machine(torch.cuda.get_device_name(device) if device.type == "cuda" else None)
         alike = [each for each in alike if each.machine == here]

@@ -1,14 +1,14 @@
 """Which cells of a sweep are done: read from its job folders, so that the same command goes on where it ended."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlexp.experiment.identity import Identity
-from dlexp.machine.lock_file import is_held, locked
+from dlexp.machine.lock_file import locked
 from dlexp.records import run_json
-from dlexp.records.folder import LOCK, RECORD
+from dlexp.records.folder import RECORD
 from dlexp.records.naming import new_folder, unique
 
 LEDGER_FILE = "sweep.json"
@@ -17,28 +17,20 @@ LEDGER_LOCK = ".sweeps.lock"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the grid: what it is, the folder that holds it or will hold it, and how far it is.
+    """One cell of the grid: the folder that holds it or will hold it, and its run.json when the ledger was opened.
 
-    `outdated` are the folders of runs with its settings that are not its own any more, each with what has changed.
+    `entry` is None when there was none of this cell yet. `outdated` are the folders of runs with its settings that are
+    not its own any more, each with what has changed.
     """
 
-    identity: Identity
     folder: Path
-    outdated: dict[str, str] = field(default_factory=dict)
+    entry: dict[str, Any] | None
+    outdated: dict[str, str]
 
-    def entry(self) -> dict[str, Any] | None:
-        """Returns its run.json, or None when there is none of this cell yet."""
-        found = run_json.read_entry(self.folder)
-        return found if found is not None and self.identity.belongs(found) else None
-
+    @property
     def is_done(self) -> bool:
-        """Returns whether its run is finished."""
-        entry = self.entry()
-        return entry is not None and entry["status"] == "finished"
-
-    def is_running(self) -> bool:
-        """Returns whether a living process trains it."""
-        return is_held(self.folder / LOCK)
+        """Whether its run was finished."""
+        return self.entry is not None and self.entry["status"] == "finished"
 
 
 def open_ledger(
@@ -86,13 +78,19 @@ def _enter(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]
             # and one whose data changed since keeps its folder.
             names[each.cell] = unique(name, {*names.values(), *found})
     run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
-    return {each: Cell(each, folder / names[each.cell], _outdated(each, held)) for each in wanted}
+    return {each: _cell(each, folder / names[each.cell], held) for each in wanted}
 
 
-def _outdated(wanted: Identity, held: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Returns what changed since the runs of these settings that count no more, by their folders' names."""
-    changes = {name: wanted.change_since(entry) for name, entry in held.items() if entry.get("cell") == wanted.cell}
-    return {name: change for name, change in changes.items() if change is not None}
+def _cell(own: Identity, folder: Path, held: Mapping[str, dict[str, Any]]) -> Cell:
+    changes = {name: own.change_since(entry) for name, entry in held.items() if entry.get("cell") == own.cell}
+    outdated = {name: change for name, change in changes.items() if change is not None}
+    return Cell(folder, read_own(own, folder), outdated)
+
+
+def read_own(own: Identity, folder: Path) -> dict[str, Any] | None:
+    """Returns the run.json of a cell's own run, None when there is none yet."""
+    found = run_json.read_entry(folder)
+    return found if found is not None and own.belongs(found) else None
 
 
 def read_ledger(folder: Path) -> dict[str, str]:
@@ -106,8 +104,3 @@ def read_ledger(folder: Path) -> dict[str, str]:
         isinstance(name, str) and name == Path(name).name and name not in ("", ".", "..") for name in cells.values()
     )
     return cells if is_plain else {}
-
-
-def of_other_code(cells: Sequence[Cell], code: str) -> list[Cell]:
-    """Returns the finished cells that another version of the code trained."""
-    return [cell for cell in cells if (entry := cell.entry()) and cell.is_done() and entry.get("code") != code]

@@ -15,11 +15,13 @@ from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
 from dlexp.errors import UserError
 from dlexp.experiment.identity import Identity, identity
+from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
+from dlexp.records.folder import LOCK
 from dlexp.records.naming import plain_name
 from dlexp.sweep.grid import Job, grid
-from dlexp.sweep.launchers.launcher import Launcher
-from dlexp.sweep.ledger import Cell, join_ledger, of_other_code, open_ledger
+from dlexp.sweep.launchers.launcher import Launcher, is_here
+from dlexp.sweep.ledger import Cell, join_ledger, open_ledger, read_own
 from dlexp.sweep.table import report, table
 
 log = logging.getLogger(__name__)
@@ -34,21 +36,23 @@ def run_sweep(typed: Sequence[str]) -> int:
     try:
         jobs, runs, launcher = _prepared(words.read(typed))
         known: dict[str, str | None] = {}
-        with keeping_nothing() if launcher is None else nullcontext():
-            identities = [identity(run.config, known, may_load=launcher is not None) for run in runs]
+        is_dry = runs[0].config["dry_run"]
+        with keeping_nothing() if is_dry else nullcontext():
+            identities = [identity(run.config, known, may_load=not is_dry) for run in runs]
         _refuse_repetitions(jobs, runs, [each.cell for each in identities])
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
-    if launcher is None:
+    varied = [each.varied or {"job": each.name} for each in jobs]
+    if is_dry:
         from dlexp.sweep import dry_run
 
-        dry_run.tell([each.varied or {"job": each.name} for each in jobs], runs, identities)
+        dry_run.tell(varied, runs, identities, launcher)
         return 0
+    assert launcher is not None
     obey_what_was_put_off()
     wanted = {own: each.name for each, own in zip(reversed(jobs), reversed(identities), strict=True)}
     folder, cells = _ledger(jobs, runs[0], wanted)
-    before = {own: each.entry() for own, each in cells.items()}
-    todo = [i for i, own in enumerate(identities) if not cells[own].is_done() and own not in identities[:i]]
+    todo = [i for i, own in enumerate(identities) if not cells[own].is_done and own not in identities[:i]]
     folders = [cells[identities[i]].folder for i in todo]
     underway = dict(zip(folders, launcher.underway(folders), strict=True))
     left = [each for each in cells.values() if underway.get(each.folder) is None]
@@ -65,9 +69,9 @@ def run_sweep(typed: Sequence[str]) -> int:
     reasons = {identities[i]: reason for i, reason in zip(todo, ends, strict=True)}
     underway = dict(zip(folders, launcher.underway(folders), strict=True))
     reports = [
-        report(cells[own].entry(), before[own], reasons.get(own), underway.get(cells[own].folder)) for own in identities
+        report(read_own(own, cells[own].folder), cells[own].entry, reasons.get(own), underway.get(cells[own].folder))
+        for own in identities
     ]
-    varied = [each.varied or {"job": each.name} for each in jobs]
     log.info(table(list(zip(varied, reports, strict=True))))
     log.info(f"look at it   tensorboard --logdir {folder}")
     stopped = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
@@ -77,9 +81,7 @@ def run_sweep(typed: Sequence[str]) -> int:
 
 
 def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | None]:
-    """Returns the jobs, what each of them is composed to, checked, and the launcher, which has begun to load torch.
-
-    With `dry_run` there is none.
+    """Returns the jobs, what each of them is composed to, checked, and the launcher as `_begun` does.
 
     Raises:
         UserError: lists what is wrong, with the jobs it concerns.
@@ -95,11 +97,11 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | 
             for problem in problems:
                 found.setdefault(problem, []).append(job.name)
             if run is not None and not problems:
+                launcher = launcher if runs else _begun(run)
                 runs[job.name] = run
-                launcher = launcher or (None if run.config["dry_run"] else _begun(run))
     for name, run in runs.items():
         try:
-            check(run.config, is_here=run.choices["launcher"] == "local")
+            check(run.config, is_here=is_here(run.config))
         except UserError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(name)
@@ -113,12 +115,24 @@ def _named(names: Sequence[str], num_jobs: int) -> str:
     return "" if len(names) == num_jobs else f" (in {', '.join(names[:3])}{', …' * (len(names) > 3)})"
 
 
-def _begun(run: Composed) -> Launcher:
+def _begun(run: Composed) -> Launcher | None:
+    """Returns the launcher, which has begun to load torch; a dry run only says what one has against starting jobs here.
+
+    Raises:
+        UserError: it is none, or can't start jobs here.
+    """
     problems = group_problems("launcher", run.config["launcher"])
     if problems:
         raise UserError(*problems)
-    launcher: Launcher = build(run.config["launcher"], run.config, launcher=True)
-    launcher.begin()
+    try:
+        launcher: Launcher = build(run.config["launcher"], run.config, launcher=True)
+    except UserError as error:
+        if not run.config["dry_run"]:
+            raise
+        log.warning(f"warning: {error}")
+        return None
+    if not run.config["dry_run"]:
+        launcher.begin()
     return launcher
 
 
@@ -156,16 +170,17 @@ def _tell_plan(folder: Path, cells: list[Cell], num_jobs: int, num_left: int) ->
     """Says what is left to do, which folders go on, and which results come from other code."""
     done = f", {num_jobs - num_left} of them done already" if num_left < num_jobs else ""
     log.info(f"{num_jobs} jobs{done} → {folder}")
-    begun = [each.folder.name for each in cells if each.entry() and not each.is_done() and not each.is_running()]
+    begun = [each for each in cells if each.entry and not each.is_done and not is_held(each.folder / LOCK)]
     if begun:
-        log.info(f"going on with {', '.join(begun)}")
+        log.info(f"going on with {', '.join(each.folder.name for each in begun)}")
     changes: dict[str, list[str]] = {}
     for each in cells:
-        for name, change in {} if each.is_done() else each.outdated.items():
+        for name, change in each.outdated.items() if not each.is_done else ():
             changes.setdefault(change, []).append(name)
     for change, names in changes.items():
         log.warning(f"warning: {change} since {', '.join(names)} ran: trained again beside it; what is there stays")
-    older = [each.folder.name for each in of_other_code(cells, code_version(allowed_modules()))]
+    code = code_version(allowed_modules())
+    older = [each.folder.name for each in cells if each.is_done and each.entry and each.entry.get("code") != code]
     if older:
         log.warning(
             f"warning: other code than today's trained {', '.join(older)}; rerun=true trains all of them again,"

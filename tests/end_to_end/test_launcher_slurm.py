@@ -182,6 +182,21 @@ def test_without_a_cluster_or_submitit(cli, cluster: Cluster, workdir: Path, mon
     assert not Path("outputs").exists()
 
 
+def test_a_dry_run_knows_the_queue_and_what_is_missing(cli, cluster: Cluster, workdir: Path) -> None:
+    cli(*WORDS)
+    cluster.become("17_1", "RUNNING")
+    cluster.become("17_2", "PREEMPTED")
+    told = cli(*WORDS, "dry_run=true")
+    assert told.code == 0 and rows(told.out)[:3] == ["pending", "running", "to do"], told
+    assert "1 job to do: " in told.out and len(cluster.calls("sbatch")) == 1
+    cluster.refuse("squeue", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
+    told = cli(*WORDS, "dry_run=true")
+    assert told.code == 0 and "warning: squeue does not answer" in told.out and "3 jobs to do: " in told.out
+    (cluster.home / "bin" / "sbatch").unlink()
+    told = cli(*WORDS, "dry_run=true")
+    assert told.code == 0 and told.out.count("warning: launcher=slurm starts jobs with sbatch") == 1, told
+
+
 def test_a_refusal_of_sbatch_is_a_sentence(cli, cluster: Cluster, workdir: Path) -> None:
     cluster.refuse("sbatch", "sbatch: error: invalid partition specified: gpux")
     ended = cli(*WORDS, "launcher.partition=gpux")

@@ -1,26 +1,29 @@
 """What a sweep asks of whatever starts its jobs: `launcher=…` chooses it, and a person's own is chosen the same way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
+from dlexp.config.build import target
 from dlexp.config.composed import Composed
 
 
 class Launcher(Protocol):
     """Starts jobs that were composed and checked, each in a folder of its own; the folders of a sweep lie side by side.
 
-    Made as `Class(settings, **own)`: the settings of the run's config, and those of conf/launcher/NAME.yaml. A job is
+    Made as `Class(settings, **own)`: the settings of the run's config, and those of conf/launcher/NAME.yaml; making one
+    raises UserError where it can't start jobs here, or a setting has no effect with it. A job is
     `dlexp.sweep.launchers.job_process.train_job(job, folder)`, wherever that runs: it waits while another process is at
     work in the folder, takes over what is finished, and goes on with what is there.
+
+    is_here: whether jobs run on this machine, so that device and memory can be checked, and a single run can do
+    without it.
     """
 
-    def begin(self) -> None:
-        """Called once, while the jobs are still being checked: loads what takes long.
+    is_here: ClassVar[bool]
 
-        Raises:
-            UserError: this launcher can't start jobs here, or a setting has no effect with it.
-        """
+    def begin(self) -> None:
+        """Called once, while the jobs are still being checked, and not by a dry run: loads what takes long."""
 
     def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
         """Returns `pending` or `running` for each job that goes on without this process, None for the others.
@@ -40,3 +43,12 @@ class Launcher(Protocol):
         Raises:
             UserError: no job was started.
         """
+
+
+def is_here(config: Mapping[str, Any]) -> bool:
+    """Returns whether the launcher of a config has its jobs on this machine; one that does not say has them elsewhere.
+
+    Raises:
+        UserError: there is no such launcher, or it may not run.
+    """
+    return bool(getattr(target(config["launcher"]["_target_"], launcher=True), "is_here", False))

@@ -49,6 +49,8 @@ class Local:
     settings: those of the run's config.
     """
 
+    is_here = True
+
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
 

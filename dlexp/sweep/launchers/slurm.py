@@ -7,9 +7,10 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import KW_ONLY, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
@@ -27,6 +28,7 @@ from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
 log = logging.getLogger(__name__)
 
 COMMANDS = ("sbatch", "srun", "squeue")
+OPTIONS = "partition time gpus_per_node gres mem cpus_per_task account qos constraint".split()
 SUBMITTING_LOCK = ".submitting.lock"
 # A run hears SIGUSR1, saves and ends; submitit's own SIGUSR2 would be for functions that submit themselves again.
 SIGNAL = "USR1@90"
@@ -39,6 +41,7 @@ INSTEAD: dict[str, tuple[object, str]] = {
 }
 
 
+@dataclass
 class Slurm:
     """`launcher=slurm`: see conf/launcher/slurm.yaml. The same command again shows how far the jobs are.
 
@@ -46,43 +49,29 @@ class Slurm:
     config. The next nine are Slurm's own options, None being the cluster's default; `additional` holds any other.
     """
 
-    def __init__(
-        self,
-        settings: Mapping[str, Any],
-        *,
-        partition: str | None,
-        time: int | str | None,
-        gpus_per_node: int | str | None,
-        gres: str | None,
-        mem: int | str | None,
-        cpus_per_task: Annotated[int | None, Range(ge=1)],
-        account: str | None,
-        qos: str | None,
-        constraint: str | None,
-        additional: dict,  # type: ignore[type-arg]
-        array_parallelism: Annotated[int | None, Range(ge=1)],
-        setup: list[str],
-        retry_failed: bool,
-        wait: bool,
-    ) -> None:
-        self._settings = settings
-        self._options = {
-            "partition": partition,
-            "time": time,
-            "gpus_per_node": gpus_per_node,
-            "gres": gres,
-            "mem": mem,
-            "cpus_per_task": cpus_per_task,
-            "account": account,
-            "qos": qos,
-            "constraint": constraint,
-        }
-        self._additional, self._array_parallelism, self._setup = additional, array_parallelism, setup
-        self._retry_failed, self._wait = retry_failed, wait
-        self._words: dict[str, str] | None = None  # Slurm's word for each job by its number, as of the last look
+    is_here: ClassVar[bool] = False
 
-    def begin(self) -> None:
-        """Looks for submitit and Slurm's commands. Raises UserError as `Launcher.begin` says."""
+    settings: Mapping[str, Any]
+    _: KW_ONLY
+    partition: str | None
+    time: int | str | None
+    gpus_per_node: int | str | None
+    gres: str | None
+    mem: int | str | None
+    cpus_per_task: Annotated[int | None, Range(ge=1)]
+    account: str | None
+    qos: str | None
+    constraint: str | None
+    additional: dict[str, Any]
+    array_parallelism: Annotated[int | None, Range(ge=1)]
+    setup: list[str]
+    retry_failed: bool
+    wait: bool
+    # Slurm's word for each job by its number, as of the last look.
+    _words: dict[str, str] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Looks for submitit and Slurm's commands. Raises UserError as `Launcher` says."""
         _submitit()
         missing = [name for name in COMMANDS if shutil.which(name) is None]
         if missing:
@@ -91,8 +80,11 @@ class Slurm:
                 " type the command where you would type sbatch, or take launcher=local"
             )
         for key, (without, instead) in INSTEAD.items():
-            if self._settings[key] != without:
-                raise UserError(f"{key}={self._settings[key]} has no effect with launcher=slurm: {instead}")
+            if self.settings[key] != without:
+                raise UserError(f"{key}={self.settings[key]} has no effect with launcher=slurm: {instead}")
+
+    def begin(self) -> None:
+        """Does nothing: the jobs load what they need where they run."""
 
     def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
         """Returns `pending` or `running` for each job that the cluster has, as of the last look at its queue."""
@@ -110,7 +102,7 @@ class Slurm:
             known = slurm_queue.read(sweep)
             self._look(known)
             todo = [index for index, folder in enumerate(folders) if self._state(folder, known) is None]
-            failed = [] if self._retry_failed else [index for index in todo if _has_failed(folders[index])]
+            failed = [] if self.retry_failed else [index for index in todo if _has_failed(folders[index])]
             todo = [index for index in todo if index not in failed]
             for index in todo:
                 self._tell_end(folders[index], known)
@@ -120,7 +112,7 @@ class Slurm:
                 log.info(f"{len(new)} job{'s' * (len(new) != 1)} submitted: {_how_to_look(new)}")
         if failed:
             log.info(f"{len(failed)} failed before; launcher.retry_failed=true submits failed jobs once more")
-        if not self._wait:
+        if not self.wait:
             return [None] * len(jobs)
         self._wait_for(folders)
         known = slurm_queue.read(sweep)
@@ -180,17 +172,16 @@ class Slurm:
     def _executor(self, place: Path, name: str, num_jobs: int) -> Any:
         """Returns what submits, with our settings in place of submitit's (5 minutes, a wckey of its own)."""
         executor = _submitit().SlurmExecutor(folder=place)
-        cpus = self._options["cpus_per_task"]
         executor.update_parameters(
-            **self._options,
+            **{name: getattr(self, name) for name in OPTIONS},
             job_name=name,
             wckey=None,
-            array_parallelism=self._array_parallelism or num_jobs,
-            setup=self._setup,
+            array_parallelism=self.array_parallelism or num_jobs,
+            setup=self.setup,
             stderr_to_stdout=True,
-            additional_parameters={"signal": SIGNAL, **self._additional},
+            additional_parameters={"signal": SIGNAL, **self.additional},
             # Slurm 22.05 and later do not pass it on from sbatch: the job would have one core.
-            srun_args=[] if cpus is None else [f"--cpus-per-task={cpus}"],
+            srun_args=[] if self.cpus_per_task is None else [f"--cpus-per-task={self.cpus_per_task}"],
         )
         return executor
 

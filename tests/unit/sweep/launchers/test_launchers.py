@@ -15,6 +15,7 @@ from dlexp.sweep.launchers.job_process import train_job
 
 class OneByOne:
     """Trains in the sweep's own process, but for the jobs that `later` names."""
+    is_here = True
     def __init__(self, settings, *, later: list[str]) -> None:
         self.later = later
     def begin(self) -> None:
@@ -49,7 +50,11 @@ def test_a_launcher_of_ones_own(cli, workdir: Path) -> None:
     ended = cli(*words, "allow=my_launchers", "launcher.later=[seed-2]")
     assert ended.code == 0 and "  finished\n" in ended.out and "  pending\n" in ended.out, ended
     assert [path.parent.name for path in workdir.glob("outputs/*/*/run.json")] == ["seed-1"]
+    told = cli(*words, "allow=my_launchers", "launcher.later=[seed-2]", "dry_run=true")
+    assert told.code == 0 and "nothing is left to do" in told.out and "  pending\n" in told.out, told
     ended = cli(*words, "allow=my_launchers")
     assert ended.code == 0 and "2 jobs, 1 of them done already" in ended.out and ended.out.count("  finished\n") == 2
     entries = [run_json.read_json(path) for path in workdir.glob("outputs/*/*/run.json")]
     assert sorted(entry["seed"] for entry in entries) == [1, 2]
+    alone = [word for word in words if not word.startswith(("-m", "seed"))]
+    assert cli(*alone, "allow=my_launchers").code == 0, "jobs of it run here, so a single run needs none"
