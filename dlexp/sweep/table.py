@@ -22,7 +22,7 @@ def report(
         found["status"] = "died"
     is_old = entry == before and isinstance(reason, Exception)  # it failed before it could write anything
     if found["status"] != "finished" and (is_old or not found["error"]):
-        found["error"] = next(iter(str(reason).splitlines()), "") if isinstance(reason, BaseException) else None
+        found["error"] = str(reason) if isinstance(reason, BaseException) else None
     if underway is not None and found["status"] != "finished":
         found |= {"status": underway, "error": None}
     return found

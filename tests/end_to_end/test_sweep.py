@@ -123,11 +123,11 @@ def test_spawn_where_there_is_no_forkserver(cli, workdir: Path, monkeypatch: pyt
     assert ended.code == 0 and set(statuses(sweep_folder(workdir)).values()) == {"finished"}, ended
 
 
-def killed_at_seed_2(job: Composed, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
+def killed_at_seed_2(job: Composed, *others: Any) -> None:
     """Stands for `run_child`: what the kernel does to a job that takes all memory."""
     if "seed=2" in job.words:
         os.kill(os.getpid(), signal.SIGKILL)
-    job_process.run_child(job, folder, quiet, variables)
+    job_process.run_child(job, *others)
 
 
 @POSIX
@@ -139,6 +139,19 @@ def test_a_killed_job_leaves_the_others_alone(cli, workdir: Path, monkeypatch, n
     assert statuses(sweep_folder(workdir)) == {"seed-1": "finished", "seed-3": "finished"}
     (row,) = [row for row in ended.out.splitlines() if row.startswith("2 ")]
     assert "SIGKILL" in row and "out of memory" in row
+
+
+def test_the_table_tells_why_a_job_that_would_go_on_is_refused(cli, workdir: Path) -> None:
+    words = ["-m", "seed=1,2", "n_jobs=2", *SHORT]
+    assert cli(*words).code == 0
+    folder = sweep_folder(workdir) / "seed-1"
+    run_json.write_json(folder / "run.json", run_json.read_json(folder / "run.json") | {"status": "running"})
+    for state in (folder / "checkpoints").iterdir():
+        state.write_bytes(b"no state")
+    ended = cli(*words)
+    assert ended.code == 1
+    (row,) = [row for row in ended.out.splitlines() if row.startswith("1 ")]
+    assert "none of the states in" in row and "can be used" in row and "exit code" not in ended.out, ended.out
 
 
 def test_a_grid_grows_and_rerun_begins_anew(cli, workdir: Path) -> None:

@@ -4,15 +4,20 @@ import multiprocessing
 import os
 import signal
 import sys
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from dlexp.config.composed import Composed
 from dlexp.console.exit_code import answering
 from dlexp.console.streams import log_to_console, log_when_begun
+from dlexp.errors import UserError
 from dlexp.machine.cores import SHARERS
 from dlexp.machine.processes import live_with_parent, take_environment
 from dlexp.records.folder import LOG, OUTPUT
+
+# Characters that are told of a refusal: a pipe takes them at once, and nobody reads before the job has ended.
+SENTENCE = 1000
 
 
 def start(
@@ -23,20 +28,23 @@ def start(
     quiet: bool,
     sharers: int,
     gpu: int | None,
-) -> BaseProcess:
+) -> tuple[BaseProcess, Connection]:
     """Starts a job in a process of its own, one of `sharers` that divide the cores.
 
-    `gpu` is the only one it may see, counted among those that we see.
+    `gpu` is the only one it may see, counted among those that we see. Through the pipe comes the sentence with which
+    the job is refused, where it is: no record of the run tells that.
     """
     variables = os.environ | {SHARERS: str(sharers)}
     if gpu is not None:
         variables["CUDA_VISIBLE_DEVICES"] = _visible(gpu)
-    process = context.Process(target=run_child, args=(job, folder, quiet, variables))  # type: ignore[attr-defined]
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=run_child, args=(job, folder, quiet, variables, sender))  # type: ignore[attr-defined]
     process.start()
-    return process  # type: ignore[no-any-return]
+    sender.close()
+    return process, receiver
 
 
-def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str]) -> None:
+def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str], sender: Connection) -> None:
     """What a child does: one run, its output in a file of its folder when several jobs share a console."""
     take_environment(variables)
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +53,7 @@ def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
         sys.stdout = sys.stderr = output
-    sys.exit(answering(lambda: _train_with_parent(job, folder)))
+    sys.exit(answering(lambda: _train_with_parent(job, folder, sender)))
 
 
 def run_submitted(job: Composed, folder: Path, here: Path, allowed: str) -> None:
@@ -64,10 +72,14 @@ def run_submitted(job: Composed, folder: Path, here: Path, allowed: str) -> None
     sys.exit(answering(lambda: train_job(job, folder)))
 
 
-def _train_with_parent(job: Composed, folder: Path) -> int:
+def _train_with_parent(job: Composed, folder: Path, sender: Connection) -> int:
     live_with_parent()
     log_to_console()
-    return train_job(job, folder)
+    try:
+        return train_job(job, folder)
+    except UserError as error:
+        sender.send(str(error)[:SENTENCE])
+        raise
 
 
 def train_job(job: Composed, folder: Path) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,12 @@ END_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class _Child:
-    """A job that runs: its process, its place (0, 1, … below the number of jobs at once), the run.json before it."""
+    """A job that runs: its process and the pipe from it, its place (0, 1, … below the number of jobs at once), the
+    run.json before it.
+    """
 
     process: BaseProcess
+    said: Connection
     slot: int
     before: dict[str, Any] | None
 
@@ -106,10 +110,10 @@ def _launched(
                     gpu = slot % num_gpus if num_gpus > 1 else None
                     before = read_entry(folders[index])
                     with uninterrupted():  # whoever has started is told to stop
-                        process = start(
+                        process, said = start(
                             context, jobs[index], folders[index], quiet=at_once > 1, sharers=sharers, gpu=gpu
                         )
-                        running[index] = _Child(process, slot, before)
+                        running[index] = _Child(process, said, slot, before)
                 for index in [index for index, child in running.items() if not child.process.is_alive()]:
                     results[index] = _end(folders[index], running.pop(index))
                     if at_once > 1:
@@ -146,7 +150,10 @@ def _end(folder: Path, child: _Child) -> BaseException | None:
     exit_code = child.process.exitcode
     if exit_code == 0:
         return None
-    why = UserError(reason(exit_code))
+    try:
+        why = UserError(child.said.recv() if child.said.poll() else reason(exit_code))
+    except EOFError:  # it said nothing
+        why = UserError(reason(exit_code))
     return UserError(report(read_entry(folder), child.before, why)["error"] or str(why))
 
 

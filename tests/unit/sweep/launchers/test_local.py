@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,11 +59,11 @@ def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[
     """Launches jobs, each of which begins with `begins`; returns what each ends with and what it was started with."""
     waiting, options = iter(jobs), []
 
-    def start(context: Any, job: Composed, folder: Path, **given: Any) -> Job:
+    def start(context: Any, job: Composed, folder: Path, **given: Any) -> tuple[Job, Any]:
         options.append(given)
         process = next(waiting)
         begins(process)
-        return process
+        return process, SimpleNamespace(poll=lambda: False)
 
     monkeypatch.setattr(local, "start", start)
     config = {"device": "cpu", "jobs_per_gpu": None, "n_jobs": 8, "on_error": "continue"} | settings
