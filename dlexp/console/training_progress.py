@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from dlexp.console.wording import describe
 from dlexp.metric import Metric
@@ -16,33 +16,17 @@ SHARE_OF_NEW_PACE = 0.3
 WARMUP_SECONDS = 2.0
 
 
-class Progress(Protocol):
-    """What the loop's caller tells; the numbers are those of a metrics record (`train/loss`, …), already on
-    the host.
-    """
-
-    def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
-        """Tells that `step_in_epoch` steps of `epoch` (both counted from 1) are done."""
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Tells that the epoch `record["epoch"]` is done, with its validation."""
-
-    def message(self, text: str) -> None:
-        """Shows a line without disturbing the display."""
-
-    def close(self) -> None:
-        """Ends the display; may be called twice."""
-
-
-def make_progress(total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> Progress:
+def make_progress(
+    total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO
+) -> "Progress":
     """Returns a bar where `stream` is a terminal that can move its cursor, else plain lines."""
     if stream.isatty():
         from rich.console import Console
 
         console = Console(file=stream, highlight=False, markup=False, emoji=False)
         if console.is_terminal and not console.is_dumb_terminal:
-            return _Bar(total_epochs, steps_per_epoch, measures, console)
-    return _Lines(total_epochs, steps_per_epoch, measures, stream)
+            return _Bar(total_epochs, steps_per_epoch, measures, stream, console)
+    return Progress(total_epochs, steps_per_epoch, measures, stream)
 
 
 class _Pace:
@@ -71,45 +55,60 @@ class _Pace:
         return f"{format_seconds(self._seconds * (self.total_steps - self.done))} left"
 
 
-class _Lines:
-    """One line an epoch; epochs of under half a second share one, so that a thousand of them stay readable."""
+class Progress:
+    """One line an epoch; epochs of under half a second share one, so that a thousand of them stay readable.
+
+    The numbers that it is told are those of a metrics record (`train/loss`, …), already on the host.
+    """
 
     def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> None:
-        self._measures = measures
-        self._total_epochs, self._steps_per_epoch, self._stream = total_epochs, steps_per_epoch, stream
+        self._measures, self._stream = measures, stream
+        self._total_epochs, self._steps_per_epoch = total_epochs, steps_per_epoch
         self._pace = _Pace(total_epochs * steps_per_epoch)
         self._last_line = float("-inf")
 
     def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
+        """Tells that `step_in_epoch` steps of `epoch` (both counted from 1) are done."""
         self._pace.reached((epoch - 1) * self._steps_per_epoch + step_in_epoch)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
+        """Tells that the epoch `record["epoch"]` is done, with its validation."""
         self._pace.reached(int(record["epoch"]) * self._steps_per_epoch)
         now = time.monotonic()
         if now - self._last_line >= LINE_INTERVAL or record["epoch"] >= self._total_epochs:
             self._last_line = now
-            self.message(epoch_line(record, self._total_epochs, self._measures, self._pace.left()))
+            self._line(record)
+
+    def _line(self, record: Mapping[str, Any]) -> None:
+        self.message(epoch_line(record, self._total_epochs, self._measures, self._pace.left()))
 
     def message(self, text: str) -> None:
+        """Shows a line without disturbing the display."""
         self._stream.write(text + "\n")
         self._stream.flush()
         log.debug(text)  # the console has it from here, log.txt from the logger
 
     def close(self) -> None:
-        pass
+        """Ends the display; may be called twice."""
 
 
-class _Bar:
+class _Bar(Progress):
     """A bar over the whole run, drawn at most ten times a second; lines of epochs stay above it."""
 
-    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], console: Any) -> None:
-        self._measures = measures
+    def __init__(
+        self,
+        total_epochs: int,
+        steps_per_epoch: int,
+        measures: Mapping[str, Metric],
+        stream: TextIO,
+        console: Any,
+    ) -> None:
+        super().__init__(total_epochs, steps_per_epoch, measures, stream)
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        self._total_epochs, self._steps_per_epoch, self._console = total_epochs, steps_per_epoch, console
-        self._pace = _Pace(total_epochs * steps_per_epoch)
-        self._last_drawn = self._last_line = float("-inf")
+        self._console = console
+        self._last_drawn = float("-inf")
         # Without its own thread (auto_refresh) the bar costs nothing between two reports.
         self._bar = RichProgress(
             TextColumn("{task.description}", markup=False),
@@ -124,20 +123,15 @@ class _Bar:
         self._bar.start()
 
     def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
-        self._pace.reached((epoch - 1) * self._steps_per_epoch + step_in_epoch)
+        super().step(epoch, step_in_epoch, numbers)
         if time.monotonic() - self._last_drawn < BAR_INTERVAL:
             return
         where = f"epoch {epoch}/{self._total_epochs}  step {step_in_epoch}/{self._steps_per_epoch}"
         self._draw(where, _joined(describe(numbers, self._measures), self._pace.left()))
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        self._pace.reached(int(record["epoch"]) * self._steps_per_epoch)
-        now, is_last = time.monotonic(), record["epoch"] >= self._total_epochs
-        if now - self._last_line >= LINE_INTERVAL or is_last:
-            self._last_line = now
-            self.message(epoch_line(record, self._total_epochs, self._measures, ""))
-            where = f"epoch {record['epoch']}/{self._total_epochs}"
-            self._draw(where, self._pace.left())
+    def _line(self, record: Mapping[str, Any]) -> None:
+        self.message(epoch_line(record, self._total_epochs, self._measures, ""))
+        self._draw(f"epoch {record['epoch']}/{self._total_epochs}", self._pace.left())
 
     def _draw(self, where: str, numbers: str) -> None:
         self._last_drawn = time.monotonic()

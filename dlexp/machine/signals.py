@@ -26,15 +26,10 @@ class StopRequested(BaseException):
         self.number = number
         super().__init__(signal.Signals(number).name)
 
-    @property
-    def exit_code(self) -> int:
-        """Returns what the process should end with."""
-        return EXIT_CODE_BASE + self.number
-
 
 def exit_code_of(stop: KeyboardInterrupt | StopRequested) -> int:
     """Returns what a process should end with: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1."""
-    return stop.exit_code if isinstance(stop, StopRequested) else EXIT_CODE_BASE + signal.SIGINT
+    return EXIT_CODE_BASE + (stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
 
 
 class Stops:

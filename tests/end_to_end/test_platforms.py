@@ -60,11 +60,8 @@ def test_the_allocator_of_other_systems_is_left_alone(monkeypatch: pytest.Monkey
     device.keep_freed_memory()
 
 
-def test_no_proc_cpuinfo(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: object, **__: object) -> None:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(device, "open", missing, raising=False)
+def test_a_processor_of_which_torch_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     assert not device.native_bfloat16(torch.device("cpu"))
     assert device.select_precision("auto", torch.device("cpu"), convolutional=True) == torch.float32
     assert device.select_precision("bfloat16", torch.device("cpu"), convolutional=False) == torch.bfloat16
@@ -74,7 +71,7 @@ def test_no_proc_cpuinfo(monkeypatch: pytest.MonkeyPatch) -> None:
     "flags, native", [("avx2 amx_bf16", True), ("avx512_bf16", True), ("avx2 avx512f", False), ("", False)]
 )
 def test_bfloat16_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch, flags: str, native: bool) -> None:
-    monkeypatch.setattr(device, "_cpu_flags", lambda: set(flags.split()))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(flags.split(), True))
     cpu = torch.device("cpu")
     assert device.native_bfloat16(cpu) is native
     expected = torch.bfloat16 if native else torch.float32
