@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from numpy import random as numpy_random
 from torch import Tensor, nn
 
 from dlexp.config.attributes import values_of
 from dlexp.config.build import build, build_optimizer, targets_in
+from dlexp.errors import listed
 from dlexp.train.state import load_state_of, state_of, trained_parameters
 from dlexp.train.step import update_of
 
@@ -104,6 +106,7 @@ def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Param
     """Returns the same training each time, also where its parts draw numbers when they are made."""
     torch.default_generator.manual_seed(0)
     random.seed(0)
+    numpy_random.seed(0)
     named = [(name, nn.Parameter(parameter.detach().clone())) for name, parameter in named_parameters]
     task, criterion = build(config["task"]), build(config["criterion"])
     optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), criterion)])
@@ -136,7 +139,7 @@ def _problem(group: str, before: dict[str, Any], first: _Training, second: _Trai
     lost = list(dict.fromkeys(_shown(path) for path in changed if now.get(path) != loaded.get(path)))
     if not lost:
         return None
-    advice, what = ADVICE[group], ", ".join(lost[:5]) + ", …" * (len(lost) > 5)
+    advice, what = ADVICE[group], listed(lost, most=5)
     if part := re.match(r"parts\[(\d+)\]", lost[0]):
         name, advice = f"{group} {_name_of(first.parts[group].parts[int(part[1])])}", IN_PARTS
     return (
@@ -156,9 +159,10 @@ def _shown(path: str) -> str:
 
 @contextmanager
 def _generators_kept() -> Iterator[None]:
-    kept = torch.get_rng_state(), random.getstate()
+    kept = torch.get_rng_state(), random.getstate(), numpy_random.get_state()
     try:
         yield
     finally:
         torch.set_rng_state(kept[0])
         random.setstate(kept[1])
+        numpy_random.set_state(kept[2])

@@ -95,19 +95,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     splits = replace(splits, **moved)
     train, val, test = _batches(config, splits, mean, std, convolutional)
 
-    epochs = config["epochs"]
-    if config["overfit_batches"] is not None:
-        epochs = max(epochs, math.ceil(OVERFIT_STEPS / len(train)))
-    plan = Plan(
-        epochs=epochs,
-        max_steps=config["max_steps"],
-        accumulate=config["accumulate"],
-        grad_clip=config["grad_clip"],
-        log_steps=config["log_steps"],
-        device=device,
-        precision=precision,
-        compile=config["compile"],
-    )
+    plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
     state.data = asdict(content)
     return Assembly(
@@ -126,6 +114,15 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )
+
+
+def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device, precision: torch.dtype) -> Plan:
+    """Returns how long and how to train with so many batches an epoch."""
+    epochs = config["epochs"]
+    if config["overfit_batches"] is not None:
+        epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
+    settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "log_steps", "compile")}
+    return Plan(epochs=epochs, device=device, precision=precision, **settings)
 
 
 def _hold_against_facts(splits: Splits, shape: list[int], num_outputs: int) -> None:

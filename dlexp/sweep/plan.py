@@ -13,7 +13,7 @@ from dlexp.config.check import check, group_problems
 from dlexp.config.compose import composing
 from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
-from dlexp.errors import UserError
+from dlexp.errors import UserError, listed
 from dlexp.experiment.identity import Identity, identity
 from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
@@ -112,7 +112,7 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | 
 
 def _named(names: Sequence[str], num_jobs: int) -> str:
     """Returns ` (in job, …)`, or nothing where it is all of them."""
-    return "" if len(names) == num_jobs else f" (in {', '.join(names[:3])}{', …' * (len(names) > 3)})"
+    return "" if len(names) == num_jobs else f" (in {listed(names, most=3)})"
 
 
 def _begun(run: Composed) -> Launcher | None:

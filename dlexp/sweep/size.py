@@ -12,10 +12,9 @@ from dlexp.config.build import build, build_optimizer, load_data, target
 from dlexp.data.fetch.files import find, search_roots
 from dlexp.data.splits import prepare
 from dlexp.errors import UserError
-from dlexp.experiment.assemble import OVERFIT_STEPS
+from dlexp.experiment.assemble import make_plan
 from dlexp.experiment.initial_weights import freeze
 from dlexp.records.checkpoints import KEPT
-from dlexp.train.fit import Plan
 
 # A state holds besides: the losses of an epoch's batches, generators, names, zip headers.
 STATE_BYTES = 20_000
@@ -44,20 +43,10 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
 
 def num_steps(config: Mapping[str, Any], num_samples: int) -> tuple[int, int]:
     """Returns optimizer steps and epochs of a whole training (patience may end it before)."""
-    num_batches, epochs = num_samples // min(config["batch_size"], num_samples), config["epochs"]
+    num_batches = num_samples // min(config["batch_size"], num_samples)
     if config["overfit_batches"] is not None:
         num_batches = min(num_batches, config["overfit_batches"])
-        epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
-    plan = Plan(
-        epochs=epochs,
-        max_steps=config["max_steps"],
-        accumulate=config["accumulate"],
-        grad_clip=None,
-        log_steps=1,
-        device=torch.device("cpu"),
-        precision=torch.float32,
-        compile=False,
-    )
+    plan = make_plan(config, num_batches, torch.device("cpu"), torch.float32)
     steps = plan.total_steps(num_batches)
     return steps, math.ceil(steps / plan.steps_per_epoch(num_batches))
 
