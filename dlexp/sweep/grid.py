@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlexp.errors import UserError
 from dlexp.records.naming import plain_name, unique
 
 
@@ -17,7 +18,14 @@ class Job:
 
 
 def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
-    """Returns a job for every combination of the axes' overrides."""
+    """Returns a job for every combination of the axes' overrides.
+
+    Raises:
+        UserError: several axes are values of the same key, of which the last would win without a word.
+    """
+    keys = [axis[0].partition("=")[0].lstrip("+") for axis in axes]
+    if twice := {key: None for key, axis in zip(keys, axes, strict=True) if len(axis) > 1 and keys.count(key) > 1}:
+        raise UserError(*(f"{key} is named more than once; a sweep takes its values as {key}=a,b,c" for key in twice))
     jobs: list[Job] = []
     names: set[str] = set()
     for number, words in enumerate(itertools.product(*axes)):

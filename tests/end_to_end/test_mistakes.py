@@ -345,6 +345,7 @@ def test_a_sweep_with_one_wrong_job_starts_none(cli, workdir: Path) -> None:
         (["-m", "seed=1,2", "optimizer.lrr=1"], ["'optimizer.lr'?"]),
         (["-m", "model=mlp,nope", "epochs=0"], ["no model 'nope'", "epochs=0 must be ≥ 1"]),
         (["-m", "model=glob(zz*)"], ["model=glob(zz*) names no value to try"]),
+        (["-m", "seed=1,2", "+seed=5"], ["seed is named more than once", "seed=a,b,c", "no job was started"]),
         (["-m", "seed=range(5,5)"], ["seed=range(5,5) names no value to try"]),
     ],
     ids=lambda each: " ".join(each),
