@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlexp.config.check import check
+from dlexp.config.check import check, group_problems
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.console.streams import log_to
@@ -15,7 +15,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.machine.signals import obey_what_was_put_off
 from dlexp.records.folder import LOG
-from dlexp.records.naming import new_folder, plain_name
+from dlexp.records.naming import OUTPUTS, new_folder, plain_name
 from dlexp.sweep.launchers.launcher import is_here
 
 if TYPE_CHECKING:
@@ -48,29 +48,31 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
     if named is not None and any(word.startswith("dry_run=") for word in words):
         raise UserError("dry_run= tells of new runs; without it, resume= goes on with one that is there")
     with alone():
-        if named is not None:
-            result = resume.resume_from(named, words, place)
-            if result is not None:
-                return result
-        return _new_run(words, place)
+        if named not in (None, "auto"):
+            return resume.resume_named(named, words)
+        composed = compose(words)
+        place = place or composed.place
+        found = resume.resume_found(composed, place) if named else None
+        return found or _new_run(composed, place)
 
 
-def _new_run(words: list[str], folder: Path | None) -> "Result":
-    composed = compose(words)
-    check(composed.config)
-    if not is_here(composed.config):
-        raise UserError(
+def _new_run(composed: Composed, place: Path | None) -> "Result":
+    problems = group_problems("launcher", composed.config["launcher"])
+    if not problems and not is_here(composed.config):
+        problems.append(
             f"launcher={composed.choices['launcher']} starts the jobs of a sweep: add -m (a sweep of one will do), or"
             " launcher=local to train here"
         )
+    if problems:
+        raise UserError(*problems)
+    check(composed.config)
     if composed.config["dry_run"]:
         return _dry_run(composed)
     from dlexp.experiment.run import run_experiment
 
     obey_what_was_put_off()
-    place = folder or composed.place
     if place is None:
-        place = new_folder(Path("outputs"), plain_name(composed.name))
+        place = new_folder(OUTPUTS, plain_name(composed.name))
     place.mkdir(parents=True, exist_ok=True)
     close = log_to(place / LOG)
     try:
@@ -84,7 +86,7 @@ def _dry_run(composed: Composed) -> "Result":
     from dlexp.sweep import dry_run
 
     dry_run.tell([{"run": composed.name}], [composed])
-    return Result({}, [], composed.place or Path("outputs") / plain_name(composed.name), None)
+    return Result({}, [], composed.place or OUTPUTS / plain_name(composed.name), None)
 
 
 _one_at_a_time = threading.RLock()

@@ -102,12 +102,13 @@ def test_the_files_are_found() -> None:
 
 
 def test_the_tests_mirror_the_house() -> None:
-    """A folder of unit/ is one of the package; two files of one name would hide each other from pytest."""
+    """A file of unit/ is about a module, or a whole folder; two of one name would hide each other from pytest."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     rooms = {file.relative_to(ROOT / "tests").parts[0] for file in files}
     assert rooms == {"unit", "end_to_end", "docs", "test_architecture.py"}
-    for place in {file.parent for file in files if file.is_relative_to(ROOT / "tests" / "unit")}:
-        assert (PACKAGE / place.relative_to(ROOT / "tests" / "unit") / "__init__.py").is_file(), place
+    for file in (file.relative_to(ROOT / "tests" / "unit") for file in files if "unit" in file.parts):
+        room, name = PACKAGE / file.parent, file.stem.removeprefix("test_")
+        assert (room / "__init__.py").is_file() and (name == room.name or (room / f"{name}.py").is_file()), file
     names = [file.name for file in files]
     assert len(names) >= 60 and len(names) == len(set(names))
 

@@ -1,8 +1,6 @@
 """find a learning rate or a batch size by trying: find lr OVERRIDES… or find batch_size OVERRIDES…"""
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlexp.commands import CommandParser
@@ -27,7 +25,7 @@ def main(words: list[str]) -> int:
     options = parser(words[0]).parse_intermixed_args(words[1:])
     composed = _checked(options)
     name = composed.choices.get("experiment") or f"{composed.choices['model']}-{composed.choices['data']}"
-    return (_find_lr if words[0] == "lr" else _find_batch_size)(options, composed.config, name)
+    return (_find_lr if words[0] == "lr" else _find_batch_size)(options, composed, name)
 
 
 def parser(what: str) -> CommandParser:
@@ -39,7 +37,9 @@ def parser(what: str) -> CommandParser:
     }
     parser = CommandParser(f"find {what}", about[what])
     parser.add_argument("overrides", nargs="*", help="what is trained, as for a run: model=cnn data=mnist …")
-    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="your own folder of options")
+    parser.add_argument(
+        "--config-dir", "-cd", metavar="DIR", action="append", default=[], help="your own folder of options"
+    )
     if what == "lr":
         parser.add_argument("--steps", type=count, default=200, help="optimizer steps of the test [200]")
         parser.add_argument("--low", type=number, help="learning rate of the first step [optimizer.lr / 10000]")
@@ -68,31 +68,33 @@ def _checked(options: argparse.Namespace) -> "Composed":
     from dlexp.console.streams import log_to_console
 
     log_to_console()
-    folder: Sequence[str] = ["--config-dir", options.config_dir] if options.config_dir else []
-    composed = compose([*folder, *options.overrides])
+    folders = [word for folder in options.config_dir for word in ("--config-dir", folder)]
+    composed = compose([*folders, *options.overrides])
     refuse_what_is_for_runs(composed, "find")
     check(composed.config)
     return composed
 
 
-def _find_lr(options: argparse.Namespace, config: dict[str, Any], name: str) -> int:
+def _find_lr(options: argparse.Namespace, composed: "Composed", name: str) -> int:
     from dlexp.find.lr import range_test, said, write
+    from dlexp.records.naming import OUTPUTS
 
-    finding = range_test(config, options.steps, options.low, options.high)
-    folder = write(finding, Path("outputs"), name, options.overrides)
+    finding = range_test(composed, options.steps, options.low, options.high)
+    folder = write(finding, OUTPUTS, name, options.overrides)
     for line in said(finding):
         print(line)
     print(f"picture and numbers   {folder}")
     return 0 if finding.reading.descends else 1
 
 
-def _find_batch_size(options: argparse.Namespace, config: dict[str, Any], name: str) -> int:
+def _find_batch_size(options: argparse.Namespace, composed: "Composed", name: str) -> int:
     from dlexp.find.batch_size import search
     from dlexp.find.memory import SHARE_OF_CPU
     from dlexp.find.trial import Trial, attempt
     from dlexp.machine.device import select_device
     from dlexp.machine.memory import available_bytes
 
+    config = composed.config
     device = select_device(config["device"])
     room = int(SHARE_OF_CPU * available_bytes()) if device.type == "cpu" else None
     widths, right = (10, 9, 9), (0, 1, 2)

@@ -47,17 +47,16 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
     from dlexp.records.run_json import read_entry
     from dlexp.train.fit import fit
 
-    run, place = assemble(config), "the beginning"
-    trained_on = (read_entry(folder) or {}).get("data")
-    if trained_on not in (None, run.state.data["fingerprint"]):
-        raise UserError(f"the data of {folder} changed since it was trained, so no epoch of it can be replayed")
-    for path in saved_states(folder):
-        saved = read_state(path)
-        if saved["epoch"] + 1 in recorded:
-            # The run may have been made longer since: the schedule is that of the config as it is now.
-            load_state(run, saved, keep_settings=True)
-            place = path.name
-            break
+    states = ((path, read_state(path)) for path in saved_states(folder))
+    path, saved = next((each for each in states if each[1]["epoch"] + 1 in recorded), (None, None))
+    run, entry = assemble(config, is_resumed=saved is not None), read_entry(folder) or {}
+    for what, now in (("data", run.state.data["fingerprint"]), ("initial_weights", run.state.initial_weights)):
+        if None not in (now, entry.get(what)) and now != entry[what]:
+            name = "weights of init_from" if what == "initial_weights" else "data"
+            raise UserError(f"the {name} of {folder} changed since it was trained: no epoch of it can be replayed")
+    if saved is not None:  # the run may have been made longer since: the schedule is that of the config as it is now
+        load_state(run, saved, keep_settings=True)
+    place = "the beginning" if path is None else path.name
     if run.state.epoch + 1 not in recorded:
         raise UserError(f"{folder} has no record of an epoch that could be replayed")
     training = fit(run.state, run.train, run.task.sums, run.plan)

@@ -30,10 +30,14 @@ def cell(config: Mapping[str, Any]) -> str:
 def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings that change a result: all but those that the schema marks as incidental.
 
-    What an option of ours calls enters by its name, wherever in the package it lies.
+    What an option of ours calls enters by its name, wherever in the package it lies. Where the order of what was chosen
+    counts, of augmentations and of an optimizer's parts, they stand as lists.
     """
     kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
     kept["data"] = {key: value for key, value in kept["data"].items() if not is_incidental(f"data.{key}")}
+    kept["augment"] = list(kept["augment"].items())
+    if "parts" in kept["optimizer"]:
+        kept["optimizer"]["parts"] = list(kept["optimizer"]["parts"].items())
     return kept
 
 

@@ -142,6 +142,7 @@ def value_problem(value: Any, hint: Any) -> str | None:
         return None if value is None else "must be null"
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return None if math.isfinite(value) else "must be finite"
+    hint = origin or hint
     if hint in NAMES and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
         return f"must be {NAMES[hint]}"
     return None

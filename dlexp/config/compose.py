@@ -3,6 +3,7 @@
 The one place that composes, for a command line, a notebook, a command and each job of a sweep.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ UNNAMED = "outputs/NAME"
 Compose = Callable[[list[str]], tuple[Composed | None, list[str]]]
 # Hydra 1.4 has one way to compose, and warns of a version that is named.
 BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
+REFERENCE = re.compile(r"\$\{([a-z_]\w*(?:\.\w+)*)\}")  # all of a value, and from the root
 _lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
 
@@ -116,14 +118,23 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
     """
     try:
         config = {str(key): _resolved(cfg, str(key)) for key in cfg if key != "hydra"}
-        places = [None if name == UNNAMED else Path(name) for name in (cfg.hydra.run.dir, cfg.hydra.sweep.dir)]
+        place, sweep = (None if name == UNNAMED else Path(name) for name in (cfg.hydra.run.dir, cfg.hydra.sweep.dir))
     except OmegaConfBaseException as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, UserError):
             cause = cause.__cause__ or cause.__context__
         raise cause or UserError(str(error).splitlines()[0]) from None
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
-    return Composed(config, typed, _choices(cfg, overrides), *places)
+    unresolved = OmegaConf.to_container(cfg, resolve=False)
+    return Composed(config, typed, _choices(cfg, overrides), place, sweep, dict(_references(unresolved)))
+
+
+def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yields each setting that takes the value of another one, and that one."""
+    if isinstance(node, str) and (match := REFERENCE.fullmatch(node)):
+        yield path, match[1]
+    for key, value in node.items() if isinstance(node, dict) and path != "hydra" else ():
+        yield from _references(value, f"{path}.{key}" if path else str(key))
 
 
 def _resolved(cfg: DictConfig, key: str) -> Any:

@@ -1,6 +1,6 @@
 """What one run is made from, as plain data: nothing below knows where it came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ class Composed:
     """A composed experiment, which crosses processes: everything in it is resolved.
 
     config: every setting by name, groups as dicts. words: the overrides as typed. choices: the option of each group.
+    follows: the settings that take the value of another one, `${optimizer.lr}`, and which that is.
     place, sweep_place: the folder asked for with hydra.run.dir, and with hydra.sweep.dir; None: a new one.
     """
 
@@ -18,6 +19,7 @@ class Composed:
     choices: dict[str, str]
     place: Path | None = None
     sweep_place: Path | None = None
+    follows: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """What of a person's own would be lost in a resume: a tiny training, saved and loaded, tells before the run."""
 
 import io
+import logging
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from dlexp.errors import listed
 from dlexp.train.state import load_state_of, state_of, trained_parameters
 from dlexp.train.step import update_of
 
+log = logging.getLogger(__name__)
+
 # What is looked at, and where that which changes has its place.
 ADVICE = {
     "criterion": "make it a buffer (register_buffer), or do without it",
@@ -26,6 +29,7 @@ ADVICE = {
     "scheduler": "return it from state_dict and take it back in load_state_dict, or do without it",
 }
 IN_PARTS = "of optimizer.parts only self.state[parameter] and the settings of groups are saved: keep it there"
+NOT_TRIED = "your own {} can't be tried on made-up samples ({}), so nobody knows whether a resume is exact"
 NUM_SAMPLES = 4
 TOTAL_STEPS = 100
 
@@ -89,13 +93,16 @@ def lost_state(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.P
             outputs, targets = _samples(config, generator)
             try:
                 (first.evaluate if act == "evaluate" else first.compute)(outputs, targets)
-            except Exception:  # not at home with such samples: what the run itself would say is said there
+            except Exception as error:  # not at home with such samples: what the run itself would say is said there
+                log.info(NOT_TRIED.format(listed(own), error))
                 return []
             if act == "train":
                 try:
                     first.update(generator)
-                except Exception:  # nor is every optimizer with so small parameters
-                    own = [group for group in own if group in ("criterion", "task")]
+                except Exception as error:  # nor is every optimizer with so small parameters
+                    left_out = [group for group in own if group in ("optimizer", "scheduler")]
+                    log.info(NOT_TRIED.format(listed(left_out), error))
+                    own = [group for group in own if group not in left_out]
             problems = [problem for group in own if (problem := _problem(group, before[group], first, second))]
             if problems:
                 return problems

@@ -41,8 +41,12 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return stored, entry
 
 
-def changed_config(stored: Mapping[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def changed_config(
+    stored: Mapping[str, Any], words: Sequence[str], follows: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
     """Returns the config with the words applied, and those that change something, as `key=value`.
+
+    A setting that follows another one (see `Composed`) changes with it, unless a word says what it is.
 
     Raises:
         UserError: lists every word that is no setting of this run.
@@ -73,6 +77,17 @@ def changed_config(stored: Mapping[str, Any], words: Sequence[str]) -> tuple[dic
             changed.append(word)
     if problems:
         raise UserError(*problems)
+    named = {word.partition("=")[0] for word in words}
+    for key, source in follows.items() if changed else ():
+        *parents, name = key.split(".")
+        node, value = value_of(config, parents), value_of(config, source.split("."))
+        if (
+            key not in named
+            and isinstance(node, dict)
+            and name in node
+            and value_of(stored, source.split(".")) != value
+        ):
+            node[name] = copy.deepcopy(value)
     return config, changed
 
 

@@ -100,8 +100,14 @@ def of_files(paths: Sequence[str | Path], root: Path, class_names: list[str]) ->
         return _digest([*digests, *_encoded(class_names)])
 
     what = f"content under {root.absolute()}: {class_names}"
-    found = remembered(ordered, what, find, str, WORTH_SECONDS)
+    found = remembered(ordered, what, find, _parsed, WORTH_SECONDS)
     return Content(found, class_names or None)
+
+
+def _parsed(kept: Any) -> str:
+    if not isinstance(kept, str):
+        raise TypeError(f"{kept!r} is no fingerprint")
+    return kept
 
 
 def _of_each(paths: Sequence[str]) -> Iterator[bytes]:

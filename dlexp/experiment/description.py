@@ -18,9 +18,12 @@ from dlexp.tasks.task import measured
 
 
 def what_it_is(composed: Composed) -> dict[str, Any]:
-    """Returns what `run.json` says a run is: hashes of what changes a result, and what is measured."""
+    """Returns what `run.json` says a run is: hashes of what changes a result, which settings follow others, and what is
+    measured.
+    """
     config = composed.config
-    return {"cell": cell(config), "code": code_version(allowed_modules()), **measured(build(config["task"]))}
+    facts = {"cell": cell(config), "code": code_version(allowed_modules()), "follows": composed.follows}
+    return facts | measured(build(config["task"]))
 
 
 def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:

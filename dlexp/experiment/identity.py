@@ -28,15 +28,12 @@ class Identity:
 
     def change_since(self, entry: Mapping[str, Any]) -> str | None:
         """Returns what is not as it was when a run of this cell was trained, in words that `… since` goes on from."""
-        if entry["status"] != "finished" and None in (entry.get("data"), self.data):
-            return None  # the run tells when it goes on
-        if entry.get("data") is None:
-            return "nothing tells whether the data is the same"
-        if entry["data"] != self.data:
-            return "the data changed" if self.data is not None else "the data can't be read any more"
-        if entry.get("initial_weights") == self.initial_weights:
-            return None
-        return "the weights of init_from " + ("changed" if self.initial_weights else "can't be read any more")
+        if None not in (entry.get("data"), self.data) and entry["data"] != self.data:
+            return "the data changed"
+        if None not in (entry.get("initial_weights"), self.initial_weights):
+            same = entry["initial_weights"] == self.initial_weights
+            return None if same else "the weights of init_from changed"
+        return None  # what can't be read here is not known to have changed; a run that goes on tells
 
 
 def identity(

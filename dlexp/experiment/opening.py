@@ -15,7 +15,7 @@ from dlexp.machine.environment import environment
 from dlexp.machine.shortage import explaining
 from dlexp.machine.signals import StopRequested
 from dlexp.machine.whole_file import uninterrupted, whole_file
-from dlexp.records.folder import CONFIG, DATA, saved_states, unfinished_files
+from dlexp.records.folder import CONFIG, DATA, METRICS, RECORD, saved_states, unfinished_files
 from dlexp.records.metrics import write_metrics
 from dlexp.records.run_json import RunRecord, recorded_threads, write_json
 from dlexp.train.losses import NonFiniteLoss
@@ -33,15 +33,18 @@ def opened(
     """Yields a run that can train, its record and the records of its epochs so far.
 
     A new run is written down at once, so that what fails leaves its reason. One that goes on changes nothing in its
-    folder before all that can refuse has spoken. How the block ended is noted there, if it was not well.
+    folder before all that can refuse has spoken, and one that fails in its first step leaves it as it was. How the
+    block ended is noted there, if it was not well.
 
     Raises:
         UserError: the data can't be read, no state can be used, memory or disk ran out, or the loss stopped being a
             number.
     """
-    config, words = composed.config, composed.words
+    config = composed.config
     if resumption is None:
-        entry = RunRecord.new(folder, seed=config["seed"], overrides=words, choices=composed.choices, **identity)
+        entry = RunRecord.new(
+            folder, seed=config["seed"], overrides=composed.words, choices=composed.choices, **identity
+        )
         with _noted(entry, config, folder):
             _write_config(folder, config)
             run = assemble(config)
@@ -54,18 +57,27 @@ def opened(
         run = assemble({**config, "threads": threads}, is_resumed=bool(saved_states(folder)))
         log.info(description.in_one_line(run))
         kept = saved_state.restore(run, folder, resumption)
-    again = {"overrides": words, "step": run.state.step, "environment": environment(run.device_facts)}
+    begun = (run.state.step, run.state.batch)
+    before = {path: path.read_bytes() for name in (RECORD, CONFIG, METRICS, DATA) if (path := folder / name).exists()}
+    again = {"overrides": resumption.words, "step": run.state.step, "environment": environment(run.device_facts)}
     resumption.accepted()
     for path in unfinished_files(folder):
         path.unlink(missing_ok=True)
     with uninterrupted():
         # The record first: killed after it, the run counts as killed and goes on with the config it had.
         entry = RunRecord.reopened(folder, again, **identity, **_facts(run))
-    with _noted(entry, config, folder):
-        _write_config(folder, config)
-        write_metrics(folder, kept)
-        write_json(folder / DATA, run.data_facts)  # it may go on with other data
-        yield run, entry, [row for row in kept if row["kind"] == "epoch"]
+    try:
+        with _noted(entry, config, folder):
+            _write_config(folder, config)
+            write_metrics(folder, kept)
+            write_json(folder / DATA, run.data_facts)  # it may go on with other data
+            yield run, entry, [row for row in kept if row["kind"] == "epoch"]
+    except Exception:
+        if (run.state.step, run.state.batch) == begun:  # what was changed for it can't be trained here
+            for path, content in before.items():
+                with whole_file(path) as file:
+                    file.write(content)
+        raise
 
 
 @contextmanager

@@ -1,20 +1,22 @@
 """`resume=RUN` and `resume=auto`: a run that is there goes on, with its stored config plus what is typed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlexp.config import words
+from dlexp.config.cell import cell
 from dlexp.config.check import check
-from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, is_free, stored_run, value_of
 from dlexp.console.streams import log_when_begun
 from dlexp.console.wording import describe
 from dlexp.errors import UserError
-from dlexp.experiment.identity import Identity, identity
+from dlexp.experiment.identity import identity
 from dlexp.metric import read_facts
 from dlexp.records.folder import LOG, saved_states
+from dlexp.records.naming import OUTPUTS
 from dlexp.records.result import Result, read_result
 from dlexp.records.run_json import read_entry
 
@@ -35,22 +37,24 @@ def split_words(typed: Sequence[str]) -> tuple[str | None, list[str]]:
     return named[0], [word for word in typed if not word.startswith("resume=")]
 
 
-def resume_from(named: str, typed: list[str], place: Path | None = None) -> Result | None:
-    """Does what `resume=NAMED` and the other words ask for; returns None when it is for a new run to do so.
-
-    `resume=auto` looks in `place`, or where hydra.run.dir= says, before all of outputs/.
+def resume_named(named: str, typed: list[str]) -> Result:
+    """Goes on with the run in the folder `named`, as `resume` does.
 
     Raises:
         UserError: there is no such run, a word is wrong, or it changes what needs consent.
     """
-    if named != "auto":
-        read = words.read(typed)
-        words.refuse_place(
-            read, "hydra.run.dir", f"can't be given with resume={named}, which goes on in its own folder"
-        )
-        return resume(Path(named).expanduser(), read.overrides)
-    composed = compose(typed)
-    folder = find(place or composed.place, identity(composed.config))
+    read = words.read(typed)
+    words.refuse_place(read, "hydra.run.dir", f"can't be given with resume={named}, which goes on in its own folder")
+    return resume(Path(named).expanduser(), read.overrides)
+
+
+def resume_found(composed: Composed, place: Path | None) -> Result | None:
+    """Goes on with the run in `place`, or with the newest under outputs/, that is what was composed, if there is one.
+
+    Raises:
+        UserError: `place` holds a run of these settings that was trained on other data.
+    """
+    folder = find(place, composed.config)
     return None if folder is None else resume(folder, [word for word in composed.words if is_free(word)])
 
 
@@ -62,7 +66,8 @@ def resume(folder: Path, overrides: list[str]) -> Result:
     """
     stored, entry = stored_run(folder)
     consent = CONSENT in overrides
-    config, changed = changed_config(stored, [word for word in overrides if word != CONSENT])
+    typed = [word for word in overrides if word != CONSENT]
+    config, changed = changed_config(stored, typed, entry["follows"])
     check(config)
     unfree = [change.partition("=")[0] for change in changed if not is_free(change)]
     if unfree and not consent:
@@ -87,14 +92,16 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
     begin_log, close = log_when_begun(folder / LOG)
     try:
-        resumption = Resumption(changed=bool(changed), consents=consent, accepted=begin_log)
-        return run_experiment(Composed(config, overrides, entry["choices"]), folder, resumption)
+        resumption = Resumption(typed, changed=bool(changed), consents=consent, accepted=begin_log)
+        earlier = [*entry["overrides"], *(word for each in entry["resumed"] for word in each["overrides"])]
+        composed = Composed(config, [*earlier, *typed], entry["choices"], follows=entry["follows"])
+        return run_experiment(composed, folder, resumption)
     finally:
         close()
 
 
-def find(folder: Path | None, wanted: Identity) -> Path | None:
-    """Returns the run with an identity: `folder` itself if it holds one, else the newest under outputs/.
+def find(folder: Path | None, config: Mapping[str, Any]) -> Path | None:
+    """Returns the run of a config as files are now: `folder` itself if it holds one, else the newest under outputs/.
 
     Without any, says which runs of these settings were trained on other data.
 
@@ -104,11 +111,15 @@ def find(folder: Path | None, wanted: Identity) -> Path | None:
     if folder is not None:
         places = [folder]
     else:
-        places = sorted(Path("outputs").glob("*/"), key=lambda place: place.stat().st_mtime, reverse=True)
+        places = sorted(OUTPUTS.glob("*/"), key=lambda place: place.stat().st_mtime, reverse=True)
     entries = ((place, read_entry(place)) for place in places)
-    same = [(place, entry) for place, entry in entries if entry is not None and entry.get("cell") == wanted.cell]
+    own = cell(config)
+    same = [(place, entry) for place, entry in entries if entry is not None and entry.get("cell") == own]
+    if not same:
+        return None
+    wanted = identity(config)
     found = next((place for place, entry in same if wanted.belongs(entry)), None)
-    if found is None and same:
+    if found is None:
         sentence = f"{wanted.change_since(same[0][1])} since {same[0][0]} was trained"
         if folder is not None:
             raise UserError(

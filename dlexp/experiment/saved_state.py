@@ -28,7 +28,7 @@ class OtherData(UserError):
 
 @dataclass(frozen=True)
 class Resumption:
-    """How a run goes on: with its settings, or with some that were `changed`.
+    """How a run goes on: with its settings, or with some that were `changed` by the `words` typed for it.
 
     The person `consents` to changes that make it another training, such as those of the data.
 
@@ -36,6 +36,7 @@ class Resumption:
     and begins where nothing is. `accepted` is called when nothing can refuse any more, before the folder changes.
     """
 
+    words: list[str]
     changed: bool = False
     consents: bool = False
     shares: bool = False

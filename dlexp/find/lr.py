@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlexp.config.composed import Composed
 from dlexp.console.long_step import progress
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import Assembly, assemble
@@ -53,8 +54,8 @@ class Finding:
         return self.rates[self.reading.lowest]
 
 
-def range_test(config: Mapping[str, Any], steps: int, low: float | None, high: float | None) -> Finding:
-    """Trains the checked config for `steps` optimizer steps while its learning rate grows from `low` to `high`.
+def range_test(composed: Composed, steps: int, low: float | None, high: float | None) -> Finding:
+    """Trains what was composed and checked for `steps` optimizer steps while its rate grows from `low` to `high`.
 
     The rates of all parameter groups grow together. Ends early when the loss has grown to several times that of the
     beginning, or is no number any more. The test set is not looked at.
@@ -62,7 +63,8 @@ def range_test(config: Mapping[str, Any], steps: int, low: float | None, high: f
     Raises:
         UserError: the optimizer has no learning rate, the range is none, or the loss is no number from the start.
     """
-    keys = _learning_rates(config["optimizer"])
+    config = composed.config
+    keys = _learning_rates(config["optimizer"], composed.follows)
     lr = next(iter(keys.values()))
     low, high = lr * BELOW if low is None else low, lr * ABOVE if high is None else high
     if steps < FEWEST_STEPS:
@@ -100,11 +102,12 @@ def range_test(config: Mapping[str, Any], steps: int, low: float | None, high: f
     return Finding(rates, losses, read(losses), ended, keys, run.device_facts)
 
 
-def _learning_rates(optimizer: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the learning rates of the optimizer and of its parts."""
+def _learning_rates(optimizer: Mapping[str, Any], follows: Mapping[str, str]) -> dict[str, float]:
+    """Returns the learning rates of the optimizer and of those of its parts that don't follow another one."""
     parts = {f"optimizer.parts.{name}.lr": part for name, part in optimizer.get("parts", {}).items() if part}
     rates = {name: node.get("lr") for name, node in {"optimizer.lr": optimizer, **parts}.items()}
-    found = {name: float(rate) for name, rate in rates.items() if isinstance(rate, int | float)}
+    own = {name: rate for name, rate in rates.items() if follows.get(name) not in rates}
+    found = {name: float(rate) for name, rate in own.items() if isinstance(rate, int | float)}
     if not found or min(found.values()) <= 0:
         raise UserError("the optimizer has no learning rate above 0 to start from (optimizer.lr)")
     return found

@@ -42,7 +42,7 @@ def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial 
         wait([receiver, process.sentinel])
         try:
             answer = receiver.recv() if receiver.poll() else None
-        except EOFError:
+        except (EOFError, OSError):  # it said nothing; asked of a pipe without a writer, Windows raises the second
             answer = None
         process.join()
     finally:

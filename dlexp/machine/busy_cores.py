@@ -25,26 +25,25 @@ class BusyCores:
     def __init__(self, threads: int, *, has_readers: bool) -> None:
         self._threads = threads
         self._spins = ShortSpins()
-        self._begun: tuple[float, Times] | None = None
-        self._busy_since: float | None = None
+        self._begun, self._times = time.perf_counter(), thread_times()
+        self._calm = self._begun
         self._is_told = has_readers
 
     def look(self) -> str | None:
         """Returns, once, the sentence to tell after some busy seconds; may be called at any rate."""
         now = time.perf_counter()
-        if self._begun is not None and now - self._begun[0] < WINDOW_SECONDS:
+        if now - self._begun < WINDOW_SECONDS:
             return None
-        before, self._begun = self._begun, (now, thread_times())  # 0.2 ms
-        share = 0.0 if before is None else waiting_share(before[1], self._begun[1])
+        times = thread_times()  # 0.2 ms
+        share = waiting_share(self._times, times)
+        self._begun, self._times = now, times
         if self._threads > 1 and share >= SHORT_SPINS_SHARE:
             self._spins.begin()
         else:
             self._spins.end()
-        if before is None or share < TOLD_SHARE:
-            self._busy_since = None
-            return None
-        self._busy_since = before[0] if self._busy_since is None else self._busy_since
-        if self._is_told or now - self._busy_since < TOLD_SECONDS:
+        if share < TOLD_SHARE:
+            self._calm = now
+        if self._is_told or now - self._calm < TOLD_SECONDS:
             return None
         self._is_told = True
         who = "this run waits" if self._threads == 1 else f"the {self._threads} threads of this run wait"

@@ -5,6 +5,8 @@ import itertools
 import re
 from pathlib import Path
 
+OUTPUTS = Path("outputs")  # below where a command is typed
+
 
 def new_folder(parent: Path, name: str) -> Path:
     """Makes and returns `parent/name`, or `name-2`, `name-3`, … where that exists: two starts never share a folder."""

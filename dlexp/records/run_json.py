@@ -77,6 +77,8 @@ def _is_entry(found: Any) -> bool:
         and isinstance(found.get("chosen_epoch"), int | None)
         and isinstance(found.get("choices"), dict)
         and {"model", "data", "optimizer"} <= found["choices"].keys()
+        and isinstance(found.get("follows"), dict)
+        and all(isinstance(source, str) for source in found["follows"].values())
         and isinstance(found.get("metric", ""), str)
         and isinstance(found.get("measures", {}), dict)
         and all(isinstance(facts, dict) for facts in found.get("measures", {}).values())

@@ -16,16 +16,15 @@ from dlexp.console.training_progress import estimate
 from dlexp.errors import UserError
 from dlexp.experiment.identity import Identity
 from dlexp.machine.device import select_device
-from dlexp.records import run_json
+from dlexp.records.naming import OUTPUTS
 from dlexp.sweep import size
 from dlexp.sweep.earlier import Earlier, finished_runs, this_machine
 from dlexp.sweep.launchers.launcher import Launcher, is_here
-from dlexp.sweep.ledger import find_ledger, read_ledger
+from dlexp.sweep.ledger import Cell, cells_in, find_ledger
 from dlexp.sweep.table import in_columns
 
 log = logging.getLogger(__name__)
 
-OUTPUTS = Path("outputs")
 NOT_LEFT = ("done", "pending", "running")
 
 
@@ -71,26 +70,23 @@ def _states(first: Composed, identities: Sequence[Identity], launcher: Launcher 
         folder: Path | None = first.sweep_place
     else:
         folder = None if first.config["rerun"] else find_ledger(OUTPUTS, identities)
-    names = {} if folder is None else read_ledger(folder)
-    folders = {own: folder / names[own.cell] for own in identities if folder and own.cell in names}
-    states = {own: _state(own, place) for own, place in folders.items()}
+    if folder is None:
+        return ["to do"] * len(identities)
+    _, cells = cells_in(folder, dict.fromkeys(identities, "job"))
+    states = {own: _state(cell) for own, cell in cells.items()}
     try:
-        underway = launcher.underway(list(folders.values())) if launcher else [None] * len(folders)
-        states |= {own: state for own, state in zip(folders, underway, strict=True) if state and states[own] != "done"}
+        underway = launcher.underway([cell.folder for cell in cells.values()]) if launcher else [None] * len(cells)
+        states |= {own: state for own, state in zip(cells, underway, strict=True) if state and states[own] != "done"}
     except UserError as error:
         log.warning(f"warning: {error}")
-    return [states.get(own, "to do") for own in identities]
+    return [states[own] for own in identities]
 
 
-def _state(own: Identity, folder: Path) -> str:
+def _state(cell: Cell) -> str:
     """Returns how far a cell is; of data that tells nothing before it is loaded it is not known whether it changed."""
-    entry = run_json.read_entry(folder)
-    if entry is None or entry.get("cell") != own.cell:
-        return "to do"
-    change = None if own.data is None else own.change_since(entry)
-    if change is not None:
-        return f"to do: {change}"
-    return "done" if entry["status"] == "finished" else "begun"
+    if cell.entry is not None:
+        return "done" if cell.is_done else "begun"
+    return f"to do: {next(iter(cell.outdated.values()))}" if cell.outdated else "to do"
 
 
 def _forecasts(runs: Sequence[Composed]) -> list[Forecast]:

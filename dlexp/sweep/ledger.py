@@ -64,6 +64,13 @@ def join_ledger(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, 
 
 
 def _enter(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]:
+    names, cells = cells_in(folder, wanted)
+    run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
+    return cells
+
+
+def cells_in(folder: Path, wanted: Mapping[Identity, str]) -> tuple[dict[str, str], dict[Identity, Cell]]:
+    """Returns the ledger of a folder with these cells in it, and each of them; nothing is written."""
     names = read_ledger(folder)
     found = {path.parent.name: run_json.read_entry(path.parent) for path in folder.glob(f"*/{RECORD}")}
     held = {name: entry for name, entry in found.items() if entry is not None}
@@ -77,8 +84,7 @@ def _enter(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]
             # A run that went on with other settings (`resume=… epochs=20`) has become another cell in the same folder,
             # and one whose data changed since keeps its folder.
             names[each.cell] = unique(name, {*names.values(), *found})
-    run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
-    return {each: _cell(each, folder / names[each.cell], held) for each in wanted}
+    return names, {each: _cell(each, folder / names[each.cell], held) for each in wanted}
 
 
 def _cell(own: Identity, folder: Path, held: Mapping[str, dict[str, Any]]) -> Cell:

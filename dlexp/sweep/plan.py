@@ -18,7 +18,7 @@ from dlexp.experiment.identity import Identity, identity
 from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
 from dlexp.records.folder import LOCK
-from dlexp.records.naming import plain_name
+from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.sweep.grid import Job, grid
 from dlexp.sweep.launchers.launcher import Launcher, is_here
 from dlexp.sweep.ledger import Cell, join_ledger, open_ledger, read_own
@@ -57,6 +57,11 @@ def run_sweep(typed: Sequence[str]) -> int:
     underway = dict(zip(folders, launcher.underway(folders), strict=True))
     left = [each for each in cells.values() if underway.get(each.folder) is None]
     _tell_plan(folder, left, len(jobs), len(todo))
+    unknown = [each.folder.name for own, each in cells.items() if each.is_done and own.data is None]
+    if unknown:
+        log.warning(
+            f"warning: the data can't be read here, so nobody knows whether it changed since {listed(unknown)} ran"
+        )
     ends: Sequence[BaseException | None]
     try:
         ends = launcher.launch([runs[i] for i in todo], folders, len(cells)) if todo else []
@@ -155,7 +160,7 @@ def _ledger(jobs: list[Job], first: Composed, wanted: dict[Identity, str]) -> tu
     """Returns the folder of the sweep, the one that was asked for or one with its name, and its cells."""
     if first.sweep_place is not None:
         return first.sweep_place, join_ledger(first.sweep_place, wanted)
-    return open_ledger(Path("outputs"), sweep_name(jobs, first), wanted, anew=first.config["rerun"])
+    return open_ledger(OUTPUTS, sweep_name(jobs, first), wanted, anew=first.config["rerun"])
 
 
 def sweep_name(jobs: Sequence[Job], first: Composed) -> str:

@@ -144,17 +144,24 @@ def test_before_a_long_run(words: list[str], run_cli: RunCli) -> None:
 
 
 @pytest.mark.parametrize("words", cases("own", lambda words: "-m" not in words[3:]))
-def test_own_model_and_data(words: list[str], own_files: Path, cli: RunCli) -> None:
-    """The examples of an own model and own data work exactly as printed."""
+def test_own_parts(words: list[str], own_files: Path, cli: RunCli) -> None:
+    """The examples of own parts work exactly as printed."""
     ended = cli(*words[3:])
     has_succeeded(ended)
-    assert ("test/accuracy" if "-m" in words[3:] else "test accuracy") in ended.out
+    metric = "sureness" if "task=sureness" in words else "accuracy"
+    assert (f"test/{metric}" if "-m" in words[3:] else f"test {metric}") in ended.out
 
 
 def test_own_examples_are_short() -> None:
     """A module and its YAML together stay within what the README promises to be small."""
     shown = files()
-    pairs = {"my_models.py": "my_conf/model/tanh_net.yaml", "my_data.py": "my_conf/data/circle.yaml"}
+    pairs = {
+        "my_models.py": "my_conf/model/tanh_net.yaml",
+        "my_data.py": "my_conf/data/circle.yaml",
+        "my_loss.py": "my_conf/criterion/softened.yaml",
+        "my_metric.py": "my_conf/task/sureness.yaml",
+        "my_augment.py": "my_conf/augment/jitter.yaml",
+    }
     assert set(shown) == {*pairs, *pairs.values()}
     for module, config in pairs.items():
         lines = [line for name in (module, config) for line in shown[name].splitlines()[1:] if line.strip()]

@@ -166,10 +166,11 @@ def test_settings_without_effect(cluster: Cluster, setting: dict[str, object], s
 
 
 def test_its_settings_are_checked(cli, cluster: Cluster, workdir: Path) -> None:
-    ended = cli(*WORDS, "launcher.cpus_per_task=0", "launcher.wait=maybe")
+    ended = cli(*WORDS, "launcher.cpus_per_task=0", "launcher.wait=maybe", "launcher.additional=5")
     assert ended.code == 1 and "no job was started" in ended.err and not Path("outputs").exists(), ended
     assert "launcher.cpus_per_task=0 must be ≥ 1" in ended.err
     assert "launcher.wait=maybe must be true or false" in ended.err
+    assert "launcher.additional=5 must be a mapping" in ended.err
 
 
 def test_without_a_cluster_or_submitit(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:

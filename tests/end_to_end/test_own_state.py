@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from resuming import as_killed_at, assert_same, metrics_of
@@ -398,12 +399,13 @@ def test_several_are_listed_and_parts_are_looked_into(workdir: Path) -> None:
         checked(words)
 
 
-@pytest.mark.parametrize("classes", KEPT[-3:], ids=lambda classes: "-".join(classes.values()))
+@pytest.mark.parametrize("classes", [*KEPT[-3:], {"optimizer": "Drawing"}], ids=lambda each: "-".join(each.values()))
 def test_the_rehearsal_leaves_the_generators_as_they_were(classes: dict[str, str]) -> None:
     config = compose(named(**classes)).config
-    before = torch.get_rng_state(), random.getstate()
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     assert rehearse(config, is_here=True) == []
-    assert torch.equal(before[0], torch.get_rng_state()) and before[1] == random.getstate()
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1:] == (random.getstate(), np.random.get_state()[1].tolist())
 
 
 def test_options_of_ours_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:

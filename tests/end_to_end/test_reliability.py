@@ -316,6 +316,21 @@ def test_verify_and_diff(cli, workdir: Path) -> None:
     assert cli("diff", "one").code == 1 and cli("verify", "nowhere").code == 1
 
 
+def test_verify_needs_the_weights_a_run_began_with_only_from_the_beginning(cli, workdir: Path) -> None:
+    api.run([*TINY, "seed=3"], folder="first")
+    words = [*TINY, "init_from=first", "checkpoint.every_epochs=1"]
+    for name in ("states", "none"):
+        api.run(words, folder=name)
+    for path in saved_states(Path("none")):
+        path.unlink()
+    assert cli("verify", "none").code == 0
+    shutil.rmtree("first")
+    assert cli("verify", "states").code == 0
+    api.run([*TINY, "seed=4"], folder="first")
+    ended = cli("verify", "none")
+    assert ended.code == 1 and "the weights of init_from of none changed since it was trained" in ended.err
+
+
 def test_init_from_and_freeze(cli, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
     old = api.run([*TINY, "model.width=20"], folder="old").folder
     caplog.clear()

@@ -16,10 +16,11 @@ from PIL import Image
 from resuming import CNN, RICH, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
 
 from dlexp import api
+from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.records import checkpoints, run_json
-from dlexp.records.folder import LOCK, saved_states
+from dlexp.records.folder import EVENTS, LOCK, saved_states
 from dlexp.records.metrics import read_epochs
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
@@ -182,7 +183,60 @@ def test_more_epochs_stretch_the_schedule(workdir: Path, caplog: pytest.LogCaptu
     entry = run_json.read_json(folder / "run.json")
     assert entry["status"] == "finished" and entry["resumed"][0]["overrides"] == ["epochs=6"]
     assert resume.stored_run(folder)[0]["epochs"] == 6
-    assert resume.find(None, entry["cell"]) is None and entry["cell"] != before, "a longer run is another cell"
+    assert entry["cell"] != before, "a longer run is another cell"
+    asked = [*CNN, "optimizer.lr=0.1"]
+    assert resume.find(folder, compose(asked).config) is None
+    assert resume.find(folder, compose([*asked, "epochs=6"]).config) == folder
+
+
+def test_what_follows_another_setting_changes_with_it(workdir: Path) -> None:
+    words = [word for word in CNN if not word.startswith("optimizer=")]
+    folder = api.run([*words, "optimizer=muon", "augment=growing", "augment.growing.sizes=[8]"], folder="run").folder
+    typed = ["epochs=5", "optimizer.lr=0.02", "optimizer.momentum=0.7", "optimizer.parts.filters.momentum=0.65"]
+    resume.resume(folder, [*typed, resume.CONSENT])
+    config, entry = resume.stored_run(folder)
+    filters = config["optimizer"]["parts"]["filters"]
+    assert (filters["lr"], filters["momentum"]) == (0.02, 0.65), "the one follows, the other was typed"
+    assert config["augment"]["growing"]["epochs"] == 5
+    assert entry["resumed"][0]["overrides"] == typed
+
+
+def test_a_device_that_is_free_to_change_changes_for_the_data_too(workdir: Path) -> None:
+    folder = api.run([*folder_of_images(workdir / "images"), "epochs=1", "device=cpu"], folder="run").folder
+    config = folder / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("device: cpu", "device: cuda:7"), encoding="utf-8")
+    resume.resume(folder, ["epochs=2", "device=cpu"])
+    stored, _ = resume.stored_run(folder)
+    assert stored["device"] == stored["data"]["device"] == "cpu"
+
+
+def test_what_fails_in_its_first_step_leaves_the_run_as_it_was(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = api.run(CNN, folder="run").folder
+    names = ("run.json", "config.yaml", "metrics.jsonl", "data.json")
+    before = {name: (folder / name).read_bytes() for name in names}
+
+    def no_compiler(*_: object) -> None:
+        raise UserError("there is no compiler here")
+
+    monkeypatch.setattr("dlexp.train.fit.compiled_gradients_of", no_compiler)
+    with pytest.raises(UserError, match="no compiler"):
+        resume.resume(folder, ["compile=true", "epochs=4", resume.CONSENT])
+    assert {name: (folder / name).read_bytes() for name in names} == before
+    assert resume.resume(folder, ["epochs=4"]).history[-1]["epoch"] == 4
+
+
+def test_hparams_show_what_was_typed_at_first_and_later(workdir: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    folder = api.run([*CNN, "model.dropout=0.1"], folder="run").folder
+    for file in folder.glob(f"{EVENTS}*"):  # a run that was stopped has no row yet, and TensorBoard keeps the first
+        file.unlink()
+    resume.resume(folder, ["optimizer.lr=0.02", "epochs=4", resume.CONSENT])
+    data = EventAccumulator(str(folder)).Reload().summary_metadata
+    start = metadata.parse_session_start_info_plugin_data(data[metadata.SESSION_START_INFO_TAG].plugin_data.content)
+    assert start.hparams["model.dropout"].string_value == "0.1" and start.hparams["optimizer.lr"].number_value == 0.02
+    assert "accept_changes" not in start.hparams
 
 
 @pytest.mark.parametrize("damage", ["replaced", "damaged"])
@@ -367,7 +421,7 @@ def test_resume_auto_begins_anew_where_the_data_changed(cli, workdir: Path) -> N
     assert cli(*words, "resume=auto").code == 0
     assert "outputs/mlp-arrays-sgd is finished" in cli(*words, "resume=auto").out
     table("b")
-    assert "changed since it was trained, so no epoch" in cli("verify", "outputs/mlp-arrays-sgd").err
+    assert "changed since it was trained: no epoch of it" in cli("verify", "outputs/mlp-arrays-sgd").err
     ended = cli(*words, "resume=auto")
     assert (
         ended.code == 0 and "the data changed since outputs/mlp-arrays-sgd was trained: a new run begins" in ended.out

@@ -215,6 +215,24 @@ def test_changed_data_is_trained_again_beside_the_old_results(cli, workdir: Path
     ended = cli(*words)
     assert "1 of them done already" in ended.out and "changed" not in ended.out
     assert run_json.read_json(folder / "sweep.json")["cells"] == {new["cell"]: "job-0"}
+    table_of(1)
+    assert "1 of them done already" in cli(*words).out
+    table_of(0)  # the ledger names the other folder now
+    ended = cli(*words, "dry_run=true")
+    assert "nothing is left to do" in ended.out, "a dry run and the sweep find the same"
+
+
+def test_data_that_can_not_be_read_here_is_not_known_to_have_changed(cli, workdir: Path) -> None:
+    """As of the prompt of a cluster, where only the nodes have the data."""
+    facts = ["data.shape=[2]", "data.num_outputs=2", "data.class_names=[a,b]", "model=linear"]
+    words = ["-m", "seed=1", "data=arrays", "data.file=data.csv", *facts, "batch_size=8", *SHORT[1:]]
+    table_of(0)
+    assert cli(*words).code == 0
+    Path("data.csv").rename("elsewhere.csv")
+    ended = cli(*words)
+    assert ended.code == 0 and "1 of them done already" in ended.out, ended
+    assert "the data can't be read here, so nobody knows whether it changed since job-0 ran" in ended.out
+    assert statuses(sweep_folder(workdir)) == {"job-0": "finished"}
 
 
 def test_changed_initial_weights_are_trained_again(cli, workdir: Path) -> None:

@@ -93,7 +93,7 @@ def train_job(job: Composed, folder: Path) -> int:
 
     begin_log, close = log_when_begun(folder / LOG)
     try:
-        run_experiment(job, folder, Resumption(shares=True, accepted=begin_log))
+        run_experiment(job, folder, Resumption(job.words, shares=True, accepted=begin_log))
     finally:
         close()
     return 0

@@ -152,8 +152,10 @@ def _end(folder: Path, child: _Child) -> BaseException | None:
         return None
     try:
         why = UserError(child.said.recv() if child.said.poll() else reason(exit_code))
-    except EOFError:  # it said nothing
+    except (EOFError, OSError):  # it said nothing; asked of a pipe without a writer, Windows raises the second
         why = UserError(reason(exit_code))
+    finally:
+        child.said.close()
     return UserError(report(read_entry(folder), child.before, why)["error"] or str(why))
 
 

@@ -15,6 +15,7 @@ from conftest import child_environment
 from dlexp.__main__ import main
 from dlexp.config import words
 from dlexp.config.axes import axes
+from dlexp.config.cell import cell
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
@@ -44,6 +45,27 @@ def test_a_run_is_composed_once(cli, workdir: Path, compositions: list[list[str]
 
 def test_a_job_is_composed_once(cli, workdir: Path, compositions: list[list[str]]) -> None:
     assert cli("-m", "seed=1,2", *TINY).code == 0 and len(compositions) == 2
+
+
+def test_a_run_that_may_go_on_is_composed_once(cli, workdir: Path, compositions: list[list[str]]) -> None:
+    for number in (1, 2):  # the first begins, the second finds it
+        assert cli("resume=auto", *TINY).code == 0 and len(compositions) == number
+
+
+def test_the_order_of_augmentations_and_parts_makes_another_experiment() -> None:
+    one, other = (compose(["data=fake", f"augment=[{names}]"]).config for names in ("crop,cutout", "cutout,crop"))
+    assert one == other and cell(one) != cell(other), "mappings are equal in any order"
+    config = compose(["data=fake", "optimizer=muon"]).config
+    parts = config["optimizer"]["parts"]
+    turned = {**config, "optimizer": {**config["optimizer"], "parts": dict(reversed(parts.items()))}}
+    assert cell(turned) != cell(config)
+
+
+def test_what_follows_another_setting_is_known() -> None:
+    composed = compose(["optimizer=muon", "model=cnn", "data=fake", "optimizer.parts.filters.momentum=0.5"])
+    assert composed.follows["optimizer.parts.filters.lr"] == "optimizer.lr"
+    assert composed.follows["model.shape"] == "data.shape"
+    assert "optimizer.parts.filters.momentum" not in composed.follows, "it was typed"
 
 
 def test_mistakes_are_composed_once_a_hint(compositions: list[list[str]]) -> None:

@@ -13,7 +13,7 @@ import torch
 from dlexp.config.build import content_of, told_content
 from dlexp.config.compose import compose
 from dlexp.data import fingerprint
-from dlexp.data.fingerprint import of_arrays, of_files, of_splits
+from dlexp.data.fingerprint import Content, of_arrays, of_files, of_splits
 from dlexp.data.splits import Split, Splits
 from dlexp.data.stream import kept_figures
 
@@ -96,6 +96,9 @@ def test_names_sizes_and_times_vouch_for_an_earlier_pass(workdir: Path, monkeypa
     first = of_files([file], workdir, [])
     write("two", 60)
     assert of_files([file], workdir, []) == first, "the file was not read again"
+    for kept in workdir.glob("cache/*/*"):
+        kept.write_text("null", encoding="utf-8")
+    assert of_files([file], workdir, []) not in (first, Content("None", None)), "what was kept is damaged"
     write("two", 50)
     assert of_files([file], workdir, []) != first
     write("one", 0)

@@ -59,11 +59,14 @@ def launched(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, begins: Callable[
     """Launches jobs, each of which begins with `begins`; returns what each ends with and what it was started with."""
     waiting, options = iter(jobs), []
 
+    def poll() -> bool:  # as Windows answers where nobody holds the other end
+        raise BrokenPipeError
+
     def start(context: Any, job: Composed, folder: Path, **given: Any) -> tuple[Job, Any]:
         options.append(given)
         process = next(waiting)
         begins(process)
-        return process, SimpleNamespace(poll=lambda: False)
+        return process, SimpleNamespace(poll=poll, close=lambda: None)
 
     monkeypatch.setattr(local, "start", start)
     config = {"device": "cpu", "jobs_per_gpu": None, "n_jobs": 8, "on_error": "continue"} | settings

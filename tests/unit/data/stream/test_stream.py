@@ -203,7 +203,7 @@ def test_processes_that_can_not_live_are_a_sentence(folder: Path, monkeypatch: p
 def test_processes_end_with_the_training_however_it_ends(folder: Path, end: str) -> None:
     code = f"""
 import os, sys
-from test_streaming import *
+from test_stream import *
 stream = files_of(Path({str(folder)!r})).stream([torch.arange(8)] * 1000)
 next(stream)
 print(*readers_of(os.getpid()), flush=True)
