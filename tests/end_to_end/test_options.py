@@ -82,7 +82,15 @@ def smallest_shape(model: str) -> list[str]:
     raise AssertionError(f"model={model} takes none of the shapes tried")
 
 
-@pytest.mark.parametrize("model", GROUPS["model"])
+# Of these a smaller one of the same kind is quick enough for every run of the tests.
+DEEP = {"vgg11", "vgg13", "vgg19", "resnet34"}
+
+
+def slow_where_deep(model: str) -> Any:
+    return pytest.param(model, marks=[pytest.mark.slow] * (model in DEEP))
+
+
+@pytest.mark.parametrize("model", [slow_where_deep(model) for model in GROUPS["model"]])
 def test_models(model: str, workdir: Path) -> None:
     step(smallest_shape(model), workdir)
 
@@ -153,7 +161,7 @@ def test_criteria_go_with_one_task(criterion: str, task: str, workdir: Path) -> 
             check(compose(words).config)
 
 
-@pytest.mark.parametrize("group", ["augment", "ema", "evaluation"])
+@pytest.mark.parametrize("group", [pytest.param("augment", marks=pytest.mark.slow), "ema", "evaluation"])
 def test_augmentations_and_averages(group: str, workdir: Path) -> None:
     for option in GROUPS[group]:
         step([f"{group}={option}", *FAKE, "data.shape=[3,24,24]", "max_steps=6", "epochs=9"], workdir / option)

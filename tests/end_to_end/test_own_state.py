@@ -5,6 +5,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -278,7 +279,13 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize("classes", KEPT, ids=lambda classes: "-".join(classes.values()))
+def slow_alone(classes: dict[str, str]) -> Any:
+    """Those of the last case are tried together in every run of the tests, and each by itself in the slow ones."""
+    is_part = classes is not KEPT[-1] and classes.items() <= KEPT[-1].items()
+    return pytest.param(classes, marks=[pytest.mark.slow] * is_part)
+
+
+@pytest.mark.parametrize("classes", [slow_alone(each) for each in KEPT], ids=lambda classes: "-".join(classes.values()))
 def test_it_goes_on_exactly(every_state_is_kept: None, workdir: Path, classes: dict[str, str]) -> None:
     """Within an epoch, after one, and (longer) after the whole: where a schedule is computed anew."""
     words = [*named(**classes), "checkpoint.every_steps=1", "grad_clip=1"]

@@ -377,7 +377,7 @@ def renamed(folder: Path) -> None:
     (folder / "cat").rename(folder / "kitten")
 
 
-@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("streamed", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("change", [one_more, exchanged, renamed])
 def test_changed_images_need_consent(workdir: Path, caplog, change: Any, streamed: bool) -> None:
     words = [*images(workdir / "images"), f"data.in_memory={str(not streamed).lower()}", "data.workers=1"]

@@ -108,7 +108,7 @@ def _confusion(num_classes: int) -> Tensor:
     return counts
 
 
-@pytest.mark.parametrize("num_classes", [2, 10, 20, 100, 130])
+@pytest.mark.parametrize("num_classes", [2, 10, 20, pytest.param(100, marks=pytest.mark.slow), 130])
 @pytest.mark.parametrize("draw", [pictures.per_class_accuracy, pictures.confusion_matrix])
 def test_pictures_of_classes(draw: Callable[[Tensor, list[str]], Any], num_classes: int) -> None:
     counts = _confusion(num_classes)

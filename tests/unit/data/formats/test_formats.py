@@ -300,6 +300,7 @@ def test_foreign_pickles_are_refused_and_run_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_damaged_pickles_end_in_a_sentence_or_in_images() -> None:
     whole = python2_batch(np.zeros((2, 3072)), [1, 2])
     random = np.random.default_rng(0)
