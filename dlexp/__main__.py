@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from dlexp.config import registry
@@ -47,6 +48,9 @@ def take_allow(words: list[str]) -> list[str]:
         os.environ["DLEXP_ALLOW"] = ",".join([*names, *filter(None, [os.environ.get("DLEXP_ALLOW")])])
     if os.environ.get("DLEXP_ALLOW") and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # `python -m dlexp` has it, the console script has not
+    for name in filter(None, ",".join(names).split(",")):
+        if find_spec(name.partition(".")[0]) is None:
+            raise UserError(f"allow={name}: there is no such module, neither in this folder nor on PYTHONPATH")
     return [word for word in words if not word.startswith("allow=")]
 
 

@@ -133,13 +133,13 @@ def build_optimizer(node: Mapping[str, Any], named_parameters: Sequence[tuple[st
     from dlexp.optimizers.parts import Parts, split
 
     parts = {str(name): part for name, part in node["parts"].items() if part is not None}
-    optimizers = []
+    optimizers = {}
     for name, parameters in split(named_parameters, parts).items():
         own = {key: parts[name].get(key) for key in PartSettings.__dataclass_fields__}
         optimizer = build({key: value for key, value in parts[name].items() if key not in own}, parameters)
         for group in optimizer.param_groups:
             group["until"] = 1.0 if own["until"] is None else own["until"]
-        optimizers.append(optimizer)
+        optimizers[name] = optimizer
     return Parts(optimizers)
 
 

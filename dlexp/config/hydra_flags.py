@@ -16,9 +16,11 @@ def answer(typed: Sequence[str]) -> int:
         UserError: lists what is wrong with the words.
     """
     read = words.read(typed, hydra_answers=True)
+    if read.is_sweep:
+        raise UserError(f"{read.for_hydra[0]} shows one run: leave out -m, and give each setting one value")
     folders = [word for folder in read.folders for word in ("--config-dir", str(folder))]
     try:
-        _hydra_answers([*read.for_hydra, *["--multirun"] * read.is_sweep, *folders, *read.overrides])
+        _hydra_answers([*read.for_hydra, *folders, *read.overrides])
     except BrokenPipeError:  # the reader (`| head`) has gone
         raise
     except Exception as error:

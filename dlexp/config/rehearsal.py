@@ -10,7 +10,7 @@ from torch import nn
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.config.build import build, build_augment, build_optimizer
 from dlexp.config.lost_state import lost_state
-from dlexp.errors import UserError
+from dlexp.errors import UserError, listed
 from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
@@ -82,6 +82,12 @@ def _memory(model: nn.Module) -> None:
 
 def _measures(config: Mapping[str, Any]) -> tuple[nn.Module, Task]:
     """Returns criterion and task, which go with each other."""
+    classes = config["data"]["class_names"]
+    if classes and config["task"]["targets"] == "values":
+        raise UserError(
+            f"the data has classes ({listed(classes, most=3)}), and this task learns values; task=classification learns"
+            " classes"
+        )
     task, name = build(config["task"]), config["task"]["_target_"]
     hold_to_protocol(task, name)
     outputs = torch.zeros(4, config["data"]["num_outputs"])

@@ -27,6 +27,8 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         UserError: the folder is none of a run, another version of dlexp wrote it, or its files are damaged.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not the folder of a run: there is no such folder")
     refuse_other_version(folder)
     entry = read_entry(folder)
     try:

@@ -164,6 +164,9 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         model = model.to(memory_format=torch.channels_last)
     criterion: nn.Module = build(config["criterion"]).to(plan.device)
     optimizer = build_optimizer(config["optimizer"], trained_parameters(model, criterion))
+    idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
+    for name in idle:
+        log.warning(f"warning: optimizer.parts.{name} finds no parameter in this model: its settings change nothing")
     return TrainState(
         model=model,
         criterion=criterion,

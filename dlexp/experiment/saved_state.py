@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from dlexp.errors import UserError, listed
 from dlexp.experiment.assemble import Assembly
@@ -53,25 +54,28 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
         UserError: there are states and none of them can be used, or a finished run has none any more.
         OtherData: the data changed, and nobody consented to that.
     """
-    states, reason = saved_states(folder), None
+    states, reasons = saved_states(folder), list[UserError]()
     for path in states:
         try:
             saved = read_state(path)
-            _compare_data(saved.get("data"), run.state.data, folder, resumption)
+            is_other_data = _compare_data(saved.get("data"), run.state.data, folder, resumption)
             load_state(run, saved, keep_settings=resumption.changed)
         except OtherData:
             raise
         except UserError as error:
-            log.warning(f"warning: {error}")
-            reason = error
+            reasons.append(error)
         else:
+            for reason in reasons:
+                log.warning(f"warning: {reason}")
             state = run.state
             kept = metrics_before(folder, state.epoch, state.step)
+            if is_other_data:
+                state.forget_best()
             _forget_lost_best(state, folder / BEST, resumption.changed)
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
             return kept
     if states:
-        raise UserError(f"none of the states in {states[0].parent} can be used: {reason}")
+        raise UserError(f"none of the states in {states[0].parent} can be used: {reasons[-1]}")
     if (read_entry(folder) or {}).get("status") == "finished":
         raise UserError(
             f"{folder} is finished, and there is no state to go on from; init_from={folder} starts another run from"
@@ -81,15 +85,15 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     return []
 
 
-def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Resumption) -> None:
-    """Holds the content of the data against that which a state was trained on.
+def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Resumption) -> bool:
+    """Returns whether the content of the data is another than that which a state was trained on.
 
     Raises:
         OtherData: it is another one, or nothing is known of it, and the person did not consent.
     """
     before = before if isinstance(before, dict) and isinstance(before.get("fingerprint"), str) else {}
     if before.get("fingerprint") == now["fingerprint"]:
-        return
+        return False
     effect = (
         "what was trained on may now be in its validation or test set, whose figures would be too good"
         " (files and rows are split anew)"
@@ -105,8 +109,8 @@ def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Re
     else:
         what = f"the state of {folder} does not say what data it was trained on, so it may have changed"
     if resumption.consents:
-        log.warning(f"warning: {what}: {effect}")
-        return
+        log.warning(f"warning: {what}: {effect}; the best epoch is chosen anew from here on")
+        return True
     advice = "another folder begins it anew" if resumption.shares else "add accept_changes=true to go on all the same"
     raise OtherData(f"{what}: {effect}; {advice}")
 
@@ -126,7 +130,7 @@ def _forget_lost_best(state: TrainState, path: Path, is_changed: bool) -> None:
         f"warning: the weights of epoch {state.best_epoch}, the best one until here, are not in {path} any more;"
         " the best epoch is chosen anew from here on"
     )
-    state.best = state.best_loss = state.best_epoch = None
+    state.forget_best()
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -158,6 +162,11 @@ def load_state(run: Assembly, saved: dict[str, Any], *, keep_settings: bool) -> 
             " that is another run, which can start from these weights with init_from="
         )
     state = run.state
+    if others := _other_tensors(state.model, saved["model"]):
+        raise UserError(
+            f"its layers are others ({listed(others, most=2)}): that is another run, which can start from these weights"
+            " with init_from="
+        )
     fresh = copy.deepcopy(state.state_dict())
     attributes = [(part, dict(vars(part))) for part in (state.optimizer, state.schedule)]
 
@@ -182,6 +191,16 @@ def load_state(run: Assembly, saved: dict[str, Any], *, keep_settings: bool) -> 
     before, now = saved["optimizer"]["param_groups"][0]["lr"], run.state.lr
     if before != now:
         log.info(f"the learning rate goes on at {now:g}; it had come to {before:g}")
+
+
+def _other_tensors(model: nn.Module, saved: Any) -> list[str]:
+    """Returns the tensors of a model and a saved one that the other has not, or has in another shape."""
+    shapes = [
+        {name: list(value.shape) for name, value in tensors.items() if isinstance(value, torch.Tensor)}
+        for tensors in (saved if isinstance(saved, dict) else {}, model.state_dict())
+    ]
+    names = [name for name in {**shapes[0], **shapes[1]} if shapes[0].get(name) != shapes[1].get(name)]
+    return [f"{name}: {shapes[0].get(name, 'none')} → {shapes[1].get(name, 'none')}" for name in names]
 
 
 def _hold_against(fresh: dict[str, Any], saved: dict[str, Any], keep_settings: bool) -> None:

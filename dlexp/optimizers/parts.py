@@ -19,10 +19,10 @@ class Parts(Optimizer):
     registered for all optimizers hears of this one and of each part.
     """
 
-    def __init__(self, parts: Sequence[Optimizer]) -> None:
-        self.parts = list(parts)
-        super().__init__([{"params": group["params"]} for part in parts for group in part.param_groups], {})
-        self.param_groups = [group for part in parts for group in part.param_groups]
+    def __init__(self, parts: Mapping[str, Optimizer]) -> None:
+        self.names, self.parts = list(parts), list(parts.values())
+        super().__init__([{"params": group["params"]} for part in self.parts for group in part.param_groups], {})
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
         self._share()
 
     def _share(self) -> None:
@@ -35,7 +35,7 @@ class Parts(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes along."""
-        return super().__getstate__() | {"parts": self.parts}
+        return super().__getstate__() | {"names": self.names, "parts": self.parts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes over a copy's or a saved state."""

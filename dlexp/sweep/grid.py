@@ -21,8 +21,11 @@ def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
     """Returns a job for every combination of the axes' overrides.
 
     Raises:
-        UserError: several axes are values of the same key, of which the last would win without a word.
+        UserError: several axes are values of the same key, of which the last would win without a word, or a value is
+            named twice.
     """
+    if repeated := [axis[0].partition("=")[0] for axis in axes if len(set(axis)) < len(axis)]:
+        raise UserError(*(f"{key} names a value twice, and each is one job" for key in repeated))
     keys = [axis[0].partition("=")[0].lstrip("+") for axis in axes]
     if twice := {key: None for key, axis in zip(keys, axes, strict=True) if len(axis) > 1 and keys.count(key) > 1}:
         raise UserError(*(f"{key} is named more than once; a sweep takes its values as {key}=a,b,c" for key in twice))

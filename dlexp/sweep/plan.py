@@ -174,12 +174,12 @@ def sweep_name(jobs: Sequence[Job], first: Composed) -> str:
 def _tell_plan(folder: Path, cells: list[Cell], num_jobs: int, num_left: int) -> None:
     """Says what is left to do, which folders go on, and which results come from other code."""
     done = f", {num_jobs - num_left} of them done already" if num_left < num_jobs else ""
-    log.info(f"{num_jobs} jobs{done} → {folder}")
+    log.info(f"{num_jobs} job{'s' * (num_jobs != 1)}{done} → {folder}")
     begun = [each for each in cells if each.entry and not each.is_done and not is_held(each.folder / LOCK)]
     if begun:
         log.info(f"going on with {', '.join(each.folder.name for each in begun)}")
     changes: dict[str, list[str]] = {}
-    for each in cells:
+    for each in reversed(cells):
         for name, change in each.outdated.items() if not each.is_done else ():
             changes.setdefault(change, []).append(name)
     for change, names in changes.items():

@@ -70,6 +70,10 @@ class TrainState:
             self.bad_validations += 1
         return better
 
+    def forget_best(self) -> None:
+        """Lets the best epoch be chosen anew."""
+        self.best = self.best_loss = self.best_epoch = None
+
     def state_dict(self) -> dict[str, Any]:
         """Returns everything as tensors and primitives, with the default generators of torch, Python and NumPy.
 

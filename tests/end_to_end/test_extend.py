@@ -57,6 +57,9 @@ def test_it_has_to_be_allowed(cli, own: Path) -> None:
     ended = cli(*WORDS)
     assert ended.code == 1 and "allow=my_parts" in ended.err and not (own / "outputs").exists()
     assert "2 things are wrong" in ended.err
+    missing = cli("allow=my_part", *WORDS)
+    assert missing.code == 1 and "allow=my_part: there is no such module" in missing.err
+    (own / "my_part.py").touch()
     other = cli("allow=my_part", *WORDS)
     assert "not allowed" in other.err, "a beginning of the name is not the name"
 

@@ -304,7 +304,7 @@ def test_a_refused_resume_changes_nothing(cli, workdir: Path, status: str) -> No
         assert bytes_of(folder) == kept
 
     consent = [resume.CONSENT]
-    refused(["model.width=32", "model.activation=tanh", *consent], "none of the states in .* can be used")
+    refused(["model.width=32", "model.activation=tanh", *consent], r"can be used: its layers are others \(.*init_from=")
     refused(["batch_size=16", *consent], "the saved epochs have .* batches, and now they would have")
     refused(["model.activation=tanh"], "add accept_changes=true")
     for path in [*saved_states(folder), folder / "metrics.jsonl"]:
@@ -394,8 +394,9 @@ def test_changed_images_need_consent(workdir: Path, caplog, change: Any, streame
     assert ("its classes were cat, dog and are dog, kitten" in text) is (change is renamed)
     assert bytes_of(folder) == before
     resume.resume(folder, ["epochs=2", resume.CONSENT])
-    assert "warning: the data of run changed" in caplog.text
-    assert run_json.read_json(folder / "run.json")["data"] != entry["data"]
+    assert "warning: the data of run changed" in caplog.text and "chosen anew" in caplog.text
+    now = run_json.read_json(folder / "run.json")
+    assert now["data"] != entry["data"] and now["chosen_epoch"] == 2, "epoch 1 was measured on other samples"
     resume.resume(folder, ["epochs=3"])
 
 

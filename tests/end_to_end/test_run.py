@@ -251,6 +251,12 @@ def test_the_columns_of_hparams_are_what_changes_a_result(workdir: Path) -> None
     assert set(start.hparams) == typed | always
 
 
+def test_a_part_of_an_optimizer_that_finds_nothing_is_told(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    api.run([*SPIRAL, "optimizer=muon", "max_steps=1"], folder="run")
+    told = "optimizer.parts.filters finds no parameter in this model: its settings change nothing"
+    assert caplog.text.count(told) == 1 and "optimizer.parts.others" not in caplog.text
+
+
 def test_the_pictures_show_the_test_value(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.text import Text
 

@@ -69,7 +69,7 @@ def test_hooks_of_all_optimizers_hear_of_every_update(heard: list[tuple[str, str
 
 
 def test_hooks_of_all_optimizers_hear_of_the_parts(heard: list[tuple[str, str]]) -> None:
-    parts = Parts([SGD([parameter(2)], lr=0.1), torch.optim.Adam([parameter(3)], lr=0.1)])
+    parts = Parts({"a": SGD([parameter(2)], lr=0.1), "b": torch.optim.Adam([parameter(3)], lr=0.1)})
     update(parts)()
     inner = [("before", "SGD"), ("after", "SGD"), ("before", "Adam"), ("after", "Adam")]
     assert heard == [("before", "Parts"), *inner, ("after", "Parts")]
@@ -77,7 +77,7 @@ def test_hooks_of_all_optimizers_hear_of_the_parts(heard: list[tuple[str, str]])
 
 def test_hooks_of_one_part_hear_of_its_steps() -> None:
     sgd, adam = SGD([parameter(2)], lr=0.1), torch.optim.Adam([parameter(3)], lr=0.1)
-    parts, calls = Parts([sgd, adam]), []
+    parts, calls = Parts({"a": sgd, "b": adam}), []
     step_parts = update(parts)
     hook = adam.register_step_post_hook(lambda optimizer, *_: calls.append(optimizer))
     step_parts()
