@@ -3,6 +3,7 @@
 import signal
 from importlib import import_module
 
+from dlexp.machine.environment import package_versions
 from dlexp.machine.signals import SIGNALS
 
 MODULES = (
@@ -24,3 +25,4 @@ signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 # Threads started before a fork do not exist in the child; these imports start none.
 for name in MODULES:
     import_module(name)
+package_versions()
