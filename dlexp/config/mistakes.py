@@ -91,7 +91,8 @@ def sentence(error: Exception) -> str:
         return where + _wrong_type(cause)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
         return where + _unknown_key(str(cause.full_key), cause.parent_node)
-    return " ".join(text.split())
+    # OmegaConf has no words for the first file that a person may write: one of a single text.
+    return " ".join(text.split()) or "an option's YAML file holds a single text, where settings are wanted: key: value"
 
 
 def _missing_option(error: MissingConfigException) -> str:

@@ -218,7 +218,8 @@ def _started(device: str, warmup: int, active: int) -> Any:
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device == "cuda")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Profiler won't be using warmup")  # a run may have no time for it
-        profiler = profile(activities=activities, schedule=schedule(wait=0, warmup=warmup, active=active, repeat=1))
+        once = schedule(wait=0, warmup=warmup, active=active, repeat=1)
+        profiler = profile(activities=activities, schedule=once, acc_events=True)  # of one cycle; torch 2.11 warns else
         profiler.start()
     return profiler
 

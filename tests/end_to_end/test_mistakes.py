@@ -330,6 +330,14 @@ def test_allow_is_read_from_the_command_line(cli, workdir: Path) -> None:
     sys.modules.pop("mine_allowed", None)
 
 
+@pytest.mark.parametrize("text", ["'a text'", "5", "- a list"])
+def test_an_option_that_holds_no_settings(cli, workdir: Path, text: str) -> None:
+    (workdir / "own" / "model").mkdir(parents=True)
+    (workdir / "own" / "model" / "mine.yaml").write_text(text + "\n", encoding="utf-8")
+    ended = cli("--config-dir", "own", "model=mine")
+    assert ended.code == 1 and "Traceback" not in ended.err and len(ended.err.split()) > 4, ended.err
+
+
 def test_a_sweep_with_one_wrong_job_starts_none(cli, workdir: Path) -> None:
     ended = cli("-m", "model=mlp,lenet", "seed=1,2")
     assert ended.code == 1 and "Traceback" not in ended.err
