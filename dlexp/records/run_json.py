@@ -73,6 +73,8 @@ def _is_entry(found: Any) -> bool:
         and all(isinstance(found.get(key), str) for key in ("status", "name", "started"))
         and all(isinstance(found.get(key), list) for key in ("overrides", "resumed"))
         and all(isinstance(entry, dict) and isinstance(entry.get("started"), str) for entry in found["resumed"])
+        and all(isinstance(entry.get("overrides"), list) for entry in found["resumed"])
+        and all(isinstance(word, str) for entry in (found, *found["resumed"]) for word in entry["overrides"])
         and isinstance(found.get("seconds"), int | float | None)
         and isinstance(found.get("chosen_epoch"), int | None)
         and isinstance(found.get("choices"), dict)

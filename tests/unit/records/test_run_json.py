@@ -200,3 +200,20 @@ def test_a_system_that_tells_nothing_gives_its_architecture(cpu_info: Path, monk
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert environment.cpu_name() == "riscv64"
     assert environment.usable_cores() == os.cpu_count()
+
+
+CHOSEN = ("model", "data", "optimizer")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"overrides": [3]}, {"resumed": [{"started": "now"}]}, {"resumed": [{"started": "now", "overrides": [None]}]}],
+    ids=str,
+)
+def test_a_record_whose_words_are_no_words_is_none(tmp_path: Path, broken: dict[str, Any]) -> None:
+    """A resume joins the words of all sessions, and a folder may be a stranger's."""
+    run_json.RunRecord.new(tmp_path, seed=0, overrides=["seed=0"], choices=dict.fromkeys(CHOSEN, "one"), follows={})
+    entry = run_json.read_json(tmp_path / "run.json")
+    assert run_json.read_entry(tmp_path) is not None
+    run_json.write_json(tmp_path / "run.json", entry | broken)
+    assert run_json.read_entry(tmp_path) is None
