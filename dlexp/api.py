@@ -105,9 +105,9 @@ def alone() -> Iterator[None]:
 
 
 def load(folder: Path | str) -> "TrainedModel":
-    """Returns the trained model of a run folder, a function from un-normalised inputs to outputs N×K.
+    """Returns the trained model of a run folder, a module from un-normalised inputs to outputs, N×K for most tasks.
 
-    Inputs are images N×C×H×W as bytes or in [0, 1], or features N×F; no gradients are kept.
+    Inputs are images N×C×H×W as bytes or in [0, 1], features N×F, or whatever the data's fields are, those by name.
 
     The run's config is read as data and built through the allow-list; the weights are read without running anything.
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-pytest.register_assert_rewrite("resuming")
+pytest.register_assert_rewrite("resuming", "small")
 # Read when torch is imported. Workers of pytest and child processes share the cores, and two threads beside a busy
 # process cost up to 50 times.
 os.environ["OMP_NUM_THREADS"] = "1"

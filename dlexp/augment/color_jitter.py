@@ -1,7 +1,7 @@
 """Colour jitter: brightness, contrast and saturation of whole batches of bytes, each image by its own factors."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ class ColorJitter:
     brightness: Annotated[float, Range(ge=0, le=1)]
     contrast: Annotated[float, Range(ge=0, le=1)]
     saturation: Annotated[float, Range(ge=0, le=1)]
+
+    keeps_place: ClassVar[bool] = True
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """uint8 N×C×H×W. Raises UserError for anything else."""

@@ -1,7 +1,7 @@
 """Cutout: a square of each image covered."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ class Cutout:
 
     size: Annotated[int, Range(ge=1)]
     fill: Annotated[str, Choice("mean", "zeros")]
+
+    keeps_place: ClassVar[bool] = True
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype. Raises UserError if the data are no images."""

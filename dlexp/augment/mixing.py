@@ -114,7 +114,7 @@ def as_probabilities(targets: Tensor, num_classes: int) -> Tensor:
 def _mixed(inputs: Tensor, targets: Tensor, weights: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Weighs every sample against the one before it. weights: what stays of each, N×1×… as far as they differ."""
     answers = as_probabilities(targets, num_classes)
-    kept = weights.flatten(1).mean(dim=1, keepdim=True)
+    kept = weights.flatten(1).mean(dim=1).view(-1, *[1] * (answers.ndim - 1))
     return torch.lerp(inputs.roll(1, 0), inputs, weights), torch.lerp(answers.roll(1, 0), answers, kept)
 
 

@@ -20,7 +20,10 @@ class Draw(NamedTuple):
 
 
 class Operation(Protocol):
-    """Changes a batch before normalisation, every sample by its own random draw."""
+    """Changes a batch before normalisation, every sample by its own random draw.
+
+    One that moves no pixel may say so with an attribute `keeps_place = True`: it then goes with masks too.
+    """
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """Takes and returns N×C×H×W of one dtype."""
@@ -32,7 +35,7 @@ class Mixing(Protocol):
     """Changes a batch after normalisation, inputs and targets together; comes after all operations."""
 
     def mix(self, inputs: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        """Takes float32 N×shape and int64 N or float32 N×outputs; returns the like, or class probabilities as targets.
+        """Takes float32 N×shape and int64 N or float32 N×…; returns the like, or class probabilities as targets.
 
         Neither may be changed in place.
         """

@@ -36,7 +36,7 @@ class Rearrangement(ABC):
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """N×C×H×W, any dtype. Raises UserError if the data are no images."""
-        return _taken(images, self.positions(images.shape, draw))
+        return taken(images, self.positions(images.shape, draw))
 
 
 class Fused(Rearrangement):
@@ -80,7 +80,8 @@ def _composed(first: Tensor | None, then: Tensor | None) -> Tensor | None:
     return first.gather(1, then.clamp_min(0)).masked_fill_(then < 0, -1)
 
 
-def _taken(images: Tensor, positions: Positions) -> Tensor:
+def taken(images: Tensor, positions: Positions, fill: int = 0) -> Tensor:
+    """Returns images N×C×H×W with rows and columns from there; `fill` stands where there is nothing."""
     rows, columns, has_black = positions
     if rows is not None:
         images = _take_rows(images, rows.clamp_min(0) if has_black else rows)
@@ -88,8 +89,9 @@ def _taken(images: Tensor, positions: Positions) -> Tensor:
         images = _take_columns(images, columns.clamp_min(0) if has_black else columns)
     if has_black:
         assert rows is not None and columns is not None
+        is_there = (rows >= 0)[:, None, :, None] & (columns >= 0)[:, None, None, :]
         # A product takes half the time of masked_fill_.
-        images = images.mul_((rows >= 0)[:, None, :, None] & (columns >= 0)[:, None, None, :])
+        images = images.masked_fill_(~is_there, fill) if fill else images.mul_(is_there)
     return images
 
 

@@ -25,8 +25,6 @@ def main(words: list[str]) -> int:
     composed = compose([f"data={name}", *options.overrides])
     refuse_what_is_for_runs(composed, "download")
     splits = load_data(composed.config["data"])
-    sizes = ", ".join(
-        f"{len(split.targets):,} {part}" for part in ("train", "test") if (split := getattr(splits, part))
-    )
+    sizes = ", ".join(f"{len(split):,} {part}" for part in ("train", "test") if (split := getattr(splits, part)))
     print(f"{name} is complete: {sizes}")
     return 0

@@ -59,7 +59,7 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
     place = "the beginning" if path is None else path.name
     if run.state.epoch + 1 not in recorded:
         raise UserError(f"{folder} has no record of an epoch that could be replayed")
-    training = fit(run.state, run.train, run.task.sums, run.plan)
+    training = fit(run.state, run.train, run.plan)
     event = next((event for event in training if event["kind"] == "epoch"), None)
     if event is None:
         raise UserError(f"the config of {folder} ends before the epoch that {place} should be followed by")

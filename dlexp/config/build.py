@@ -143,6 +143,13 @@ def build_optimizer(node: Mapping[str, Any], named_parameters: Sequence[tuple[st
     return Parts(optimizers)
 
 
+def build_task(config: Mapping[str, Any]) -> Any:
+    """Makes the task, with the criterion in it."""
+    task = build(config["task"])
+    task.criterion = build(config["criterion"])
+    return task
+
+
 def build_augment(node: Mapping[str, Any]) -> list[Any]:
     """Makes the operations of the group `augment`, in their order."""
     return [build(operation) for operation in node.values() if operation is not None]

@@ -14,8 +14,11 @@ from numpy import random as numpy_random
 from torch import Tensor, nn
 
 from dlexp.config.attributes import values_of
-from dlexp.config.build import build, build_optimizer, targets_in
+from dlexp.config.build import build, build_optimizer, build_task, targets_in
+from dlexp.data.fields import Field, examples
 from dlexp.errors import listed
+from dlexp.tasks.task import Batch
+from dlexp.tasks.trees import mapped
 from dlexp.train.state import load_state_of, state_of, trained_parameters
 from dlexp.train.step import update_of
 
@@ -24,13 +27,13 @@ log = logging.getLogger(__name__)
 # What is looked at, and where that which changes has its place.
 ADVICE = {
     "criterion": "make it a buffer (register_buffer), or do without it",
-    "task": "a task can keep nothing from step to step: make it a buffer of the criterion, or do without it",
+    "task": "make it a buffer (register_buffer), or do without it",
     "optimizer": "keep it in self.state[parameter], or return it from state_dict and take it back in load_state_dict",
     "scheduler": "return it from state_dict and take it back in load_state_dict, or do without it",
 }
 IN_PARTS = "of optimizer.parts only self.state[parameter] and the settings of groups are saved: keep it there"
 NOT_TRIED = "your own {} can't be tried on made-up samples ({}), so nobody knows whether a resume is exact"
-NUM_SAMPLES = 4
+NUM_SAMPLES = 2
 TOTAL_STEPS = 100
 
 
@@ -44,9 +47,10 @@ class _Training:
     def __post_init__(self) -> None:
         self._update = update_of(self.parts["optimizer"], torch.amp.GradScaler("cpu", enabled=False), None)
 
-    def compute(self, outputs: Tensor, targets: Tensor) -> None:
-        self.parts["criterion"](outputs.requires_grad_(), targets).backward()
-        self.parts["task"].sums(outputs.detach(), targets)
+    def compute(self, outputs: Any, batch: Batch) -> None:
+        self.parts["task"].loss(mapped(_with_gradient, outputs), batch).backward()
+        with torch.no_grad():
+            self.parts["task"].measure(outputs, batch)
 
     def update(self, generator: torch.Generator) -> None:
         for parameter in self.weights:
@@ -55,44 +59,49 @@ class _Training:
         self.parts["scheduler"].step()
 
     @torch.no_grad()
-    def evaluate(self, outputs: Tensor, targets: Tensor) -> None:
-        criterion = self.parts["criterion"]
-        criterion.eval()(outputs, targets)
-        self.parts["task"].sums(outputs, targets)
-        criterion.train()
+    def evaluate(self, outputs: Any, batch: Batch) -> None:
+        task = self.parts["task"].eval()
+        task.loss(outputs, batch)
+        task.measure(outputs, batch)
+        task.train()
 
     @torch.no_grad()
     def load(self, group: str, other: "_Training") -> None:
-        """Takes a part's state over from another training, by way of a file; a task has none."""
+        """Takes a part's state over from another training, by way of a file."""
         for own, theirs in zip(self.weights, other.weights, strict=True):
             own.copy_(theirs)
-        if group != "task":
-            file = io.BytesIO()
-            torch.save(state_of(other.parts[group]), file)
-            file.seek(0)
-            load_state_of(self.parts[group], torch.load(file, weights_only=True))
+        file = io.BytesIO()
+        torch.save(state_of(other.parts[group]), file)
+        file.seek(0)
+        load_state_of(self.parts[group], torch.load(file, weights_only=True))
 
     def values(self, group: str) -> dict[str, Any]:
         return values_of(self.parts[group], [part for name, part in self.parts.items() if name != group])
 
 
-def lost_state(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> list[str]:
+def lost_state(
+    config: Mapping[str, Any],
+    named_parameters: list[tuple[str, nn.Parameter]],
+    fields: Mapping[str, Field],
+    outputs: Any,
+) -> list[str]:
     """Returns, a sentence each, what criterion, task, optimizer and schedule change and no saved state holds.
 
     Only those of a person's own are looked at. A tiny training takes two steps and evaluates, and after each of the
-    three a second one takes its state over. named_parameters: small ones that stand for the model's.
+    three a second one takes its state over. named_parameters: small ones that stand for the model's. outputs: of
+    the form that the model returns.
     """
     ours = ("dlexp.", "torch.")
     own = [group for group in ADVICE if not all(path.startswith(ours) for path in targets_in(config[group]))]
     if not own:
         return []
-    with _generators_kept():
+    with generators_kept():
         first, second = _built(config, named_parameters), _built(config, named_parameters)
         before, generator = {group: first.values(group) for group in own}, torch.Generator().manual_seed(0)
         for act in ("train", "train", "evaluate"):
-            outputs, targets = _samples(config, generator)
+            answers, batch = _samples(config, fields, outputs, generator)
             try:
-                (first.evaluate if act == "evaluate" else first.compute)(outputs, targets)
+                (first.evaluate if act == "evaluate" else first.compute)(answers, batch)
             except Exception as error:  # not at home with such samples: what the run itself would say is said there
                 log.info(NOT_TRIED.format(listed(own), error))
                 return []
@@ -115,22 +124,34 @@ def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Param
     random.seed(0)
     numpy_random.seed(0)
     named = [(name, nn.Parameter(parameter.detach().clone())) for name, parameter in named_parameters]
-    task, criterion = build(config["task"]), build(config["criterion"])
-    optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), criterion)])
-    parts = {"criterion": criterion, "task": task, "optimizer": optimizer}
+    task = build_task(config)
+    optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), task)])
+    parts = {"criterion": task.criterion, "task": task, "optimizer": optimizer}
     return _Training(
         parts | {"scheduler": build(config["scheduler"], optimizer, TOTAL_STEPS)}, [parameter for _, parameter in named]
     )
 
 
-def _samples(config: Mapping[str, Any], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Returns outputs and targets; of classes all answers but one are right, so that counts of either kind grow."""
-    outputs = torch.rand(NUM_SAMPLES, config["data"]["num_outputs"], generator=generator)
-    if config["task"]["targets"] != "classes":
-        return outputs, torch.rand(outputs.shape, generator=generator)
-    targets = outputs.argmax(dim=1)
-    targets[0] = (targets[0] + 1) % config["data"]["num_outputs"]
-    return outputs, targets
+def _samples(
+    config: Mapping[str, Any], fields: Mapping[str, Field], outputs: Any, generator: torch.Generator
+) -> tuple[Any, dict[str, Tensor]]:
+    """Returns outputs and a batch; of classes all answers but one are right, so that counts of either kind grow."""
+
+    def drawn(each: Tensor) -> Tensor:
+        if not each.is_floating_point():
+            return each.clone()
+        return torch.rand(each.shape, generator=generator, dtype=each.dtype)
+
+    answers = mapped(drawn, outputs)
+    batch = {name: drawn(each) for name, each in examples(fields, NUM_SAMPLES).items()}
+    if config["task"]["targets"] == "classes" and isinstance(answers, Tensor) and answers.ndim == 2:
+        batch["targets"] = answers.argmax(dim=1)
+        batch["targets"][0] = (batch["targets"][0] + 1) % config["data"]["num_outputs"]
+    return answers, batch
+
+
+def _with_gradient(each: Tensor) -> Tensor:
+    return each.requires_grad_() if each.is_floating_point() else each
 
 
 def _problem(group: str, before: dict[str, Any], first: _Training, second: _Training) -> str | None:
@@ -165,7 +186,8 @@ def _shown(path: str) -> str:
 
 
 @contextmanager
-def _generators_kept() -> Iterator[None]:
+def generators_kept() -> Iterator[None]:
+    """Leaves the default generators of torch, Python and NumPy as they were before the block."""
     kept = torch.get_rng_state(), random.getstate(), numpy_random.get_state()
     try:
         yield

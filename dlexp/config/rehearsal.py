@@ -2,29 +2,35 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from dlexp.augment.operation import Draw, Mixing
-from dlexp.config.build import build, build_augment, build_optimizer
-from dlexp.config.lost_state import lost_state
+from dlexp.augment.together import change, mix, refuse_what_would_not_fit
+from dlexp.config.build import build, build_augment, build_optimizer, build_task
+from dlexp.config.lost_state import NUM_SAMPLES, generators_kept, lost_state
+from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of
 from dlexp.errors import UserError, listed
 from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
-from dlexp.models.layers import check_shapes
-from dlexp.tasks.task import Task, hold_sums_to_metrics, hold_to_protocol
+from dlexp.models.layers import tried
+from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
+from dlexp.tasks.trees import mapped
 from dlexp.train.state import trained_parameters
+
+Fields = Mapping[str, Field]
 
 
 def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
     """Returns what would go wrong in the first step, or be lost after it, a sentence each.
 
-    The model is built on the meta device (shapes without memory) and run at the data's shape; the criterion sees
-    logits and targets of the right shapes; the optimizer gets one small parameter. Device and memory are looked at for
-    a run that `is_here`.
+    The model is built on the meta device (shapes without memory) and asked with samples of zeros, in training and in
+    evaluation; task and criterion see what it answers; the optimizer gets one small parameter. Device and memory are
+    looked at for a run that `is_here`. The generators are left as they were.
     """
     start_without_compiler()
     problems: list[str] = []
@@ -37,19 +43,27 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
             problems.extend(error.problems)
             return None
 
-    if is_here:
-        tried(_device, config)
-    model: nn.Module | None = tried(_model, config)
-    if model is not None:
+    with generators_kept():
         if is_here:
+            tried(_device, config)
+        model: nn.Module | None = tried(_model, config)
+        if is_here and model is not None:
             tried(_memory, model)
-        tried(_shapes, config, model, config["data"]["shape"])
-    measures = tried(_measures, config)
-    parameters = _small_parameters(config, model)
-    tried(_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), measures[0]) if measures else [])])
-    tried(_augment, config, model, measures)
-    tried(_evaluation, config)
-    return problems or lost_state(config, parameters)
+        fields: Fields | None = tried(_fields, config)
+        task: Task | None = tried(_task, config)
+        outputs = None
+        if fields is not None and task is not None:
+            outputs = tried(_outputs, config, model, task, fields) if model is not None else None
+            problems_before = len(problems)
+            tried(_measures, config, task, fields, outputs)
+            if len(problems) == problems_before:
+                tried(_augment, config, model, task, fields, outputs)
+            tried(_evaluation, config, task, fields)
+        parameters = _small_parameters(config, model)
+        tried(_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), task) if task else [])])
+        if problems or fields is None:
+            return problems
+        return lost_state(config, parameters, fields, _or_assumed(config, outputs, fields)[0])
 
 
 def _device(config: Mapping[str, Any]) -> None:
@@ -63,9 +77,9 @@ def _model(config: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def _shapes(config: Mapping[str, Any], model: nn.Module, shape: list[int]) -> None:
-    name = str(config["model"]["_target_"]).rpartition(".")[2]
-    check_shapes(model, shape, config["data"]["num_outputs"], name)
+def _fields(config: Mapping[str, Any]) -> Fields:
+    data = config["data"]
+    return fields_of(data["fields"], data["shape"], data["num_outputs"], config["task"]["targets"])
 
 
 def _memory(model: nn.Module) -> None:
@@ -80,34 +94,77 @@ def _memory(model: nn.Module) -> None:
         )
 
 
-def _measures(config: Mapping[str, Any]) -> tuple[nn.Module, Task]:
-    """Returns criterion and task, which go with each other."""
+def _task(config: Mapping[str, Any]) -> Task:
     classes = config["data"]["class_names"]
     if classes and config["task"]["targets"] == "values":
         raise UserError(
             f"the data has classes ({listed(classes, most=3)}), and this task learns values; task=classification learns"
             " classes"
         )
-    task, name = build(config["task"]), config["task"]["_target_"]
-    hold_to_protocol(task, name)
-    outputs = torch.zeros(4, config["data"]["num_outputs"])
-    targets = _targets(config, len(outputs))
-    try:
-        criterion = build(config["criterion"])
-        loss = criterion(outputs, targets)
-        hold_sums_to_metrics(task, task.sums(outputs, targets), name)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"criterion {config['criterion']['_target_']} does not go with task {config['task']['_target_']}: {error}"
-            f"; classification takes criterion=cross_entropy, nll or hinge, regression criterion=mse"
-        ) from error
-    if loss.ndim:
-        raise UserError(
-            f"criterion {config['criterion']['_target_']} gives a tensor of shape {list(loss.shape)}, not one number"
-        )
-    return criterion, task
+    with _refused("task"):
+        task: Task = build_task(config)
+    hold_to_protocol(task, config["task"]["_target_"])
+    return task
+
+
+def _outputs(config: Mapping[str, Any], model: nn.Module, task: Task, fields: Fields) -> tuple[Any, Any] | None:
+    """Returns what the model answers in training and in evaluation, zeros on the CPU; None where nobody knows."""
+    return outputs_of(model, task, fields, str(config["model"]["_target_"]).rpartition(".")[2])
+
+
+def outputs_of(model: nn.Module, task: Task, fields: Fields, name: str) -> tuple[Any, Any] | None:
+    """Returns what a model answers in training and in evaluation, zeros on the CPU; None where it looks at values.
+
+    Raises:
+        UserError: a layer can't take what reaches it, or the task can't take what comes out.
+    """
+    inputs = [
+        f"{field.shape}" if key == "inputs" else f"{key} {field.shape}"
+        for key, field in fields.items()
+        if key != "targets"
+    ]
+    found = tried(
+        model,
+        lambda shadow: task.predict(shadow, examples(fields, NUM_SAMPLES)),
+        name,
+        f"data of shape {listed(inputs)}",
+    )
+    if found is None:
+        return None
+    batch = examples(fields, NUM_SAMPLES)
+    answers = [mapped(lambda each: torch.zeros(each.shape, dtype=each.dtype), outputs) for outputs in found]
+    for outputs in answers:
+        if misfit := task.misfit(outputs, batch):
+            raise UserError(f"model {name} returns {misfit}")
+    return answers[0], answers[1]
+
+
+def _or_assumed(config: Mapping[str, Any], outputs: tuple[Any, Any] | None, fields: Fields) -> tuple[Any, Any]:
+    """Returns outputs of zeros, N×num_outputs where nobody knows what the model answers."""
+    unknown = torch.zeros(NUM_SAMPLES, config["data"]["num_outputs"])
+    return (unknown, unknown) if outputs is None else outputs
+
+
+def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tuple[Any, Any] | None) -> None:
+    """Tries the loss and what is measured on what the model answers in training and in evaluation."""
+    batch, name = examples(fields, NUM_SAMPLES), config["task"]["_target_"]
+    for answer, is_training in zip(_or_assumed(config, outputs, fields), (True, False), strict=True):
+        task.train(is_training)
+        try:
+            loss: Any = task.loss(answer, batch)
+            sums = task.measure(answer, batch)
+        except UserError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(
+                f"criterion {config['criterion']['_target_']} does not go with task {name}: {reason}"
+                f"; classification takes criterion=cross_entropy, nll or hinge, regression criterion=mse"
+            ) from error
+        if not isinstance(loss, torch.Tensor) or loss.ndim:
+            told = f"tensor of shape {list(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+            raise UserError(f"criterion {config['criterion']['_target_']} gives a {told}, not one number")
+        hold_to_metrics(task, sums, NUM_SAMPLES, name)
 
 
 def _optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> None:
@@ -125,32 +182,43 @@ def _small_parameters(config: Mapping[str, Any], model: nn.Module | None) -> lis
     return [(name, nn.Parameter(torch.zeros([1] * parameter.ndim))) for name, parameter in trained]
 
 
-def _augment(config: Mapping[str, Any], model: nn.Module | None, measures: tuple[nn.Module, Task] | None) -> None:
-    """Tries the augmentation, the model at the shape that it gives, and `measures` on the targets that it mixes."""
-    shape = config["data"]["shape"]
-    inputs = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
-    targets = _targets(config, 2)
-    draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(2), seed=0)
+def _augment(
+    config: Mapping[str, Any], model: nn.Module | None, task: Task, fields: Fields, outputs: tuple[Any, Any] | None
+) -> None:
+    """Tries the augmentation, the model at the shape that it gives, and the task on the targets that it mixes."""
+    if not config["augment"]:
+        return
+    first, *others = [name for name in fields if name != "targets"] or ["targets"]
+    batch, shape = examples(fields, NUM_SAMPLES), fields[first].shape
+    if fields[first].kind in NORMALISED:
+        batch[first] = torch.zeros(NUM_SAMPLES, *shape, dtype=fields[first].dtype)
+    draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(NUM_SAMPLES), seed=0)
+    moved = {name: field.fill for name, field in fields.items() if field.kind in MOVED and name != first}
     with _refused(f"augment at data shape {shape}"):
         augment = build_augment(config["augment"])
+        refuse_what_would_not_fit(augment, moved, others)
         for operation in augment:
             if not isinstance(operation, Mixing):
-                inputs = operation(inputs, draw)
+                change(batch, first, moved, operation, draw)
+        if fields[first].kind in NORMALISED:
+            batch[first] = batch[first].float()
         for operation in augment:
             if isinstance(operation, Mixing):
-                inputs, targets = operation.mix(inputs.float(), targets, draw)
-    if model is not None and list(inputs.shape[1:]) != shape:
-        _shapes(config, model, list(inputs.shape[1:]))
-    if measures is None or not targets.is_floating_point() or config["task"]["targets"] != "classes":
-        return
-    criterion, task = measures
-    outputs = torch.zeros(len(targets), config["data"]["num_outputs"])
+                mix(batch, first, operation, draw)
+    for name, each in batch.items():
+        if len(each) != NUM_SAMPLES:
+            raise UserError(f"augment makes {len(each)} {name} of {NUM_SAMPLES} samples; it must keep their number")
+    if model is not None and list(batch[first].shape[1:]) != shape:
+        _outputs(config, model, task, {**fields, first: replace(fields[first], shape=list(batch[first].shape[1:]))})
+    answer = _or_assumed(config, outputs, fields)[0]
     try:
-        criterion(outputs, targets)
-        task.sums(outputs, targets)
+        task.train().loss(answer, batch)
+        task.measure(answer, batch)
     except Exception as error:
         names = [name for name, node in config["augment"].items() if node is not None]
         mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]
+        if not mixers:
+            raise
         raise UserError(
             f"{' and '.join(mixers)} makes probabilities of class numbers, which criterion"
             f" {config['criterion']['_target_']} with task {config['task']['_target_']} can't take;"
@@ -158,14 +226,10 @@ def _augment(config: Mapping[str, Any], model: nn.Module | None, measures: tuple
         ) from error
 
 
-def _targets(config: Mapping[str, Any], count: int) -> torch.Tensor:
-    if config["task"]["targets"] == "classes":
-        return torch.zeros(count, dtype=torch.int64)
-    return torch.zeros(count, config["data"]["num_outputs"])
-
-
-def _evaluation(config: Mapping[str, Any]) -> None:
-    build(config["evaluation"])(nn.Flatten(), torch.zeros(2, *config["data"]["shape"]))
+def _evaluation(config: Mapping[str, Any], task: Task, fields: Fields) -> None:
+    """Tries the views on a model that answers the first field itself, whatever the real one does."""
+    first, batch = next(iter(fields)), examples(fields, NUM_SAMPLES)
+    build(config["evaluation"])(lambda model, batch: model(batch[first]), nn.Flatten(), batch)
 
 
 @contextmanager

@@ -92,6 +92,7 @@ class DataSettings:
     val_size: Annotated[float, Range(ge=0)]
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
+    fields: dict[str, Any] | None
     shape: Annotated[list[int], Sizes()]
     num_outputs: Annotated[int, Range(ge=1, le=100_000)]
     class_names: list[str] | None

@@ -38,20 +38,15 @@ def arrays(
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
     if "test" not in parts:
-        num_samples = len(whole.inputs)
+        num_samples = len(whole)
         num_test = max(1, round(num_samples * test_size))
         if num_test >= num_samples:
             raise UserError(f"{file}: {num_samples} samples are too few to split off a test set.")
         order = torch.randperm(num_samples, generator=torch.Generator().manual_seed(split_seed))
-        parts["test"] = _taken(whole, order[:num_test])
-        whole = _taken(whole, order[num_test:])
+        parts["test"] = whole.take(order[:num_test].sort().values)
+        whole = whole.take(order[num_test:].sort().values)
     return Splits(train=whole, test=parts["test"], val=parts.get("val"))
 
 
 def _split(x: NDArray[Any], y: NDArray[Any]) -> Split:
     return Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(y))
-
-
-def _taken(split: Split, index: torch.Tensor) -> Split:
-    rows = index.sort().values
-    return Split(split.inputs[rows], split.targets[rows])

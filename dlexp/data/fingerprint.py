@@ -63,18 +63,19 @@ def of_source(source: "Source") -> Content:
 
 def of_splits(splits: "Splits") -> Content:
     """Returns the content of what a data function returned: all tensors' bytes, or the files that images lie in."""
-    from torch import Tensor
-
     digests = []
     for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
-        if split is not None:
-            inputs, targets = split.inputs, of_arrays([split.targets.cpu().numpy()])
-            if isinstance(inputs, Tensor):
-                found = of_arrays([inputs.cpu().numpy()])
-            else:
-                found = of_files(inputs.paths, Path(os.path.commonpath(map(os.path.dirname, inputs.paths))), [])
-            digests += [name, found.fingerprint, targets.fingerprint]
+        for field, column in (split.fields if split is not None else {}).items():
+            digests += [name, field, _of_column(column).fingerprint]
     return Content(_digest(each.encode() for each in digests))
+
+
+def _of_column(column: Any) -> Content:
+    from torch import Tensor
+
+    if isinstance(column, Tensor):
+        return of_arrays([column.cpu().numpy()])
+    return of_files(column.paths, Path(os.path.commonpath(map(os.path.dirname, column.paths))), [])
 
 
 def of_arrays(arrays: Sequence[Any], class_names: list[str] | None = None) -> Content:

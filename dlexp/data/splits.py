@@ -1,8 +1,8 @@
 """What a data set is once loaded: a training, a validation and a test split, as tensors or as files of images."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,15 +20,67 @@ WORTH_SECONDS = 10.0
 TEST_SEED_STEP = 1_000_003
 
 
-class Split(NamedTuple):
-    """Samples and what is asked about them.
+Column = Tensor | ImageFiles
 
-    inputs: uint8 N×C×H×W (images; as files when they don't fit in memory) or float32 N×features. targets: int64 N
-    (classes) or float32 N×outputs.
+
+class Split:
+    """Samples and what is asked about them: fields by name, each a tensor with a row a sample, or files of images.
+
+    `Split(x, y)` has the fields `inputs` and `targets`; keywords add others (`Split(x, y, mask=m)`) or name all of them
+    (`Split(image=x, text=t, targets=y)`). Raises UserError where a field is no tensor or they differ in length.
     """
 
-    inputs: Tensor | ImageFiles
-    targets: Tensor
+    def __init__(self, inputs: Column | None = None, targets: Tensor | None = None, **others: Column) -> None:
+        given = {"inputs": inputs, "targets": targets, **others}
+        self.fields: Mapping[str, Column] = {name: each for name, each in given.items() if each is not None}
+        for name, column in self.fields.items():
+            if not isinstance(column, Tensor | ImageFiles) or column.ndim == 0:
+                raise UserError(f"the data's field {name} must be a tensor with a row a sample, not {_kind(column)}")
+        sizes = {name: len(column) for name, column in self.fields.items()}
+        if len(set(sizes.values())) != 1:
+            raise UserError(f"all fields of a split must have as many rows as samples, and it has {sizes or 'none'}")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.fields.values())))
+
+    @property
+    def first(self) -> str:
+        """The name of the field that `data.shape` is about: the first that is not `targets`."""
+        return next((name for name in self.fields if name != "targets"), "targets")
+
+    @property
+    def inputs(self) -> Column:
+        """The first field that is not `targets`."""
+        return self.fields[self.first]
+
+    @property
+    def targets(self) -> Tensor:
+        """The field `targets`. Raises KeyError where the data has none."""
+        found = self.fields["targets"]
+        assert isinstance(found, Tensor)
+        return found
+
+    def to(self, device: torch.device | str) -> "Split":
+        """Returns the same samples on a device; files are read there."""
+        return self._with(lambda column: column.to(device))
+
+    def take(self, rows: Tensor) -> "Split":
+        """Returns the samples that an int64 index chooses; of files none is read."""
+        return self._with(lambda column: column.index_select(0, rows.to(column.device)))
+
+    def read(self, rows: Tensor | slice) -> dict[str, Tensor]:
+        """Returns the fields of the chosen samples as tensors, files read now."""
+        return {
+            name: column[rows.to(column.device) if isinstance(rows, Tensor) else rows]
+            for name, column in self.fields.items()
+        }
+
+    def _with(self, change: Callable[[Any], Any]) -> "Split":
+        return Split(**{name: change(column) for name, column in self.fields.items()})
+
+
+def _kind(column: Any) -> str:
+    return "a single number" if isinstance(column, Tensor) else f"a {type(column).__name__}"
 
 
 @dataclass(frozen=True)
@@ -57,11 +109,11 @@ def prepare(splits: Splits, *, val_size: float, split_seed: int, limit: int | No
     if val_size == 0:
         val = None
     elif val is None:
-        count = _val_count(len(train.inputs), val_size)
-        order = torch.randperm(len(train.inputs), generator=_generator(split_seed))
+        count = _val_count(len(train), val_size)
+        order = torch.randperm(len(train), generator=_generator(split_seed))
         # Sorted: batches are shuffled anyway, and one seed's samples keep the order of the file.
-        val = _take(train, order[:count].sort().values)
-        train = _take(train, order[count:].sort().values)
+        val = train.take(order[:count].sort().values)
+        train = train.take(order[count:].sort().values)
     return Splits(
         train=_shorten(train, limit, split_seed + 1),
         val=None if val is None else _shorten(val, limit, split_seed + 2),
@@ -75,27 +127,25 @@ def some_of_each(split: Split, count: int, seed: int) -> Split:
     Every class in turn gives one, until there are enough: data often lies sorted by class, and one class is learnt in a
     single step. Samples without classes are drawn at random.
     """
-    targets = split.targets.cpu()
-    order = torch.randperm(len(targets), generator=_generator(seed))
-    if not targets.is_floating_point():
+    order, targets = torch.randperm(len(split), generator=_generator(seed)), split.fields.get("targets")
+    if isinstance(targets, Tensor) and targets.ndim == 1 and not targets.is_floating_point():
+        targets = targets.cpu()
         by_class = targets[order].argsort(stable=True)
         counts = targets.bincount()
         first = (counts.cumsum(0) - counts).repeat_interleave(counts)
         turns = torch.empty_like(order)  # of each sample within its class, in the order drawn
         turns[by_class] = torch.arange(len(order)) - first
         order = order[turns.argsort(stable=True)]
-    rows = order[:count]
-    return Split(split.inputs[rows.to(split.inputs.device)], split.targets[rows.to(split.targets.device)])
+    return Split(**split.read(order[:count]))
 
 
-def statistics(split: Split) -> tuple[list[float], list[float]]:
+def statistics(inputs: Column) -> tuple[list[float], list[float]]:
     """Returns mean and standard deviation (of the population) per channel or feature.
 
     In units of [0, 1] for uint8 images. Exact: uint8 is counted, floats are summed in float64, both in
     chunks, so the split never exists as floats. Of files that take long it is remembered. A channel that never
     changes gets std 1, which leaves it at 0.
     """
-    inputs = split.inputs
     if isinstance(inputs, ImageFiles):
         mean, var = _of_files(inputs)
     elif inputs.dtype == torch.uint8:
@@ -148,16 +198,10 @@ def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _take(split: Split, index: Tensor) -> Split:
-    inputs, targets = split
-    return Split(inputs.index_select(0, index.to(inputs.device)), targets.index_select(0, index.to(targets.device)))
-
-
 def _shorten(split: Split, limit: int | None, seed: int) -> Split:
-    num_samples = len(split.inputs)
-    if limit is None or num_samples <= limit:
+    if limit is None or len(split) <= limit:
         return split
-    return _take(split, torch.randperm(num_samples, generator=_generator(seed))[:limit].sort().values)
+    return split.take(torch.randperm(len(split), generator=_generator(seed))[:limit].sort().values)
 
 
 def _of_bytes(channels: int, parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

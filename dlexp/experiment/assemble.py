@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlexp.config.build import build, build_augment, build_optimizer, load_data, told_content
+from dlexp.config.build import build, build_augment, build_optimizer, build_task, load_data, told_content
+from dlexp.data.fields import NORMALISED, Field, examples, fields_of, hold_to_fields
 from dlexp.data.fingerprint import of_splits
+from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
 from dlexp.errors import UserError
 from dlexp.experiment.initial_weights import freeze, initialise
@@ -44,10 +46,14 @@ class Assembly:
     test: Batches | None
     state: TrainState
     ask: Ask
-    task: Task
     data_facts: dict[str, Any]
     model_summary: dict[str, Any]
     device_facts: dict[str, Any]
+
+    @property
+    def task(self) -> Task:
+        """What is learnt."""
+        return self.state.task
 
     @property
     def total_steps(self) -> int:
@@ -74,26 +80,23 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     machine.keep_freed_memory()
     machine.set_speed(config["deterministic"])
     with torch.device("meta"):
-        skeleton = build(config["model"])
+        skeleton, task = build(config["model"]), build_task(config)
+    data = config["data"]
+    fields = fields_of(data["fields"], data["shape"], data["num_outputs"], config["task"]["targets"])
     convolutional = any(isinstance(layer, nn.Conv2d) for layer in skeleton.modules())
-    summary = summarise(skeleton, config["data"]["shape"])
+    summary = summarise(skeleton, lambda model: task.predict(model, examples(fields, 1)))
     flops = math.inf if summary["flops"] is None else summary["flops"]  # unknown: not tiny, as far as anyone can tell
     threads = machine.set_threads(config["threads"], flops=flops * config["batch_size"])
     precision = machine.select_precision(config["precision"], device, convolutional)
 
-    data = config["data"]
     content = told_content(data)  # before it is loaded: what changes in between is noticed when the run goes on
     loaded = load_data(data)
     content = content or of_splits(loaded)
     splits = prepare(loaded, val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
-    _hold_against_facts(splits, data["shape"], data["num_outputs"])
-    mean, std = data["mean"], data["std"]
-    if mean is None or std is None:
-        found_mean, found_std = statistics(splits.train)
-        mean, std = mean or found_mean, std or found_std
-    moved = {name: Split(split.inputs.to(device), split.targets.to(device)) for name, split in _named(splits).items()}
-    splits = replace(splits, **moved)
-    train, val, test = _batches(config, splits, mean, std, convolutional)
+    _hold_against_facts(splits, fields, data["num_outputs"], config["task"]["targets"])
+    normalised = _normalised(data, splits.train, fields)
+    splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
+    train, val, test = _batches(config, splits, fields, normalised, convolutional)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
@@ -105,11 +108,10 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         test=test,
         state=state,
         ask=build(config["evaluation"]),
-        task=build(config["task"]),
         data_facts={
             **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
-            "normalisation": {"mean": mean, "std": std},
-            "sizes": {name: len(split.targets) for name, split in _named(splits).items()},
+            "normalisation": {name: {"mean": each.mean, "std": each.std} for name, each in normalised.items()},
+            "sizes": {name: len(split) for name, split in _named(splits).items()},
         },
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
@@ -125,22 +127,41 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
     return Plan(epochs=epochs, device=device, precision=precision, **settings)
 
 
-def _hold_against_facts(splits: Splits, shape: list[int], num_outputs: int) -> None:
+def _hold_against_facts(splits: Splits, fields: Mapping[str, Field], num_outputs: int, targets: str) -> None:
     """Raises UserError when the data is not what its YAML says: on CUDA a class too many would abort the process."""
     for name, split in _named(splits).items():
-        found, targets = list(split.inputs.shape[1:]), split.targets
-        if found != shape:
-            raise UserError(f"data.shape={shape}, but the samples of the {name} split have the shape {found}")
-        if targets.is_floating_point():
-            if list(targets.shape[1:]) != [num_outputs]:
+        hold_to_fields(split, fields, name)
+        if targets == "classes" and len(split) and not split.targets.is_floating_point():
+            least, most = int(split.targets.min()), int(split.targets.max())
+            if not 0 <= least <= most < num_outputs:
+                classes = f"{least} to {most}"
                 raise UserError(
-                    f"data.num_outputs={num_outputs}, but a {name} target has the shape {list(targets.shape[1:])}"
+                    f"data.num_outputs={num_outputs}, but the classes of the {name} split are numbered {classes}"
                 )
-        elif len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < num_outputs:
-            classes = f"{int(targets.min())} to {int(targets.max())}"
-            raise UserError(
-                f"data.num_outputs={num_outputs}, but the classes of the {name} split are numbered {classes}"
-            )
+
+
+def _normalised(data: Mapping[str, Any], train: Split, fields: Mapping[str, Field]) -> dict[str, Normalisation]:
+    """Returns how each field is normalised whose kind says so, the first by `data.mean` and `data.std` if they say."""
+    found = {}
+    for name, field in fields.items():
+        if field.kind not in NORMALISED:
+            continue
+        mean, std = (data["mean"], data["std"]) if name == train.first else (None, None)
+        if mean is None or std is None:
+            computed = statistics(train.fields[name])
+            mean, std = mean or computed[0], std or computed[1]
+        column = train.fields[name]
+        for key, values in (("mean", mean), ("std", std)):
+            if len(values) != column.shape[1]:
+                kind = "channel" if column.ndim > 2 else "feature"
+                raise UserError(
+                    f"data.{key} has {len(values)} values, but the data has {column.shape[1]} {kind}s;"
+                    f" give one per {kind}, or null to compute them."
+                )
+        if min(std) <= 0:
+            raise UserError(f"data.std={std} must be above 0 everywhere.")
+        found[name] = Normalisation(mean, std)
+    return found
 
 
 def _named(splits: Splits) -> dict[str, Split]:
@@ -159,17 +180,18 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     model = model.to(plan.device)
     init_from_data: Any = getattr(model, "init_from_data", None)
     if init_from_data is not None and config["init_from"] is None and not is_resumed:
-        init_from_data(train.spread(INIT_SAMPLES))
+        init_from_data(train.spread(INIT_SAMPLES)[train.split.first])
     if convolutional:
         model = model.to(memory_format=torch.channels_last)
-    criterion: nn.Module = build(config["criterion"]).to(plan.device)
-    optimizer = build_optimizer(config["optimizer"], trained_parameters(model, criterion))
+    task = build_task(config).to(plan.device)
+    task.autocast = machine.autocast(plan.device, plan.precision)
+    optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
     for name in idle:
         log.warning(f"warning: optimizer.parts.{name} finds no parameter in this model: its settings change nothing")
     return TrainState(
         model=model,
-        criterion=criterion,
+        task=task,
         optimizer=optimizer,
         schedule=build(config["scheduler"], optimizer, plan.total_steps(len(train))),
         scaler=torch.amp.GradScaler(plan.device.type, enabled=plan.precision == torch.float16),
@@ -181,15 +203,19 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
 
 
 def _batches(
-    config: Mapping[str, Any], splits: Splits, mean: list[float], std: list[float], channels_last: bool
+    config: Mapping[str, Any],
+    splits: Splits,
+    fields: Mapping[str, Field],
+    normalised: Mapping[str, Normalisation],
+    channels_last: bool,
 ) -> tuple[Batches, Batches | None, Batches | None]:
     size = config["batch_size"]
-    make = partial(Batches, mean=mean, std=std, seed=config["seed"], channels_last=channels_last)
+    make = partial(Batches, fields=fields, normalised=normalised, seed=config["seed"], channels_last=channels_last)
     # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
     eval_size = max(size, min(1000, 2**22 // math.prod(config["data"]["shape"])))
 
     def evaluation(split: Split | None) -> Batches | None:
-        if split is None or not len(split.targets):
+        if split is None or not len(split):
             return None
         return make(split, batch_size=eval_size, augment=[], shuffle=False)
 

@@ -16,6 +16,8 @@ from dlexp.records import checkpoints
 from dlexp.records.folder import BEST, RESULTS
 from dlexp.records.run_json import write_json
 from dlexp.records.tracker import Tracker
+from dlexp.tasks.task import Batch
+from dlexp.tasks.trees import mapped
 from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)
@@ -25,15 +27,16 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
     module, config = run.state.average.module, composed.config
     if run.state.best_epoch is not None:
-        checkpoints.load_weights(tracker.folder / BEST, model=module, criterion=run.state.criterion)
+        checkpoints.load_weights(tracker.folder / BEST, model=module, task=run.task)
     chosen = next((row for row in history if row["epoch"] == run.state.best_epoch), history[-1])
     metrics = {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
     is_test = config["test"] and run.test is not None
     batches = run.test if is_test else run.val
     if batches is not None:
-        evaluation = evaluate(module, run.ask, batches, run.state.criterion, run.task.sums, run.plan)
+        keeps = run.task.keeps_outputs and config["overfit_batches"] is None
+        evaluation = evaluate(module, run.task, run.ask, batches, run.plan, keeps_outputs=keeps)
         if is_test:
-            metrics |= {f"test/{name}": value for name, value in evaluation.means.items()}
+            metrics |= {f"test/{name}": value for name, value in evaluation.metrics.items()}
         if config["overfit_batches"] is None:
             _look_back(run, composed, tracker, evaluation, batches.split)
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
@@ -50,24 +53,25 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
 
 
 def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: Evaluation, split: Split) -> None:
-    on_cpu = Split(split.inputs.cpu(), split.targets.cpu())
-    normalised = run.train.normalised
-    coefficients = run.task.coefficients(run.state.average.module, normalised.mean, normalised.std)
+    on_cpu, normalised = split.to("cpu"), run.train.normalised.get(split.first)
+    units = (normalised.mean, normalised.std) if normalised else ()
+    coefficients = run.task.coefficients(run.state.average.module, *units)
     if coefficients:
         weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])
         log.info(f"learnt: w = [{weights}], b = {coefficients['b']:.4f}")
-    details = run.task.summary(evaluation.outputs, on_cpu.targets) | {"coefficients": coefficients}
+    details = run.task.summary(evaluation.outputs, on_cpu) | {"coefficients": coefficients}
     write_json(tracker.folder / RESULTS, details)
     if composed.config["pictures"]:
-        tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda inputs: _predict(run, inputs)))
+        tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda batch: _predict(run, batch)))
 
 
 @torch.no_grad()
-def _predict(run: Assembly, inputs: Tensor) -> Tensor:
-    """Returns the outputs, on the CPU, for un-normalised inputs N×features."""
+def _predict(run: Assembly, batch: Batch) -> Any:
+    """Returns the outputs, on the CPU, for fields that are not normalised."""
     module = run.state.average.module.eval()
-    outputs: Tensor = module(run.train.normalised(inputs.to(run.plan.device)))
-    return outputs.float().cpu()
+    moved = {name: field.to(run.plan.device) for name, field in batch.items()}
+    normalised = {name: normalise(moved[name]) for name, normalise in run.train.normalised.items()}
+    return mapped(Tensor.cpu, run.task.predict(module, moved | normalised))
 
 
 def _parameters(composed: Composed) -> dict[str, Any]:

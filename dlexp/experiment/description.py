@@ -58,15 +58,16 @@ def in_one_line(run: Assembly) -> str:
 
 def _first_pictures(run: Assembly, tracker: Tracker) -> None:
     """Shows a grid of augmented training images and the model's graph."""
-    inputs, targets = next(run.train.epoch(0))
-    if inputs.ndim == 4:
+    batch, first = next(run.train.epoch(0)), run.train.split.first
+    if run.train.fields[first].kind == "image":
         from dlexp.pictures import image_grid
 
-        images = run.train.normalised.undone(inputs[:64].cpu()).clamp(0, 1)
-        names = run.data_facts["class_names"]
-        titles = [title(target, names) for target in targets[:64].cpu()] if names else None
+        images = run.train.normalised[first].undone(batch[first][:64].cpu()).clamp(0, 1)
+        names = run.data_facts["class_names"] if run.task.targets == "classes" else None
+        titles = [title(target, names) for target in batch["targets"][:64].cpu()] if names else None
         tracker.figure("training_images", image_grid(images, titles), step=0)
-    tracker.graph(run.state.model, inputs[:1])
+    if len(batch) == 1 + ("targets" in batch):  # a graph is traced with one input
+        tracker.graph(run.state.model, batch[first][:1])
 
 
 def title(target: Tensor, names: list[str]) -> str:

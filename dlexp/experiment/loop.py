@@ -85,7 +85,7 @@ def _to_the_end(training: _Training) -> None:
     def save_is_due(state: Any) -> bool:
         return training.stops.requested is not None or checkpoints.is_due(state)
 
-    for event in fit(run.state, run.train, run.task.sums, run.plan, save_is_due):
+    for event in fit(run.state, run.train, run.plan, save_is_due):
         kind, batch = event["kind"], event.pop("batch")
         if kind == "save":
             if checkpoints.is_due(run.state):
@@ -141,11 +141,10 @@ def _is_over(training: _Training) -> bool:
 def _validate(training: _Training) -> dict[str, float]:
     run, started = training.run, time.perf_counter()
     assert run.val is not None
-    module, criterion = run.state.average.module, run.state.criterion
     with run.state.as_before_unless_finished(), training.stops.impatient():
-        means = evaluate(module, run.ask, run.val, criterion, run.task.sums, run.plan).means
+        found = evaluate(run.state.average.module, run.task, run.ask, run.val, run.plan).metrics
     higher_is_better = run.measures[run.task.metric].higher_is_better
-    if run.state.improves(means[run.task.metric], means["loss"], higher_is_better):
+    if run.state.improves(found[run.task.metric], found["loss"], higher_is_better):
         training.best.keep(run.state.weights())
     training.best.write()
-    return {f"val/{name}": value for name, value in means.items()} | {"time/val": time.perf_counter() - started}
+    return {f"val/{name}": value for name, value in found.items()} | {"time/val": time.perf_counter() - started}

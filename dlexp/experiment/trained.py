@@ -1,37 +1,51 @@
 """A trained model, read from its run folder: the weights that count, and all that belongs to asking it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from dlexp.config.build import build
+from dlexp.config.build import build, build_task
 from dlexp.config.check import config_problems
 from dlexp.config.stored import stored_run
 from dlexp.data.normalisation import Normalisation
-from dlexp.errors import UserError
+from dlexp.errors import UserError, listed
 from dlexp.records import checkpoints, weights
 from dlexp.records.folder import DATA
 from dlexp.records.run_json import read_json
+from dlexp.tasks.task import Task
 
 
-@dataclass(frozen=True)
-class TrainedModel:
-    """Called with inputs as they come, N×C×H×W as bytes or in [0, 1] or N×features, it returns outputs N×K on the CPU.
+class TrainedModel(nn.Module):
+    """A module to be asked with inputs as they come: N×C×H×W as bytes or in [0, 1], N×features, tokens.
 
-    config: of the run, resolved. model: in evaluation mode. class_names: None for a task without classes.
+    Called with the one input, or with the data's fields as keywords; returns what the run's task made of them, a tensor
+    N×K for most. In evaluation mode, and its parameters record no gradients until `requires_grad_()` says so.
+
+    config: of the run, resolved. model: as it was trained, to be asked with normalised inputs. normalised: how, by
+    field. class_names: None for a task without classes.
     """
 
-    config: dict[str, Any]
-    model: nn.Module
-    normalisation: Normalisation
-    class_names: list[str] | None
+    def __init__(
+        self,
+        config: dict[str, Any],
+        model: nn.Module,
+        task: Task,
+        normalised: dict[str, Normalisation],
+        class_names: list[str] | None,
+    ) -> None:
+        super().__init__()
+        self.config, self.normalised, self.class_names = config, normalised, class_names
+        self.model, self.task = model, task
 
-    @torch.no_grad()
-    def __call__(self, inputs: Tensor) -> Any:
-        return self.model(self.normalisation(inputs))
+    def forward(self, *inputs: Tensor, **fields: Tensor) -> Any:
+        """Takes the one input, or fields by name. Raises UserError where there is not one of either kind."""
+        names = [name for name in self.config["data"]["fields"] or () if name != "targets"] or ["inputs"]
+        if len(inputs) > 1 or bool(inputs) == bool(fields) or (inputs and len(names) > 1):
+            raise UserError(f"the model takes {names[0] if len(names) == 1 else f'{listed(names)}, each by its name'}")
+        batch = dict(zip(names, inputs, strict=False)) | fields
+        batch |= {name: normalise(batch[name]) for name, normalise in self.normalised.items() if name in batch}
+        return self.task.predict(self.model, batch)
 
 
 def read_trained(folder: Path) -> TrainedModel:
@@ -46,19 +60,23 @@ def read_trained(folder: Path) -> TrainedModel:
     problems = config_problems(config)
     if problems:
         raise UserError(*problems)
-    normalisation, class_names = _data_facts(folder / DATA)
-    model = build(config["model"])
-    checkpoints.load_weights(weights.chosen(folder), model=model)
-    return TrainedModel(config, model.eval(), normalisation, class_names)
+    normalised, class_names = _data_facts(folder / DATA)
+    model, task = build(config["model"]), build_task(config)
+    checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
+    trained = TrainedModel(config, model, task, normalised, class_names)
+    return trained.requires_grad_(False).eval()
 
 
-def _data_facts(file: Path) -> tuple[Normalisation, list[str] | None]:
+def _data_facts(file: Path) -> tuple[dict[str, Normalisation], list[str] | None]:
     try:
         facts = read_json(file)
-        mean, std = ([float(value) for value in facts["normalisation"][key]] for key in ("mean", "std"))
+        normalised = {}
+        for field, figures in facts["normalisation"].items():
+            mean, std = ([float(value) for value in figures[key]] for key in ("mean", "std"))
+            if len(mean) != len(std) or min(std) <= 0:
+                raise ValueError("its normalisation is none")
+            normalised[str(field)] = Normalisation(mean, std)
         names = facts["class_names"]
-        if len(mean) != len(std) or min(std) <= 0:
-            raise ValueError("its normalisation is none")
-        return Normalisation(mean, std), None if names is None else [str(name) for name in names]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return normalised, None if names is None else [str(name) for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} can't be read: {' '.join(str(error).split())}") from error

@@ -125,7 +125,7 @@ def _steps(run: Assembly) -> Iterator[tuple[float, float]]:
     """Yields for each optimizer step its learning rate, as a part of the configured one, and its loss."""
     group = run.state.optimizer.param_groups[0]
     factor = group["lr"] / group["initial_lr"]
-    for event in fit(run.state, run.train, run.task.sums, run.plan):
+    for event in fit(run.state, run.train, run.plan):
         if event["kind"] == "steps":
             yield factor, event["train/recent_loss"]
             factor = event["lr"] / group["initial_lr"]  # the schedule has stepped already: that of the next step

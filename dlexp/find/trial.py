@@ -94,7 +94,7 @@ def measured(run: Any) -> Trial:
             return state.step >= WARMUP_STEPS or now - began > WARMUP_SECONDS
         return now - timed_from[0] > TIMED_SECONDS
 
-    for event in fit(state, run.train, run.task.sums, run.plan, is_due):
+    for event in fit(state, run.train, run.plan, is_due):
         # At a save `fit` has read the losses, so a GPU has done all that came before.
         if event["kind"] != "save" or not is_due(state):
             continue

@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -27,14 +27,14 @@ EXPECTED: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, int, s
 )
 
 
-def summarise(model: nn.Module, shape: list[int]) -> dict[str, Any]:
+def summarise(model: nn.Module, ask: Callable[[nn.Module], Any]) -> dict[str, Any]:
     """Returns `{"layers": [row, …], "parameters", "trainable", "flops"}`.
 
     A row is `{"name", "type", "output_shape", "parameters", "flops"}`.
 
-    `shape` is that of one sample, and so are output shapes and FLOPs: those of matrix products and convolutions in one
-    forward pass, a multiplication and an addition counted as 2. A layer is a module without children or with parameters
-    of its own. Where a model can't run without values (it looks at its numbers), shapes and FLOPs are None.
+    `ask` shows a model one sample. Output shapes and FLOPs are that sample's: those of matrix products and convolutions
+    in one forward pass, a multiplication and an addition counted as 2. A layer is a module without children or with
+    parameters of its own. Where a model can't run without values (it looks at its numbers), shapes and FLOPs are None.
     The model itself is not touched.
     """
     rows: dict[str, dict[str, Any]] = {
@@ -54,7 +54,8 @@ def summarise(model: nn.Module, shape: list[int]) -> dict[str, Any]:
     with contextlib.suppress(RuntimeError, NotImplementedError):
         with _counting(shadow, rows, counter), counter:
             count_without_compiler(counter)
-            _forward(shadow, [1, *shape])
+            with torch.no_grad(), torch.device(_device_of(shadow)):
+                ask(shadow)
         flops = counter.get_total_flops()
     parameters = list(model.parameters())
     return {
@@ -84,12 +85,14 @@ def format_summary(summary: dict[str, Any]) -> str:
     return "\n".join([*aligned(rows, right=(3, 4)), total])
 
 
-def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str) -> None:
-    """Runs the model on two samples of `shape`, all of it zeros (large models: without memory or values).
+def tried(model: nn.Module, ask: Callable[[nn.Module], Any], name: str, what: str) -> tuple[Any, Any] | None:
+    """Returns what a copy of the model gives when it is asked in training and then in evaluation mode.
+
+    The copy is all zeros (of a large model: without memory or values, on the meta device). None where the model looks
+    at values that are not there: no verdict. what: the data, in words.
 
     Raises:
-        UserError: a layer can't take what reaches it (named, with expected and received shape), or the output is not
-            N×num_outputs.
+        UserError: a layer can't take what reaches it: named, with expected and received shape.
     """
     if any(torch.nn.parameter.is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise UserError(
@@ -100,18 +103,15 @@ def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str
     inside: list[tuple[str, nn.Module, Any]] = []
     _track(shadow, inside)
     try:
-        output = _forward(shadow, [2, *shape])
-    except (RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
-        if "meta" in str(error):  # the model looks at values, which are not there: no verdict on its shapes
-            return
-        raise UserError(f"model {name} does not fit data of shape {list(shape)}: {_failure(inside, error)}") from error
-    if not isinstance(output, torch.Tensor):
-        raise UserError(f"model {name} returns a {type(output).__name__}, not one tensor of shape N×{num_outputs}")
-    if output.shape != (2, num_outputs):
-        raise UserError(
-            f"model {name} returns outputs of shape {_words(output)}, but data.num_outputs={num_outputs} asks for"
-            f" N×{num_outputs}"
-        )
+        # On its device: tensors that a forward makes for itself join the others.
+        with torch.no_grad(), torch.device(_device_of(shadow)):
+            return ask(shadow.train()), ask(shadow.eval())
+    except (RuntimeError, ValueError, AssertionError, NotImplementedError, TypeError) as error:
+        if isinstance(error, TypeError) and "forward()" not in str(error):  # a bug, not a call with other fields
+            raise
+        if "meta" in str(error):
+            return None
+        raise UserError(f"model {name} does not fit {what}: {_failure(inside, error)}") from error
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -122,17 +122,17 @@ def _shadow(model: nn.Module) -> nn.Module:
     """Returns a copy of zeros (large models: no values) in evaluation mode: batch norm then takes a single sample."""
     tensors = [*model.parameters(), *model.buffers()]
     is_small = sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= LARGEST_ON_CPU
+    # Attributes that torch does not copy: what pruning and the older weight norm compute for each forward pass.
+    computed = [each for module in model.modules() for each in vars(module).values() if isinstance(each, torch.Tensor)]
     memory: dict[int, Any] = {}
-    for tensor in tensors:  # copied by shape, so a large model is not doubled
+    for tensor in (*tensors, *computed):  # copied by shape, so a large model is not doubled
         empty = torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu" if is_small else "meta")
         memory[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
     return copy.deepcopy(model, memory).eval()
 
 
-def _forward(model: nn.Module, shape: list[int]) -> Any:
-    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
-    with torch.no_grad(), torch.device(device):  # tensors that a forward makes for itself join the others
-        return model(torch.zeros(shape))
+def _device_of(model: nn.Module) -> torch.device:
+    return next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ class TorchProfile:
         self._timed_from: float | None = None
         self._profiler: Any = None
         self._traced = "cpu"  # the type of the device whose work the profiler sees
-        self._shape: list[int] = []  # of a sample of the last batch
+        self._sample: Any = None  # what a sample of the last batch would be on the CPU
         self._is_over = left == 0
 
     def __enter__(self) -> None:
@@ -89,7 +89,7 @@ class TorchProfile:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batches, name)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple["Tensor", "Tensor"]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, "Tensor"]]:
         """Yields the batches of the run's own training data, and watches."""
         batches = self._batches.epoch(epoch, start)
         try:
@@ -121,7 +121,7 @@ class TorchProfile:
         began = time.perf_counter()
         with record_function(DATA):
             batch = next(batches)
-        self._shape = list(batch[0].shape[1:])  # images may grow
+        self._sample = {name: (each[:1].shape, each.dtype) for name, each in batch.items()}  # images may grow
         if self._timed_from is not None:
             self._seconds_making += time.perf_counter() - began
         return batch
@@ -184,7 +184,7 @@ class TorchProfile:
             data_share = self._seconds_making / self._seconds
         else:
             data_share = operators.data_share
-        flops = summarise(run.state.model, self._shape)["flops"]
+        flops = summarise(run.state.model, self._ask)["flops"]
         size = self._batches.batch_size
         achieved = None if flops is None else FORWARD_AND_BACKWARD * flops * size / seconds
         return {
@@ -200,6 +200,12 @@ class TorchProfile:
             "utilization": None if achieved is None or not self._peak else achieved / self._peak,
             "device": run.device_facts,
         }
+
+    def _ask(self, model: Any) -> Any:
+        import torch
+
+        sample = {name: torch.zeros(shape, dtype=dtype) for name, (shape, dtype) in self._sample.items()}
+        return self._run.task.predict(model, sample)
 
 
 def _traced(device: str) -> str:

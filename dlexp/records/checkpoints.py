@@ -47,7 +47,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def load_weights(path: Path, **modules: torch.nn.Module) -> None:
-    """Puts the weights of a file that a run saved into its `model`, and into its `criterion` where that is given.
+    """Puts the weights of a file that a run saved into its `model`, and into its `task` where that is given.
 
     Raises:
         UserError: there is no such file, it is damaged, or its weights are another model's.

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.config.build import build, build_optimizer, load_data, target
+from dlexp.config.build import build, build_optimizer, build_task, load_data, target
 from dlexp.data.fetch.files import find, search_roots
 from dlexp.data.splits import prepare
 from dlexp.errors import UserError
@@ -38,7 +38,7 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
     splits = prepare(
         load_data({**data, **kept}), val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"]
     )
-    return len(splits.train.targets)
+    return len(splits.train)
 
 
 def num_steps(config: Mapping[str, Any], num_samples: int) -> tuple[int, int]:
@@ -70,7 +70,7 @@ def num_bytes(config: Mapping[str, Any], model: nn.Module, seconds: float | None
     run that ends before its first save only the last. What an optimizer keeps is seen from a step of it with a value
     for each parameter.
     """
-    weights = _bytes(model.state_dict()) + _bytes(build(config["criterion"]).state_dict())
+    weights = _bytes(model.state_dict()) + _bytes(build_task(config).state_dict())
     keep = config["checkpoint"]["keep"]
     if keep != "resume":
         return weights if keep == "best" else 0

@@ -12,7 +12,7 @@ from torch import Tensor
 from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.ranges import Choice, Range
-from dlexp.tasks.task import Task
+from dlexp.tasks.task import Batch, Task, shape_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +37,7 @@ class Classification(Task):
         num_outputs: Annotated[int, Range(ge=2)],
         targets: Annotated[str, Choice("classes")],
     ) -> None:
+        super().__init__()
         if class_names is not None and len(class_names) != num_outputs:
             raise UserError(
                 f"data.class_names lists {len(class_names)} names but data.num_outputs is {num_outputs}: "
@@ -47,21 +48,27 @@ class Classification(Task):
         self.targets = targets
         self.chance = {"loss": math.log(num_outputs), "accuracy": 1 / num_outputs}
 
-    def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def misfit(self, outputs: Any, batch: Batch) -> str | None:
+        """Returns what is wrong with outputs that are not N×classes."""
+        if isinstance(outputs, Tensor) and outputs.shape == (len(batch["targets"]), self.num_outputs):
+            return None
+        return f"{shape_in_words(outputs)}, but data.num_outputs={self.num_outputs} asks for N×{self.num_outputs}"
+
+    def measure(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Returns `accuracy`, the number of right answers; of probabilities, what they give the answers."""
-        answers = outputs.argmax(dim=1)
+        answers, targets = outputs.argmax(dim=1), batch["targets"]
         if targets.is_floating_point():
             return {"accuracy": targets.gather(1, answers[:, None]).sum(dtype=torch.float32)}
-        return {"accuracy": (answers == targets).sum(dtype=torch.float32)}
+        return {"accuracy": (answers == targets).sum()}
 
-    def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
+    def summary(self, outputs: Tensor, split: Split) -> dict[str, Any]:
         """Returns each class's accuracy by name, None where the split has no sample of it."""
-        counts = confusion(outputs, targets)
+        counts = confusion(outputs, split.targets)
         right, totals = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
         shares = [hits / total if total else None for hits, total in zip(right, totals, strict=True)]
         return {"per_class_accuracy": dict(zip(self.class_names, shares, strict=True))}
 
-    def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
+    def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
         """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions."""
         from dlexp import pictures
 
@@ -75,7 +82,9 @@ class Classification(Task):
             confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
             figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
         if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 2:
-            figures["decision_regions"] = pictures.decision_regions(predict, inputs, targets, self.class_names)
+            figures["decision_regions"] = pictures.decision_regions(
+                lambda points: predict({split.first: points}), inputs, targets, self.class_names
+            )
         return figures
 
 

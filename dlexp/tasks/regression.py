@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.metric import Metric
-from dlexp.ranges import Choice, Range
-from dlexp.tasks.task import Task
+from dlexp.ranges import Choice
+from dlexp.tasks.task import Batch, Task, shape_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,28 +22,42 @@ MOST_COEFFICIENTS = 16
 
 
 class Regression(Task):
-    """Numbers a sample: outputs and targets are floats N×outputs. The loss itself says which epoch was best."""
+    """Numbers a sample: outputs and targets are floats of one shape, N×outputs or any. The loss says which epoch was
+    best.
+    """
 
     metric = "loss"
     metrics: Mapping[str, Metric] = {"mae": Metric(unit="", higher_is_better=False, title="mean absolute error")}
 
-    def __init__(self, *, num_outputs: Annotated[int, Range(ge=1)], targets: Annotated[str, Choice("values")]) -> None:
-        self.num_outputs = num_outputs
+    def __init__(self, *, targets: Annotated[str, Choice("values")]) -> None:
+        super().__init__()
         self.targets = targets
 
-    def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def misfit(self, outputs: Any, batch: Batch) -> str | None:
+        """Returns what is wrong with outputs that have another shape than the targets."""
+        if isinstance(outputs, Tensor) and outputs.shape == batch["targets"].shape:
+            return None
+        wanted = shape_in_words(batch["targets"]).rpartition(" ")[2]
+        key = "data.num_outputs" if batch["targets"].ndim == 2 else "data.fields.targets"
+        return f"{shape_in_words(outputs)}, but {key} asks for {wanted}"
+
+    def measure(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Returns `mae`, the absolute error averaged over outputs.
 
         Raises ValueError where the shapes differ, since N×1 against N would broadcast to N×N.
         """
+        targets = batch["targets"]
         if outputs.shape != targets.shape:
             raise ValueError(f"outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} differ in shape")
-        return {"mae": (outputs - targets).abs().sum(dtype=torch.float32) / self.num_outputs}
+        return {"mae": (outputs - targets).abs().sum(dtype=torch.float32) / (targets.numel() // len(targets))}
 
-    def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-        """Returns `mae` and `r2` of each output; r2 is None where its truth never varies."""
-        errors = outputs.double() - targets.double()
-        spread = ((targets.double() - targets.double().mean(dim=0)) ** 2).sum(dim=0).tolist()
+    def summary(self, outputs: Tensor, split: Split) -> dict[str, Any]:
+        """Returns `mae` and `r2` of each output, of other shapes over all; r2 is None where the truth never varies."""
+        targets = split.targets.double()
+        errors = outputs.double() - targets
+        if targets.ndim > 2:
+            errors, targets = errors.reshape(-1, 1), targets.reshape(-1, 1)
+        spread = ((targets - targets.mean(dim=0)) ** 2).sum(dim=0).tolist()
         squares = (errors**2).sum(dim=0).tolist()
         return {
             "mae": errors.abs().mean(dim=0).tolist(),
@@ -72,10 +86,12 @@ class Regression(Task):
             bias = bias - weight @ torch.tensor(mean, dtype=torch.float64)
         return {"w": weight.tolist(), "b": bias.item()}
 
-    def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
+    def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
         """Returns a picture of predictions against truth."""
         from dlexp import pictures
 
+        if outputs.ndim > 2:
+            return {}
         return {"prediction_against_truth": pictures.prediction_against_truth(outputs, split.targets)}
 
 

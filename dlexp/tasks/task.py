@@ -3,42 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
 
 from dlexp.errors import UserError
 from dlexp.metric import LOSS, Metric, facts_of
+from dlexp.tasks.trees import mapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from torch import Tensor, nn
 
     from dlexp.data.splits import Split
 
 UNITS = ("", "%")
 
+Batch = Mapping[str, Tensor]
+"""Fields by name, a row a sample, on the run's device: `inputs` and `targets`, or the data's own names."""
 
-class Task(Protocol):
-    """What is learnt. A class that inherits from this one owes `metric`, `metrics`, `targets` and `sums`, no more."""
+
+class Task(nn.Module):
+    """What is learnt. A class that inherits from this one owes `metric`, `metrics`, `targets` and `measure`, no more.
+
+    Its parameters are trained with the model's, and its buffers are saved with them. The module of the group criterion
+    becomes its `criterion`. Outputs are whatever the model returns: a tensor, or tensors in a tuple, list or dict.
+    """
 
     metric: str
     """The metric that chooses the epoch and is a sweep's objective: "loss", or a key of `metrics`."""
     metrics: Mapping[str, Metric]
-    """What `sums` gives, by name; the criterion's loss is measured besides."""
+    """What `conclude` gives, by name; the loss is measured besides."""
     targets: str
-    """"classes" (targets are int64 N) or "values" (float32 N×outputs)."""
+    """The field `targets`: "classes" (int64 N), "values" (float32 N×outputs), "labels" (float32 N×outputs, 0 or 1),
+    "mask" (int64 N×H×W) or "none"; `data.fields.targets` may say otherwise."""
     chance: Mapping[str, float] = {}
     """What guessing reaches, by metric ("loss" too); empty where nobody knows."""
+    keeps_outputs: bool = True
+    """Whether `summary` and `figures` want the outputs of the whole split, which lie in memory then."""
+    criterion: nn.Module
+    autocast: AbstractContextManager[Any] = nullcontext()
+    """The precision of the run, set by the engine."""
 
-    def sums(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Returns the sum over the batch of each of `metrics`, as tensors without axes on its device.
+    def forward(self, model: nn.Module, batch: Batch) -> Any:
+        """Returns what the model says of a batch: of its one input, of several by their names as keywords."""
+        inputs = {name: field for name, field in batch.items() if name != "targets"}
+        return model(*inputs.values()) if len(inputs) == 1 else model(**inputs)
 
-        A split's value is the mean over its samples. Called with every batch, so it never waits for the device. Outputs
-        are N×outputs; where augmentation mixes, targets of classes are probabilities N×classes (float) while training.
+    def predict(self, model: nn.Module, batch: Batch, ask: Callable[..., Any] | None = None) -> Any:
+        """Returns `forward` in the run's precision, in float32 at least. ask: how (an option of evaluation)."""
+        with self.autocast:
+            outputs = self(model, batch) if ask is None else ask(self, model, batch)
+        return mapped(_at_least_float32, outputs)
+
+    def misfit(self, outputs: Any, batch: Batch) -> str | None:
+        """Returns, before a run, what is wrong with what the model returns, as in "model NAME returns …", else None."""
+        return None
+
+    def loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """Returns the loss, a mean over the samples of the batch."""
+        loss: Tensor = self.criterion(outputs, batch["targets"])
+        return loss
+
+    def measure(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+        """Returns sums over the samples of the batch, of any fixed shapes, on its device; counts as int64.
+
+        Called with every batch, without gradients, so it never waits for the device. Where augmentation mixes,
+        targets of classes are probabilities N×classes (float) while training.
         """
-        ...
+        raise NotImplementedError
 
-    def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-        """Returns what `results.json` says of the chosen weights, outputs and targets of the whole split on the CPU."""
+    def conclude(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
+        """Returns the value of each of `metrics` over `count` samples from their sums, which lie on the CPU.
+
+        By default each metric is the mean of the sum of its name.
+        """
+        return {name: float(total) / count for name, total in sums.items()}
+
+    def summary(self, outputs: Any, split: Split) -> dict[str, Any]:
+        """Returns what `results.json` says of the chosen weights, outputs (None: not kept) and split on the CPU."""
         return {}
 
     def coefficients(
@@ -47,11 +91,11 @@ class Task(Protocol):
         """Returns `w` and `b` of a model that is y = Xw + b in the units of the data, else None."""
         return None
 
-    def figures(self, outputs: Tensor, split: Split, predict: Callable[[Tensor], Tensor]) -> dict[str, Figure]:
+    def figures(self, outputs: Any, split: Split, predict: Callable[[Batch], Any]) -> dict[str, Figure]:
         """Returns the pictures of the end of a run, by file name.
 
-        `outputs` are those of the whole `split`, both on the CPU, its inputs un-normalised; `predict` takes inputs like
-        these (float32) and returns outputs.
+        `outputs` are those of the whole `split`, both on the CPU, its fields as they came (not normalised); `predict`
+        takes fields like these and returns outputs.
         """
         return {}
 
@@ -68,11 +112,13 @@ def measured(task: Task) -> dict[str, Any]:
 
 def hold_to_protocol(task: Any, name: str) -> None:
     """Raises UserError where an object is no task: a member is missing, or its metrics are not what they should be."""
-    members = [member for member in (*Task.__annotations__, *vars(Task)) if not member.startswith("_")]
-    missing = [member for member in dict.fromkeys(members) if not hasattr(task, member)]
+    if not isinstance(task, Task):
+        raise UserError(f"task {name} must inherit from dlexp.tasks.task.Task")
+    missing = [member for member in ("metric", "metrics", "targets") if not hasattr(task, member)]
+    missing += ["measure"] * (type(task).measure is Task.measure)
     if missing:
         raise UserError(f"task {name} has no {', '.join(missing)}; a class that inherits from dlexp.tasks.task.Task"
-                        " owes metric, metrics, targets and sums")  # fmt: skip
+                        " owes metric, metrics, targets and measure")  # fmt: skip
     metrics: Any = task.metrics
     if not isinstance(metrics, Mapping) or not all(isinstance(each, Metric) for each in metrics.values()):
         raise UserError(f"task {name}: metrics must name each metric with a Metric of dlexp.metric, not {metrics!r}")
@@ -86,11 +132,36 @@ def hold_to_protocol(task: Any, name: str) -> None:
                         f" {', '.join(metrics) or 'its metrics, of which there are none'}")  # fmt: skip
 
 
-def hold_sums_to_metrics(task: Task, sums: Mapping[str, Tensor], name: str) -> None:
-    """Raises UserError where the sums of a batch are not those of the task's metrics."""
-    if sums.keys() != task.metrics.keys():
-        raise UserError(f"task {name}: sums gives {', '.join(sums) or 'nothing'}, but its metrics are"
-                        f" {', '.join(task.metrics) or 'none'}")  # fmt: skip
-    for key, value in sums.items():
-        if value.ndim:
-            raise UserError(f"task {name}: the sum of {key} has the shape {list(value.shape)}; one number is wanted")
+def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:
+    """Raises UserError where what is concluded from the sums of `count` samples are not the task's metrics."""
+    if not isinstance(sums, Mapping) or not all(isinstance(each, Tensor) for each in sums.values()):
+        raise UserError(f"task {name}: measure must return tensors by name, and it returns {sums!r}")
+    default = type(task).conclude is Task.conclude
+    shaped = next((key for key, total in sums.items() if total.ndim), None)
+    if default and shaped is not None:
+        raise UserError(f"task {name}: the sum of {shaped} has the shape {list(sums[shaped].shape)}; one number is"
+                        " wanted, or a method conclude(sums, count) that makes numbers of it")  # fmt: skip
+    found: Any = task.conclude({key: total.cpu() for key, total in sums.items()}, count)
+    if not isinstance(found, Mapping) or found.keys() != task.metrics.keys():
+        told = ", ".join(found) if isinstance(found, Mapping) and found else "nothing"
+        where = "measure" if default else "conclude"
+        raise UserError(f"task {name}: {where} gives {told}, but its metrics are {', '.join(task.metrics) or 'none'}")
+    for key, value in found.items():
+        if not isinstance(value, int | float):
+            raise UserError(f"task {name}: conclude gives {key} as a {type(value).__name__}; a number is wanted")
+        if task.metrics[key].unit == "%" and not -1e-6 <= value <= 1 + 1e-6:
+            raise UserError(
+                f"task {name}: {key} is {value:g} of {count} samples of zeros, and with the unit '%' it must be a share"
+                " between 0 and 1: measure returns sums over samples, one count a sample"
+            )
+
+
+def shape_in_words(outputs: Any) -> str:
+    """Returns the form of what a model returns: `outputs of shape N×10`, `a tuple`."""
+    if not isinstance(outputs, Tensor):
+        return f"a {type(outputs).__name__}"
+    return f"outputs of shape {'×'.join(['N', *map(str, outputs.shape[1:])])}"
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

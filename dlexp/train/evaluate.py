@@ -2,45 +2,53 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dlexp.machine.device import autocast, flushing_denormals, sum_dtype
+from dlexp.machine.device import flushing_denormals, sum_dtype
+from dlexp.tasks.task import Batch, Task
+from dlexp.tasks.trees import joined, mapped
 from dlexp.train.batches import Batches
-from dlexp.train.fit import Plan, Sums
+from dlexp.train.fit import Plan
 
-Ask = Callable[[nn.Module, Tensor], Tensor]
+Ask = Callable[[Task, nn.Module, Batch], Any]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over a split (`loss` and the task's metrics) and, on the CPU, the outputs for every sample in order."""
+    """`loss` and the task's metrics over a split, and on the CPU the outputs for every sample (None: not kept)."""
 
-    means: dict[str, float]
-    outputs: Tensor
+    metrics: dict[str, float]
+    outputs: Any
 
 
 @torch.no_grad()
 @flushing_denormals()
-def evaluate(model: nn.Module, ask: Ask, batches: Batches, criterion: nn.Module, sums: Sums, plan: Plan) -> Evaluation:
-    """Runs model and criterion in evaluation mode over all samples; afterwards each is in the mode it was in before.
+def evaluate(
+    model: nn.Module, task: Task, ask: Ask, batches: Batches, plan: Plan, *, keeps_outputs: bool = False
+) -> Evaluation:
+    """Runs model and task in evaluation mode over all samples; afterwards each is in the mode it was in before.
 
     `ask` gets the outputs of a batch from the model: once, or as a mean over several views.
     """
-    modes = [(module, module.training) for module in (model, criterion)]
+    modes = [(module, module.training) for module in (model, task)]
     for module, _ in modes:
         module.eval()
-    totals: dict[str, Tensor] = {}
-    outputs = []
-    for inputs, targets in batches.epoch(0):
-        with autocast(plan.device, plan.precision):
-            output = ask(model, inputs)
-        output = output.float()
-        found = {"loss": criterion(output, targets).to(sum_dtype(plan.device)) * len(targets), **sums(output, targets)}
-        totals = {name: totals[name] + value if name in totals else value for name, value in found.items()}
-        outputs.append(output)
+    loss: Any = 0.0
+    sums: dict[str, Tensor] = {}
+    outputs, seen = [], 0
+    for batch in batches.epoch(0):
+        output, count = task.predict(model, batch, ask), len(next(iter(batch.values())))
+        loss = loss + task.loss(output, batch).to(sum_dtype(plan.device)) * count
+        found = task.measure(output, batch)
+        sums = {name: sums[name] + value if name in sums else value for name, value in found.items()}
+        seen += count
+        if keeps_outputs:
+            outputs.append(output)
     for module, was_training in modes:
         module.train(was_training)
-    means = {name: total.item() / batches.num_samples for name, total in totals.items()}
-    return Evaluation(means, torch.cat(outputs).cpu())
+    concluded = task.conclude({name: total.cpu() for name, total in sums.items()}, seen)
+    metrics = {"loss": float(loss) / seen, **concluded}
+    return Evaluation(metrics, mapped(Tensor.cpu, joined(outputs)) if keeps_outputs else None)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dlexp.errors import UnreadableError
 from dlexp.machine.device import flushing_denormals
@@ -16,7 +15,6 @@ from dlexp.train.losses import Reading
 from dlexp.train.state import TrainState
 from dlexp.train.step import compiled_gradients_of, gradients_of, rest_finished, update_of
 
-Sums = Callable[[Tensor, Tensor], dict[str, Tensor]]
 PROGRESS_SECONDS = 0.5
 
 
@@ -46,7 +44,6 @@ class Plan:
 def fit(
     state: TrainState,
     batches: Batches,
-    sums: Sums,
     plan: Plan,
     is_due: Callable[[TrainState], bool] = lambda state: False,
 ) -> Iterator[dict[str, Any]]:
@@ -63,7 +60,7 @@ def fit(
     lines: list[Reading] = []  # logged, and still on their way from the device
     with flushing_denormals():
         try:
-            yield from _fit(state, batches, sums, plan, is_due, lines)
+            yield from _fit(state, batches, plan, is_due, lines)
         except UnreadableError:  # what was trained until then is going to be saved
             yield from _arrived(lines, waiting=True)
             raise
@@ -72,16 +69,15 @@ def fit(
 def _fit(
     state: TrainState,
     batches: Batches,
-    sums: Sums,
     plan: Plan,
     is_due: Callable[[TrainState], bool],
     lines: list[Reading],
 ) -> Iterator[dict[str, Any]]:
-    model, num_batches = state.model, len(batches)
+    model, task, num_batches = state.model, state.task, len(batches)
     total_steps = plan.total_steps(num_batches)
     make = compiled_gradients_of if plan.compile else gradients_of
     rest_finished(state.optimizer)
-    gradients = make(model, state.criterion, plan.device, plan.precision)
+    gradients = make(model, task, plan.device)
     update = update_of(state.optimizer, state.scaler, plan.grad_clip)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
 
@@ -95,17 +91,19 @@ def _fit(
         model.train()
         epoch_start = last_yield = time.perf_counter()
         seen_before = seen()
-        for inputs, targets in batches.epoch(state.epoch, start=state.batch):
+        for batch in batches.epoch(state.epoch, start=state.batch):
             if state.step >= total_steps:
                 break  # saved when max_steps had been reached and the epoch was still to be closed
             if state.batch == 0:
-                state.first_batch = fingerprint(inputs, targets)
+                state.first_batch = fingerprint(*batch.values())
             group_start = state.batch - state.batch % plan.accumulate
             group_size = min(plan.accumulate, num_batches - group_start)
-            loss, outputs = gradients(inputs, targets, state.scaler.scale(one) / group_size)
+            loss, outputs = gradients(batch, state.scaler.scale(one) / group_size)
 
             state.losses[state.batch] = loss
-            for name, value in sums(outputs, targets).items():
+            with torch.no_grad():
+                measured = task.measure(outputs, batch)
+            for name, value in measured.items():
                 state.sums[name] = state.sums[name] + value if name in state.sums else value
             state.batch += 1
             if state.batch == group_start + group_size:

@@ -21,8 +21,8 @@ class Reading:
     def __init__(self, state: TrainState, accumulate: int, log_steps: int, seen: int) -> None:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
         self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, seen
-        self._names = list(state.sums)
-        values = [state.losses[: state.batch], *(total.reshape(1) for total in state.sums.values())]
+        self._conclude, self._sums = state.task.conclude, state.sums
+        values = [state.losses[: state.batch], *(total.reshape(-1) for total in state.sums.values())]
         self._values, self._event = _sent(values)
 
     def is_there(self) -> bool:
@@ -51,8 +51,13 @@ class Reading:
         numbers: dict[str, Any] = {"lr": self._lr, "epoch": self._epoch + 1, "step": self._step, "batch": self._batch}
         numbers["train/recent_loss"] = losses[-self._recent :].mean().item()
         numbers["train/loss"] = losses.mean().item()
-        totals = self._values[self._batch :].tolist()
-        return numbers | {f"train/{name}": t / self._seen for name, t in zip(self._names, totals, strict=True)}
+        sizes = [total.numel() for total in self._sums.values()]
+        parts = torch.split(self._values[self._batch :], sizes)
+        sums = {
+            name: part.to(torch.int64).view(total.shape) if not total.is_floating_point() else part.view(total.shape)
+            for (name, total), part in zip(self._sums.items(), parts, strict=True)
+        }
+        return numbers | {f"train/{name}": value for name, value in self._conclude(sums, self._seen).items()}
 
 
 def _sent(parts: list[Tensor]) -> tuple[Tensor, torch.cuda.Event | None]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from dlexp.tasks.task import Task
 from dlexp.train.average import Average
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.plain_values import plain_fields
@@ -22,10 +23,10 @@ from dlexp.train.plain_values import plain_fields
 
 @dataclass
 class TrainState:
-    """Model, criterion, optimizer, schedule, gradient scaler, averaged weights, and where the training is."""
+    """Model, task, optimizer, schedule, gradient scaler, averaged weights, and where the training is."""
 
     model: nn.Module
-    criterion: nn.Module  # it may have parameters, which are trained too, and buffers
+    task: Task  # with its criterion; parameters of theirs are trained too
     optimizer: Optimizer
     schedule: LRScheduler
     scaler: torch.amp.GradScaler
@@ -94,7 +95,7 @@ class TrainState:
         Raises:
             ValueError, RuntimeError, KeyError: the state belongs to another model or optimizer.
         """
-        for name in ("model", "criterion", "scaler", "average"):
+        for name in ("model", "task", "scaler", "average"):
             load_state_of(getattr(self, name), saved[name])
         if keep_settings:
             _walk(self.schedule, saved["step"])
@@ -105,17 +106,17 @@ class TrainState:
         for name in _SCALARS:
             setattr(self, name, saved[name])
         self.losses[: self.batch] = saved["losses"].to(self.losses.device)
-        self.sums = {name: total.to(self.losses.device).reshape(()) for name, total in saved["sums"].items()}
+        self.sums = {name: total.to(self.losses.device) for name, total in saved["sums"].items()}
         self._set_generators(saved["generators"])
 
     def weights(self) -> dict[str, Any]:
-        """Returns what a file of weights holds: those that are evaluated, the criterion's, the epoch they are from."""
-        parts = {"model": self.average.module.state_dict(), "criterion": self.criterion.state_dict()}
+        """Returns what a file of weights holds: those that are evaluated, the task's, the epoch they are from."""
+        parts = {"model": self.average.module.state_dict(), "task": self.task.state_dict()}
         return {"epoch": self.epochs_begun, **parts}
 
     def fingerprint(self) -> str:
-        """Returns the fingerprint of the weights: the model's and the criterion's parameters and buffers."""
-        values = [*self.model.state_dict().values(), *self.criterion.state_dict().values()]
+        """Returns the fingerprint of the weights: the model's and the task's parameters and buffers."""
+        values = [*self.model.state_dict().values(), *self.task.state_dict().values()]
         return fingerprint(*(value for value in values if isinstance(value, Tensor)))
 
     @contextmanager
@@ -124,7 +125,7 @@ class TrainState:
 
         The evaluation is then done again, from its beginning. Weights are not looked after: it changes none.
         """
-        generators, criterion = self._generators(), copy.deepcopy(self.criterion.state_dict())
+        generators, task = self._generators(), copy.deepcopy(self.task.state_dict())
         buffers = [
             (module, {name: buffer.clone() for name, buffer in module.named_buffers()})
             for module in {self.model, self.average.module}
@@ -133,7 +134,7 @@ class TrainState:
             yield
         except BaseException:
             self._set_generators(generators)
-            self.criterion.load_state_dict(criterion)
+            self.task.load_state_dict(task)
             for module, before in buffers:
                 module.load_state_dict(before, strict=False)
             raise
@@ -207,11 +208,12 @@ def _walk(schedule: LRScheduler, steps: int) -> None:
             schedule.step()
 
 
-_PARTS = ("model", "criterion", "optimizer", "schedule", "scaler", "average")
+_PARTS = ("model", "task", "optimizer", "schedule", "scaler", "average")
 _SCALARS = ("epoch", "batch", "step", "best", "best_loss", "best_epoch", "bad_validations", "first_batch")
 
 
-def trained_parameters(model: nn.Module, criterion: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Returns what the optimizer trains, by name: of the model, and of a criterion that has parameters."""
-    named = [*model.named_parameters(), *criterion.named_parameters(prefix="criterion")]
+def trained_parameters(model: nn.Module, task: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Returns what the optimizer trains, by name: of the model, and of a task or its criterion that has parameters."""
+    own = [(name if name.startswith("criterion.") else f"task.{name}", each) for name, each in task.named_parameters()]
+    named = [*model.named_parameters(), *own]
     return [(name, parameter) for name, parameter in named if parameter.requires_grad]

@@ -9,32 +9,29 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlexp.errors import UserError
-from dlexp.machine.device import autocast
 from dlexp.machine.torch_private import compile_errors, step_of, trace_autograd
+from dlexp.tasks.task import Batch, Task
+from dlexp.tasks.trees import mapped
 
-Gradients = Callable[[Tensor, Tensor, Tensor | float], tuple[Tensor, Tensor]]
+Gradients = Callable[[Batch, Tensor | float], tuple[Tensor, Any]]
 
 
-def gradients_of(model: nn.Module, criterion: nn.Module, device: torch.device, precision: torch.dtype) -> Gradients:
-    """Returns the function (inputs, targets, factor) → (loss, outputs), both without graph.
+def gradients_of(model: nn.Module, task: Task, device: torch.device) -> Gradients:
+    """Returns the function (batch, factor) → (loss, outputs), both without graph.
 
     It adds `factor` times the gradient of the loss to each parameter's `grad`; the loss itself is not multiplied.
     """
-    mixed = autocast(device, precision)
 
-    def gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Tensor, Tensor]:
-        with mixed:
-            outputs = model(inputs)
-        loss = criterion(outputs.float(), targets)
-        (loss if type(factor) is float and factor == 1 else loss * factor).backward()
-        return loss.detach(), outputs.detach()
+    def gradients(batch: Batch, factor: Tensor | float) -> tuple[Tensor, Any]:
+        outputs = task.predict(model, batch)
+        loss = task.loss(outputs, batch)
+        (loss if type(factor) is float and factor == 1 else loss * factor).backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), mapped(Tensor.detach, outputs)
 
     return gradients
 
 
-def compiled_gradients_of(
-    model: nn.Module, criterion: nn.Module, device: torch.device, precision: torch.dtype
-) -> Gradients:
+def compiled_gradients_of(model: nn.Module, task: Task, device: torch.device) -> Gradients:
     """Returns what `gradients_of` does, as code that torch generates for this model: forward and backward in one.
 
     The first call takes seconds (a small net) to minutes. On CUDA the step is recorded as a CUDA graph.
@@ -42,22 +39,19 @@ def compiled_gradients_of(
     Raises, when called:
         UserError: the code can't be generated, or there is no compiler for it.
     """
-    mixed, parameters = autocast(device, precision), [*model.parameters(), *criterion.parameters()]
+    parameters = [*model.parameters(), *task.parameters()]
 
-    def loss_and_outputs(inputs: Tensor, targets: Tensor) -> tuple[Any, ...]:
-        with mixed:
-            outputs = model(inputs)
-        return criterion(outputs.float(), targets), outputs
+    def loss_and_outputs(batch: Batch) -> tuple[Any, ...]:
+        outputs = task.predict(model, batch)
+        return task.loss(outputs, batch), outputs
 
     # What is trained is an argument, since torch 2.11 does not look at it again: less from the step on at which a
     # group's part of the run is over.
-    def loss_and_gradients(
-        is_trained: tuple[bool, ...], inputs: Tensor, targets: Tensor, factor: Tensor | float
-    ) -> tuple[Any, ...]:
-        loss, outputs = forward(inputs, targets)
+    def loss_and_gradients(is_trained: tuple[bool, ...], batch: Batch, factor: Tensor | float) -> tuple[Any, ...]:
+        loss, outputs = forward(batch)
         trained = [parameter for parameter, included in zip(parameters, is_trained, strict=True) if included]
         gradients = torch.autograd.grad(loss * factor, trained, allow_unused=True)
-        return loss.detach(), outputs.detach(), gradients
+        return loss.detach(), mapped(Tensor.detach, outputs), gradients
 
     mode = "reduce-overhead" if device.type == "cuda" else None
     # Each size of image has its own code: one for all would depend on the sizes that came before, so a run that goes on
@@ -67,7 +61,7 @@ def compiled_gradients_of(
     forward = loss_and_outputs if is_one_graph else generated(loss_and_outputs)
     compiled = generated(loss_and_gradients) if is_one_graph else loss_and_gradients
 
-    def gradients(inputs: Tensor, targets: Tensor, factor: Tensor | float) -> tuple[Tensor, Tensor]:
+    def gradients(batch: Batch, factor: Tensor | float) -> tuple[Tensor, Any]:
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         if device.type == "cuda":  # of the batch before, with `accumulate`: the graph is about to reuse its memory
             for parameter in trained:
@@ -75,7 +69,7 @@ def compiled_gradients_of(
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         is_trained = tuple(parameter.requires_grad for parameter in parameters)
         try:
-            loss, outputs, found = compiled(is_trained, inputs, targets, factor)
+            loss, outputs, found = compiled(is_trained, batch, factor)
         except compile_errors() as error:
             raise UserError(_why_not_compiled(error)) from error
         for parameter, gradient in zip(trained, found, strict=True):

@@ -204,15 +204,21 @@ def test_links_lead_somewhere() -> None:
     """Every relative link of the README and of docs/ names a file, every # a heading."""
     pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
     assert len(pages) >= 5
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in README.splitlines()}
     missing = []
     for page in pages:
         for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
-            if target.startswith("#"):
-                missing += [target] * (target[1:] not in headings)
-            elif "://" not in target and not (page.parent / target).exists():
+            if "://" in target:
+                continue
+            name, _, heading = target.partition("#")
+            file = page.parent / name if name else page
+            if not file.exists() or (heading and heading not in headings_of(file)):
                 missing.append(f"{page.name}: {target}")
     assert not missing
+
+
+def headings_of(page: Path) -> set[str]:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in lines if line[:1] == "#"}
 
 
 def defaults() -> dict[str, str]:

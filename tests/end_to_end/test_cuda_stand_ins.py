@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from small import batch_of, task_with
 from torch import Tensor, nn
 
 from dlexp.config.compose import compose
@@ -80,7 +81,7 @@ def lines_of(on_cuda: bool) -> list[tuple[str, int, float]]:
     run = assemble(compose(SPIRAL).config)
     if on_cuda:
         run.state.losses = run.state.losses.as_subclass(OnCuda)
-    events = fit.fit(run.state, run.train, run.task.sums, run.plan)
+    events = fit.fit(run.state, run.train, run.plan)
     lines = []
     for event in events:
         lines.append((event["kind"], event["step"], event["train/loss"]))
@@ -104,9 +105,8 @@ def test_a_line_is_there_when_its_event_is(copies: list[bool]) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
     losses = torch.tensor([1.0, 3.0]).as_subclass(OnCuda)
-    state = TrainState(
-        model, nn.MSELoss(), optimizer, schedule, torch.amp.GradScaler("cpu", enabled=False), Any, losses, {}, batch=2
-    )
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    state = TrainState(model, task_with(nn.MSELoss()), optimizer, schedule, scaler, Any, losses, {}, batch=2)
     line = Reading(state, accumulate=1, log_steps=1, seen=2)
     assert [line.is_there() for _ in range(3)] == [False, False, True]
     numbers = line.numbers()
@@ -235,18 +235,18 @@ def test_gradients_of_a_graph_outlive_its_next_replay(
     monkeypatch.setattr(torch, "compile", graph(recorded))
     mark = lambda: recorded.update(marks=recorded["marks"] + 1)  # noqa: E731
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", mark)
-    model, criterion = nn.Linear(3, 2), nn.CrossEntropyLoss()
-    batches = [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0])) for _ in range(3)]
-    gradients = step.compiled_gradients_of(model, criterion, place, torch.float32)
+    model, task = nn.Linear(3, 2), task_with(nn.CrossEntropyLoss())
+    batches = [batch_of(torch.randn(4, 3), torch.tensor([0, 1, 1, 0])) for _ in range(3)]
+    gradients = step.compiled_gradients_of(model, task, place)
     assert recorded["mode"] == mode
     if place.type == "cpu":
         return  # nothing is replayed there
     for batch in batches:
-        gradients(*batch, 1 / 3)
+        gradients(batch, 1 / 3)
     found = [parameter.grad for parameter in model.parameters()]
     model.zero_grad()
     for batch in batches:
-        step.gradients_of(model, criterion, torch.device("cpu"), torch.float32)(*batch, 1 / 3)
+        step.gradients_of(model, task, torch.device("cpu"))(batch, 1 / 3)
     for gradient, parameter in zip(found, model.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad)
     assert recorded["marked before"] == [1, 2, 3], "each replay begins a step"
@@ -258,7 +258,7 @@ def test_losses_that_are_scaled_train_the_same(monkeypatch: pytest.MonkeyPatch) 
     for enabled in (False, True):
         run = assemble(compose([*SPIRAL, "grad_clip=0.1", "max_steps=6"]).config)
         run.state.scaler = torch.amp.GradScaler("cpu", enabled=enabled)
-        list(fit.fit(run.state, run.train, run.task.sums, run.plan))
+        list(fit.fit(run.state, run.train, run.plan))
         weights.append([parameter.detach() for parameter in run.state.model.parameters()])
     for one, other in zip(*weights, strict=True):
         torch.testing.assert_close(one, other)

@@ -21,13 +21,14 @@ from dlexp.tasks.task import Task
 class Certainty(Classification):
     metric = "certainty"
     metrics = {"certainty": Metric(unit="%", higher_is_better=False, title="share of the answer")}
-    def sums(self, outputs, targets):
+    def measure(self, outputs, batch):
         return {"certainty": outputs.softmax(dim=1).amax(dim=1).sum()}
 
 class Gap(Task):
     metric, metrics, targets = "gap", {"gap": Metric(unit="", higher_is_better=True)}, "classes"
-    def __init__(self, *, targets: str = "") -> None: ...
-    def sums(self, outputs, targets):
+    def __init__(self, *, targets: str = "") -> None:
+        super().__init__()
+    def measure(self, outputs, batch):
         return {"gap": outputs.std(dim=1).sum()}
 """
 YAML = """\
@@ -124,11 +125,11 @@ def test_a_sweep_compares_it(cli, own: Path) -> None:
             '    metric = "sureness"\n',
             "metric is 'sureness', which is neither loss nor one of",
         ),
-        ('return {"certainty"', 'return {"sureness"', "sums gives sureness, but its metrics are certainty"),
+        ('return {"certainty"', 'return {"sureness"', "measure gives sureness, but its metrics are certainty"),
         ("Metric(unit=", "dict(unit=", "metrics must name each metric with a Metric of dlexp.metric"),
         ('unit="%"', 'unit="mm"', "the unit 'mm' of certainty must be '%'"),
         ('{"certainty": Metric', '{"loss": Metric', "'loss' is what the criterion gives"),
-        (".sum()}\n\nclass Gap", "}\n\nclass Gap", "the sum of certainty has the shape [4]"),
+        (".sum()}\n\nclass Gap", "}\n\nclass Gap", "the sum of certainty has the shape [2]"),
         ("class Certainty(Classification)", "class Certainty(object)", "Certainty"),
     ],
 )
@@ -152,11 +153,9 @@ def test_the_example_of_the_documents(cli, workdir: Path) -> None:
 
 
 def test_a_class_of_any_kind_is_told_what_it_owes(cli, own: Path) -> None:
-    text = MODULE.replace(
-        "class Gap(Task):\n    metric, metrics, targets = ", "class Gap:\n    metric, other, targets = "
-    )
+    text = MODULE.replace("    metric, metrics, targets = ", "    metric, other, targets = ")
     (own / "my_tasks.py").write_text(text, encoding="utf-8")
     ended = cli(*WORDS, "task=gap")
-    assert "task my_tasks.Gap has no metrics, chance, summary, coefficients, figures" in ended.err, ended
+    assert "task my_tasks.Gap has no metrics; a class that inherits from" in ended.err, ended
     (own / "my_options" / "task" / "gap.yaml").write_text("_target_: my_tasks.Gap\n", encoding="utf-8")
     assert "task.targets is missing in the config" in cli(*WORDS, "task=gap").err

@@ -103,7 +103,7 @@ def test_facts_of_data_model_and_machine(image_run: Result) -> None:
     data = run_json.read_json(image_run.folder / "data.json")
     assert data["sizes"] == {"train": 216, "val": 24, "test": 60}
     assert data["shape"] == [3, 12, 12] and len(data["class_names"]) == data["num_outputs"] == 4
-    assert len(data["normalisation"]["mean"]) == len(data["normalisation"]["std"]) == 3
+    assert len(data["normalisation"]["inputs"]["mean"]) == len(data["normalisation"]["inputs"]["std"]) == 3
     model = run_json.read_json(image_run.folder / "model.json")
     assert model["parameters"] == sum(layer["parameters"] for layer in model["layers"]) > 0 and model["flops"] > 0
     assert "Conv2d" in (image_run.folder / "model.txt").read_text(encoding="utf-8")

@@ -60,7 +60,7 @@ def waits_of_an_epoch(words: list[str], module: Module, monkeypatch: pytest.Monk
     run = assemble(compose([*words, "device=simulated"]).config)
     module.waits.clear()
     num_lines = 0
-    for event in fit.fit(run.state, run.train, run.task.sums, run.plan):
+    for event in fit.fit(run.state, run.train, run.plan):
         num_lines += 1
         if event["kind"] == "epoch":
             break

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from small import batches_of, pairs
 from torch import Tensor
 
 from dlexp.augment.flip import RandomFlip
@@ -158,14 +159,14 @@ def batches(augment: list[Any], channels_last: bool = False) -> Batches:
     inputs = torch.randint(0, 256, (50, 3, 8, 8), generator=generator).to(torch.uint8)
     settings: dict[str, Any] = {"batch_size": 8, "mean": [0.5] * 3, "std": [0.25] * 3, "seed": 3, "shuffle": True}
     split = Split(inputs, torch.arange(50) % CLASSES)
-    return Batches(split, augment=augment, channels_last=channels_last, **settings)
+    return batches_of(split, augment=augment, channels_last=channels_last, **settings)
 
 
 @each_one
 def test_mixing_comes_after_all_operations_and_after_normalisation(mixing: Mixing) -> None:
-    plain = list(batches([RandomFlip(probability=1.0)]).epoch(2))
+    plain = pairs(batches([RandomFlip(probability=1.0)]), 2)
     for order in ([mixing, RandomFlip(probability=1.0)], [RandomFlip(probability=1.0), mixing]):
-        mixed = list(batches(order).epoch(2))
+        mixed = pairs(batches(order), 2)
         for (inputs, targets), (images, classes) in zip(mixed, plain, strict=True):
             least, most = torch.minimum(images, images.roll(1, 0)), torch.maximum(images, images.roll(1, 0))
             assert (inputs >= least - 1e-5).all() and (inputs <= most + 1e-5).all()
@@ -176,7 +177,7 @@ def test_mixing_comes_after_all_operations_and_after_normalisation(mixing: Mixin
 @each_one
 @pytest.mark.parametrize("start", [0, 1, 5])
 def test_an_epoch_entered_midway_is_identical(mixing: Mixing, start: int) -> None:
-    whole, rest = (list(batches([RandomFlip(probability=0.5), mixing]).epoch(4, first)) for first in (0, start))
+    whole, rest = (pairs(batches([RandomFlip(probability=0.5), mixing]), 4, first) for first in (0, start))
     assert len(rest) == 6 - start
     for (inputs, targets), (again, same) in zip(whole[start:], rest, strict=True):
         assert torch.equal(inputs, again) and torch.equal(targets, same)
@@ -184,6 +185,6 @@ def test_an_epoch_entered_midway_is_identical(mixing: Mixing, start: int) -> Non
 
 @each_one
 def test_channels_last_survives(mixing: Mixing) -> None:
-    last, first = (next(batches([mixing], channels_last=layout).epoch(0)) for layout in (True, False))
+    last, first = (pairs(batches([mixing], channels_last=layout))[0] for layout in (True, False))
     assert last[0].is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(last[0], first[0]) and torch.equal(last[1], first[1])

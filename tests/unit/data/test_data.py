@@ -15,11 +15,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
+from small import batches_of
 
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.config.compose import BASE, register
 from dlexp.data.splits import Splits, prepare, statistics
-from dlexp.train.batches import Batches
 
 CONF = ROOT / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
@@ -119,7 +119,7 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
 def check_splits(splits: Splits, node: dict[str, Any]) -> None:
     splits = prepare(splits, val_size=0.2, split_seed=0, limit=None)
     assert splits.val is not None and splits.test is not None
-    mean, std = statistics(splits.train)
+    mean, std = statistics(splits.train.inputs)
     for split in (splits.train, splits.val, splits.test):
         assert list(split.inputs.shape[1:]) == node["shape"] and len(split.inputs) == len(split.targets)
         if node["class_names"] is None:
@@ -127,7 +127,7 @@ def check_splits(splits: Splits, node: dict[str, Any]) -> None:
         else:
             assert split.targets.dtype == torch.int64 and int(split.targets.max()) < node["num_outputs"]
     settings: Any = {"seed": 0, "augment": [], "shuffle": True, "channels_last": True}
-    inputs, _ = next(Batches(splits.train, batch_size=4, mean=mean, std=std, **settings).epoch(0))
+    inputs = next(batches_of(splits.train, batch_size=4, mean=mean, std=std, **settings).epoch(0))["inputs"]
     assert inputs.dtype == torch.float32 and inputs.isfinite().all()
 
 

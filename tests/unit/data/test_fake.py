@@ -13,7 +13,7 @@ def test_fake_can_be_learnt(shape: list[int], kind: str) -> None:
         shape=shape, num_outputs=3, num_samples=300, num_test_samples=60, noise=0.1, targets=kind, data_seed=0
     )
     assert splits.test is not None
-    inputs, targets = splits.train
+    inputs, targets = splits.train.inputs, splits.train.targets
     assert list(inputs.shape) == [300, *shape] and len(splits.test.inputs) == 60
     assert inputs.dtype == (torch.uint8 if len(shape) == 3 else torch.float32)
     if kind == "classes":

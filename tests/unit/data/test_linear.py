@@ -9,7 +9,8 @@ from dlexp.data.linear import linear
 def test_linear_lies_on_its_line() -> None:
     splits = linear(weights=[2.0, -3.4], bias=4.2, noise=0.01, num_points=1000, data_seed=0)
     assert splits.test is not None
-    for inputs, targets in (splits.train, splits.test):
+    for split in (splits.train, splits.test):
+        inputs, targets = split.inputs, split.targets
         assert inputs.shape == (1000, 2) and targets.shape == (1000, 1) and targets.dtype == torch.float32
         ones = torch.cat([inputs, torch.ones(1000, 1)], dim=1)
         found = torch.linalg.lstsq(ones, targets).solution.flatten()

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from small import check_shapes, summary_of
 from torch import nn
 
 from dlexp.errors import UserError
 from dlexp.models.cnn import cnn
-from dlexp.models.layers import check_shapes, format_summary, summarise
+from dlexp.models.layers import format_summary
 from dlexp.models.mlp import mlp
 
 
@@ -17,7 +18,7 @@ def small_network():
 
 
 def test_numbers_are_those_counted_by_hand():
-    summary = summarise(small_network(), [3, 8, 8])
+    summary = summary_of(small_network(), [3, 8, 8])
     conv, norm, relu, pool, flatten, last = summary["layers"]
     assert conv == {
         "name": "0",
@@ -36,7 +37,7 @@ def test_numbers_are_those_counted_by_hand():
 def test_the_model_is_left_as_it_was():
     model = small_network().train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    summarise(model, [3, 8, 8])
+    summary_of(model, [3, 8, 8])
     check_shapes(model, [3, 8, 8], 5, "own")
     assert model.training and all(module.training for module in model.modules())
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
@@ -46,13 +47,13 @@ def test_the_model_is_left_as_it_was():
 def test_a_model_without_values_has_the_same_summary():
     with torch.device("meta"):
         empty = small_network()
-    assert summarise(empty, [3, 8, 8]) == summarise(small_network(), [3, 8, 8])
+    assert summary_of(empty, [3, 8, 8]) == summary_of(small_network(), [3, 8, 8])
 
 
 def test_frozen_weights_are_not_trainable():
     model = small_network()
     model[0].requires_grad_(False)
-    summary = summarise(model, [3, 8, 8])
+    summary = summary_of(model, [3, 8, 8])
     assert summary["parameters"] - summary["trainable"] == 112
     assert "112 of them frozen" in format_summary(summary)
 
@@ -72,7 +73,7 @@ class Recurrent(nn.Module):
 
 
 def test_a_layer_used_three_times_has_its_weights_once_and_its_flops_thrice():
-    summary = summarise(Recurrent(), [4])
+    summary = summary_of(Recurrent(), [4])
     whole, layer = summary["layers"]
     assert (whole["parameters"], layer["parameters"], layer["flops"]) == (4, 16, 3 * 2 * 16)
     assert (summary["parameters"], summary["flops"]) == (20, 96)
@@ -94,12 +95,12 @@ def without_memory(monkeypatch):
 
 
 def test_a_model_that_looks_at_values_is_run_on_zeros():
-    assert summarise(LooksAtValues(), [4])["flops"] == 16
+    assert summary_of(LooksAtValues(), [4])["flops"] == 16
     check_shapes(LooksAtValues(), [4], 2, "own")
 
 
 def test_a_large_model_has_the_same_summary(without_memory):
-    large = summarise(small_network(), [3, 8, 8])
+    large = summary_of(small_network(), [3, 8, 8])
     assert large["flops"] == 2 * 3 * 9 * 4 * 64 + 2 * 64 * 5
     assert [row["output_shape"] for row in large["layers"]][-1] == [5]
     with pytest.raises(UserError, match="expects 3 channels but gets 1"):
@@ -107,14 +108,14 @@ def test_a_large_model_has_the_same_summary(without_memory):
 
 
 def test_a_large_model_that_looks_at_values_has_no_flops_and_passes(without_memory):
-    summary = summarise(LooksAtValues(), [4])
+    summary = summary_of(LooksAtValues(), [4])
     assert summary["flops"] is None and summary["parameters"] == 10
     assert "10 parameters" in format_summary(summary)
     check_shapes(LooksAtValues(), [4], 2, "own")
 
 
 def test_the_table_is_aligned():
-    lines = format_summary(summarise(small_network(), [3, 8, 8])).splitlines()
+    lines = format_summary(summary_of(small_network(), [3, 8, 8])).splitlines()
     assert len(lines) == 8
     assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[1].split() == ["0", "Conv2d", "4×8×8", "112", "13,824"]
@@ -159,7 +160,7 @@ def test_a_wrong_number_of_outputs_is_a_sentence():
 
 
 def test_an_output_that_is_no_tensor_is_a_sentence():
-    with pytest.raises(UserError, match="returns a tuple, not one tensor"):
+    with pytest.raises(UserError, match=r"returns a tuple, but data.num_outputs=3 asks for N×3"):
         check_shapes(nn.LSTM(4, 3, batch_first=True), [7, 4], 3, "lstm")
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT
+from small import check_shapes, summary_of
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.layers import check_shapes, summarise
 from dlexp.models.parts import ACTIVATIONS
 
 CONF = ROOT / "conf"
@@ -135,7 +135,7 @@ def test_too_small_images_are_a_sentence(name, shape):
     ],
 )
 def test_sizes_are_those_of_the_papers(name, parameters, multiply_adds):
-    summary = summarise(on_meta(name, (3, 32, 32)), [3, 32, 32])
+    summary = summary_of(on_meta(name, (3, 32, 32)), [3, 32, 32])
     assert (summary["parameters"], summary["flops"]) == (parameters, 2 * multiply_adds)
 
 

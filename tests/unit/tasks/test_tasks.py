@@ -1,7 +1,7 @@
 """Tasks and criteria: their numbers against torch's, and the combinations they refuse."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from dlexp.criteria.cross_entropy import CrossEntropy
 from dlexp.criteria.hinge import Hinge
 from dlexp.criteria.mse import MeanSquaredError
 from dlexp.criteria.nll import NLL
+from dlexp.data.splits import Split
 from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.tasks.classification import Classification, confusion
@@ -21,23 +22,18 @@ from dlexp.tasks.regression import Regression
 CONF = ROOT / "conf"
 
 
-class _Split(NamedTuple):
-    inputs: Tensor
-    targets: Tensor
-
-
 def _classification(num_outputs: int = 3) -> Classification:
     return Classification(class_names=None, num_outputs=num_outputs, targets="classes")
 
 
-def _regression(num_outputs: int = 1) -> Regression:
-    return Regression(num_outputs=num_outputs, targets="values")
+def _regression() -> Regression:
+    return Regression(targets="values")
 
 
 def test_accuracy_counts_right_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1], [1, 0, 0]])
-    sums = task.sums(outputs, torch.tensor([0, 2, 2, 0]))
+    sums = task.measure(outputs, {"targets": torch.tensor([0, 2, 2, 0])})
     assert {name: value.item() for name, value in sums.items()} == {"accuracy": 3.0}
     assert sums["accuracy"].shape == ()
     assert task.chance == {"loss": pytest.approx(math.log(3)), "accuracy": pytest.approx(1 / 3)}
@@ -48,10 +44,11 @@ def test_accuracy_of_probabilities_is_what_they_give_the_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1]])
     targets = torch.tensor([[0.75, 0.25, 0], [0, 1, 0], [0.5, 0.5, 0]])
-    assert task.sums(outputs, targets)["accuracy"].item() == 0.75 + 0 + 0.5
+    assert task.measure(outputs, {"targets": targets})["accuracy"].item() == 0.75 + 0 + 0.5
     classes = torch.tensor([0, 2, 2])
     certain = nn.functional.one_hot(classes, 3).float()
-    assert task.sums(outputs, certain)["accuracy"] == task.sums(outputs, classes)["accuracy"]
+    found, expected = (task.measure(outputs, {"targets": each})["accuracy"] for each in (certain, classes))
+    assert found == expected
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
@@ -66,10 +63,11 @@ def test_cross_entropy_takes_probabilities(label_smoothing: float) -> None:
 
 
 def test_absolute_errors_are_averaged_over_outputs() -> None:
-    sums = _regression(2).sums(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 7.0]]))
+    outputs, targets = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 7.0]])
+    sums = _regression().measure(outputs, {"targets": targets})
     assert sums["mae"].item() == 2.0
     with pytest.raises(ValueError, match="differ in shape"):
-        _regression().sums(torch.zeros(4, 1), torch.zeros(4))
+        _regression().measure(torch.zeros(4, 1), {"targets": torch.zeros(4)})
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -77,11 +75,11 @@ def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
     # On the meta device anything that reads a value raises.
     outputs = torch.zeros(8, 3, dtype=dtype, device="meta")
     classes = torch.zeros(8, dtype=torch.int64, device="meta")
-    assert _classification().sums(outputs, classes)["accuracy"].is_meta
-    assert _regression(3).sums(outputs, outputs)["mae"].is_meta
+    assert _classification().measure(outputs, {"targets": classes})["accuracy"].is_meta
+    assert _regression().measure(outputs, {"targets": outputs})["mae"].is_meta
     for criterion in (CrossEntropy(label_smoothing=0.1), NLL(), Hinge(margin=1.0, p=1)):
         assert criterion(outputs, classes).is_meta
-    assert _classification().sums(outputs, outputs)["accuracy"].is_meta
+    assert _classification().measure(outputs, {"targets": outputs})["accuracy"].is_meta
     assert CrossEntropy(label_smoothing=0.1)(outputs, outputs.float()).is_meta
 
 
@@ -89,13 +87,15 @@ def test_the_summary_of_classes() -> None:
     task = Classification(class_names=["cat", "dog", "bird"], num_outputs=3, targets="classes")
     outputs = torch.eye(3)[torch.tensor([0, 1, 1, 1])]
     targets = torch.tensor([0, 0, 1, 1])
-    assert task.summary(outputs, targets) == {"per_class_accuracy": {"cat": 0.5, "dog": 1.0, "bird": None}}
+    assert task.summary(outputs, Split(outputs, targets)) == {
+        "per_class_accuracy": {"cat": 0.5, "dog": 1.0, "bird": None}
+    }
     assert confusion(outputs, targets).tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
 
 
 def test_the_summary_of_numbers() -> None:
     targets = torch.tensor([[0.0, 5.0], [2.0, 5.0]])
-    summary = _regression(2).summary(targets + torch.tensor([[0.5, 1.0]]), targets)
+    summary = _regression().summary(targets + torch.tensor([[0.5, 1.0]]), Split(targets, targets))
     assert summary == {"mae": [0.5, 1.0], "r2": [0.75, None]}
 
 
@@ -104,19 +104,19 @@ def test_as_many_names_as_classes() -> None:
         Classification(class_names=["a", "b"], num_outputs=3, targets="classes")
 
 
-def _figures(task: Any, split: _Split, outputs: Tensor) -> set[str]:
-    return set(task.figures(outputs, split, lambda x: torch.zeros(len(x), 3)))
+def _figures(task: Any, split: Split, outputs: Tensor) -> set[str]:
+    return set(task.figures(outputs, split, lambda batch: torch.zeros(len(batch["inputs"]), 3)))
 
 
 def test_each_kind_of_data_has_its_pictures() -> None:
     targets = torch.randint(0, 3, (20,))
     outputs, common = torch.randn(20, 3), {"per_class_accuracy", "confusion_matrix"}
     images = torch.randint(0, 256, (20, 1, 6, 6), dtype=torch.uint8)
-    assert _figures(_classification(), _Split(images, targets), outputs) == common | {"mistakes"}
-    assert _figures(_classification(), _Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
-    assert _figures(_classification(), _Split(torch.randn(20, 5), targets), outputs) == common
+    assert _figures(_classification(), Split(images, targets), outputs) == common | {"mistakes"}
+    assert _figures(_classification(), Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
+    assert _figures(_classification(), Split(torch.randn(20, 5), targets), outputs) == common
     truth = torch.randn(20, 3)
-    assert _figures(_regression(3), _Split(torch.randn(20, 2), truth), outputs) == {"prediction_against_truth"}
+    assert _figures(_regression(), Split(torch.randn(20, 2), truth), outputs) == {"prediction_against_truth"}
 
 
 def test_a_linear_model_tells_its_coefficients() -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from conftest import ROOT, child_environment
 from PIL import Image
+from small import batches_of
 
 from dlexp import api
 from dlexp.augment.crop import RandomCrop
@@ -22,11 +23,10 @@ from dlexp.augment.flip import RandomFlip
 from dlexp.data import image_folder as module
 from dlexp.data import splits as splits_module
 from dlexp.data.image_folder import image_folder
-from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
+from dlexp.data.splits import Splits, prepare, some_of_each, statistics
 from dlexp.data.stream import image_files, kept_figures, readers
 from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
-from dlexp.train.batches import Batches
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes as on Linux")
 SETTINGS: dict[str, Any] = {"size": 12, "channels": 3, "test_size": 0.25, "workers": 2, "split_seed": 0,
@@ -74,16 +74,18 @@ def test_epochs_are_those_of_images_in_memory_from_any_step_on(folder: Path) -> 
     both = [
         prepare(load(folder, in_memory=in_memory), val_size=0.2, split_seed=0, limit=40) for in_memory in (True, False)
     ]
-    assert statistics(both[0].train) == statistics(both[1].train)
+    assert statistics(both[0].train.inputs) == statistics(both[1].train.inputs)
     for name, training in (("train", True), ("val", False), ("test", False)):
         split, streamed = (getattr(splits, name) for splits in both)
         assert isinstance(streamed.inputs, ImageFiles) and streamed.inputs.shape == split.inputs.shape
         assert torch.equal(streamed.inputs[3:6], split.inputs[3:6]) and torch.equal(streamed.targets, split.targets)
         augment = operations if training else []
-        whole, files = (Batches(each, augment=augment, shuffle=training, **settings) for each in (split, streamed))
+        whole, files = (batches_of(each, augment=augment, shuffle=training, **settings) for each in (split, streamed))
         for epoch, start in ((0, 0), (1, 2)):
-            pairs = zip(whole.epoch(epoch, start), files.epoch(epoch, start), strict=True)
-            assert all(torch.equal(x, u) and torch.equal(y, v) for (x, y), (u, v) in pairs)
+            both_ways = zip(whole.epoch(epoch, start), files.epoch(epoch, start), strict=True)
+            assert all(
+                torch.equal(one[name], other[name]) for one, other in both_ways for name in ("inputs", "targets")
+            )
 
 
 @pytest.mark.parametrize("num_workers", [1, 5])
@@ -112,21 +114,21 @@ def test_mean_and_deviation_of_many_files_are_remembered_until_one_changes(
 ) -> None:
     for path in sorted(folder.rglob("*.png"))[:6]:
         shutil.copy(path, tmp_path)
-    split = Split(files_of(tmp_path), torch.zeros(6))
+    files = files_of(tmp_path)
     monkeypatch.setattr(kept_figures, "cache_folder", lambda: tmp_path / "cache")
-    first = statistics(split)
+    first = statistics(files)
     assert not (tmp_path / "cache").exists(), "the pass was short"
     monkeypatch.setattr(splits_module, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(kept_figures, "SETTLED_SECONDS", 0.0)
-    assert statistics(split) == first
+    assert statistics(files) == first
     (file,) = (tmp_path / "cache" / "statistics").iterdir()
     with monkeypatch.context() as patch:
         patch.setattr(ImageFiles, "stream", None)  # nothing is read
-        assert statistics(split) == first
+        assert statistics(files) == first
     file.write_text("[[", encoding="utf-8")
-    assert statistics(split) == first
-    shutil.copy(next(folder.rglob("*.jpg")), split.inputs.paths[0])
-    assert statistics(split) != first
+    assert statistics(files) == first
+    shutil.copy(next(folder.rglob("*.jpg")), files.paths[0])
+    assert statistics(files) != first
 
 
 def test_auto_streams_what_does_not_fit_and_says_so(
@@ -239,7 +241,7 @@ def test_a_file_that_can_not_be_read_is_named_when_its_batch_is_due(folder: Path
         next(stream)
     assert len(files[:9]) == 9
     with pytest.raises(UnreadableError, match=r"09\.png"):
-        statistics(Split(files, torch.zeros(12)))
+        statistics(files)
 
 
 def test_a_streamed_run_is_the_run_in_memory(folder: Path, workdir: Path) -> None:

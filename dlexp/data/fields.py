@@ -1,0 +1,126 @@
+"""What a sample holds, field by field, as the data set's YAML states it before anything is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlexp.data.splits import Split
+from dlexp.errors import UserError, did_you_mean, listed
+
+KINDS = {
+    "image": "normalised by channel; augmentation moves it",
+    "normalised": "normalised by channel or feature",
+    "mask": "moved with the image, its values untouched",
+    "plain": "untouched",
+}
+NORMALISED, MOVED = ("image", "normalised"), ("image", "mask")
+KEYS = ("shape", "dtype", "kind", "fill")
+# What `task.targets` may be, and the field `targets` of each where the data says nothing else.
+TARGETS = ("classes", "values", "labels", "mask", "none")
+
+
+@dataclass(frozen=True)
+class Field:
+    """shape: of one sample. kind: one of `KINDS`. fill: of a mask, its value where augmentation shows nothing."""
+
+    shape: list[int]
+    dtype: torch.dtype
+    kind: str
+    fill: int = 0
+
+    def example(self, count: int) -> Tensor:
+        """Returns `count` samples of zeros, as a batch holds them: normalised."""
+        return torch.zeros(count, *self.shape, dtype=torch.float32 if self.kind in NORMALISED else self.dtype)
+
+
+def fields_of(stated: Mapping[str, Any] | None, shape: list[int], num_outputs: int, targets: str) -> dict[str, Field]:
+    """Returns the fields by name, the first input first; what `data.fields` does not state follows from the rest.
+
+    stated: `data.fields`. shape: of the first input. targets: `task.targets`.
+
+    Raises:
+        UserError: a shape is missing, or a kind, type or key is none.
+    """
+    given = {name: {} if each is None else each for name, each in (stated or {}).items()}
+    names = [name for name in given if name != "targets"] or ["inputs"]
+    fields = {name: _field(name, given.get(name, {}), shape if name == names[0] else None) for name in names}
+    default = _targets(targets, shape, num_outputs)
+    if default is not None or "targets" in given:
+        fields["targets"] = _field("targets", given.get("targets", {}), None, default)
+    return fields
+
+
+def examples(fields: Mapping[str, Field], count: int) -> dict[str, Tensor]:
+    """Returns a batch of `count` samples of zeros."""
+    return {name: field.example(count) for name, field in fields.items()}
+
+
+def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None:
+    """Raises UserError where the samples of a split are not what the data set's YAML states of them."""
+    for name, column in split.fields.items():
+        if name not in fields:
+            shape = list(column.shape[1:])
+            raise UserError(
+                f"the {what} split has a field {name}, which nobody stated: data.fields.{name}={{shape: {shape},"
+                f" dtype: {_name(column.dtype)}, kind: plain}} does (kinds: {', '.join(KINDS)})"
+            )
+    for name, field in fields.items():
+        if name not in split.fields:
+            raise UserError(f"the {what} split has no field {name}; it has {listed(list(split.fields))}")
+        column, key = split.fields[name], "shape" if name == split.first else f"fields.{name}.shape"
+        found = list(column.shape[1:])
+        if found != field.shape:
+            raise UserError(f"data.{key}={field.shape}, but the samples of the {what} split have the shape {found}")
+        as_floats = field.kind in NORMALISED and (column.dtype == torch.uint8 or column.dtype.is_floating_point)
+        if column.dtype != field.dtype and not as_floats:
+            kind = "" if field.kind in ("plain", "mask") else ", kind: plain"
+            raise UserError(
+                f"the {what} split's {name} are {_name(column.dtype)} and would have to be {_name(field.dtype)};"
+                f" data.fields.{name}={{dtype: {_name(column.dtype)}{kind}}} hands them on as they are"
+            )
+
+
+def _targets(word: str, shape: list[int], num_outputs: int) -> Field | None:
+    by_word = {
+        "classes": Field([], torch.int64, "plain"),
+        "values": Field([num_outputs], torch.float32, "plain"),
+        "labels": Field([num_outputs], torch.float32, "plain"),
+        "mask": Field(shape[1:], torch.int64, "mask"),
+        "none": None,
+    }
+    return by_word.get(word, by_word["classes"])
+
+
+def _field(name: str, given: Any, shape: list[int] | None, default: Field | None = None) -> Field:
+    where = f"data.fields.{name}"
+    if not isinstance(given, Mapping):
+        raise UserError(f"{where}={given} must be a mapping with {', '.join(KEYS)}")
+    unknown = next((key for key in given if key not in KEYS), None)
+    if unknown is not None:
+        raise UserError(f"{where}.{unknown} is no key of a field.{did_you_mean(unknown, KEYS)} It has {listed(KEYS)}")
+    found = given.get("shape", default.shape if default else shape)
+    if not isinstance(found, list) or not all(type(size) is int and size > 0 for size in found):
+        raise UserError(f"{where}.shape must be a list of sizes, such as [3, 32, 32]; [] is one number a sample")
+    kind = given.get("kind", default.kind if default else "image" if len(found) == 3 else "normalised")
+    if kind not in KINDS:
+        told = "; ".join(f"{kind}: {what}" for kind, what in KINDS.items())
+        raise UserError(f"{where}.kind={kind} is none.{did_you_mean(str(kind), list(KINDS))} There are {told}")
+    by_kind = {"image": torch.uint8, "normalised": torch.float32}.get(kind, torch.int64)
+    dtype = by_kind if default is None else default.dtype
+    if "dtype" in given:
+        dtype = getattr(torch, str(given["dtype"]), dtype)
+        if str(dtype) != f"torch.{given['dtype']}":
+            raise UserError(f"{where}.dtype={given['dtype']} is no type of torch, such as int64 or float32")
+    if kind == "image" and len(found) != 3 or kind == "normalised" and not found:
+        raise UserError(f"{where}.shape={found} is no shape of kind {kind}: {KINDS[kind]}; kind: plain hands it on")
+    fill = given.get("fill", 0)
+    if type(fill) is not int:
+        raise UserError(f"{where}.fill={fill} must be a whole number")
+    return Field(found, dtype, kind, fill)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

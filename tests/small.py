@@ -1,0 +1,53 @@
+"""Small parts of a training for the unit tests: batches of a split, a task with a criterion, a model held to it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.config.rehearsal import outputs_of
+from dlexp.data.fields import Field
+from dlexp.data.normalisation import Normalisation
+from dlexp.data.splits import Split
+from dlexp.models.layers import summarise
+from dlexp.tasks.classification import Classification
+from dlexp.tasks.task import Batch, Task
+from dlexp.train.batches import Batches
+
+
+def batches_of(split: Split, *, mean: list[float], std: list[float], **settings: Any) -> Batches:
+    """Returns batches of a split whose first field is normalised."""
+    fields = {}
+    for name, column in split.fields.items():
+        kind = "plain" if name == "targets" else "image" if column.ndim == 4 else "normalised"
+        fields[name] = Field(list(column.shape[1:]), column.dtype, kind)
+    return Batches(split, fields=fields, normalised={split.first: Normalisation(mean, std)}, **settings)
+
+
+def pairs(batches: Batches, epoch: int = 0, start: int = 0) -> list[tuple[Tensor, Tensor]]:
+    """Returns inputs and targets of an epoch's batches."""
+    return [(batch["inputs"], batch["targets"]) for batch in batches.epoch(epoch, start)]
+
+
+def task_with(criterion: nn.Module, num_outputs: int = 2) -> Task:
+    """Returns a classification with this criterion."""
+    task = Classification(class_names=None, num_outputs=num_outputs, targets="classes")
+    task.criterion = criterion
+    return task
+
+
+def batch_of(inputs: Tensor, targets: Tensor) -> Batch:
+    """Returns a batch of two fields."""
+    return {"inputs": inputs, "targets": targets}
+
+
+def check_shapes(model: nn.Module, shape: list[int], num_outputs: int, name: str) -> None:
+    """Holds a model to data of such samples and classes, as the rehearsal before a run does."""
+    kind = "image" if len(shape) == 3 else "normalised"
+    fields = {"inputs": Field(shape, torch.float32, kind), "targets": Field([], torch.int64, "plain")}
+    outputs_of(model, task_with(nn.CrossEntropyLoss(), num_outputs), fields, name)
+
+
+def summary_of(model: nn.Module, shape: list[int]) -> dict[str, Any]:
+    """Returns the summary of a model that is shown a sample of zeros."""
+    return summarise(model, lambda asked: asked(torch.zeros(1, *shape)))
