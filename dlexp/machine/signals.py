@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Literal
 
 # Ctrl-C, the end of a cluster's time, and the warning some clusters send before it. Windows lacks some of them.
 NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
@@ -42,8 +43,7 @@ class Stops:
     def __init__(self) -> None:
         self.requested: int | None = None
         self._patient = False
-        self._was_put_off = False
-        self.is_put_off = False  # asked for within an import, and on its way again
+        self.put_off: Literal["waiting", "sent again"] | None = None  # a request that came within an import
         self._imports_outside = _num_imports(sys._getframe())
 
     @contextmanager
@@ -73,8 +73,8 @@ class Stops:
             self._patient = before
 
     def _came(self, number: int, frame: FrameType | None) -> None:
-        was_put_off, self._was_put_off, self.is_put_off = self._was_put_off, False, False
-        if self.requested is not None and not was_put_off:
+        put_off, self.put_off = self.put_off, None
+        if self.requested is not None and put_off != "sent again":
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.requested = number
@@ -83,14 +83,14 @@ class Stops:
             # Not through print or the log: the signal may have come while one of them was writing.
             os.write(2, f"{name}: saving and stopping after this step; once more ends the run at once\n".encode())
         elif _num_imports(frame) > self._imports_outside:
-            self.is_put_off = True
+            self.put_off = "waiting"
             _thread.start_new_thread(self._ask_again, (number,))  # threading's own start takes locks: not in a handler
         else:
             raise _as_exception(number)
 
     def _ask_again(self, number: int) -> None:
         time.sleep(IMPORT_SECONDS)
-        self._was_put_off = True
+        self.put_off = "sent again"
         if hasattr(signal, "pthread_kill"):
             signal.pthread_kill(threading.main_thread().ident or 0, number)  # wakes it where it waits
         else:
@@ -114,7 +114,7 @@ _listening: list[Stops] = []
 
 def obey_what_was_put_off() -> None:
     """Lets a stop that an import has put off come now: on a busy machine much else would be done until it comes."""
-    while any(stops.is_put_off for stops in _listening):
+    while any(stops.put_off for stops in _listening):
         time.sleep(IMPORT_SECONDS)
 
 
