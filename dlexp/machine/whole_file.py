@@ -12,6 +12,9 @@ from typing import IO
 
 from dlexp.machine.signals import SIGNALS
 
+# Of a temporary file's name, which nobody else's begins and ends with.
+BEGIN, END = ".unfinished-", ".tmp"
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
@@ -20,7 +23,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     A reader sees the whole old file or the whole new one, after a loss of power too. When the block fails (a full disk
     raises OSError), the old file stays as it was and the temporary one is removed.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{BEGIN}{path.name}.", suffix=END)
     try:
         with open(handle, "wb") as file:
             yield file
@@ -32,6 +35,11 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Returns what processes that were killed have left of files that they were writing whole in a folder."""
+    return list(folder.glob(f"{BEGIN}*{END}"))
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from dlexp.machine.whole_file import unfinished
+
 RECORD = "run.json"
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -18,7 +20,6 @@ STATES = "checkpoints"
 PLOTS = "plots"
 PROFILE = "profile"
 TRACE, OPERATORS, PROFILE_SUMMARY = "profile/trace.json.gz", "profile/operators.txt", "profile/summary.json"
-SUFFIXES = ("json", "jsonl", "yaml", "pt")  # of what is written whole
 EVENTS = "events.out.tfevents"  # where such a name begins, TensorBoard reads
 
 
@@ -33,9 +34,9 @@ def saved_states(folder: Path) -> list[Path]:
 
 
 def unfinished_files(folder: Path) -> list[Path]:
-    """Returns what a process that was killed has left of files it was writing (see `machine.whole_file`)."""
+    """Returns what a process that was killed has left of files it was writing."""
     places = [folder, *(folder / name for name in (WEIGHTS, STATES, PROFILE))]
-    return [path for place in places for kind in SUFFIXES for path in place.glob(f".*.{kind}.*.tmp")]
+    return [path for place in places for path in unfinished(place)]
 
 
 def plot_file(folder: Path, name: str) -> Path:

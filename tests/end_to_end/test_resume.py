@@ -19,6 +19,7 @@ from dlexp import api
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment import resume
+from dlexp.machine import whole_file
 from dlexp.records import checkpoints, run_json
 from dlexp.records.folder import EVENTS, LOCK, saved_states
 from dlexp.records.metrics import read_epochs
@@ -149,12 +150,11 @@ def test_a_run_that_died_before_its_first_state_begins_anew(workdir: Path) -> No
 def test_what_was_half_written_at_a_kill_goes(every_state_is_kept: None, workdir: Path) -> None:
     whole = api.run([*CNN, "checkpoint.every_epochs=1"], folder="whole").folder
     part = as_killed_at(whole, 15, workdir / "part")
-    names = (".run.json.1a_b.tmp", "checkpoints/.step-00000030.pt.xyz.tmp", "weights/.best.pt.xyz.tmp")
-    for name in names:
-        (part / name).write_bytes(b"half")
-    (part / ".notes.tmp").write_bytes(b"of somebody else")
+    for place, name in (("", "run.json"), ("checkpoints", "step-00000030.pt"), ("weights", "best.pt")):
+        (part / place / f"{whole_file.BEGIN}{name}.1a_b{whole_file.END}").write_bytes(b"half")
+    (part / ".run.json.1.tmp").write_bytes(b"of somebody else")
     resume.resume(part, [])
-    assert [path.name for path in part.rglob("*.tmp")] == [".notes.tmp"]
+    assert [path.name for path in part.rglob("*.tmp")] == [".run.json.1.tmp"]
 
 
 def test_tensorboard_shows_every_point_once(every_state_is_kept: None, workdir: Path) -> None:
