@@ -1,7 +1,7 @@
 """The planner of a sweep: expand the grid, check every job, see what is done, launch the rest, print the table."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -33,6 +33,40 @@ def run_sweep(typed: Sequence[str]) -> int:
     Raises:
         UserError: something is wrong with one of the jobs; none has started then.
     """
+    jobs, runs, identities, launcher = _checked(typed)
+    varied = [each.varied or {"job": each.name} for each in jobs]
+    if runs[0].config["dry_run"]:
+        from dlexp.sweep import dry_run
+
+        dry_run.tell(varied, runs, identities, launcher)
+        return 0
+    assert launcher is not None
+    obey_what_was_put_off()
+    first = {own: identities.index(own) for own in identities}  # of the jobs that are one cell
+    folder, cells = _ledger(jobs, runs[0], {own: jobs[index].name for own, index in first.items()})
+    todo = {own: runs[index] for own, index in first.items() if not cells[own].is_done}
+    underway = _underway(launcher, todo, cells)
+    _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
+    reasons = _launch(launcher, todo, cells)
+    underway = _underway(launcher, todo, cells)
+    reports = [
+        report(read_own(own, cells[own].folder), cells[own].entry, reasons.get(own), underway.get(own))
+        for own in identities
+    ]
+    log.info(table(list(zip(varied, reports, strict=True))))
+    log.info(f"look at it   tensorboard --logdir {folder}")
+    stopped = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
+    if stopped is not None:
+        return exit_code_of(stopped)
+    return int(any(each["status"] not in ("finished", "pending", "running") for each in reports))
+
+
+def _checked(typed: Sequence[str]) -> tuple[list[Job], list[Composed], list[Identity], Launcher | None]:
+    """Returns the jobs, what each is composed to and what makes it the same run again, and the launcher.
+
+    Raises:
+        UserError: something is wrong with one of them; says that none has started.
+    """
     try:
         jobs, runs, launcher = _prepared(words.read(typed))
         known: dict[str, str | None] = {}
@@ -42,47 +76,7 @@ def run_sweep(typed: Sequence[str]) -> int:
         _refuse_repetitions(jobs, runs, [each.cell for each in identities])
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
-    varied = [each.varied or {"job": each.name} for each in jobs]
-    if is_dry:
-        from dlexp.sweep import dry_run
-
-        dry_run.tell(varied, runs, identities, launcher)
-        return 0
-    assert launcher is not None
-    obey_what_was_put_off()
-    wanted = {own: each.name for each, own in zip(reversed(jobs), reversed(identities), strict=True)}
-    folder, cells = _ledger(jobs, runs[0], wanted)
-    todo = [i for i, own in enumerate(identities) if not cells[own].is_done and own not in identities[:i]]
-    folders = [cells[identities[i]].folder for i in todo]
-    underway = dict(zip(folders, launcher.underway(folders), strict=True))
-    left = [each for each in cells.values() if underway.get(each.folder) is None]
-    _tell_plan(folder, left, len(jobs), len(todo))
-    unknown = [each.folder.name for own, each in cells.items() if each.is_done and own.data is None]
-    if unknown:
-        log.warning(
-            f"warning: the data can't be read here, so nobody knows whether it changed since {listed(unknown)} ran"
-        )
-    ends: Sequence[BaseException | None]
-    try:
-        ends = launcher.launch([runs[i] for i in todo], folders, len(cells)) if todo else []
-    except UserError:
-        raise
-    except (KeyboardInterrupt, StopRequested, Exception) as error:  # the table still tells how far the jobs came
-        if isinstance(error, Exception):
-            log.error("the launcher lost its jobs", exc_info=True)
-        ends = [error] * len(todo)
-    reasons = {identities[i]: reason for i, reason in zip(todo, ends, strict=True)}
-    underway = dict(zip(folders, launcher.underway(folders), strict=True))
-    reports = [
-        report(read_own(own, cells[own].folder), cells[own].entry, reasons.get(own), underway.get(cells[own].folder))
-        for own in identities
-    ]
-    log.info(table(list(zip(varied, reports, strict=True))))
-    log.info(f"look at it   tensorboard --logdir {folder}")
-    stopped = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
-    if stopped is not None:
-        return exit_code_of(stopped)
-    return int(any(each["status"] not in ("finished", "pending", "running") for each in reports))
+    return jobs, runs, identities, launcher
 
 
 def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | None]:
@@ -171,23 +165,61 @@ def sweep_name(jobs: Sequence[Job], first: Composed) -> str:
     return plain_name("-".join(["sweep", *fixed, *(key.rpartition(".")[2] for key in varied)]))
 
 
-def _tell_plan(folder: Path, cells: list[Cell], num_jobs: int, num_left: int) -> None:
-    """Says what is left to do, which folders go on, and which results come from other code."""
+def _underway(launcher: Launcher, jobs: Collection[Identity], cells: Mapping[Identity, Cell]) -> dict[Identity, str]:
+    """Returns `pending` or `running` for those of the jobs that go on without this process."""
+    states = launcher.underway([cells[own].folder for own in jobs])
+    return {own: state for own, state in zip(jobs, states, strict=True) if state is not None}
+
+
+def _tell_plan(folder: Path, cells: Mapping[Identity, Cell], num_jobs: int, num_left: int) -> None:
+    """Says what is left to do, which folders go on, which results come from other code, and of which nobody knows.
+
+    cells: those that are not under way.
+    """
     done = f", {num_jobs - num_left} of them done already" if num_left < num_jobs else ""
     log.info(f"{num_jobs} job{'s' * (num_jobs != 1)}{done} → {folder}")
-    begun = [each for each in cells if each.entry and not each.is_done and not is_held(each.folder / LOCK)]
+    finished = {own: each for own, each in cells.items() if each.is_done}
+    left = [each for own, each in cells.items() if own not in finished]
+    begun = [each.folder.name for each in left if each.entry and not is_held(each.folder / LOCK)]
     if begun:
-        log.info(f"going on with {', '.join(each.folder.name for each in begun)}")
+        log.info(f"going on with {', '.join(begun)}")
     changes: dict[str, list[str]] = {}
-    for each in reversed(cells):
-        for name, change in each.outdated.items() if not each.is_done else ():
+    for each in left:
+        for name, change in each.outdated.items():
             changes.setdefault(change, []).append(name)
     for change, names in changes.items():
         log.warning(f"warning: {change} since {', '.join(names)} ran: trained again beside it; what is there stays")
     code = code_version(allowed_modules())
-    older = [each.folder.name for each in cells if each.is_done and each.entry and each.entry.get("code") != code]
+    older = [each.folder.name for each in finished.values() if each.entry and each.entry.get("code") != code]
     if older:
         log.warning(
             f"warning: other code than today's trained {', '.join(older)}; rerun=true trains all of them again,"
             " in a new folder"
         )
+    unknown = [each.folder.name for own, each in finished.items() if own.data is None]
+    if unknown:
+        log.warning(
+            f"warning: the data can't be read here, so nobody knows whether it changed since {listed(unknown)} ran"
+        )
+
+
+def _launch(
+    launcher: Launcher, jobs: Mapping[Identity, Composed], cells: Mapping[Identity, Cell]
+) -> dict[Identity, BaseException | None]:
+    """Starts the jobs; returns for each why it did not finish, None where its record tells.
+
+    Raises:
+        UserError: no job was started.
+    """
+    if not jobs:
+        return {}
+    ends: Sequence[BaseException | None]
+    try:
+        ends = launcher.launch(list(jobs.values()), [cells[own].folder for own in jobs], len(cells))
+    except UserError:
+        raise
+    except (KeyboardInterrupt, StopRequested, Exception) as error:  # the table still tells how far the jobs came
+        if isinstance(error, Exception):
+            log.error("the launcher lost its jobs", exc_info=True)
+        ends = [error] * len(jobs)
+    return dict(zip(jobs, ends, strict=True))

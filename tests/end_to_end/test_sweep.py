@@ -161,11 +161,12 @@ def test_a_grid_grows_and_rerun_begins_anew(cli, workdir: Path) -> None:
     ended = cli("-m", "seed=1,3", "n_jobs=2", *SHORT)  # what does not change a result does not count
     assert ended.code == 0 and "2 jobs, 1 of them done already" in ended.out
     assert set(statuses(folder)) == {"seed-1", "seed-2", "seed-3"}
-    entry = run_json.read_json(folder / "seed-2" / "run.json")
-    run_json.write_json(folder / "seed-2" / "run.json", entry | {"code": "another"})
+    for name in ("seed-1", "seed-2"):
+        entry = run_json.read_json(folder / name / "run.json")
+        run_json.write_json(folder / name / "run.json", entry | {"code": "another"})
     ended = cli("-m", "seed=1,2", *SHORT)
     assert ended.code == 0 and "2 jobs, 2 of them done already" in ended.out
-    assert "warning: other code than today's trained seed-2; rerun=true" in ended.out
+    assert "warning: other code than today's trained seed-1, seed-2; rerun=true" in ended.out
     assert (folder / "seed-1" / "metrics.jsonl").stat().st_mtime_ns == before
     ended = cli("-m", "seed=1,2", "rerun=true", *SHORT)
     assert ended.code == 0 and "done already" not in ended.out and len(sweep_folders(workdir)) == 2
