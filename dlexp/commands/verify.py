@@ -39,9 +39,13 @@ def main(words: list[str]) -> int:
 def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     """Trains one recorded epoch again, from the newest state that has one after it, else from the beginning.
 
+    Not by way of a `TrainedModel`: that holds what a run ended with, and this is how it came there.
+
     Returns where from, and what the record of that epoch should say.
     """
+    from dlexp.config.cell import cell
     from dlexp.experiment.assemble import assemble
+    from dlexp.experiment.identity import Identity
     from dlexp.experiment.saved_state import load_state, read_state
     from dlexp.records.folder import saved_states
     from dlexp.records.run_json import read_entry
@@ -49,11 +53,10 @@ def replay(config: dict[str, Any], folder: Path, recorded: dict[int, dict[str, A
 
     states = ((path, read_state(path)) for path in saved_states(folder))
     path, saved = next((each for each in states if each[1]["epoch"] + 1 in recorded), (None, None))
-    run, entry = assemble(config, is_resumed=saved is not None), read_entry(folder) or {}
-    for what, now in (("data", run.state.data["fingerprint"]), ("initial_weights", run.state.initial_weights)):
-        if None not in (now, entry.get(what)) and now != entry[what]:
-            name = "weights of init_from" if what == "initial_weights" else "data"
-            raise UserError(f"the {name} of {folder} changed since it was trained: no epoch of it can be replayed")
+    run = assemble(config, is_resumed=saved is not None)
+    now = Identity(cell(config), run.state.data["fingerprint"], run.state.initial_weights)
+    if change := now.change_since(read_entry(folder) or {}):
+        raise UserError(f"{change} since {folder} was trained: no epoch of it can be replayed")
     if saved is not None:  # the run may have been made longer since: the schedule is that of the config as it is now
         load_state(run, saved, keep_settings=True)
     place = "the beginning" if path is None else path.name
