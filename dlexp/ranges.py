@@ -52,3 +52,7 @@ class Sizes:
 
 class Incidental:
     """Marks a setting that changes no result: where things lie, how much is shown or saved, what runs at once."""
+
+
+class OfSweeps:
+    """Marks a setting that says how a sweep goes: a single run has nothing to do with it."""

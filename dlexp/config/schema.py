@@ -4,7 +4,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from dlexp.ranges import Choice, Incidental, Range, Sizes
+from dlexp.ranges import Choice, Incidental, OfSweeps, Range, Sizes
 
 MISSING: Any = "???"  # OmegaConf's word for a value that a YAML file has to give
 
@@ -43,10 +43,10 @@ class Settings:
     pictures: Annotated[bool, Incidental()] = MISSING
     val_every: Annotated[int, Range(ge=1)] = MISSING
     log_steps: Annotated[int, Range(ge=1), Incidental()] = MISSING
-    n_jobs: Annotated[int, Range(ge=1), Incidental()] = MISSING
-    jobs_per_gpu: Annotated[int | None, Range(ge=1), Incidental()] = MISSING
-    on_error: Annotated[str, Choice("continue", "stop"), Incidental()] = MISSING
-    rerun: Annotated[bool, Incidental()] = MISSING
+    n_jobs: Annotated[int, Range(ge=1), Incidental(), OfSweeps()] = MISSING
+    jobs_per_gpu: Annotated[int | None, Range(ge=1), Incidental(), OfSweeps()] = MISSING
+    on_error: Annotated[str, Choice("continue", "stop"), Incidental(), OfSweeps()] = MISSING
+    rerun: Annotated[bool, Incidental(), OfSweeps()] = MISSING
     dry_run: Annotated[bool, Incidental()] = MISSING
     launcher: Annotated[Any, Group("dlexp.sweep.launchers", passed=1), Incidental()] = MISSING
     checkpoint: Annotated[Any, Incidental()] = MISSING

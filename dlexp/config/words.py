@@ -1,5 +1,6 @@
 """A command line taken apart: flags, the folders of a person's own options, and overrides for Hydra's grammar."""
 
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -8,13 +9,18 @@ from itertools import islice
 from pathlib import Path
 
 from dlexp.config import registry
+from dlexp.config.schema import Settings, marked
 from dlexp.errors import UserError, did_you_mean
+from dlexp.ranges import OfSweeps
+
+log = logging.getLogger(__name__)
 
 SWEEP_FLAGS = ("-m", "--multirun")
 FOLDER_FLAGS = ("--config-dir", "-cd")
 # Answered by Hydra's own command line: what is composed and where it comes from, tab completion.
 WITH_VALUE = tuple("--cfg -c --info -i --package -p --shell-completion -sc".split())
 HYDRA_FLAGS = (*WITH_VALUE, "--resolve", "--hydra-help")
+OF_SWEEPS = marked(Settings, OfSweeps)
 # Of the node `hydra`, what is heard; the rest belongs to Hydra's way of starting jobs.
 PLACES = ("hydra.run.dir", "hydra.sweep.dir")
 INSTEAD = {
@@ -46,6 +52,8 @@ def asks_hydra(words: Sequence[str]) -> bool:
 def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     """Takes the words of a run or a sweep apart, or of a line that `hydra_answers`.
 
+    Says which of them are lost on what is no sweep.
+
     Raises:
         UserError: a flag, a folder or a group is not there, or something was typed that would be lost without a word.
     """
@@ -70,6 +78,9 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
         else:
             overrides.append(word)
     _refuse_silent_losses(overrides, folders)
+    for_sweeps = [word for word in overrides if word.lstrip("+").partition("=")[0] in OF_SWEEPS]
+    if for_sweeps and not is_sweep and not hydra_answers:
+        log.warning(f"warning: {' '.join(for_sweeps)} has no effect without -m, which starts a sweep")
     return Words([quoted(word, is_sweep) for word in overrides], folders, is_sweep, for_hydra)
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from dlexp.config import words
 from dlexp.config.compose import compose
+from dlexp.errors import UserError
+from dlexp.experiment import resume
 
 TYPED = [
     r"D:\深度学习\data",
@@ -80,3 +82,16 @@ def test_quoting_keeps_every_path(path: str) -> None:
     (override,) = OverridesParser.create().parse_overrides([word])
     value = override.value()
     assert str(value) == path
+
+
+def test_what_only_a_sweep_heeds_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    typed = ["n_jobs=2", "++jobs_per_gpu=1", "on_error=stop", "rerun=true"]
+    told = f"warning: {' '.join(typed)} has no effect without -m, which starts a sweep"
+    compose(["seed=1", *typed, "dry_run=true"])
+    assert caplog.messages == [told]
+    with pytest.raises(UserError, match="no such folder"):
+        resume.resume_named(str(tmp_path / "none"), typed)
+    assert caplog.messages == [told] * 2
+    words.read(["-m", "seed=1,2", *typed])
+    words.read(["--cfg", "job", *typed], hydra_answers=True)
+    assert caplog.messages == [told] * 2
