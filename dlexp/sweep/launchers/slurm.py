@@ -7,12 +7,15 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import yaml
+
 from dlexp.config.composed import Composed
+from dlexp.config.registry import CONF
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import is_held, locked
 from dlexp.machine.signals import StopRequested, listening
@@ -28,31 +31,22 @@ from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
 log = logging.getLogger(__name__)
 
 COMMANDS = ("sbatch", "srun", "squeue")
-OPTIONS = "partition time gpus_per_node gres mem cpus_per_task account qos constraint".split()
 SUBMITTING_LOCK = ".submitting.lock"
 # A run hears SIGUSR1, saves and ends; submitit's own SIGUSR2 would be for functions that submit themselves again.
 SIGNAL = "USR1@90"
 POLL_SECONDS = 10.0
-# Settings of the local launcher, what each is when nobody set it, and what to do instead.
-INSTEAD: dict[str, tuple[object, str]] = {
-    "n_jobs": (1, "launcher.array_parallelism=N limits how many jobs run at once"),
-    "jobs_per_gpu": (None, "launcher.gpus_per_node=N gives each job its GPUs"),
-    "on_error": ("continue", "the jobs of an array start whatever becomes of the others"),
+# Settings of the local launcher, and what to do instead.
+INSTEAD = {
+    "n_jobs": "launcher.array_parallelism=N limits how many jobs run at once",
+    "jobs_per_gpu": "launcher.gpus_per_node=N gives each job its GPUs",
+    "on_error": "the jobs of an array start whatever becomes of the others",
 }
 
 
-@dataclass
-class Slurm:
-    """`launcher=slurm`: see conf/launcher/slurm.yaml. The same command again shows how far the jobs are.
+@dataclass(kw_only=True)
+class Options:
+    """Slurm's own options for a job; None is the cluster's default."""
 
-    It submits what is missing or ended unfinished, and never a job that waits or runs. `settings`: those of the run's
-    config. The next nine are Slurm's own options, None being the cluster's default; `additional` holds any other.
-    """
-
-    is_here: ClassVar[bool] = False
-
-    settings: Mapping[str, Any]
-    _: KW_ONLY
     partition: str | None
     time: int | str | None
     gpus_per_node: int | str | None
@@ -62,6 +56,20 @@ class Slurm:
     account: str | None
     qos: str | None
     constraint: str | None
+
+
+@dataclass
+class Slurm(Options):
+    """`launcher=slurm`: see conf/launcher/slurm.yaml. The same command again shows how far the jobs are.
+
+    It submits what is missing or ended unfinished, and never a job that waits or runs. `settings`: those of the run's
+    config. `additional` holds any option of Slurm's that `Options` lacks.
+    """
+
+    is_here: ClassVar[bool] = False
+
+    settings: Mapping[str, Any]
+    _: KW_ONLY
     additional: dict[str, Any]
     array_parallelism: Annotated[int | None, Range(ge=1)]
     setup: list[str]
@@ -79,8 +87,9 @@ class Slurm:
                 f"launcher=slurm starts jobs with {', '.join(COMMANDS)}, and there is no {missing[0]} on this machine;"
                 " type the command where you would type sbatch, or take launcher=local"
             )
-        for key, (without, instead) in INSTEAD.items():
-            if self.settings[key] != without:
+        unset = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))
+        for key, instead in INSTEAD.items():
+            if self.settings[key] != unset[key]:
                 raise UserError(f"{key}={self.settings[key]} has no effect with launcher=slurm: {instead}")
 
     def begin(self) -> None:
@@ -173,7 +182,7 @@ class Slurm:
         """Returns what submits, with our settings in place of submitit's (5 minutes, a wckey of its own)."""
         executor = _submitit().SlurmExecutor(folder=place)
         executor.update_parameters(
-            **{name: getattr(self, name) for name in OPTIONS},
+            **{option.name: getattr(self, option.name) for option in fields(Options)},
             job_name=name,
             wckey=None,
             array_parallelism=self.array_parallelism or num_jobs,
