@@ -3,6 +3,8 @@
 import math
 import types
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,6 +203,7 @@ def test_a_gpu_is_waited_for_when_products_are_timed(monkeypatch: pytest.MonkeyP
         sides.append(side)
         return 2 * side**3 / (1e12 if side < 8192 else 2e12)
 
+    # A private name: what lies below it makes tensors on the device, which is not there.
     monkeypatch.setattr(throughput, "_seconds_of_product", seconds_of_product)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: waited.append("emptied"))
     assert throughput.peak_flops(CUDA, torch.bfloat16) == pytest.approx(1e12 if sides[-1] < 8192 else 2e12)
@@ -268,29 +271,38 @@ def test_images_from_files_go_through_page_locked_memory(monkeypatch: pytest.Mon
     done: list[Any] = []
     pixels = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     readers = types.SimpleNamespace(stream=lambda batches: (pixels for _ in batches))
+    monkeypatch.setattr(image_files, "Readers", lambda **_: readers)
     files = image_files.ImageFiles(["a.png", "b.png"], size=4, channels=3, num_workers=1).to(CUDA)
-    monkeypatch.setattr(files._source, "readers", lambda num_rows: readers)
     monkeypatch.setattr(Tensor, "pin_memory", lambda self: (done.append("pinned"), self)[1])
     monkeypatch.setattr(Tensor, "to", lambda self, *where, **how: (done.append((*where, how)), self)[1])
     assert len(list(files.stream([torch.tensor([0, 1])]))) == 1
     assert done == ["pinned", (CUDA, {"non_blocking": True})]
 
 
-def test_a_profile_on_a_gpu(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    from torch.profiler import ProfilerActivity
+@pytest.mark.parametrize(("place", "kinds"), [(CUDA, ["CPU", "CUDA"]), (MPS, ["CPU"])])
+def test_the_profiler_is_asked_for_what_it_sees(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    place: torch.device,
+    kinds: list[str],
+) -> None:
+    class Started(Exception):
+        pass
 
-    asked: dict[str, Any] = {}
-
-    def profile(**options: Any) -> Any:
-        asked.update(options)
-        return types.SimpleNamespace(start=lambda: None)
+    def profile(*, activities: list[Any], **_: Any) -> None:
+        raise Started([activity.name for activity in activities])
 
     monkeypatch.setattr("torch.profiler.profile", profile)
-    profiler._started("cuda", warmup=1, active=2)
-    assert asked["activities"] == [ProfilerActivity.CPU, ProfilerActivity.CUDA]
-    assert profiler._traced("cuda") == "cuda" and not caplog.records
-    assert profiler._traced("mps") == "cpu" and "times are the host's" in caplog.text
+    run = assemble(compose(SPIRAL).config)
+    run.plan = replace(run.plan, device=place)
+    batches = profiler.TorchProfile(run, tmp_path, wait=0, warmup=1, active=2, rows=3).epoch(1)
+    with pytest.raises(Started) as asked:
+        next(batches)
+    assert asked.value.args == (kinds,) and ("times are the host's" in caplog.text) == (place == MPS)
 
+
+def test_operators_of_a_gpu() -> None:
     def row(key: str, on_device: float, whole: float, kind: str = "CPU") -> Any:
         values = {"self_device_time_total": on_device, "device_time_total": whole, "cpu_time_total": 9.0}
         return types.SimpleNamespace(key=key, count=3, device_type=types.SimpleNamespace(name=kind), **values)

@@ -385,16 +385,19 @@ def test_submitits_local_executor(cli, workdir: Path, monkeypatch) -> None:
     submitit = pytest.importorskip("submitit")
     executors = []
 
-    def executor(self: slurm.Slurm, place: Path, name: str, num_jobs: int) -> object:
-        executors.append(submitit.LocalExecutor(folder=place))
-        executors[-1].update_parameters(timeout_min=5, stderr_to_stdout=True)
-        return executors[-1]
+    class Here(submitit.LocalExecutor):
+        def __init__(self, folder: Path) -> None:
+            super().__init__(folder)
+            executors.append(self)
+
+        def update_parameters(self, **of_slurm: object) -> None:
+            super().update_parameters(timeout_min=5, stderr_to_stdout=True)
 
     def words_of(jobs: object) -> dict[str, str]:
         """What squeue would say: of these processes only that they live."""
         return {job.number: "RUNNING" for job in jobs if _lives(int(job.number))}  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(slurm.Slurm, "_executor", executor)
+    monkeypatch.setattr(submitit, "SlurmExecutor", Here)
     monkeypatch.setattr(slurm_queue, "words", words_of)
     monkeypatch.setattr(slurm, "POLL_SECONDS", 0.2)
     monkeypatch.setattr(shutil, "which", lambda name: name)

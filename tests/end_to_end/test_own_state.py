@@ -419,8 +419,10 @@ def test_options_of_ours_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*args: object) -> None:
         raise AssertionError("a tiny training costs time")
 
-    monkeypatch.setattr("dlexp.config.lost_state._built", never)
+    monkeypatch.setattr("dlexp.config.lost_state.build", never)
     checked(["optimizer=muon", "scheduler=onecycle"])
+    with pytest.raises(AssertionError, match="costs time"):
+        checked(named(criterion="Plainly"))
 
 
 def test_what_torch_keeps_for_itself_is_no_state() -> None:
