@@ -5,13 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlexp.batch import Batch
 from dlexp.config.rehearsal import outputs_of
 from dlexp.data.fields import Field
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
 from dlexp.models.layers import summarise
 from dlexp.tasks.classification import Classification
-from dlexp.tasks.task import Batch, Task
+from dlexp.tasks.task import Task
 from dlexp.train.batches import Batches
 
 

@@ -28,15 +28,16 @@ FLOORS = [
     ["api"],
     ["sweep", "find"],
     ["experiment"],
-    ["config", "profiling"],
+    ["config", "profiling", "watch"],
     ["train"],
+    ["methods"],
     ["tasks"],
     ["data"],
     ["records"],
-    ["pictures", "models", "optimizers", "augment", "criteria", "schedules"],
+    ["pictures", "models", "optimizers", "augment", "criteria", "schedules", "metrics"],
     ["console"],
     ["machine"],
-    ["errors", "ranges", "metric"],
+    ["errors", "ranges", "metric", "batch"],
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Groups of conf/ and the folders that hold what their options call, where a folder holds nothing else.

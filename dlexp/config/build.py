@@ -150,9 +150,9 @@ def build_task(config: Mapping[str, Any]) -> Any:
     return task
 
 
-def build_augment(node: Mapping[str, Any]) -> list[Any]:
-    """Makes the operations of the group `augment`, in their order."""
-    return [build(operation) for operation in node.values() if operation is not None]
+def build_each(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes what was chosen of a group whose options compose, by name and in its order."""
+    return {name: build(each) for name, each in node.items() if each is not None}
 
 
 def load_data(node: Mapping[str, Any]) -> Any:

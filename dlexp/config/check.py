@@ -48,7 +48,7 @@ def group_problems(group: str, node: Any) -> list[str]:
     """Returns what is wrong with the option of a group, a sentence each."""
     if not isinstance(node, dict):
         return [f"{group} is {node!r}, not an option of conf/{group}"]
-    if group == "augment":
+    if GROUPS[group].composes:
         return [
             p for name, value in node.items() if value is not None for p in _node_problems(f"{group}.{name}", value)
         ]
@@ -76,7 +76,7 @@ def _parts_problems(parts: Any) -> list[str]:
 
 def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
     if not isinstance(node, dict) or "_target_" not in node:
-        left_out = f"; {name}=null leaves it out" if name.startswith("augment.") else ""
+        left_out = f"; {name}=null leaves it out" if "." in name else ""
         return [f"{name} has no _target_, the class or function to call{left_out}"]
     try:
         function = target(node["_target_"], launcher=name == "launcher")

@@ -16,8 +16,8 @@ dlexp trains a PyTorch model from choices on the command line and records everyt
   python -m dlexp -m optimizer=sgd,adam model=cnn data=mnist   a sweep: one run for each combination
   tensorboard --logdir outputs                                 see what came out
 
-Choose one option of each group as group=option, of augment also several as 'augment=[crop_flip,mixup]'; change any
-single value as key=value."""
+Choose one option of each group as group=option, of augment, metric and watch also several as
+'augment=[crop_flip,mixup]'; change any single value as key=value."""
 
 MORE = """\
 Also: --cfg job prints the composed config instead of running it; --info defaults tells where it comes from;

@@ -13,12 +13,11 @@ import torch
 from numpy import random as numpy_random
 from torch import Tensor, nn
 
+from dlexp.batch import Batch, mapped
 from dlexp.config.attributes import values_of
 from dlexp.config.build import build, build_optimizer, build_task, targets_in
 from dlexp.data.fields import Field, examples
 from dlexp.errors import listed
-from dlexp.tasks.task import Batch
-from dlexp.tasks.trees import mapped
 from dlexp.train.state import load_state_of, state_of, trained_parameters
 from dlexp.train.step import update_of
 

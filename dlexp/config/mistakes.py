@@ -11,7 +11,7 @@ from yaml import YAMLError
 
 from dlexp.config import registry
 from dlexp.config.check import value_problem
-from dlexp.config.schema import Settings
+from dlexp.config.schema import GROUPS, Settings
 from dlexp.errors import did_you_mean
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
@@ -115,7 +115,7 @@ def _no_name(word: str, groups: Mapping[str, Sequence[str]]) -> str | None:
     """
     group, _, value = word.partition("=")
     options = groups.get(group)
-    if group == "augment" and value.startswith("["):  # the one group whose options compose
+    if group in GROUPS and GROUPS[group].composes and value.startswith("["):
         return None
     if not options or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|true|false|\[.*\]", value, re.IGNORECASE):
         return None

@@ -10,7 +10,8 @@ from torch import nn
 
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
-from dlexp.config.build import build, build_augment, build_optimizer, build_task
+from dlexp.batch import mapped
+from dlexp.config.build import build, build_each, build_optimizer, build_task
 from dlexp.config.lost_state import NUM_SAMPLES, generators_kept, lost_state
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of
 from dlexp.errors import UserError, listed
@@ -19,7 +20,6 @@ from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import tried
 from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
-from dlexp.tasks.trees import mapped
 from dlexp.train.state import trained_parameters
 
 Fields = Mapping[str, Field]
@@ -195,7 +195,7 @@ def _augment(
     draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(NUM_SAMPLES), seed=0)
     moved = {name: field.fill for name, field in fields.items() if field.kind in MOVED and name != first}
     with _refused(f"augment at data shape {shape}"):
-        augment = build_augment(config["augment"])
+        augment = list(build_each(config["augment"]).values())
         refuse_what_would_not_fit(augment, moved, others)
         for operation in augment:
             if not isinstance(operation, Mixing):

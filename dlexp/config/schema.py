@@ -14,10 +14,12 @@ class Group:
     """Marks a setting that an option of conf/ fills.
 
     package: where the classes and functions of its options lie. passed: what the engine passes to them by position.
+    composes: any number of its options may be chosen at once, each a node by its name.
     """
 
     package: str
     passed: int = 0
+    composes: bool = False
 
 
 @dataclass
@@ -55,9 +57,13 @@ class Settings:
     model: Annotated[Any, Group("dlexp.models")] = MISSING
     recipe: Annotated[Any, Incidental()] = None
     criterion: Annotated[Any, Group("dlexp.criteria")] = MISSING
+    # Of groups that compose, a list may be empty: augment=[].
+    metric: Annotated[Any, Group("dlexp.metrics", composes=True)] = field(default_factory=dict)
+    method: Annotated[Any, Group("dlexp.methods")] = MISSING
+    watch: Annotated[Any, Group("dlexp.watch", composes=True)] = field(default_factory=dict)
     optimizer: Annotated[Any, Group("dlexp.optimizers", passed=1)] = MISSING
     scheduler: Annotated[Any, Group("dlexp.schedules", passed=2)] = MISSING
-    augment: Annotated[Any, Group("dlexp.augment")] = field(default_factory=dict)  # augment=[] chooses nothing
+    augment: Annotated[Any, Group("dlexp.augment", composes=True)] = field(default_factory=dict)
     ema: Annotated[Any, Group("dlexp.train.average", passed=1)] = MISSING
     evaluation: Annotated[Any, Group("dlexp.train.views")] = MISSING
     profile: Annotated[Any, Group("dlexp.profiling", passed=2), Incidental()] = MISSING

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlexp.config.build import build, build_augment, build_optimizer, build_task, load_data, told_content
+from dlexp.config.build import build, build_each, build_optimizer, build_task, load_data, told_content
 from dlexp.data.fields import NORMALISED, Field, examples, fields_of, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
@@ -220,7 +220,7 @@ def _batches(
         return make(split, batch_size=eval_size, augment=[], shuffle=False)
 
     if config["overfit_batches"] is None:
-        train = make(splits.train, batch_size=size, augment=build_augment(config["augment"]), shuffle=True)
+        train = make(splits.train, batch_size=size, augment=list(build_each(config["augment"]).values()), shuffle=True)
         return train, evaluation(splits.val), evaluation(splits.test)
     few = some_of_each(splits.train, config["overfit_batches"] * size, config["data"]["split_seed"])
     return make(few, batch_size=size, augment=[], shuffle=False), evaluation(few), None

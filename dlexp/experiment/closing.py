@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlexp.batch import Batch, mapped
 from dlexp.config.cell import is_incidental
 from dlexp.config.composed import Composed
 from dlexp.console.wording import result
@@ -16,8 +17,6 @@ from dlexp.records import checkpoints
 from dlexp.records.folder import BEST, RESULTS
 from dlexp.records.run_json import write_json
 from dlexp.records.tracker import Tracker
-from dlexp.tasks.task import Batch
-from dlexp.tasks.trees import mapped
 from dlexp.train.evaluate import Evaluation, evaluate
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
+from dlexp.batch import Batch
 from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.ranges import Choice, Range
-from dlexp.tasks.task import Batch, Task, shape_in_words
+from dlexp.tasks.task import Task, shape_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

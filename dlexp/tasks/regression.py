@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from dlexp.batch import Batch
 from dlexp.metric import Metric
 from dlexp.ranges import Choice
-from dlexp.tasks.task import Batch, Task, shape_in_words
+from dlexp.tasks.task import Task, shape_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from dlexp.batch import Batch, mapped
 from dlexp.errors import UserError
 from dlexp.metric import LOSS, Metric, facts_of
-from dlexp.tasks.trees import mapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from dlexp.data.splits import Split
 
 UNITS = ("", "%")
-
-Batch = Mapping[str, Tensor]
-"""Fields by name, a row a sample, on the run's device: `inputs` and `targets`, or the data's own names."""
 
 
 class Task(nn.Module):

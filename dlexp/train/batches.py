@@ -18,8 +18,6 @@ from dlexp.data.stream.image_files import ImageFiles
 # of MNIST's multi-layer perceptron. MNIST takes 188 MB then; CIFAR-10, which would take 614 MB, stays as it is.
 READY_BYTES = 2**28
 
-Batch = dict[str, Tensor]
-
 
 class Batches:
     """Yields a split in batches, on the split's device, without host synchronisation (streamed: one an epoch).
@@ -77,13 +75,13 @@ class Batches:
         """Samples an epoch yields, so without those of a dropped last batch."""
         return len(self) * self.batch_size if self.shuffle else len(self.split)
 
-    def spread(self, count: int) -> Batch:
+    def spread(self, count: int) -> dict[str, Tensor]:
         """Returns at most `count` samples, evenly spaced since files lie sorted by class; normalised, not augmented."""
         count = min(count, len(self.split))
         batch = self.split.read(torch.arange(count) * len(self.split) // count)
         return batch | {name: normalise(batch[name]) for name, normalise in self.normalised.items()}
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
         """Yields the fields of one batch after the other, of one epoch from step `start` on."""
         device = self.split.inputs.device
         generator = torch.Generator(device=device)
@@ -106,14 +104,14 @@ class Batches:
                 batch[name] = batch[name].contiguous(memory_format=memory_format)
             yield batch
 
-    def _augment(self, batch: Batch, draw: Draw) -> None:
+    def _augment(self, batch: dict[str, Tensor], draw: Draw) -> None:
         for operation in self.operations:
             change(batch, self.split.first, self.moved, operation, draw)
         self._normalise(batch)
         for mixing in self.mixings:
             mix(batch, self.split.first, mixing, draw)
 
-    def _normalise(self, batch: Batch) -> None:
+    def _normalise(self, batch: dict[str, Tensor]) -> None:
         for name in self.to_normalise:
             batch[name] = self.normalised[name](batch[name])
 

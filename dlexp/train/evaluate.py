@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlexp.batch import Batch, joined, mapped
 from dlexp.machine.device import flushing_denormals, sum_dtype
-from dlexp.tasks.task import Batch, Task
-from dlexp.tasks.trees import joined, mapped
+from dlexp.tasks.task import Task
 from dlexp.train.batches import Batches
 from dlexp.train.fit import Plan
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dlexp.batch import Batch, mapped
 from dlexp.errors import UserError
 from dlexp.machine.torch_private import compile_errors, step_of, trace_autograd
-from dlexp.tasks.task import Batch, Task
-from dlexp.tasks.trees import mapped
+from dlexp.tasks.task import Task
 
 Gradients = Callable[[Batch, Tensor | float], tuple[Tensor, Any]]
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlexp.batch import Batch
 from dlexp.errors import UserError
 from dlexp.ranges import Range
-from dlexp.tasks.task import Batch, Task
+from dlexp.tasks.task import Task
 
 
 class Plain:

@@ -142,7 +142,7 @@ def test_a_task_that_is_none_is_a_sentence(cli, own: Path, before: str, after: s
 
 
 def test_the_example_of_the_documents(cli, workdir: Path) -> None:
-    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     for name, content in re.findall(r"^```(?:python|yaml)\n# (my_\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         (workdir / name).parent.mkdir(parents=True, exist_ok=True)
         (workdir / name).write_text(content, encoding="utf-8")

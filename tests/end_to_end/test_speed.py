@@ -13,11 +13,11 @@ from conftest import COMPILES, Ended, child_environment
 from resuming import CNN, metrics_of, resumes_exactly
 
 from dlexp import api
+from dlexp.batch import Batch
 from dlexp.errors import UnreadableError
 from dlexp.experiment import resume
 from dlexp.records.result import Result
 from dlexp.tasks.classification import Classification
-from dlexp.tasks.task import Batch
 from dlexp.train.batches import Batches
 from dlexp.train.losses import Reading
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlexp.batch import Batch
 from dlexp.errors import UserError
-from dlexp.tasks.task import Batch, Task
+from dlexp.tasks.task import Task
 from dlexp.train.views import Plain, Views
 
 

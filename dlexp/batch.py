@@ -1,10 +1,13 @@
-"""Tensors in whatever a model returns: alone, or in tuples, lists and dicts."""
+"""A batch, and tensors in whatever a model returns: alone, or in tuples, lists and dicts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+Batch = Mapping[str, Tensor]
+"""Fields by name, a row a sample, on the run's device: `inputs` and `targets`, or the data's own names."""
 
 
 def mapped(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
