@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlexp.config.build import loading_once
 from dlexp.config.check import check, group_problems
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
@@ -47,7 +48,7 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
         raise UserError(f"resume={named} goes on in the folder of that run; leave out folder={folder}")
     if named is not None and any(word.startswith("dry_run=") for word in words):
         raise UserError("dry_run= tells of new runs; without it, resume= goes on with one that is there")
-    with alone():
+    with alone(), loading_once():
         if named not in (None, "auto"):
             return resume.resume_named(named, words)
         composed = compose(words)

@@ -4,6 +4,8 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +18,8 @@ from dlexp.errors import UserError
 PACKAGES = {group.package for name, group in GROUPS.items() if name != "launcher"}
 LAUNCHERS = {GROUPS["launcher"].package}
 TORCH = ("torch.nn.", "torch.optim.")
+# What was loaded to know its content, each with the node it was loaded for, and waits for the run that trains on it.
+_waiting: ContextVar[list[tuple[Mapping[str, Any], Any]] | None] = ContextVar("waiting", default=None)
 
 
 def allowed_modules() -> list[str]:
@@ -155,6 +159,16 @@ def build_each(node: Mapping[str, Any]) -> dict[str, Any]:
     return {name: build(each) for name, each in node.items() if each is not None}
 
 
+@contextmanager
+def loading_once() -> Iterator[None]:
+    """Within the block, what `content_of` had to load is handed on to the next `load_data` of the same settings."""
+    token = _waiting.set([])
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
 def load_data(node: Mapping[str, Any]) -> Any:
     """Calls the data set's function with those keys of its node that its signature names; returns `Splits`.
 
@@ -162,6 +176,10 @@ def load_data(node: Mapping[str, Any]) -> Any:
     """
     from dlexp.machine.device import seed_everything
 
+    waiting = _waiting.get() or []
+    for index, (loaded_for, _) in enumerate(waiting):
+        if loaded_for == node:
+            return waiting.pop(index)[1]
     function = target(node["_target_"])
     seed_everything(node["split_seed"])
     return _called(function, node)
@@ -183,4 +201,9 @@ def content_of(node: Mapping[str, Any]) -> Content:
     Raises:
         UserError: the data is missing or damaged.
     """
-    return told_content(node) or of_splits(load_data(node))
+    if told := told_content(node):
+        return told
+    splits = load_data(node)
+    if (waiting := _waiting.get()) is not None:
+        waiting.append((node, splits))
+    return of_splits(splits)

@@ -1,9 +1,12 @@
 """A person's own model and data set: a module and a folder of YAML, nothing of ours edited."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+from dlexp.records import run_json
 
 MODULE = """\
 import torch
@@ -69,6 +72,37 @@ def test_a_sweep_in_child_processes(cli, own: Path) -> None:
     ended = cli(*words, *SHORT)
     assert ended.code == 0, ended
     assert {path.parent.name for path in own.glob("outputs/*/*/run.json")} == {"model-tiny", "model-mlp"}
+
+
+def test_data_is_loaded_once_in_a_process(cli, own: Path) -> None:
+    """Its content is asked for too, by `resume=auto` and by a job that goes on: a function of one's own may be slow."""
+    calls = own / "calls.txt"
+    noted = f"    with open({str(calls)!r}, 'a') as file: print(os.getpid(), file=file)\n"
+    text = MODULE.replace("    points = ", f"{noted}    points = ")
+    (own / "my_parts.py").write_text("import os\n" + text, encoding="utf-8")
+
+    def loads(*words: str) -> list[bool]:
+        """Returns for each call of the data function whether it was in this process."""
+        calls.unlink(missing_ok=True)
+        ended = cli("allow=my_parts", *words, *SHORT)
+        assert ended.code == 0, ended
+        return [int(line) == os.getpid() for line in calls.read_text(encoding="utf-8").splitlines()]
+
+    def kill(folder: Path) -> None:
+        run_json.write_json(folder / "run.json", run_json.read_json(folder / "run.json") | {"status": "running"})
+
+    run = own / "outputs" / "tiny-rings-sgd"
+    assert loads(*WORDS) == [True]
+    kill(run)
+    assert loads(f"resume={run}") == [True]
+    assert loads(*WORDS, "resume=auto") == [True], "the content of a finished run's data"
+    kill(run)
+    assert loads(*WORDS, "resume=auto") == [True]
+    assert loads(*WORDS, "resume=auto", "data.num_points=300") == [True]
+    sweep = ["-m", *WORDS, "seed=1,2"]
+    assert loads(*sweep) == [True, False, False]
+    kill(next(own.glob("outputs/*/seed-2")))
+    assert loads(*sweep) == [True, False]
 
 
 def test_its_settings_are_checked_like_ours(cli, own: Path) -> None:

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from dlexp.config.build import loading_once
 from dlexp.config.composed import Composed
 from dlexp.console.exit_code import answering
 from dlexp.console.streams import log_to_console, log_when_begun
@@ -93,7 +94,8 @@ def train_job(job: Composed, folder: Path) -> int:
 
     begin_log, close = log_when_begun(folder / LOG)
     try:
-        run_experiment(job, folder, Resumption(job.words, shares=True, accepted=begin_log))
+        with loading_once():
+            run_experiment(job, folder, Resumption(job.words, shares=True, accepted=begin_log))
     finally:
         close()
     return 0
