@@ -65,16 +65,9 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         UserError: there is no such run, a word is wrong, or it changes what needs consent.
     """
     stored, entry = stored_run(folder)
-    consent = CONSENT in overrides
     typed = [word for word in overrides if word != CONSENT]
     config, changed = changed_config(stored, typed, entry["follows"])
     check(config)
-    unfree = [change.partition("=")[0] for change in changed if not is_free(change)]
-    if unfree and not consent:
-        pairs = ", ".join(
-            f"{key} ({value_of(stored, key.split('.'))} → {value_of(config, key.split('.'))})" for key in unfree
-        )
-        raise UserError(f"the run in {folder} had other settings: {pairs}; add {CONSENT} to go on with these")
     from dlexp.experiment.run import run_experiment
     from dlexp.experiment.saved_state import Resumption
 
@@ -90,14 +83,24 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         why = f"checkpoint.keep={keep}" if keep in ("best", "metrics") else "its checkpoints are gone"
         instead = "train it again" if keep == "metrics" else f"init_from={folder} starts a new run from its weights"
         raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
+    other_settings = _other_settings(folder, stored, config, changed)
     begin_log, close = log_when_begun(folder / LOG)
     try:
-        resumption = Resumption(typed, changed=bool(changed), consents=consent, accepted=begin_log)
+        resumption = Resumption(typed, bool(changed), other_settings, CONSENT in overrides, accepted=begin_log)
         earlier = [*entry["overrides"], *(word for each in entry["resumed"] for word in each["overrides"])]
         composed = Composed(config, [*earlier, *typed], entry["choices"], follows=entry["follows"])
         return run_experiment(composed, folder, resumption)
     finally:
         close()
+
+
+def _other_settings(
+    folder: Path, stored: Mapping[str, Any], config: Mapping[str, Any], changed: Sequence[str]
+) -> str | None:
+    """Returns which settings change that need consent."""
+    keys = [change.partition("=")[0] for change in changed if not is_free(change)]
+    pairs = [f"{key} ({value_of(stored, key.split('.'))} → {value_of(config, key.split('.'))})" for key in keys]
+    return f"the run in {folder} had other settings: {', '.join(pairs)}" if pairs else None
 
 
 def find(folder: Path | None, config: Mapping[str, Any]) -> Path | None:
@@ -123,7 +126,7 @@ def find(folder: Path | None, config: Mapping[str, Any]) -> Path | None:
         sentence = f"{wanted.change_since(same[0][1])} since {same[0][0]} was trained"
         if folder is not None:
             raise UserError(
-                f"{sentence}: another hydra.run.dir= begins a new run, resume={folder} {CONSENT} goes on with this one"
+                f"{sentence}: another hydra.run.dir= begins a new run, resume={folder} goes on with this one if it can"
             )
         log.warning(f"warning: {sentence}: a new run begins")
     return found

@@ -23,15 +23,11 @@ from dlexp.train.step import update_of
 log = logging.getLogger(__name__)
 
 
-class OtherData(UserError):
-    """The data is not what a state was trained on: no older state would make that right."""
-
-
 @dataclass(frozen=True)
 class Resumption:
     """How a run goes on: with its settings, or with some that were `changed` by the `words` typed for it.
 
-    The person `consents` to changes that make it another training, such as those of the data.
+    The person `consents` to changes that make it another training: `other_settings`, a sentence, and those of the data.
 
     A job of a sweep `shares` its folder: it waits while another process trains there, takes over what is finished,
     and begins where nothing is. `accepted` is called when nothing can refuse any more, before the folder changes.
@@ -39,6 +35,7 @@ class Resumption:
 
     words: list[str]
     changed: bool = False
+    other_settings: str | None = None
     consents: bool = False
     shares: bool = False
     accepted: Callable[[], None] = lambda: None
@@ -48,52 +45,58 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     """Puts the newest readable state of `folder` into `run.state`; returns the lines of its metrics before that state.
 
     A state that is damaged or of another run is named, and the one before it is used. Without any the run begins anew,
-    unless it was finished. Nothing in the folder changes.
+    unless it was finished. Consent is asked for last, so that nothing refuses a run that it was given for. Nothing in
+    the folder changes.
 
     Raises:
-        UserError: there are states and none of them can be used, or a finished run has none any more.
-        OtherData: the data changed, and nobody consented to that.
+        UserError: there are states and none of them can be used, a finished run has none any more, or something
+            changed that nobody consented to.
     """
-    states, reasons = saved_states(folder), list[UserError]()
+    states, reasons, other_data = saved_states(folder), list[UserError](), None
     for path in states:
         try:
             saved = read_state(path)
-            is_other_data = _compare_data(saved.get("data"), run.state.data, folder, resumption)
+            other_data = _change_of_data(saved.get("data"), run.state.data, folder)
             load_state(run, saved, keep_settings=resumption.changed)
-        except OtherData:
-            raise
         except UserError as error:
             reasons.append(error)
         else:
-            for reason in reasons:
-                log.warning(f"warning: {reason}")
             state = run.state
             kept = metrics_before(folder, state.epoch, state.step)
-            if is_other_data:
+            _refuse_without_consent(resumption, other_data)
+            for reason in reasons:
+                log.warning(f"warning: {reason}")
+            if other_data is not None:
+                log.warning(f"warning: {other_data}; the best epoch is chosen anew from here on")
                 state.forget_best()
             _forget_lost_best(state, folder / BEST, resumption.changed)
             log.info(f"goes on after {f'step {state.step}' if state.batch else f'epoch {state.epoch}'}")
             return kept
     if states:
-        raise UserError(f"none of the states in {states[0].parent} can be used: {reasons[-1]}")
+        changes = filter(None, (resumption.other_settings, other_data))
+        raise UserError(f"none of the states in {states[0].parent} can be used: {reasons[-1]}", *changes)
     if (read_entry(folder) or {}).get("status") == "finished":
         raise UserError(
             f"{folder} is finished, and there is no state to go on from; init_from={folder} starts another run from"
             " its weights"
         )
+    _refuse_without_consent(resumption, None)
     log.info("no state was saved yet: the run begins anew in its folder")
     return []
 
 
-def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Resumption) -> bool:
-    """Returns whether the content of the data is another than that which a state was trained on.
+def _refuse_without_consent(resumption: Resumption, other_data: str | None) -> None:
+    changes = [change for change in (resumption.other_settings, other_data) if change]
+    if changes and not resumption.consents:
+        way = "another folder begins it anew" if resumption.shares else "add accept_changes=true to go on all the same"
+        raise UserError("; ".join([*changes, way]))
 
-    Raises:
-        OtherData: it is another one, or nothing is known of it, and the person did not consent.
-    """
+
+def _change_of_data(before: Any, now: dict[str, Any], folder: Path) -> str | None:
+    """Returns how the content of the data is not known to be that which a state was trained on, and what that does."""
     before = before if isinstance(before, dict) and isinstance(before.get("fingerprint"), str) else {}
     if before.get("fingerprint") == now["fingerprint"]:
-        return False
+        return None
     effect = (
         "what was trained on may now be in its validation or test set, whose figures would be too good"
         " (files and rows are split anew)"
@@ -108,11 +111,7 @@ def _compare_data(before: Any, now: dict[str, Any], folder: Path, resumption: Re
         what = f"the data of {folder} changed since it was trained ({before['fingerprint']} → {now['fingerprint']})"
     else:
         what = f"the state of {folder} does not say what data it was trained on, so it may have changed"
-    if resumption.consents:
-        log.warning(f"warning: {what}: {effect}; the best epoch is chosen anew from here on")
-        return True
-    advice = "another folder begins it anew" if resumption.shares else "add accept_changes=true to go on all the same"
-    raise OtherData(f"{what}: {effect}; {advice}")
+    return f"{what}: {effect}"
 
 
 def _forget_lost_best(state: TrainState, path: Path, is_changed: bool) -> None:

@@ -274,6 +274,41 @@ def test_what_a_resume_refuses(workdir: Path) -> None:
         resume.resume(folder, ["batch_size=16", "epochs=3", resume.CONSENT])
 
 
+def test_what_needs_consent_is_told_in_one_refusal(workdir: Path) -> None:
+    """And consent is asked for only where it suffices."""
+
+    def table(num_rows: int, answer: str = "a") -> None:
+        rows = [*(f"{n},{'ab'[n % 2]}" for n in range(num_rows - 1)), f"9,{answer}"]
+        Path("data.csv").write_text("\n".join(["x,label", *rows]), encoding="utf-8")
+
+    def refused(*words: str) -> str:
+        with pytest.raises(UserError) as error:
+            resume.resume(folder, list(words))
+        return str(error.value)
+
+    table(60)
+    folder = api.run(["data=arrays", "data.file=data.csv", "batch_size=8", "epochs=1", *SHORT], folder="run").folder
+    words = ["optimizer.lr=0.5", "model.activation=tanh", "epochs=2"]
+    settings, data = "the run in run had other settings: optimizer.lr (", "the data of run changed"
+    table(60, "b")
+    asked = refused(*words)
+    assert all(piece in asked for piece in (settings, "(relu → tanh)", data, f"add {resume.CONSENT}")), asked
+    assert len(resume.resume(folder, [*words, resume.CONSENT]).history) == 2
+    table(90)
+    for consent in ([], [resume.CONSENT]):
+        told = refused("optimizer.lr=0.1", "epochs=3", *consent)
+        assert "3 things are wrong" in told and settings in told and data in told, told
+        assert "the saved epochs have" in told and "add accept" not in told
+    table(60, "b")
+    (folder / "metrics.jsonl").write_bytes(b"{}}\n" + (folder / "metrics.jsonl").read_bytes())
+    assert "line 1, is damaged" in refused("optimizer.lr=0.1")
+    for path in saved_states(folder):
+        path.unlink()
+    assert "its checkpoints are gone" in refused("optimizer.lr=0.1")
+    run_json.write_json(folder / "run.json", run_json.read_json(folder / "run.json") | {"status": "running"})
+    assert settings in refused("optimizer.lr=0.1"), "it would begin anew in its folder"
+
+
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
