@@ -4,6 +4,8 @@ import itertools
 import os
 import socket
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from dlexp.records.folder import EVENTS
 
 # Events are for people's eyes: every ten seconds is soon enough, and costs the loop nothing.
 SECONDS = 10.0
+ROW = ".row"  # where the name of such a file ends, it holds the run's row in the HParams tab
 _numbers = itertools.count()
 
 
@@ -24,9 +27,9 @@ class EventFile:
     With `purge_step` TensorBoard forgets the points that older files of the folder have at that step and after it.
     """
 
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        name = f"{EVENTS}.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
-        self._file = AppendedFile(folder / name, SECONDS)
+    def __init__(self, folder: Path, purge_step: int | None = None, ending: str = "") -> None:
+        name = f"{EVENTS}.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers):03}{ending}"
+        self._folder, self._file = folder, AppendedFile(folder / name, SECONDS)
         self._records = RecordWriter(self._file)
         self._add(purge_step, file_version="brain.Event:2")
         if purge_step is not None:
@@ -42,6 +45,22 @@ class EventFile:
         self._add(None, graph_def=graph.SerializeToString())
         metadata = TaggedRunMetadata(tag="step1", run_metadata=statistics.SerializeToString())
         self._add(None, tagged_run_metadata=metadata)
+
+    def row(self, summaries: Iterable[Any]) -> None:
+        """Gives the run its row in the HParams tab, in place of that of an earlier end. Nothing may be added later.
+
+        TensorBoard keeps the first row that it reads of a run, so each has a file of its own, which can go; and it
+        leaves a file for good when there is a newer one.
+        """
+        self.flush()
+        earlier = list(self._folder.glob(f"{EVENTS}*{ROW}"))
+        file = EventFile(self._folder, ending=ROW)
+        for summary in summaries:
+            file.summary(summary)
+        file.close()
+        for path in earlier:
+            with suppress(OSError):  # on Windows TensorBoard may have it open
+                path.unlink()
 
     def _add(self, step: int | None, **content: Any) -> None:
         self._records.write(Event(wall_time=time.time(), step=step, **content).SerializeToString())

@@ -137,7 +137,7 @@ class Tracker:
             log.info("TensorBoard will show no graph, because this model cannot be traced: %s", reason)
 
     def hparams(self, params: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
-        """Gives the run its row in the HParams tab; call it once, at the end.
+        """Gives the run its row in the HParams tab, in place of that of an earlier end; call it last.
 
         A `test/…` metric is the number logged under that name. One of validation is a curve whose last point need not
         be the chosen epoch's, so its final value becomes a point of its own, `val/chosen_…`. The tab takes its columns
@@ -149,8 +149,7 @@ class Tracker:
                 self._scalar(tag, value)
         # torch's own add_hparams would open a second run inside this one.
         cells = {key: _cell(value) for key, value in params.items()}
-        for summary in self._protos.hparams(cells, dict.fromkeys(tags, 0.0)):
-            self._events.summary(summary)
+        self._events.row(self._protos.hparams(cells, dict.fromkeys(tags, 0.0)))
 
     def flush(self) -> None:
         """Brings all metrics logged so far to the disk, as a saved state belonging to them needs.

@@ -225,18 +225,32 @@ def test_what_fails_in_its_first_step_leaves_the_run_as_it_was(workdir: Path, mo
     assert resume.resume(folder, ["epochs=4"]).history[-1]["epoch"] == 4
 
 
-def test_hparams_show_what_was_typed_at_first_and_later(workdir: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams import metadata
+def test_hparams_show_the_last_end(workdir: Path) -> None:
+    """What was typed at first and later, and the figures of the longer run, in one row."""
+    from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
+
+    def row() -> tuple[dict[str, Any], dict[str, float]]:
+        """Returns columns and metrics as TensorBoard's own backend has them."""
+        runs = plugin_event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(workdir)).Reload()
+        context = TBContext(data_provider=data_provider.MultiplexerDataProvider(runs, str(workdir)))
+        asked = api_pb2.ListSessionGroupsRequest(slice_size=9, allowed_statuses=[api_pb2.STATUS_SUCCESS])
+        backend = backend_context.Context(context)
+        found = list_session_groups.Handler(RequestContext(), backend, "", asked).run()
+        (group,) = found.session_groups
+        columns = {key: value.string_value or value.number_value for key, value in group.hparams.items()}
+        return columns, {each.name.tag: each.value for each in group.metric_values}
 
     folder = api.run([*CNN, "model.dropout=0.1"], folder="run").folder
-    for file in folder.glob(f"{EVENTS}*"):  # a run that was stopped has no row yet, and TensorBoard keeps the first
-        file.unlink()
-    resume.resume(folder, ["optimizer.lr=0.02", "epochs=4", resume.CONSENT])
-    data = EventAccumulator(str(folder)).Reload().summary_metadata
-    start = metadata.parse_session_start_info_plugin_data(data[metadata.SESSION_START_INFO_TAG].plugin_data.content)
-    assert start.hparams["model.dropout"].string_value == "0.1" and start.hparams["optimizer.lr"].number_value == 0.02
-    assert "accept_changes" not in start.hparams
+    first, _ = row()
+    longer = resume.resume(folder, ["optimizer.lr=0.02", "epochs=4", resume.CONSENT])
+    columns, metrics = row()
+    assert columns == {**first, "optimizer.lr": 0.02, "epochs": 4} and columns["model.dropout"] == "0.1"
+    assert metrics["test/loss"] == pytest.approx(longer.metrics["test/loss"])
+    assert metrics["val/chosen_loss"] == pytest.approx(longer.metrics["val/loss"])
+    assert len(list(folder.glob(f"{EVENTS}*"))) == 3, "one for each session, and the row"
 
 
 @pytest.mark.parametrize("damage", ["replaced", "damaged"])

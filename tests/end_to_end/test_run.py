@@ -52,7 +52,7 @@ def test_the_run_folder_holds_everything(image_run: Result) -> None:
     expected |= {"results.json", "log.txt", "weights/best.pt", "weights/last.pt", "checkpoints/step-00000012.pt"}
     expected |= {f"plots/{name}.png" for name in pictures}
     events = {name for name in names if name.startswith("events.out.tfevents.")}
-    assert len(events) == 1 and names - events == expected
+    assert len(events) == 2 and names - events == expected
     assert all((folder / name).stat().st_size > 0 for name in names)
 
 
