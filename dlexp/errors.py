@@ -28,10 +28,16 @@ def listed(words: Sequence[object], most: int = 8) -> str:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Returns ` Did you mean 'x'?` for the closest candidate, or an empty string.
+    """Returns ` Did you mean 'x'?` for the closest candidate, or an empty string."""
+    meant = closest(word, candidates)
+    return f" Did you mean '{meant}'?" if meant else ""
+
+
+def closest(word: str, candidates: Iterable[str]) -> str | None:
+    """Returns the candidate that was probably meant, if any.
 
     Of equally close ones the one with the same letters wins: `vgg61` means vgg16, not vgg19.
     """
     close = difflib.get_close_matches(word, list(candidates), n=5, cutoff=0.6)
     same_letters = [each for each in close if sorted(each) == sorted(word)]
-    return f" Did you mean '{(same_letters or close)[0]}'?" if close else ""
+    return next(iter(same_letters or close), None)

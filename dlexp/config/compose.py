@@ -79,12 +79,15 @@ def composing(folders: Sequence[Path]) -> Iterator[Compose]:
     """
     register()
     places = ",".join(f"'file://{folder.resolve()}'" for folder in folders)
+    groups = registry.groups(folders)
     search_path = [f"hydra.searchpath=[{places}]"] if places else []
     with _lock, _hydra():
 
         def compose_words(overrides: list[str]) -> tuple[Composed | None, list[str]]:
             cfg, problems = mistakes.compose_or_explain(
-                lambda words: hydra.compose("config", [*search_path, *words], return_hydra_config=True), overrides
+                lambda words: hydra.compose("config", [*search_path, *words], return_hydra_config=True),
+                overrides,
+                groups,
             )
             if cfg is None:
                 return None, problems

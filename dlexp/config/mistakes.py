@@ -12,7 +12,8 @@ from yaml import YAMLError
 from dlexp.config import registry
 from dlexp.config.check import value_problem
 from dlexp.config.schema import GROUPS, Settings
-from dlexp.errors import did_you_mean
+from dlexp.config.words import lost
+from dlexp.errors import closest, did_you_mean
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
@@ -31,16 +32,18 @@ def is_hydras(error: Exception) -> bool:
 
 
 def compose_or_explain(
-    compose: Callable[[list[str]], DictConfig], overrides: list[str]
+    compose: Callable[[list[str]], DictConfig], overrides: list[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[DictConfig | None, list[str]]:
     """Composes; where that fails, names the guilty override and composes without it: once for each that is wrong.
 
+    In place of a mistyped option comes the one that was meant, so that its settings are not taken for those of another.
+
     Returns what the blameless overrides compose to (None when they do not) and a sentence for each of the others.
     """
-    groups = registry.groups()
-    answers = {word: _no_name(word, groups) for word in overrides}
+    answers = {word: lost(word, groups) or _no_name(word, groups) for word in overrides}
     problems = [answer for answer in answers.values() if answer]
-    overrides = [word for word in overrides if not answers.get(word)]
+    for word in [word for word in overrides if answers[word]]:
+        overrides = _without(word, overrides)
     while True:
         try:
             return compose(overrides), problems
@@ -53,7 +56,26 @@ def compose_or_explain(
                 return None, [*problems, problem]
             is_sentence = isinstance(error, HYDRA_ERRORS)
             problems.append(problem if is_sentence else f"{guilty} can't be used: {problem}")
-            overrides = [word for word in overrides if word != guilty]
+            meant = _meant(guilty, error, groups)
+            overrides = (
+                [meant if word == guilty else word for word in overrides] if meant else _without(guilty, overrides)
+            )
+
+
+def _meant(word: str, error: Exception, groups: Mapping[str, Sequence[str]]) -> str | None:
+    """Returns a word with the option that was meant in place of one that is not there, None where nobody knows."""
+    if not isinstance(error, MissingConfigException):
+        return None
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    meant = closest(name, groups.get(group, []))
+    key, _, value = word.partition("=")
+    return meant and f"{key}={value.replace(name, meant)}"
+
+
+def _without(guilty: str, overrides: Sequence[str]) -> list[str]:
+    """Returns the other words, without the settings of an option that is not there."""
+    key = guilty.partition("=")[0]
+    return [word for word in overrides if word != guilty and not word.lstrip("+~").startswith(f"{key}.")]
 
 
 def _is_named(word: str, error: Exception) -> bool:
@@ -139,9 +161,10 @@ def _wrong_type(cause: ValidationError) -> str:
 
 def _unknown_key(key: str, parent: object) -> str:
     parent_key, _, word = key.rpartition(".")
-    siblings = (
-        [str(k) for k in parent] if isinstance(parent, DictConfig) else [*Settings.__dataclass_fields__, "experiment"]
-    )
+    if parent_key and isinstance(parent, DictConfig):
+        siblings = [str(k) for k in parent]
+    else:
+        siblings = [*(name for name in Settings.__dataclass_fields__ if name != "recipe"), "experiment"]
     near = did_you_mean(word, siblings)
     if near and parent_key:
         near = near.replace("'", f"'{parent_key}.", 1)

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -55,7 +55,7 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     Says which of them are lost on what is no sweep.
 
     Raises:
-        UserError: a flag, a folder or a group is not there, or something was typed that would be lost without a word.
+        UserError: a flag or a folder is not there, or Hydra would lose a word of a line that it answers.
     """
     overrides: list[str] = []
     folders: list[Path] = []
@@ -77,7 +77,10 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
             raise UserError(f"there is no flag '{flag}'.{did_you_mean(flag, flags)} Settings are typed as key=value")
         else:
             overrides.append(word)
-    _refuse_silent_losses(overrides, folders)
+    if hydra_answers:  # else whoever composes tells, beside all else that is wrong
+        groups = registry.groups(folders)
+        if problems := [answer for word in overrides if (answer := lost(word, groups))]:
+            raise UserError(*problems)
     for_sweeps = [word for word in overrides if word.lstrip("+").partition("=")[0] in OF_SWEEPS]
     if for_sweeps and not is_sweep and not hydra_answers:
         log.warning(f"warning: {' '.join(for_sweeps)} has no effect without -m, which starts a sweep")
@@ -96,25 +99,22 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _refuse_silent_losses(overrides: Sequence[str], folders: Sequence[Path]) -> None:
-    """Refuses what Hydra ignores or fails on: a typed recipe, `group=null`, most of its own settings."""
-    groups = registry.groups(folders)
-    for word in overrides:
-        key, _, value = word.lstrip("+~").partition("=")
-        if key == "recipe":
-            raise UserError(
-                "recipe follows from model and data and can't be chosen; change its values, such as epochs=5"
-            )
-        if key in groups and value == "null":  # Hydra answers with a traceback
-            raise UserError(f"{key}=null can't be chosen; leave it out, or take one of its options (see --help)")
-        if re.match(r"hydra[./@]", key) and key not in PLACES:
-            instead = next((text for name, text in INSTEAD.items() if key.startswith(name)), None)
-            heard = f"of Hydra's own settings dlexp hears {' and '.join(PLACES)}"
-            raise UserError(f"{key} is not heard here: {instead or heard}")
-        if key in PLACES and not word.startswith(key):
-            raise UserError(f"{word} names a folder as {key}=FOLDER, without what stands before it")
-        if key in PLACES and not value.strip("'\""):
-            raise UserError(f"{key}= names no folder")
+def lost(word: str, groups: Collection[str]) -> str | None:
+    """Returns the answer to what Hydra ignores or fails on: a recipe, `group=null`, most of its own settings."""
+    key, _, value = word.lstrip("+~").partition("=")
+    if key == "recipe":
+        return "recipe follows from model and data and can't be chosen; change its values, such as epochs=5"
+    if key in groups and value == "null":  # Hydra answers with a traceback
+        return f"{key}=null can't be chosen; leave it out, or take one of its options (see --help)"
+    if re.match(r"hydra[./@]", key) and key not in PLACES:
+        instead = next((text for name, text in INSTEAD.items() if key.startswith(name)), None)
+        heard = f"of Hydra's own settings dlexp hears {' and '.join(PLACES)}"
+        return f"{key} is not heard here: {instead or heard}"
+    if key in PLACES and not word.startswith(key):
+        return f"{word} names a folder as {key}=FOLDER, without what stands before it"
+    if key in PLACES and not value.strip("'\""):
+        return f"{key}= names no folder"
+    return None
 
 
 def refuse_place(read: Words, key: str, why: str) -> None:

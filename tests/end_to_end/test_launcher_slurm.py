@@ -16,10 +16,10 @@ from fake_slurm import Cluster
 
 from dlexp.config.build import build
 from dlexp.config.compose import compose
-from dlexp.config.words import read
 from dlexp.errors import UserError
 from dlexp.records import run_json
 from dlexp.sweep.launchers import slurm, slurm_queue
+from dlexp.sweep.plan import run_sweep
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
 WORDS = ["-m", "launcher=slurm", "seed=1,2,3", *SHORT]
@@ -244,7 +244,7 @@ def test_a_single_run_is_not_started_on_a_cluster(cli, cluster: Cluster, workdir
 )
 def test_hydras_launchers_have_another_name_here(word: str, instead: str) -> None:
     with pytest.raises(UserError, match=instead):
-        read(["-m", word, "seed=1,2"])
+        run_sweep(["-m", word, "seed=1,2"])
 
 
 def test_the_nodes_have_what_the_prompts_machine_lacks(cli, cluster: Cluster, workdir: Path, monkeypatch) -> None:

@@ -52,6 +52,32 @@ def test_a_run_that_may_go_on_is_composed_once(cli, workdir: Path, compositions:
         assert cli("resume=auto", *TINY).code == 0 and len(compositions) == number
 
 
+@pytest.mark.parametrize(
+    "typed, pieces",
+    [
+        ("modle=mlp optimizer=adm epochs=ten", ["'modle'", "no optimizer 'adm'", "epochs=ten must"]),
+        ("experiment=nothere model=vgg61 seed=x", ["no experiment 'nothere'", "no model 'vgg61'", "seed=x must"]),
+        ("experment=mnist_cnn epochs=ten", ["'experment'. Did you mean 'experiment'?", "epochs=ten must"]),
+        ("recpe=x epochs=ten", ["'recpe'. See --help", "epochs=ten must"]),
+        ("model=null optimizer=adm", ["model=null can't be chosen", "no optimizer 'adm'"]),
+        ("recipe=x epochs=0", ["recipe follows from", "epochs=0 must"]),
+        ("hydra.foo=x hydra.verbose=y epochs=ten", ["hydra.foo is not", "hydra.verbose is not", "epochs=ten must"]),
+        ("augment=[crop_flp,mixp] seed=x", ["no augment 'crop_flp'", "no augment 'mixp'", "seed=x must"]),
+        # Settings of a mistyped option are those of the one that was meant, or nobody's.
+        ("optimizer=adm optimizer.betas=[0.9,0.99]", ["no optimizer 'adm'"]),
+        ("optimizer=adm optimizer.momentum=0.9", ["no optimizer 'adm'", "no setting 'optimizer.momentum'"]),
+        ("model=16 model.batch_norm=true", ["no model '16'"]),
+        ("model=nothing_like_it model.batch_norm=true", ["no model 'nothing_like_it'"]),
+    ],
+)
+def test_no_mistake_hides_another(compositions: list[list[str]], typed: str, pieces: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        compose(typed.split())
+    problems = error.value.problems
+    assert len(problems) == len(pieces) and len(compositions) <= len(pieces) + 1, problems
+    assert all(any(piece in problem for problem in problems) for piece in pieces), problems
+
+
 def test_the_order_of_augmentations_and_parts_makes_another_experiment() -> None:
     one, other = (compose(["data=fake", f"augment=[{names}]"]).config for names in ("crop,cutout", "cutout,crop"))
     assert one == other and cell(one) != cell(other), "mappings are equal in any order"
