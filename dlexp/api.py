@@ -20,7 +20,7 @@ from dlexp.records.naming import OUTPUTS, new_folder, plain_name
 from dlexp.sweep.launchers.launcher import is_here
 
 if TYPE_CHECKING:
-    from dlexp.experiment.trained import TrainedModel
+    from dlexp.config.trained import TrainedModel
     from dlexp.records.result import Result
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,6 @@ def load(folder: Path | str) -> "TrainedModel":
         UserError: the folder is no finished run of dlexp, or its files are damaged.
     """
     with alone():
-        from dlexp.experiment.trained import read_trained
+        from dlexp.config.trained import read_trained
 
         return read_trained(Path(folder))

@@ -1,5 +1,6 @@
 """Small parts of a training for the unit tests: batches of a split, a task with a criterion, a model held to it."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from dlexp.config.rehearsal import outputs_of
 from dlexp.data.fields import Field
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
+from dlexp.methods.method import Method, Moment
 from dlexp.models.layers import summarise
 from dlexp.tasks.classification import Classification
 from dlexp.tasks.task import Task
@@ -35,6 +37,12 @@ def task_with(criterion: nn.Module, num_outputs: int = 2) -> Task:
     task = Classification(class_names=None, num_outputs=num_outputs, targets="classes")
     task.criterion = criterion
     return task
+
+
+def stepped(model: nn.Module, criterion: nn.Module, device: torch.device | None = None) -> Any:
+    """Returns as much of a training's state as its steps look at."""
+    parts = {"model": model, "task": task_with(criterion), "method": Method(), "moment": Moment.beginning()}
+    return SimpleNamespace(**parts, losses=SimpleNamespace(device=device or torch.device("cpu")))
 
 
 def batch_of(inputs: Tensor, targets: Tensor) -> Batch:

@@ -133,25 +133,53 @@ def build_optimizer(node: Mapping[str, Any], named_parameters: Sequence[tuple[st
         UserError: a part's patterns match no parameter, or a parameter is in no part.
     """
     if "parts" not in node:
-        return build(node, [parameter for _, parameter in named_parameters])
+        return build(node, _in_groups([parameter for _, parameter in named_parameters]))
     from dlexp.optimizers.parts import Parts, split
 
     parts = {str(name): part for name, part in node["parts"].items() if part is not None}
     optimizers = {}
     for name, parameters in split(named_parameters, parts).items():
         own = {key: parts[name].get(key) for key in PartSettings.__dataclass_fields__}
-        optimizer = build({key: value for key, value in parts[name].items() if key not in own}, parameters)
+        optimizer = build({key: value for key, value in parts[name].items() if key not in own}, _in_groups(parameters))
         for group in optimizer.param_groups:
             group["until"] = 1.0 if own["until"] is None else own["until"]
         optimizers[name] = optimizer
     return Parts(optimizers)
 
 
+def _in_groups(parameters: list[Any]) -> list[Any]:
+    """Returns parameters for an optimizer; each that is frozen yet in a group of its own.
+
+    Torch's fused SGD fails where some parameters of a group have momentum and others are new.
+    """
+    trained = [each for each in parameters if each.requires_grad]
+    if len(trained) == len(parameters):
+        return parameters
+    return [{"params": each} for each in (trained, *([each] for each in parameters if not each.requires_grad)) if each]
+
+
 def build_task(config: Mapping[str, Any]) -> Any:
     """Makes the task, with the criterion in it."""
     task = build(config["task"])
-    task.criterion = build(config["criterion"])
+    task.criterion = criterion = build(config["criterion"])
+    asks = "moment" in inspect.signature(getattr(criterion, "forward", criterion)).parameters
+    task.tells_moment = task.tells_moment or asks
     return task
+
+
+def build_schedule(node: Mapping[str, Any], optimizer: Any, total_steps: int) -> Any:
+    """Makes the schedule of an optimizer; the length of the training goes to what takes `total_steps`.
+
+    Torch's own schedules count in steps or epochs of theirs, so nothing is given to them by position.
+    """
+    names = inspect.signature(target(node["_target_"])).parameters
+    length = {"total_steps": total_steps} if "total_steps" in names and "total_steps" not in node else {}
+    schedule = build({**node, **length}, optimizer)
+    if type(schedule).__name__ == "ReduceLROnPlateau":
+        raise UserError(
+            "ReduceLROnPlateau wants a number after each validation; scheduler=plateau follows validation here"
+        )
+    return schedule
 
 
 def build_each(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
@@ -54,7 +54,7 @@ def group_problems(group: str, node: Any) -> list[str]:
         ]
     if group == "optimizer" and "parts" in node:
         return _parts_problems(node["parts"])
-    problems = _node_problems(group, node, GROUPS[group].passed)
+    problems = _node_problems(group, node, GROUPS[group].passed, GROUPS[group].named)
     if group == "task" and not problems and "targets" not in node:  # data sets and augmentation read it
         problems = ["task.targets is missing in the config: classes or values"]
     return problems
@@ -74,7 +74,7 @@ def _parts_problems(parts: Any) -> list[str]:
     return problems
 
 
-def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
+def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequence[str] = ()) -> list[str]:
     if not isinstance(node, dict) or "_target_" not in node:
         left_out = f"; {name}=null leaves it out" if "." in name else ""
         return [f"{name} has no _target_, the class or function to call{left_out}"]
@@ -83,13 +83,18 @@ def _node_problems(name: str, node: Any, num_positional: int = 0) -> list[str]:
     except UserError as error:
         return [f"{name}: {error}"]
     shared = COMMON_DATA_KEYS if name == "data" else ("_target_",)
+    if name.startswith("watch."):
+        node, only_looks = {key: value for key, value in node.items() if key != "only_looks"}, node.get("only_looks")
+        if not isinstance(only_looks, bool | None):
+            return [f"{name}.only_looks={only_looks} must be true or false"]
     values = {key: value for key, value in node.items() if key not in shared}
     signature = list(inspect.signature(function).parameters.values())[num_positional:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature)
     parameters = {p.name: p for p in signature if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     known = sorted({*parameters, *shared} - {"_target_"})
     unknown = [] if takes_any else [key for key in values if key not in known]
-    required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+    needed = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+    required = [key for key in needed if key not in named]
     missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node]
     return [
         *(f"{name}.{key} is no setting of {node['_target_']}.{_hint(key, known)}" for key in unknown),

@@ -4,8 +4,7 @@ import io
 import logging
 import random
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +14,10 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch, mapped
 from dlexp.config.attributes import values_of
-from dlexp.config.build import build, build_optimizer, build_task, targets_in
+from dlexp.config.build import build_optimizer, build_schedule, build_task, targets_in
 from dlexp.data.fields import Field, examples
 from dlexp.errors import listed
+from dlexp.machine import generators
 from dlexp.train.state import load_state_of, state_of, trained_parameters
 from dlexp.train.step import update_of
 
@@ -94,7 +94,7 @@ def lost_state(
     own = [group for group in ADVICE if not all(path.startswith(ours) for path in targets_in(config[group]))]
     if not own:
         return []
-    with generators_kept():
+    with generators.kept():
         first, second = _built(config, named_parameters), _built(config, named_parameters)
         before, generator = {group: first.values(group) for group in own}, torch.Generator().manual_seed(0)
         for act in ("train", "train", "evaluate"):
@@ -127,7 +127,8 @@ def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Param
     optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), task)])
     parts = {"criterion": task.criterion, "task": task, "optimizer": optimizer}
     return _Training(
-        parts | {"scheduler": build(config["scheduler"], optimizer, TOTAL_STEPS)}, [parameter for _, parameter in named]
+        parts | {"scheduler": build_schedule(config["scheduler"], optimizer, TOTAL_STEPS)},
+        [parameter for _, parameter in named],
     )
 
 
@@ -182,15 +183,3 @@ def _shown(path: str) -> str:
     """Returns an attribute as a person would look for it: not which item of it."""
     found = re.match(r"\.((param_groups|parts)\[[^]]*\](\[[^]]*\]|[\w.]+)?|[\w.]+)", path)
     return found[1] if found else path
-
-
-@contextmanager
-def generators_kept() -> Iterator[None]:
-    """Leaves the default generators of torch, Python and NumPy as they were before the block."""
-    kept = torch.get_rng_state(), random.getstate(), numpy_random.get_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(kept[0])
-        random.setstate(kept[1])
-        numpy_random.set_state(kept[2])

@@ -1,7 +1,6 @@
 """The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes, before any data is read."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +10,16 @@ from torch import nn
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
-from dlexp.config.build import build, build_each, build_optimizer, build_task
-from dlexp.config.lost_state import NUM_SAMPLES, generators_kept, lost_state
+from dlexp.config.build import build, build_each, build_task
+from dlexp.config.lost_state import NUM_SAMPLES, lost_state
+from dlexp.config.steps import refused, try_method, try_optimizer
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of
 from dlexp.errors import UserError, listed
+from dlexp.machine import generators
 from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
-from dlexp.models.layers import tried
+from dlexp.models.layers import asked
 from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
 from dlexp.train.state import trained_parameters
 
@@ -43,7 +44,7 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
             problems.extend(error.problems)
             return None
 
-    with generators_kept():
+    with generators.kept():
         if is_here:
             tried(_device, config)
         model: nn.Module | None = tried(_model, config)
@@ -59,8 +60,10 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
             if len(problems) == problems_before:
                 tried(_augment, config, model, task, fields, outputs)
             tried(_evaluation, config, task, fields)
+            if model is not None and not problems:
+                tried(try_method, config, model, task, fields)
         parameters = _small_parameters(config, model)
-        tried(_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), task) if task else [])])
+        tried(try_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), task) if task else [])])
         if problems or fields is None:
             return problems
         return lost_state(config, parameters, fields, _or_assumed(config, outputs, fields)[0])
@@ -72,7 +75,7 @@ def _device(config: Mapping[str, Any]) -> None:
 
 
 def _model(config: Mapping[str, Any]) -> nn.Module:
-    with _refused("model"), torch.device("meta"):
+    with refused("model"), torch.device("meta"):
         model: nn.Module = build(config["model"])
     return model
 
@@ -101,7 +104,7 @@ def _task(config: Mapping[str, Any]) -> Task:
             f"the data has classes ({listed(classes, most=3)}), and this task learns values; task=classification learns"
             " classes"
         )
-    with _refused("task"):
+    with refused("task"):
         task: Task = build_task(config)
     hold_to_protocol(task, config["task"]["_target_"])
     return task
@@ -123,7 +126,7 @@ def outputs_of(model: nn.Module, task: Task, fields: Fields, name: str) -> tuple
         for key, field in fields.items()
         if key != "targets"
     ]
-    found = tried(
+    found = asked(
         model,
         lambda shadow: task.predict(shadow, examples(fields, NUM_SAMPLES)),
         name,
@@ -167,13 +170,6 @@ def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tu
         hold_to_metrics(task, sums, NUM_SAMPLES, name)
 
 
-def _optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> None:
-    with _refused("optimizer"):
-        optimizer = build_optimizer(config["optimizer"], named_parameters)
-    with _refused("scheduler"):
-        build(config["scheduler"], optimizer, 100)
-
-
 def _small_parameters(config: Mapping[str, Any], model: nn.Module | None) -> list[tuple[str, nn.Parameter]]:
     """Returns parameters with the model's names and number of axes, of one value each; one will do torch's own."""
     if model is None or str(config["optimizer"].get("_target_")).startswith("torch."):
@@ -194,7 +190,7 @@ def _augment(
         batch[first] = torch.zeros(NUM_SAMPLES, *shape, dtype=fields[first].dtype)
     draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(NUM_SAMPLES), seed=0)
     moved = {name: field.fill for name, field in fields.items() if field.kind in MOVED and name != first}
-    with _refused(f"augment at data shape {shape}"):
+    with refused(f"augment at data shape {shape}"):
         augment = list(build_each(config["augment"]).values())
         refuse_what_would_not_fit(augment, moved, others)
         for operation in augment:
@@ -230,12 +226,3 @@ def _evaluation(config: Mapping[str, Any], task: Task, fields: Fields) -> None:
     """Tries the views on a model that answers the first field itself, whatever the real one does."""
     first, batch = next(iter(fields)), examples(fields, NUM_SAMPLES)
     build(config["evaluation"])(lambda model, batch: model(batch[first]), nn.Flatten(), batch)
-
-
-@contextmanager
-def _refused(where: str) -> Iterator[None]:
-    """Makes a sentence of what a constructor says of a value that it refuses; bugs keep their traceback."""
-    try:
-        yield
-    except (ValueError, TypeError, AssertionError) as error:
-        raise UserError(f"{where}: {error}") from error

@@ -14,11 +14,13 @@ class Group:
     """Marks a setting that an option of conf/ fills.
 
     package: where the classes and functions of its options lie. passed: what the engine passes to them by position.
+    named: what it passes by keyword to what has such a parameter and no setting for it.
     composes: any number of its options may be chosen at once, each a node by its name.
     """
 
     package: str
     passed: int = 0
+    named: tuple[str, ...] = ()
     composes: bool = False
 
 
@@ -62,7 +64,7 @@ class Settings:
     method: Annotated[Any, Group("dlexp.methods")] = MISSING
     watch: Annotated[Any, Group("dlexp.watch", composes=True)] = field(default_factory=dict)
     optimizer: Annotated[Any, Group("dlexp.optimizers", passed=1)] = MISSING
-    scheduler: Annotated[Any, Group("dlexp.schedules", passed=2)] = MISSING
+    scheduler: Annotated[Any, Group("dlexp.schedules", passed=1, named=("total_steps",))] = MISSING
     augment: Annotated[Any, Group("dlexp.augment", composes=True)] = field(default_factory=dict)
     ema: Annotated[Any, Group("dlexp.train.average", passed=1)] = MISSING
     evaluation: Annotated[Any, Group("dlexp.train.views")] = MISSING

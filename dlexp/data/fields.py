@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlexp.data.splits import Split
+from dlexp.data.normalisation import Normalisation
+from dlexp.data.splits import Split, statistics
 from dlexp.errors import UserError, did_you_mean, listed
 
 KINDS = {
@@ -81,6 +82,48 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
                 f"the {what} split's {name} are {_name(column.dtype)} and would have to be {_name(field.dtype)};"
                 f" data.fields.{name}={{dtype: {_name(column.dtype)}{kind}}} hands them on as they are"
             )
+
+
+def hold_to_classes(split: Split, num_outputs: int, what: str) -> None:
+    """Raises UserError where a class number is none: on CUDA one too many would abort the process."""
+    targets = split.targets
+    if not len(targets) or targets.is_floating_point():
+        return
+    least, most = int(targets.min()), int(targets.max())
+    if not 0 <= least <= most < num_outputs:
+        raise UserError(
+            f"data.num_outputs={num_outputs}, but the classes of the {what} split are numbered {least} to {most}"
+        )
+
+
+def normalised_fields(
+    train: Split, fields: Mapping[str, Field], *, mean: list[float] | None, std: list[float] | None
+) -> dict[str, Normalisation]:
+    """Returns how each field is normalised whose kind says so, by the figures of the training split.
+
+    mean, std: `data.mean` and `data.std`, of the first field, None to compute them. Raises UserError where they have
+    another length than the data has channels, or a std is 0.
+    """
+    found = {}
+    for name, field in fields.items():
+        if field.kind not in NORMALISED:
+            continue
+        column = train.fields[name]
+        centre, spread = (mean, std) if name == train.first else (None, None)
+        if centre is None or spread is None:
+            computed = statistics(column)
+            centre, spread = centre or computed[0], spread or computed[1]
+        for key, values in (("mean", centre), ("std", spread)):
+            if len(values) != column.shape[1]:
+                kind = "channel" if column.ndim > 2 else "feature"
+                raise UserError(
+                    f"data.{key} has {len(values)} values, but the data has {column.shape[1]} {kind}s;"
+                    f" give one per {kind}, or null to compute them."
+                )
+        if min(spread) <= 0:
+            raise UserError(f"data.std={spread} must be above 0 everywhere.")
+        found[name] = Normalisation(centre, spread)
+    return found
 
 
 def _targets(word: str, shape: list[int], num_outputs: int) -> Field | None:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlexp.config.build import build, build_each, build_optimizer, build_task, load_data, told_content
-from dlexp.data.fields import NORMALISED, Field, examples, fields_of, hold_to_fields
+from dlexp.config.build import (
+    build,
+    build_each,
+    build_optimizer,
+    build_schedule,
+    build_task,
+    load_data,
+    told_content,
+)
+from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields, normalised_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
-from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
-from dlexp.errors import UserError
+from dlexp.data.splits import Split, Splits, prepare, some_of_each
 from dlexp.experiment.initial_weights import freeze, initialise
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
+from dlexp.methods.method import Method, Moment, Start, overrides
 from dlexp.metric import Metric
 from dlexp.models.layers import summarise
 from dlexp.tasks.task import Task, measures_of
@@ -46,6 +54,8 @@ class Assembly:
     test: Batches | None
     state: TrainState
     ask: Ask
+    only_look: set[str]  # watchers that change no result
+    in_order: Callable[[str], Batches | None]  # a split by name as evaluation sees it
     data_facts: dict[str, Any]
     model_summary: dict[str, Any]
     device_facts: dict[str, Any]
@@ -63,7 +73,7 @@ class Assembly:
     @property
     def measures(self) -> dict[str, Metric]:
         """All that is measured, by name."""
-        return measures_of(self.task)
+        return {**measures_of(self.task), **self.state.method.metrics}
 
 
 def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly:
@@ -93,10 +103,13 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     loaded = load_data(data)
     content = content or of_splits(loaded)
     splits = prepare(loaded, val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
-    _hold_against_facts(splits, fields, data["num_outputs"], config["task"]["targets"])
-    normalised = _normalised(data, splits.train, fields)
+    for name, split in _named(splits).items():
+        hold_to_fields(split, fields, name)
+        if config["task"]["targets"] == "classes":
+            hold_to_classes(split, data["num_outputs"], name)
+    normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
-    train, val, test = _batches(config, splits, fields, normalised, convolutional)
+    train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
@@ -108,6 +121,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         test=test,
         state=state,
         ask=build(config["evaluation"]),
+        only_look={name for name, node in config["watch"].items() if node and node.get("only_looks")},
+        in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
         data_facts={
             **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
             "normalisation": {name: {"mean": each.mean, "std": each.std} for name, each in normalised.items()},
@@ -125,43 +140,6 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
         epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
     settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "log_steps", "compile")}
     return Plan(epochs=epochs, device=device, precision=precision, **settings)
-
-
-def _hold_against_facts(splits: Splits, fields: Mapping[str, Field], num_outputs: int, targets: str) -> None:
-    """Raises UserError when the data is not what its YAML says: on CUDA a class too many would abort the process."""
-    for name, split in _named(splits).items():
-        hold_to_fields(split, fields, name)
-        if targets == "classes" and len(split) and not split.targets.is_floating_point():
-            least, most = int(split.targets.min()), int(split.targets.max())
-            if not 0 <= least <= most < num_outputs:
-                classes = f"{least} to {most}"
-                raise UserError(
-                    f"data.num_outputs={num_outputs}, but the classes of the {name} split are numbered {classes}"
-                )
-
-
-def _normalised(data: Mapping[str, Any], train: Split, fields: Mapping[str, Field]) -> dict[str, Normalisation]:
-    """Returns how each field is normalised whose kind says so, the first by `data.mean` and `data.std` if they say."""
-    found = {}
-    for name, field in fields.items():
-        if field.kind not in NORMALISED:
-            continue
-        mean, std = (data["mean"], data["std"]) if name == train.first else (None, None)
-        if mean is None or std is None:
-            computed = statistics(train.fields[name])
-            mean, std = mean or computed[0], std or computed[1]
-        column = train.fields[name]
-        for key, values in (("mean", mean), ("std", std)):
-            if len(values) != column.shape[1]:
-                kind = "channel" if column.ndim > 2 else "feature"
-                raise UserError(
-                    f"data.{key} has {len(values)} values, but the data has {column.shape[1]} {kind}s;"
-                    f" give one per {kind}, or null to compute them."
-                )
-        if min(std) <= 0:
-            raise UserError(f"data.std={std} must be above 0 everywhere.")
-        found[name] = Normalisation(mean, std)
-    return found
 
 
 def _named(splits: Splits) -> dict[str, Split]:
@@ -185,21 +163,49 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         model = model.to(memory_format=torch.channels_last)
     task = build_task(config).to(plan.device)
     task.autocast = machine.autocast(plan.device, plan.precision)
-    optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task))
+    nodes = {name: node for name, node in config["watch"].items() if node is not None}
+    watchers = build_each({name: {k: v for k, v in node.items() if k != "only_looks"} for name, node in nodes.items()})
+    task.moment = moment = Moment.beginning(plan.device)
+    num_steps = plan.total_steps(len(train))
+    method = _method(config, Start(model, task, partial(_loaded, device=plan.device), train.normalised, num_steps))
+    optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task, method, may_thaw=bool(watchers)))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
     for name in idle:
         log.warning(f"warning: optimizer.parts.{name} finds no parameter in this model: its settings change nothing")
     return TrainState(
         model=model,
         task=task,
+        method=method,
+        moment=moment,
+        watchers=watchers,
         optimizer=optimizer,
-        schedule=build(config["scheduler"], optimizer, plan.total_steps(len(train))),
+        schedule=build_schedule(config["scheduler"], optimizer, num_steps),
         scaler=torch.amp.GradScaler(plan.device.type, enabled=plan.precision == torch.float16),
         average=build(config["ema"], model),
         losses=torch.zeros(len(train), device=plan.device),
         sums={},
+        counts=torch.ones(len(train), device=plan.device) if overrides(task, Task, "weight") else None,
         initial_weights=initial_weights,
     )
+
+
+def _method(config: Mapping[str, Any], start: Start) -> Method:
+    method: Method = build(config["method"])
+    if config["compile"] and overrides(method, Method, "step"):
+        log.warning(
+            f"warning: {config['method']['_target_']} makes its own steps, which compile=true leaves as they are"
+        )
+    method.setup(start)
+    if not method.trains:
+        method.requires_grad_(False)
+    device = next(start.model.parameters()).device
+    return method.to(device)
+
+
+def _loaded(folder: str, device: torch.device) -> nn.Module:
+    from dlexp.config.trained import read_trained
+
+    return read_trained(Path(folder).expanduser()).to(device)
 
 
 def _batches(
@@ -208,7 +214,7 @@ def _batches(
     fields: Mapping[str, Field],
     normalised: Mapping[str, Normalisation],
     channels_last: bool,
-) -> tuple[Batches, Batches | None, Batches | None]:
+) -> tuple[Batches, Batches | None, Batches | None, Callable[[Split | None], Batches | None]]:
     size = config["batch_size"]
     make = partial(Batches, fields=fields, normalised=normalised, seed=config["seed"], channels_last=channels_last)
     # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
@@ -221,6 +227,6 @@ def _batches(
 
     if config["overfit_batches"] is None:
         train = make(splits.train, batch_size=size, augment=list(build_each(config["augment"]).values()), shuffle=True)
-        return train, evaluation(splits.val), evaluation(splits.test)
+        return train, evaluation(splits.val), evaluation(splits.test), evaluation
     few = some_of_each(splits.train, config["overfit_batches"] * size, config["data"]["split_seed"])
-    return make(few, batch_size=size, augment=[], shuffle=False), evaluation(few), None
+    return make(few, batch_size=size, augment=[], shuffle=False), evaluation(few), None, evaluation

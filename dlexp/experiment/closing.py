@@ -13,6 +13,7 @@ from dlexp.config.composed import Composed
 from dlexp.console.wording import result
 from dlexp.data.splits import Split
 from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.view import Watchers
 from dlexp.records import checkpoints
 from dlexp.records.folder import BEST, RESULTS
 from dlexp.records.run_json import write_json
@@ -26,14 +27,14 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
     module, config = run.state.average.module, composed.config
     if run.state.best_epoch is not None:
-        checkpoints.load_weights(tracker.folder / BEST, model=module, task=run.task)
+        checkpoints.load_weights(tracker.folder / BEST, **run.state.evaluated())
     chosen = next((row for row in history if row["epoch"] == run.state.best_epoch), history[-1])
     metrics = {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
     is_test = config["test"] and run.test is not None
     batches = run.test if is_test else run.val
     if batches is not None:
         keeps = run.task.keeps_outputs and config["overfit_batches"] is None
-        evaluation = evaluate(module, run.task, run.ask, batches, run.plan, keeps_outputs=keeps)
+        evaluation = evaluate(module, run.task, run.state.method, run.ask, batches, run.plan, keeps_outputs=keeps)
         if is_test:
             metrics |= {f"test/{name}": value for name, value in evaluation.metrics.items()}
         if config["overfit_batches"] is None:
@@ -45,6 +46,7 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
         from dlexp.pictures import curves
 
         tracker.figures(curves([*history, last], run.measures, run.state.best_epoch))
+    last |= Watchers(run, tracker).end(metrics)
     tracker.log(last)
     final = {key: value for key, value in metrics.items() if not key.startswith("train/")}
     tracker.hparams(_parameters(composed), final)

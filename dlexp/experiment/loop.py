@@ -11,6 +11,7 @@ from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
 from dlexp.experiment.advice import is_learnt_by_heart, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.view import PREFIX, Watchers
 from dlexp.machine.busy_cores import BusyCores
 from dlexp.machine.signals import StopRequested, Stops
 from dlexp.records.checkpoints import BestWeights, Checkpoints, save
@@ -33,6 +34,7 @@ class _Training:
     progress: Progress
     pace: Pace
     busy: BusyCores
+    watchers: Watchers
     history: list[dict[str, Any]]
     advice_is_due: bool = True
 
@@ -50,7 +52,8 @@ def train(run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, his
     best = BestWeights(tracker.folder / BEST)
     pace = Pace(run.total_steps - run.state.step, num_epochs)
     busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, ImageFiles))
-    training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, busy, history)
+    watchers = Watchers(run, tracker)
+    training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, busy, watchers, history)
     try:
         with stops.patient():
             _to_the_end(training)
@@ -85,7 +88,8 @@ def _to_the_end(training: _Training) -> None:
     def save_is_due(state: Any) -> bool:
         return training.stops.requested is not None or checkpoints.is_due(state)
 
-    for event in fit(run.state, run.train, run.plan, save_is_due):
+    look = training.watchers.before_update if training.watchers.looks_at_steps() else None
+    for event in fit(run.state, run.train, run.plan, save_is_due, look):
         kind, batch = event["kind"], event.pop("batch")
         if kind == "save":
             if checkpoints.is_due(run.state):
@@ -102,7 +106,8 @@ def _to_the_end(training: _Training) -> None:
             _close_epoch(training, event)
         else:
             if kind == "steps":
-                tracker.log({key: event[key] for key in ("kind", "epoch", "step", "train/recent_loss", "lr")})
+                told = [key for key in event if key.startswith(f"{PREFIX}/")]
+                tracker.log({key: event[key] for key in ("kind", "epoch", "step", "train/recent_loss", "lr", *told)})
             training.progress.step(event["epoch"], batch // run.plan.accumulate, event)
             for sentence in (training.pace.sentence(event["step"]), training.busy.look()):
                 if sentence:
@@ -118,6 +123,7 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
         event |= _validate(training)
     event["fingerprint/batch"] = run.state.first_batch
     event["fingerprint/weights"] = run.state.fingerprint()
+    training.watchers.epoch(event)
     training.tracker.log(event)
     training.history.append(event)
     training.progress.epoch(event)
@@ -135,6 +141,9 @@ def _is_over(training: _Training) -> bool:
     if config["patience"] is not None and run.state.bad_validations >= config["patience"]:
         training.progress.message(f"no better result in {config['patience']} validations: stopping early")
         return True
+    if run.state.stopped is not None:
+        training.progress.message(f"{run.state.stopped}: stopping here")
+        return True
     return config["overfit_batches"] is not None and is_learnt_by_heart(training.history[-1], run.task)
 
 
@@ -142,9 +151,13 @@ def _validate(training: _Training) -> dict[str, float]:
     run, started = training.run, time.perf_counter()
     assert run.val is not None
     with run.state.as_before_unless_finished(), training.stops.impatient():
-        found = evaluate(run.state.average.module, run.task, run.ask, run.val, run.plan).metrics
+        found = evaluate(run.state.average.module, run.task, run.state.method, run.ask, run.val, run.plan).metrics
     higher_is_better = run.measures[run.task.metric].higher_is_better
-    if run.state.improves(found[run.task.metric], found["loss"], higher_is_better):
+    improved = run.state.improves(found[run.task.metric], found["loss"], higher_is_better)
+    if improved:
         training.best.keep(run.state.weights())
+    follow: Any = getattr(run.state.schedule, "validated", None)
+    if follow is not None:
+        follow(found, improved)
     training.best.write()
     return {f"val/{name}": value for name, value in found.items()} | {"time/val": time.perf_counter() - started}

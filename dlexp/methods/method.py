@@ -1,23 +1,33 @@
-"""How a step is made: the protocol between a method and the training loop, and today's way as its default."""
+"""How a step is made: the protocol between a method and the training loop, and the plain way as its default."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from dlexp.batch import Batch
+from dlexp.batch import Batch
+from dlexp.metric import Metric
 from dlexp.tasks.task import Task
+
+if TYPE_CHECKING:
+    from dlexp.data.normalisation import Normalisation
 
 
 class Outcome(NamedTuple):
-    """What a batch came to. batch: that which the outputs belong to, where it is not the one that came (two views)."""
+    """What a batch came to.
+
+    batch: that which the outputs belong to, where it is not the one that came. weight: what the loss is a mean over
+    (see `Task.weight`); None: each batch counts by its rows.
+    """
 
     loss: Tensor
     outputs: Any
     batch: Batch | None = None
+    weight: Tensor | int | None = None
 
 
 class Moment(NamedTuple):
@@ -30,38 +40,104 @@ class Moment(NamedTuple):
     epoch: Tensor
     progress: Tensor
 
+    @classmethod
+    def beginning(cls, device: torch.device | None = None) -> Moment:
+        """Returns the moment before the first step."""
+        step, epoch = (torch.zeros((), dtype=torch.int64, device=device) for _ in range(2))
+        return cls(step, epoch, torch.zeros((), device=device))
+
+    def move(self, *, step: int, epoch: int, progress: float) -> None:
+        """Fills in where the training is now."""
+        self.step.fill_(step)
+        self.epoch.fill_(epoch)
+        self.progress.fill_(progress)
+
 
 class Loop(Protocol):
-    """What the training loop does for a method that makes its own steps."""
+    """What a method that makes its own steps is given: the training's parts, and what is done to them."""
+
+    model: nn.Module
+    task: Task
 
     def gradients(self, loss: Tensor) -> None:
-        """Adds the gradients of a loss, scaled and averaged over accumulated batches as the run says."""
+        """Adds the gradients of a loss to the parameters' `grad`, scaled as the precision needs."""
+
+    def clear(self) -> None:
+        """Forgets the gradients of all parameters."""
 
     def update(self, part: str | None = None) -> None:
-        """Clips, steps the optimizer (or one of its parts) and clears the gradients of what it trains."""
+        """Clips the gradients, steps the optimizer (or that of its `parts` alone), and forgets what it has used."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a method is set up with.
+
+    model: on its device, with its initial weights. load: returns the trained model of a run folder (see `dlexp.load`),
+    on the device. normalised: how this run's fields are, to be undone for a model that normalises by itself. steps: of
+    the whole training.
+    """
+
+    model: nn.Module
+    task: Task
+    load: Callable[[str], nn.Module]
+    normalised: Mapping[str, Normalisation]
+    steps: int
+
+    def undone(self, batch: Batch) -> dict[str, Tensor]:
+        """Returns a batch's inputs as they were before this run normalised them."""
+        inputs = {name: field for name, field in batch.items() if name != "targets"}
+        return inputs | {name: each.undone(inputs[name]) for name, each in self.normalised.items() if name in inputs}
 
 
 class Method(nn.Module):
     """One forward and backward pass a batch, and one update. What a class of its own overrides is done its way.
 
-    Its parameters and buffers are saved and resumed with the training; they are trained only where `trained` names
-    them. In `loss` the default generators may be drawn from: their state is saved.
+    Parameters and buffers of a method are saved and resumed with the training. In `loss`, `step` and `evaluate` the
+    default generators may be drawn from: their state is saved. What is not overridden costs nothing.
     """
 
-    def setup(self, model: nn.Module, task: Task, load: Callable[[str], nn.Module]) -> None:
-        """Called once with the initial model on its device, before a saved state replaces what is made here.
+    trains: bool = False
+    """Whether the optimizer trains the method's own parameters; else only `setup` and `after_step` change them."""
+    metrics: Mapping[str, Metric] = {}
+    """What `evaluate` measures besides the task's metrics, by name."""
 
-        `load` returns the trained model of a run folder. Raises UserError where the method can't be done.
-        """
+    def setup(self, start: Start) -> None:
+        """Called once before the training; a saved state replaces what is made here. Raises UserError."""
 
     def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
-        """Returns the loss of a training batch and the outputs it was made of."""
+        """Returns the loss of a training batch and the outputs it was made of.
+
+        Accumulation, mixed precision, clipping and compiling are around it.
+        """
         outputs = task.predict(model, batch)
-        return Outcome(task.loss(outputs, batch), outputs)
+        return Outcome(task.loss(outputs, batch), outputs, weight=task.weight(outputs, batch))
+
+    def step(self, loop: Loop, batch: Batch, moment: Moment) -> Outcome:
+        """Makes the whole step of a batch: passes and updates, as many as it takes. Never compiled, nor accumulated.
+
+        It counts as one step of schedule and averaged weights, whatever it updates.
+        """
+        raise NotImplementedError
 
     def evaluate(
         self, task: Task, model: nn.Module, batch: Batch, ask: Callable[..., Any]
     ) -> tuple[Outcome, Mapping[str, Tensor]]:
-        """Returns the outcome of a batch of validation or test, and sums of the method's own `metrics`."""
+        """Returns the outcome of a batch of validation or test, and the sums of `metrics` over it.
+
+        Gradients are off; `torch.enable_grad()` turns them on. ask: the option of evaluation, for `task.predict`.
+        """
         outputs = task.predict(model, batch, ask)
-        return Outcome(task.loss(outputs, batch), outputs), {}
+        return Outcome(task.loss(outputs, batch), outputs, weight=task.weight(outputs, batch)), {}
+
+    def conclude(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
+        """Returns the values of `metrics` over `count` samples, by default means of the sums of their names."""
+        return {name: float(total) / count for name, total in sums.items()}
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        """Called after each optimizer step, the first being 1, without gradients: masks, averaged copies."""
+
+
+def overrides(part: nn.Module, base: type[nn.Module], name: str) -> bool:
+    """Returns whether a class of a person's own says how something is done."""
+    return getattr(type(part), name) is not getattr(base, name)

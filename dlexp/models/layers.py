@@ -49,13 +49,13 @@ def summarise(model: nn.Module, ask: Callable[[nn.Module], Any]) -> dict[str, An
         if _is_layer(module)
     }
     counter = FlopCounterMode(display=False)
-    shadow = _shadow(model)
+    copied = shadow(model)
     flops: int | None = None
     with contextlib.suppress(RuntimeError, NotImplementedError):
-        with _counting(shadow, rows, counter), counter:
+        with _counting(copied, rows, counter), counter:
             count_without_compiler(counter)
-            with torch.no_grad(), torch.device(_device_of(shadow)):
-                ask(shadow)
+            with torch.no_grad(), torch.device(_device_of(copied)):
+                ask(copied)
         flops = counter.get_total_flops()
     parameters = list(model.parameters())
     return {
@@ -85,7 +85,7 @@ def format_summary(summary: dict[str, Any]) -> str:
     return "\n".join([*aligned(rows, right=(3, 4)), total])
 
 
-def tried(model: nn.Module, ask: Callable[[nn.Module], Any], name: str, what: str) -> tuple[Any, Any] | None:
+def asked(model: nn.Module, ask: Callable[[nn.Module], Any], name: str, what: str) -> tuple[Any, Any] | None:
     """Returns what a copy of the model gives when it is asked in training and then in evaluation mode.
 
     The copy is all zeros (of a large model: without memory or values, on the meta device). None where the model looks
@@ -99,13 +99,13 @@ def tried(model: nn.Module, ask: Callable[[nn.Module], Any], name: str, what: st
             f"model {name} has lazy layers, which have no weights before the first batch; take the sizes from"
             f" ${{data.shape}} and ${{data.num_outputs}} instead"
         )
-    shadow = _shadow(model)
+    copied = shadow(model)
     inside: list[tuple[str, nn.Module, Any]] = []
-    _track(shadow, inside)
+    _track(copied, inside)
     try:
         # On its device: tensors that a forward makes for itself join the others.
-        with torch.no_grad(), torch.device(_device_of(shadow)):
-            return ask(shadow.train()), ask(shadow.eval())
+        with torch.no_grad(), torch.device(_device_of(copied)):
+            return ask(copied.train()), ask(copied.eval())
     except (RuntimeError, ValueError, AssertionError, NotImplementedError, TypeError) as error:
         if isinstance(error, TypeError) and "forward()" not in str(error):  # a bug, not a call with other fields
             raise
@@ -118,7 +118,7 @@ def _is_layer(module: nn.Module) -> bool:
     return not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))
 
 
-def _shadow(model: nn.Module) -> nn.Module:
+def shadow(model: nn.Module) -> nn.Module:
     """Returns a copy of zeros (large models: no values) in evaluation mode: batch norm then takes a single sample."""
     tensors = [*model.parameters(), *model.buffers()]
     is_small = sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= LARGEST_ON_CPU

@@ -42,6 +42,10 @@ class Task(nn.Module):
     criterion: nn.Module
     autocast: AbstractContextManager[Any] = nullcontext()
     """The precision of the run, set by the engine."""
+    moment: Any = None
+    """Where the training is (`dlexp.methods.method.Moment`), set by the engine for a criterion or task that looks."""
+    tells_moment: bool = False
+    """Whether the criterion asks for it, or (set by a class) the task itself looks."""
 
     def forward(self, model: nn.Module, batch: Batch) -> Any:
         """Returns what the model says of a batch: of its one input, of several by their names as keywords."""
@@ -59,9 +63,14 @@ class Task(nn.Module):
         return None
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
-        """Returns the loss, a mean over the samples of the batch."""
-        loss: Tensor = self.criterion(outputs, batch["targets"])
+        """Returns the loss, a mean over the samples. A criterion whose `forward` has a parameter `moment` gets it."""
+        more = {"moment": self.moment} if self.tells_moment else {}
+        loss: Tensor = self.criterion(outputs, batch["targets"], **more)
         return loss
+
+    def weight(self, outputs: Any, batch: Batch) -> Tensor | int | None:
+        """Returns what `loss` is a mean over, such as the tokens that count; None: the rows of the batch."""
+        return None
 
     def measure(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """Returns sums over the samples of the batch, of any fixed shapes, on its device; counts as int64.

@@ -1,6 +1,6 @@
 """Evaluation of a model on one split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch, joined, mapped
 from dlexp.machine.device import flushing_denormals, sum_dtype
+from dlexp.methods.method import Method
 from dlexp.tasks.task import Task
 from dlexp.train.batches import Batches
 from dlexp.train.fit import Plan
@@ -27,28 +28,44 @@ class Evaluation:
 @torch.no_grad()
 @flushing_denormals()
 def evaluate(
-    model: nn.Module, task: Task, ask: Ask, batches: Batches, plan: Plan, *, keeps_outputs: bool = False
+    model: nn.Module,
+    task: Task,
+    method: Method,
+    ask: Ask,
+    batches: Batches,
+    plan: Plan,
+    *,
+    keeps_outputs: bool = False,
 ) -> Evaluation:
-    """Runs model and task in evaluation mode over all samples; afterwards each is in the mode it was in before.
+    """Runs all three modules in evaluation mode over all samples; afterwards each is in the mode it was in before.
 
     `ask` gets the outputs of a batch from the model: once, or as a mean over several views.
     """
-    modes = [(module, module.training) for module in (model, task)]
+    modes = [(module, module.training) for module in (model, task, method)]
     for module, _ in modes:
         module.eval()
     loss: Any = 0.0
+    weights: Any = 0
     sums: dict[str, Tensor] = {}
+    own: dict[str, Tensor] = {}
     outputs, seen = [], 0
     for batch in batches.epoch(0):
-        output, count = task.predict(model, batch, ask), len(next(iter(batch.values())))
-        loss = loss + task.loss(output, batch).to(sum_dtype(plan.device)) * count
-        found = task.measure(output, batch)
-        sums = {name: sums[name] + value if name in sums else value for name, value in found.items()}
+        outcome, measured = method.evaluate(task, model, batch, ask)
+        count = len(next(iter(batch.values())))
+        weight = count if outcome.weight is None else outcome.weight
+        loss, weights = loss + outcome.loss.to(sum_dtype(plan.device)) * weight, weights + weight
+        sums = _added(sums, task.measure(outcome.outputs, outcome.batch or batch))
+        own = _added(own, measured)
         seen += count
         if keeps_outputs:
-            outputs.append(output)
+            outputs.append(outcome.outputs)
     for module, was_training in modes:
         module.train(was_training)
-    concluded = task.conclude({name: total.cpu() for name, total in sums.items()}, seen)
-    metrics = {"loss": float(loss) / seen, **concluded}
+    metrics = {"loss": float(loss) / float(weights)}
+    for part, totals in ((task, sums), (method, own)):
+        metrics |= part.conclude({name: total.cpu() for name, total in totals.items()}, seen)
     return Evaluation(metrics, mapped(Tensor.cpu, joined(outputs)) if keeps_outputs else None)
+
+
+def _added(sums: dict[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: sums[name] + value if name in sums else value for name, value in found.items()}

@@ -9,11 +9,12 @@ import torch
 
 from dlexp.errors import UnreadableError
 from dlexp.machine.device import flushing_denormals
+from dlexp.methods.method import Method, Outcome, overrides
 from dlexp.train.batches import Batches
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.losses import Reading
 from dlexp.train.state import TrainState
-from dlexp.train.step import compiled_gradients_of, gradients_of, rest_finished, update_of
+from dlexp.train.step import halves, rest_finished
 
 PROGRESS_SECONDS = 0.5
 
@@ -46,13 +47,15 @@ def fit(
     batches: Batches,
     plan: Plan,
     is_due: Callable[[TrainState], bool] = lambda state: False,
+    look: Callable[[], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Trains until the plan is fulfilled, from wherever `state` is: a step within an epoch too.
 
     Yields dicts with `kind`: "progress" (now and then, by the clock; never recorded), "steps" (every
     `plan.log_steps` optimizer steps; on CUDA some steps late, but before the next save), "epoch" (after the last step
     of each epoch, also one cut short by `max_steps`), and "save" (after an epoch is closed, and after a step when
-    `is_due(state)` says so): the moments at which `state` can be saved and the training ended.
+    `is_due(state)` says so): the moments at which `state` can be saved and the training ended. `look` is called before
+    each update, with the gradients in place.
 
     Raises:
         NonFiniteLoss: seen at the next yield after it happened, so before the state could be saved.
@@ -60,7 +63,7 @@ def fit(
     lines: list[Reading] = []  # logged, and still on their way from the device
     with flushing_denormals():
         try:
-            yield from _fit(state, batches, plan, is_due, lines)
+            yield from _fit(state, batches, plan, is_due, look, lines)
         except UnreadableError:  # what was trained until then is going to be saved
             yield from _arrived(lines, waiting=True)
             raise
@@ -71,15 +74,16 @@ def _fit(
     batches: Batches,
     plan: Plan,
     is_due: Callable[[TrainState], bool],
+    look: Callable[[], None] | None,
     lines: list[Reading],
 ) -> Iterator[dict[str, Any]]:
-    model, task, num_batches = state.model, state.task, len(batches)
+    task, method, num_batches = state.task, state.method, len(batches)
     total_steps = plan.total_steps(num_batches)
-    make = compiled_gradients_of if plan.compile else gradients_of
     rest_finished(state.optimizer)
-    gradients = make(model, task, plan.device)
-    update = update_of(state.optimizer, state.scaler, plan.grad_clip)
+    divisors = state.counts if plan.accumulate > 1 else None  # a group's mean is over all that its batches count
+    gradients, update = halves(state, plan.grad_clip, look, compiles=plan.compile, weighs=divisors is not None)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
+    looks = task.tells_moment or type(method) is not Method
 
     def seen() -> int:  # samples of this epoch; the last batch may be smaller where nothing is shuffled
         return min(state.batch * batches.batch_size, batches.num_samples)
@@ -88,7 +92,8 @@ def _fit(
         return Reading(state, plan.accumulate, plan.log_steps, seen())
 
     while state.step < total_steps or state.batch:
-        model.train()
+        for module in (state.model, task, method):
+            module.train()
         epoch_start = last_yield = time.perf_counter()
         seen_before = seen()
         for batch in batches.epoch(state.epoch, start=state.batch):
@@ -98,16 +103,14 @@ def _fit(
                 state.first_batch = fingerprint(*batch.values())
             group_start = state.batch - state.batch % plan.accumulate
             group_size = min(plan.accumulate, num_batches - group_start)
-            loss, outputs = gradients(batch, state.scaler.scale(one) / group_size)
+            if looks:
+                state.moment.move(step=state.step, epoch=state.epoch, progress=state.step / total_steps)
+            outcome = gradients(batch, state.scaler.scale(one) / (1 if divisors is not None else group_size))
 
-            state.losses[state.batch] = loss
-            with torch.no_grad():
-                measured = task.measure(outputs, batch)
-            for name, value in measured.items():
-                state.sums[name] = state.sums[name] + value if name in state.sums else value
-            state.batch += 1
+            _keep(state, outcome)
             if state.batch == group_start + group_size:
-                _step(state, update)
+                update(None if divisors is None else divisors[group_start : state.batch].sum())
+                _step(state)
 
                 if state.step % plan.log_steps == 0:
                     lines.append(read())
@@ -141,9 +144,23 @@ def _arrived(lines: list[Reading], *, waiting: bool) -> Iterator[dict[str, Any]]
         yield {"kind": "steps"} | lines.pop(0).numbers()
 
 
-def _step(state: TrainState, update: Callable[[], None]) -> None:
-    update()
+def _keep(state: TrainState, outcome: Outcome) -> None:
+    """Keeps the loss of a batch and what is measured of it, on the device."""
+    state.losses[state.batch] = outcome.loss
+    if state.counts is not None:
+        state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
+    with torch.no_grad():
+        measured = state.task.measure(outcome.outputs, outcome.batch or {})
+    for name, value in measured.items():
+        state.sums[name] = state.sums[name] + value if name in state.sums else value
+    state.batch += 1
+
+
+def _step(state: TrainState) -> None:
     state.schedule.step()
     rest_finished(state.optimizer)
     state.step += 1
+    if overrides(state.method, Method, "after_step"):
+        with torch.no_grad():
+            state.method.after_step(state.model, state.step)
     state.average.update(state.step)

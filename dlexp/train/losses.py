@@ -22,7 +22,11 @@ class Reading:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
         self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, seen
         self._conclude, self._sums = state.task.conclude, state.sums
-        values = [state.losses[: state.batch], *(total.reshape(-1) for total in state.sums.values())]
+        self._weighted = state.counts is not None
+        weights = [] if state.counts is None else [state.counts[: state.batch]]
+        self._watched = list(state.watched)
+        totals = [each.reshape(-1) for each in (*state.watched.values(), *state.sums.values())]
+        values = [state.losses[: state.batch], *weights, *totals]
         self._values, self._event = _sent(values)
 
     def is_there(self) -> bool:
@@ -49,15 +53,25 @@ class Reading:
                 f" {first_step + batch // self._accumulate + 1} (learning rate {self._lr:g})"
             )
         numbers: dict[str, Any] = {"lr": self._lr, "epoch": self._epoch + 1, "step": self._step, "batch": self._batch}
-        numbers["train/recent_loss"] = losses[-self._recent :].mean().item()
-        numbers["train/loss"] = losses.mean().item()
+        weights = self._values[self._batch : 2 * self._batch] if self._weighted else None
+        numbers["train/recent_loss"] = _mean(losses[-self._recent :], weights)
+        numbers["train/loss"] = _mean(losses, weights)
         sizes = [total.numel() for total in self._sums.values()]
-        parts = torch.split(self._values[self._batch :], sizes)
+        rest = self._values[(1 + self._weighted) * self._batch :]
+        numbers |= dict(zip(self._watched, rest[: len(self._watched)].tolist(), strict=True))
+        parts = torch.split(rest[len(self._watched) :], sizes)
         sums = {
             name: part.to(torch.int64).view(total.shape) if not total.is_floating_point() else part.view(total.shape)
             for (name, total), part in zip(self._sums.items(), parts, strict=True)
         }
         return numbers | {f"train/{name}": value for name, value in self._conclude(sums, self._seen).items()}
+
+
+def _mean(losses: Tensor, weights: Tensor | None) -> float:
+    if weights is None:
+        return losses.mean().item()
+    weights = weights[-len(losses) :]
+    return ((losses * weights).sum() / weights.sum()).item()
 
 
 def _sent(parts: list[Tensor]) -> tuple[Tensor, torch.cuda.Event | None]:

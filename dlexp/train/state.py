@@ -2,23 +2,24 @@
 
 import copy
 import inspect
-import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
-from numpy import random as numpy_random
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from dlexp.machine import generators
+from dlexp.methods.method import Method, Moment, overrides
 from dlexp.tasks.task import Task
 from dlexp.train.average import Average
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.plain_values import plain_fields
+from dlexp.watch.watcher import Watcher
 
 
 @dataclass
@@ -27,12 +28,18 @@ class TrainState:
 
     model: nn.Module
     task: Task  # with its criterion; parameters of theirs are trained too
+    method: Method
     optimizer: Optimizer
     schedule: LRScheduler
     scaler: torch.amp.GradScaler
     average: Average
     losses: Tensor  # loss of every batch of the epoch, on the device: one read a log instead of one a step
     sums: dict[str, Tensor]  # sums of the task's metrics over the epoch, on the device
+    moment: Moment = field(default_factory=Moment.beginning)  # the scalars below for a method, task or criterion
+    watchers: dict[str, Watcher] = field(default_factory=dict)
+    watched: dict[str, Tensor] = field(default_factory=dict)  # the last numbers that watchers logged of a step
+    stopped: str | None = None  # why a watcher ended the training
+    counts: Tensor | None = None  # what each of `losses` is a mean over, where that is not the rows of a batch
     epoch: int = 0  # finished epochs
     batch: int = 0  # batches done in this epoch
     step: int = 0  # optimizer steps
@@ -82,9 +89,16 @@ class TrainState:
         """
         parts = {name: state_of(getattr(self, name)) for name in _PARTS}
         scalars = {name: getattr(self, name) for name in _SCALARS}
-        done, generators = self.losses[: self.batch], self._generators()
+        done, drawn = self.losses[: self.batch], generators.states(self.losses.device)
         epoch = {"losses": done, "num_batches": len(self.losses), "sums": self.sums}
-        return parts | scalars | epoch | {"generators": generators, "data": self.data}
+        if self.counts is not None:
+            epoch["counts"] = self.counts[: self.batch]
+        if self.watchers:
+            named = self.model.named_parameters()
+            epoch["frozen"] = [name for name, each in named if not each.requires_grad]
+            epoch["watched"] = self.watched
+            epoch["watchers"] = {name: each.state_dict() for name, each in self.watchers.items()}
+        return parts | scalars | epoch | {"generators": drawn, "data": self.data}
 
     def load_state_dict(self, saved: dict[str, Any], *, keep_settings: bool = False) -> None:
         """Continues from a saved state.
@@ -95,10 +109,12 @@ class TrainState:
         Raises:
             ValueError, RuntimeError, KeyError: the state belongs to another model or optimizer.
         """
-        for name in ("model", "task", "scaler", "average"):
+        for name in ("model", "task", "method", "scaler", "average"):
             load_state_of(getattr(self, name), saved[name])
         if keep_settings:
             _walk(self.schedule, saved["step"])
+            if hasattr(self.schedule, "take_over"):  # what follows validation can't be stepped to
+                self.schedule.take_over(saved["schedule"])
             load_state_of(self.optimizer, _with_settings_of(self.optimizer, saved["optimizer"]))
         else:
             load_state_of(self.optimizer, saved["optimizer"])
@@ -106,17 +122,37 @@ class TrainState:
         for name in _SCALARS:
             setattr(self, name, saved[name])
         self.losses[: self.batch] = saved["losses"].to(self.losses.device)
+        if self.counts is not None:
+            self.counts[: self.batch] = saved["counts"].to(self.losses.device)
         self.sums = {name: total.to(self.losses.device) for name, total in saved["sums"].items()}
-        self._set_generators(saved["generators"])
+        self._load_watchers(saved, keep_settings)
+        generators.restore(saved["generators"], self.losses.device)
+
+    def _load_watchers(self, saved: dict[str, Any], keep_settings: bool) -> None:
+        """Continues with those watchers that were there before; with other settings the training may go on again."""
+        if keep_settings:
+            self.stopped = None
+        if not self.watchers or "watchers" not in saved:
+            return
+        self.watched = {name: each.to(self.losses.device) for name, each in saved["watched"].items()}
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name not in saved["frozen"])
+        for name, watcher in self.watchers.items():
+            if name in saved["watchers"]:
+                watcher.load_state_dict(saved["watchers"][name])
 
     def weights(self) -> dict[str, Any]:
-        """Returns what a file of weights holds: those that are evaluated, the task's, the epoch they are from."""
-        parts = {"model": self.average.module.state_dict(), "task": self.task.state_dict()}
-        return {"epoch": self.epochs_begun, **parts}
+        """Returns what a file of weights holds: all that an evaluation looks at, and the epoch it is from."""
+        return {"epoch": self.epochs_begun} | {name: part.state_dict() for name, part in self.evaluated().items()}
+
+    def evaluated(self) -> dict[str, nn.Module]:
+        """Returns what an evaluation looks at: the averaged weights, the task, and a method that has its own way."""
+        looks = overrides(self.method, Method, "evaluate")
+        return {"model": self.average.module, "task": self.task} | ({"method": self.method} if looks else {})
 
     def fingerprint(self) -> str:
-        """Returns the fingerprint of the weights: the model's and the task's parameters and buffers."""
-        values = [*self.model.state_dict().values(), *self.task.state_dict().values()]
+        """Returns the fingerprint of the weights: those of model, task and method, parameters and buffers."""
+        values = [each for part in (self.model, self.task, self.method) for each in part.state_dict().values()]
         return fingerprint(*(value for value in values if isinstance(value, Tensor)))
 
     @contextmanager
@@ -125,7 +161,8 @@ class TrainState:
 
         The evaluation is then done again, from its beginning. Weights are not looked after: it changes none.
         """
-        generators, task = self._generators(), copy.deepcopy(self.task.state_dict())
+        drawn = generators.states(self.losses.device)
+        others = {part: copy.deepcopy(part.state_dict()) for name, part in self.evaluated().items() if name != "model"}
         buffers = [
             (module, {name: buffer.clone() for name, buffer in module.named_buffers()})
             for module in {self.model, self.average.module}
@@ -133,30 +170,12 @@ class TrainState:
         try:
             yield
         except BaseException:
-            self._set_generators(generators)
-            self.task.load_state_dict(task)
+            generators.restore(drawn, self.losses.device)
+            for part, state in others.items():
+                part.load_state_dict(state)
             for module, before in buffers:
                 module.load_state_dict(before, strict=False)
             raise
-
-    def _generators(self) -> dict[str, Any]:
-        device, numpys = self.losses.device, cast(tuple[Any, ...], numpy_random.get_state())
-        found = {
-            "cpu": torch.get_rng_state(),
-            "python": random.getstate(),
-            "numpy": (numpys[0], numpys[1].tolist(), *numpys[2:]),
-        }
-        if device.type != "cpu":
-            found[device.type] = torch.get_device_module(device).get_rng_state(device)
-        return found
-
-    def _set_generators(self, saved: dict[str, Any]) -> None:
-        torch.set_rng_state(saved["cpu"].cpu())
-        random.setstate(saved["python"])
-        numpy_random.set_state(saved["numpy"])
-        device = self.losses.device
-        if device.type != "cpu" and device.type in saved:
-            torch.get_device_module(device).set_rng_state(saved[device.type].cpu(), device)
 
 
 def state_of(part: Any) -> dict[str, Any]:
@@ -208,12 +227,17 @@ def _walk(schedule: LRScheduler, steps: int) -> None:
             schedule.step()
 
 
-_PARTS = ("model", "task", "optimizer", "schedule", "scaler", "average")
-_SCALARS = ("epoch", "batch", "step", "best", "best_loss", "best_epoch", "bad_validations", "first_batch")
+_PARTS = ("model", "task", "method", "optimizer", "schedule", "scaler", "average")
+_SCALARS = ("epoch", "batch", "step", "best", "best_loss", "best_epoch", "bad_validations", "first_batch", "stopped")
 
 
-def trained_parameters(model: nn.Module, task: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Returns what the optimizer trains, by name: of the model, and of a task or its criterion that has parameters."""
+def trained_parameters(
+    model: nn.Module, task: nn.Module, method: nn.Module | None = None, *, may_thaw: bool = False
+) -> list[tuple[str, nn.Parameter]]:
+    """Returns what the optimizer trains, by name: of the model, of a task or its criterion, and of a method that has
+    parameters. Where frozen ones `may_thaw`, it has them too, and rests them while they have no gradient.
+    """
     own = [(name if name.startswith("criterion.") else f"task.{name}", each) for name, each in task.named_parameters()]
-    named = [*model.named_parameters(), *own]
-    return [(name, parameter) for name, parameter in named if parameter.requires_grad]
+    named = [*model.named_parameters(), *own, *(method.named_parameters(prefix="method") if method else [])]
+    of_model = {id(each) for each in model.parameters()} if may_thaw else set()
+    return [(name, each) for name, each in named if each.requires_grad or id(each) in of_model]

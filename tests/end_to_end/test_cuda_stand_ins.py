@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from small import batch_of, task_with
+from small import batch_of, stepped, task_with
 from torch import Tensor, nn
 
 from dlexp.config.compose import compose
@@ -19,6 +19,7 @@ from dlexp.experiment.assemble import assemble
 from dlexp.find import memory
 from dlexp.machine import device
 from dlexp.machine import memory as free_memory
+from dlexp.methods.method import Method
 from dlexp.profiling import profiler, throughput
 from dlexp.profiling.operators import Operators
 from dlexp.train import fit, losses, step
@@ -108,7 +109,7 @@ def test_a_line_is_there_when_its_event_is(copies: list[bool]) -> None:
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
     losses = torch.tensor([1.0, 3.0]).as_subclass(OnCuda)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    state = TrainState(model, task_with(nn.MSELoss()), optimizer, schedule, scaler, Any, losses, {}, batch=2)
+    state = TrainState(model, task_with(nn.MSELoss()), Method(), optimizer, schedule, scaler, Any, losses, {}, batch=2)
     line = Reading(state, accumulate=1, log_steps=1, seen=2)
     assert [line.is_there() for _ in range(3)] == [False, False, True]
     numbers = line.numbers()
@@ -135,7 +136,8 @@ def test_the_state_of_a_gpus_generator_comes_and_goes(monkeypatch: pytest.Monkey
                 return self
 
         losses = torch.zeros(3).as_subclass(Losses)
-        state: Any = TrainState(model, nn.MSELoss(), optimizer, schedule, parts["x"], parts["y"], losses, {})  # type: ignore[arg-type]
+        parts_of = (model, task_with(nn.MSELoss()), Method(), optimizer, schedule, parts["x"], parts["y"], losses, {})
+        state: Any = TrainState(*parts_of)  # type: ignore[arg-type]
         saved = state.state_dict()
         assert saved["generators"][name].tolist() == [place.index or 0, 7]
         saved["losses"] = torch.zeros(0).as_subclass(Losses)
@@ -217,13 +219,13 @@ def graph(recorded: dict[str, Any]) -> Callable[..., Any]:
         recorded["mode"], kept = mode, []
 
         def replay(*args: Any) -> Any:
-            loss, outputs, gradients = function(*args)
+            *rest, gradients = function(*args)
             recorded["marked before"].append(recorded["marks"])
             if not kept:
                 kept.extend(gradient.clone() for gradient in gradients)
             for place, gradient in zip(kept, gradients, strict=True):
                 place.copy_(gradient)
-            return loss, outputs, tuple(kept)
+            return *rest, tuple(kept)
 
         return replay
 
@@ -238,9 +240,9 @@ def test_gradients_of_a_graph_outlive_its_next_replay(
     monkeypatch.setattr(torch, "compile", graph(recorded))
     mark = lambda: recorded.update(marks=recorded["marks"] + 1)  # noqa: E731
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", mark)
-    model, task = nn.Linear(3, 2), task_with(nn.CrossEntropyLoss())
+    model = nn.Linear(3, 2)
     batches = [batch_of(torch.randn(4, 3), torch.tensor([0, 1, 1, 0])) for _ in range(3)]
-    gradients = step.compiled_gradients_of(model, task, place)
+    gradients = step.compiled_gradients_of(stepped(model, nn.CrossEntropyLoss(), place))
     assert recorded["mode"] == mode
     if place.type == "cpu":
         return  # nothing is replayed there
@@ -249,7 +251,7 @@ def test_gradients_of_a_graph_outlive_its_next_replay(
     found = [parameter.grad for parameter in model.parameters()]
     model.zero_grad()
     for batch in batches:
-        step.gradients_of(model, task, torch.device("cpu"))(batch, 1 / 3)
+        step.gradients_of(stepped(model, nn.CrossEntropyLoss()))(batch, 1 / 3)
     for gradient, parameter in zip(found, model.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad)
     assert recorded["marked before"] == [1, 2, 3], "each replay begins a step"

@@ -27,6 +27,8 @@ FEWEST = {
     "ema": 2,
     "evaluation": 3,
     "experiment": 10,
+    "method": 6,
+    "metric": 1,
     "model": 12,
     "optimizer": 6,
     "launcher": 1,
@@ -34,6 +36,7 @@ FEWEST = {
     "recipe": 28,
     "scheduler": 5,
     "task": 2,
+    "watch": 1,
 }
 SHORT = ["max_steps=1", "batch_size=8", "data.limit=24", "pictures=false", "device=cpu", "threads=1"]
 FAKE = ["data=fake", "data.num_samples=64", "data.num_test_samples=24"]

@@ -419,7 +419,7 @@ def test_options_of_ours_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*args: object) -> None:
         raise AssertionError("a tiny training costs time")
 
-    monkeypatch.setattr("dlexp.config.lost_state.build", never)
+    monkeypatch.setattr("dlexp.config.lost_state.build_task", never)
     checked(["optimizer=muon", "scheduler=onecycle"])
     with pytest.raises(AssertionError, match="costs time"):
         checked(named(criterion="Plainly"))

@@ -215,10 +215,10 @@ def test_what_fails_in_its_first_step_leaves_the_run_as_it_was(workdir: Path, mo
     names = ("run.json", "config.yaml", "metrics.jsonl", "data.json")
     before = {name: (folder / name).read_bytes() for name in names}
 
-    def no_compiler(*_: object) -> None:
+    def no_compiler(*_: object, **__: object) -> None:
         raise UserError("there is no compiler here")
 
-    monkeypatch.setattr("dlexp.train.fit.compiled_gradients_of", no_compiler)
+    monkeypatch.setattr("dlexp.train.step.compiled_gradients_of", no_compiler)
     with pytest.raises(UserError, match="no compiler"):
         resume.resume(folder, ["compile=true", "epochs=4", resume.CONSENT])
     assert {name: (folder / name).read_bytes() for name in names} == before

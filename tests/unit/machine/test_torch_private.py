@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import COMPILES
 from resuming import CNN, metrics_of
-from small import batch_of, task_with
+from small import batch_of, stepped
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.optim import SGD, Optimizer
@@ -243,8 +243,8 @@ def test_both_ways_of_compiling_give_the_gradients(is_one_graph: bool, monkeypat
     found = []
     for make in (gradients_of, compiled_gradients_of):
         model.zero_grad()
-        loss, outputs = make(model, task_with(nn.CrossEntropyLoss()), CPU)(batch_of(inputs, targets), 0.5)
-        found.append([loss, outputs, *(weights.grad for weights in model.parameters())])
+        outcome = make(stepped(model, nn.CrossEntropyLoss()))(batch_of(inputs, targets), 0.5)
+        found.append([outcome.loss, outcome.outputs, *(weights.grad for weights in model.parameters())])
     assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
     assert compiled == ["loss_and_gradients" if is_one_graph else "loss_and_outputs"]
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import torch
+from small import task_with
 from torch import nn
 
+from dlexp.methods.method import Method
 from dlexp.records import checkpoints
 from dlexp.train.average import NoAverage
 from dlexp.train.state import TrainState
@@ -15,7 +17,8 @@ def state() -> TrainState:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    return TrainState(model, nn.MSELoss(), optimizer, schedule, scaler, NoAverage(model), torch.zeros(1), {})
+    parts = (model, task_with(nn.MSELoss()), Method(), optimizer, schedule, scaler, NoAverage(model))
+    return TrainState(*parts, torch.zeros(1), {})
 
 
 def test_the_best_epoch_is_the_first_best_and_ties_go_to_the_smaller_loss() -> None:

@@ -1,0 +1,142 @@
+"""What watchers see of a run and may do there, and the moments at which they are called."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dlexp.batch import Batch
+from dlexp.errors import UserError, listed
+from dlexp.experiment.assemble import Assembly
+from dlexp.machine import generators
+from dlexp.records.tracker import Tracker
+from dlexp.watch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PREFIX = "watch"
+
+
+class RunView:
+    """The one `dlexp.watch.watcher.View` of a watcher, which it knows by `name`."""
+
+    def __init__(self, run: Assembly, tracker: Tracker, name: str) -> None:
+        self._run, self._tracker, self._name = run, tracker, name
+        self.is_within_step = self.is_at_end = False
+        self.found: dict[str, float] = {}  # what was logged after an epoch
+
+    @property
+    def model(self) -> torch.nn.Module:
+        return self._run.state.model
+
+    @property
+    def averaged(self) -> torch.nn.Module:
+        return self._run.state.average.module
+
+    @property
+    def folder(self) -> Path:
+        return self._tracker.folder
+
+    @property
+    def epoch(self) -> int:
+        return self._run.state.epochs_begun
+
+    @property
+    def step(self) -> int:
+        return self._run.state.step
+
+    def batches(self, split: str) -> Iterator[Batch]:
+        if split == "test" and not self.is_at_end:
+            raise UserError(f"watch.{self._name} asks for the test samples before the end, where they choose nothing")
+        batches = self._run.in_order(split)
+        if batches is None:
+            raise UserError(f"watch.{self._name} asks for the split '{split}', which this run does not have")
+        return batches.epoch(0)
+
+    def log(self, name: str, value: Tensor | float) -> None:
+        key = f"{PREFIX}/{self._name}/{name}"
+        if self.is_within_step:
+            device = self._run.plan.device
+            self._run.state.watched[key] = torch.as_tensor(value, device=device).detach().reshape(())
+        else:
+            self.found[key] = float(value)
+
+    def figure(self, name: str, figure: Figure) -> None:
+        self._tracker.figure(name, figure)
+
+    def freeze(self, patterns: Sequence[str], frozen: bool = True) -> None:
+        parameters = dict(self._run.state.model.named_parameters())
+        for pattern in patterns:
+            names = fnmatch.filter(parameters, pattern)
+            if not names:
+                known = listed(list(parameters), 9)
+                raise UserError(f"watch.{self._name}: {pattern} matches none of the parameters: {known}")
+            for name in names:
+                parameters[name].requires_grad_(not frozen)
+                if frozen:
+                    parameters[name].grad = None
+
+
+class Watchers:
+    """All watchers of a run, called one after the other in the order in which they were chosen."""
+
+    def __init__(self, run: Assembly, tracker: Tracker) -> None:
+        self._state, self._only_look = run.state, run.only_look
+        self._views = {name: RunView(run, tracker, name) for name in run.state.watchers}
+
+    def before_update(self) -> None:
+        """Shows the gradients of a step."""
+        for watcher, view in self._each("before_update"):
+            view.is_within_step = True
+            watcher.before_update(view)
+            view.is_within_step = False
+
+    def looks_at_steps(self) -> bool:
+        """Returns whether anyone wants to see each step."""
+        return any(type(each).before_update is not Watcher.before_update for each in self._state.watchers.values())
+
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        """Shows an epoch's metrics, adds what is logged of it, and notes why the training should end."""
+        shown = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
+        for watcher, view in self._each("epoch"):
+            view.found = {}
+            reason = watcher.epoch(view, shown)
+            metrics |= view.found
+            if reason:
+                self._state.stopped = str(reason)
+
+    def end(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Shows the end of a run; returns what is logged of it."""
+        found: dict[str, float] = {}
+        for watcher, view in self._each("end"):
+            view.is_at_end, view.found = True, {}
+            watcher.end(view, metrics)
+            found |= view.found
+        return found
+
+    def _each(self, moment: str) -> Iterator[tuple[Watcher, RunView]]:
+        for name, watcher in self._state.watchers.items():
+            if getattr(type(watcher), moment) is getattr(Watcher, moment):
+                continue
+            if name in self._only_look:
+                with self._as_before():
+                    yield watcher, self._views[name]
+            else:
+                yield watcher, self._views[name]
+
+    @contextmanager
+    def _as_before(self) -> Iterator[None]:
+        """Puts the generators and the modes of all modules back."""
+        modules = [each for part in (self._state.model, self._state.average.module) for each in part.modules()]
+        modes = [each.training for each in modules]
+        with generators.kept(self._state.losses.device):
+            yield
+        for module, training in zip(modules, modes, strict=True):
+            module.training = training

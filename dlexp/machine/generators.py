@@ -1,0 +1,43 @@
+"""The default generators of torch, Python and NumPy, all of them together."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from numpy import random as numpy_random
+
+CPU = torch.device("cpu")
+
+
+def states(device: torch.device = CPU) -> dict[str, Any]:
+    """Returns what each of them would draw next, the device's own included, as tensors and primitives."""
+    numpys = cast(tuple[Any, ...], numpy_random.get_state())
+    found = {
+        "cpu": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": (numpys[0], numpys[1].tolist(), *numpys[2:]),
+    }
+    if device.type != "cpu":
+        found[device.type] = torch.get_device_module(device).get_rng_state(device)
+    return found
+
+
+def restore(saved: dict[str, Any], device: torch.device = CPU) -> None:
+    """Lets them go on from what `states` returned."""
+    torch.set_rng_state(saved["cpu"].cpu())
+    random.setstate(saved["python"])
+    numpy_random.set_state(saved["numpy"])
+    if device.type != "cpu" and device.type in saved:
+        torch.get_device_module(device).set_rng_state(saved[device.type].cpu(), device)
+
+
+@contextmanager
+def kept(device: torch.device = CPU) -> Iterator[None]:
+    """Leaves them as they were before the block."""
+    before = states(device)
+    try:
+        yield
+    finally:
+        restore(before, device)

@@ -1,0 +1,79 @@
+"""Adversarial training: the worst pictures near each picture, and how many answers survive them."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.batch import Batch
+from dlexp.errors import UserError
+from dlexp.methods.method import Method, Moment, Outcome, Start
+from dlexp.metric import Metric
+from dlexp.ranges import Range
+from dlexp.tasks.task import Task
+
+
+class Adversarial(Method):
+    """Trains on pictures changed by projected gradient ascent (Madry et al. 2018, arXiv:1706.06083, sections 2 and 5).
+
+    Each pixel may change by `size`, in `steps` steps of `step_size` from a random start, all in units of [0, 1].
+    `robust_accuracy` is that of the pictures changed so in validation and test, where the start is the picture itself,
+    so that the figure can be repeated. `task.metric=robust_accuracy` chooses the epoch by it.
+    """
+
+    metrics: Mapping[str, Metric] = {"robust_accuracy": Metric(unit="%", higher_is_better=True)}
+
+    def __init__(
+        self,
+        *,
+        size: Annotated[float, Range(gt=0, le=1)],
+        step_size: Annotated[float, Range(gt=0, le=1)],
+        steps: Annotated[int, Range(ge=1)],
+    ) -> None:
+        super().__init__()
+        self.size, self.step_size, self.steps = size, step_size, steps
+
+    def setup(self, start: Start) -> None:
+        """Looks at how pictures are normalised, since pixels are limited in their own units."""
+        if len(start.normalised) != 1:
+            raise UserError(f"method=adversarial changes one normalised input, and here are {len(start.normalised)}")
+        ((self.field, normalised),) = start.normalised.items()
+        device = next(start.model.parameters()).device
+        mean, std = (torch.tensor(each, device=device).view(1, -1, 1, 1) for each in (normalised.mean, normalised.std))
+        self.unit, self.least, self.most = 1 / std, (0 - mean) / std, (1 - mean) / std
+
+    def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
+        """Returns the loss on the changed pictures; what is measured in training is measured on them."""
+        clean = batch[self.field]
+        start = clean + (2 * torch.rand_like(clean) - 1) * self.size * self.unit
+        changed = self._worst(task, model, batch, start)
+        outputs = task.predict(model, changed)
+        return Outcome(task.loss(outputs, batch), outputs)
+
+    def evaluate(
+        self, task: Task, model: nn.Module, batch: Batch, ask: Callable[..., Any]
+    ) -> tuple[Outcome, Mapping[str, Tensor]]:
+        """Measures the pictures as they are, and how many answers are right of the changed ones."""
+        outcome, _ = super().evaluate(task, model, batch, ask)
+        changed = self._worst(task, model, batch, batch[self.field])
+        answers = task.predict(model, changed, ask).argmax(dim=1)
+        return outcome, {"robust_accuracy": (answers == batch["targets"]).sum()}
+
+    def _worst(self, task: Task, model: nn.Module, batch: Batch, start: Tensor) -> Batch:
+        """Returns the batch with pictures that raise the loss; the model's gradients stay as they were."""
+        clean = batch[self.field]
+        lowest = torch.maximum(clean - self.size * self.unit, self.least)
+        highest = torch.minimum(clean + self.size * self.unit, self.most)
+        pictures = start.detach().clamp(lowest, highest)
+        was_training = model.training
+        model.eval()  # what is tried on the way enters no running statistics
+        for _ in range(self.steps):
+            with torch.enable_grad():
+                pictures.requires_grad_()
+                loss = task.loss(task.predict(model, {**batch, self.field: pictures}), batch)
+                (gradient,) = torch.autograd.grad(loss, [pictures])
+            step = self.step_size * self.unit * gradient.sign()
+            pictures = (pictures.detach() + step).clamp(lowest, highest)
+        model.train(was_training)
+        return {**batch, self.field: pictures}

@@ -1,0 +1,58 @@
+"""Distillation: a small model learns what a trained one says of each sample."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlexp.batch import Batch
+from dlexp.errors import UserError
+from dlexp.methods.method import Method, Moment, Outcome, Start
+from dlexp.ranges import Range
+from dlexp.tasks.task import Task
+
+
+class Distillation(Method):
+    """(1 - weight) · loss + weight · T² · KL(teacher ‖ student), both softened by the temperature T (Hinton, Vinyals
+    and Dean 2015, arXiv:1503.02531, section 2).
+
+    teacher: the folder of the run that trained it; it sees each batch as this run augments it, normalised as its own
+    data was. Its weights are kept with the state, so that a resume needs no folder.
+    """
+
+    teacher: nn.Module
+
+    def __init__(
+        self,
+        *,
+        teacher: str | None,
+        temperature: Annotated[float, Range(gt=0)],
+        weight: Annotated[float, Range(ge=0, le=1)],
+    ) -> None:
+        super().__init__()
+        if teacher is None:
+            raise UserError("method=distillation needs a teacher: method.teacher=RUN, the folder of a finished run")
+        self.folder, self.temperature, self.weight = teacher, temperature, weight
+
+    def setup(self, start: Start) -> None:
+        """Loads the teacher."""
+        self.teacher, self.undone = start.load(self.folder), start.undone
+        names, own = getattr(self.teacher, "class_names", None), getattr(start.task, "class_names", None)
+        if names != own:
+            raise UserError(f"the classes of {Path(self.folder)} are {names}, and here they are {own}")
+
+    def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
+        """Adds what the teacher says to the loss."""
+        outputs = task.predict(model, batch)
+        with torch.no_grad():
+            wanted = self.teacher.eval()(**self.undone(batch))
+        learnt = softened(outputs, wanted, self.temperature)
+        return Outcome((1 - self.weight) * task.loss(outputs, batch) + self.weight * learnt, outputs)
+
+
+def softened(outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """Returns T² times the mean divergence of the distributions that logits N×classes stand for at a temperature."""
+    one, other = (functional.log_softmax(logits / temperature, dim=1) for logits in (outputs, wanted))
+    return temperature**2 * functional.kl_div(one, other, reduction="batchmean", log_target=True)

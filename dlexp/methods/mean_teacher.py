@@ -1,0 +1,64 @@
+"""Mean teacher: the student agrees with the average of what it was."""
+
+import copy
+from typing import Annotated
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from dlexp.batch import Batch
+from dlexp.methods.method import Method, Moment, Outcome, Start
+from dlexp.ranges import Range
+from dlexp.tasks.task import Task
+
+
+class MeanTeacher(Method):
+    """loss + weight · ‖softmax(student) - softmax(teacher)‖², the teacher an exponential average of the student
+    (Tarvainen and Valpola 2017, arXiv:1703.01780).
+
+    Both see a batch once, with noise of their own (dropout, and normal noise of `noise` on the inputs). The weight
+    grows over the first `ramp` of the training as exp(-5(1 - t)²). What is evaluated is the student; ema=ema evaluates
+    an average.
+    """
+
+    teacher: nn.Module
+
+    def __init__(
+        self,
+        *,
+        decay: Annotated[float, Range(ge=0, lt=1)],
+        weight: Annotated[float, Range(ge=0)],
+        ramp: Annotated[float, Range(gt=0, le=1)],
+        noise: Annotated[float, Range(ge=0)],
+    ) -> None:
+        super().__init__()
+        self.decay, self.weight, self.ramp, self.noise = decay, weight, ramp, noise
+
+    def setup(self, start: Start) -> None:
+        """Begins with the student's weights."""
+        self.teacher = copy.deepcopy(start.model)
+
+    def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
+        """Adds the disagreement to the loss."""
+        outputs = task.predict(model, self._noisy(batch))
+        with torch.no_grad():
+            wanted = task.predict(self.teacher, self._noisy(batch))
+        apart = functional.mse_loss(outputs.softmax(dim=1), wanted.softmax(dim=1))
+        left = 1 - (moment.progress / self.ramp).clamp(max=1)
+        weight = self.weight * torch.exp(-5 * left**2)
+        return Outcome(task.loss(outputs, batch) + weight * apart, outputs)
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        """Moves the teacher after the student, faster in the beginning."""
+        share = 1 - min(1 - 1 / (step + 1), self.decay)
+        for mean, each in zip(self.teacher.parameters(), model.parameters(), strict=True):
+            mean.lerp_(each, share)
+        for kept, now in zip(self.teacher.buffers(), model.buffers(), strict=True):
+            kept.copy_(now)
+
+    def _noisy(self, batch: Batch) -> Batch:
+        if not self.noise:
+            return batch
+        first, inputs = next(iter(batch.items()))
+        return {**batch, first: inputs + self.noise * torch.randn_like(inputs)}

@@ -1,0 +1,23 @@
+"""Layers that begin to train later: gradual unfreezing."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from dlexp.ranges import Range
+from dlexp.watch.watcher import View, Watcher
+
+
+class Thaw(Watcher):
+    """Lets parameters train that `freeze=` left out, pattern after pattern (Howard and Ruder 2018, arXiv:1801.06146).
+
+    patterns: one after the other, each `every` epochs after the one before.
+    """
+
+    def __init__(self, *, patterns: list[str], every: Annotated[int, Range(ge=1)]) -> None:
+        self.patterns, self.every = patterns, every
+
+    def epoch(self, view: View, metrics: Mapping[str, float]) -> None:
+        """Thaws what is due."""
+        due, left = divmod(view.epoch, self.every)
+        if not left and 0 < due <= len(self.patterns):
+            view.freeze([self.patterns[due - 1]], frozen=False)
