@@ -160,11 +160,20 @@ def _in_groups(parameters: list[Any]) -> list[Any]:
 
 def build_task(config: Mapping[str, Any]) -> Any:
     """Makes the task, with the criterion in it."""
+    from dlexp.methods.method import Moment
+
     task = build(config["task"])
+    task.moment = Moment.beginning()
     task.criterion = criterion = build(config["criterion"])
     asks = "moment" in inspect.signature(getattr(criterion, "forward", criterion)).parameters
     task.tells_moment = task.tells_moment or asks
     return task
+
+
+def build_watchers(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes the watchers by name; `only_looks` is the engine's."""
+    nodes = {name: each for name, each in node.items() if each is not None}
+    return build_each({name: {k: v for k, v in each.items() if k != "only_looks"} for name, each in nodes.items()})
 
 
 def build_schedule(node: Mapping[str, Any], optimizer: Any, total_steps: int) -> Any:

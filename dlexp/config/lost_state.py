@@ -6,6 +6,8 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,10 +16,14 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch, mapped
 from dlexp.config.attributes import values_of
-from dlexp.config.build import build_optimizer, build_schedule, build_task, targets_in
+from dlexp.config.build import build, build_optimizer, build_schedule, build_task, build_watchers, targets_in
+from dlexp.config.stand_ins import TOTAL_STEPS, LoopStandIn, ViewStandIn, start_of
 from dlexp.data.fields import Field, examples
 from dlexp.errors import listed
 from dlexp.machine import generators
+from dlexp.methods.method import Method, Moment, overrides
+from dlexp.models.layers import shadow
+from dlexp.tasks.task import measures_of
 from dlexp.train.state import load_state_of, state_of, trained_parameters
 from dlexp.train.step import update_of
 
@@ -29,33 +35,54 @@ ADVICE = {
     "task": "make it a buffer (register_buffer), or do without it",
     "optimizer": "keep it in self.state[parameter], or return it from state_dict and take it back in load_state_dict",
     "scheduler": "return it from state_dict and take it back in load_state_dict, or do without it",
+    "method": "make it a buffer (register_buffer), or do without it",
+    "watch": "return it from state_dict and take it back in load_state_dict, or do without it",
 }
 IN_PARTS = "of optimizer.parts only self.state[parameter] and the settings of groups are saved: keep it there"
 NOT_TRIED = "your own {} can't be tried on made-up samples ({}), so nobody knows whether a resume is exact"
 NUM_SAMPLES = 2
-TOTAL_STEPS = 100
 
 
 @dataclass
 class _Training:
-    """The parts of a tiny training by the name of their group, and what stands for the model's parameters."""
+    """The parts of a tiny training by the name of their group (and of a watcher), what stands for the model's
+    parameters, and a model of zeros, which methods and watchers look at.
+    """
 
     parts: dict[str, Any]
     weights: list[nn.Parameter]
+    model: nn.Module
+    names: list[str]  # of the metrics
+    folder: Path  # for what watchers write
+    step = 0
 
     def __post_init__(self) -> None:
         self._update = update_of(self.parts["optimizer"], torch.amp.GradScaler("cpu", enabled=False), None)
+        self._watchers = [each for name, each in self.parts.items() if name.startswith("watch.")]
 
     def compute(self, outputs: Any, batch: Batch) -> None:
-        self.parts["task"].loss(mapped(_with_gradient, outputs), batch).backward()
+        task, method = self.parts["task"], self.parts["method"]
+        moment = Moment.beginning()
+        moment.move(step=self.step, epoch=0, progress=self.step / TOTAL_STEPS)
+        if overrides(method, Method, "step"):
+            method.step(LoopStandIn(self.model, task), batch, moment)
+        elif overrides(method, Method, "loss"):
+            method.loss(task, self.model.train(), batch, moment).loss.backward()
+        else:
+            task.loss(mapped(_with_gradient, outputs), batch).backward()
         with torch.no_grad():
-            self.parts["task"].measure(outputs, batch)
+            task.measure(outputs, batch)
+        for watcher in self._watchers:
+            watcher.before_update(ViewStandIn(self.model, self.step, batch, self.folder))
 
     def update(self, generator: torch.Generator) -> None:
         for parameter in self.weights:
             parameter.grad = torch.rand(parameter.shape, generator=generator)
         self._update()
         self.parts["scheduler"].step()
+        self.step += 1
+        with torch.no_grad():
+            self.parts["method"].after_step(self.model, self.step)
 
     @torch.no_grad()
     def evaluate(self, outputs: Any, batch: Batch) -> None:
@@ -63,6 +90,12 @@ class _Training:
         task.loss(outputs, batch)
         task.measure(outputs, batch)
         task.train()
+        if overrides(self.parts["method"], Method, "evaluate"):
+            self.parts["method"].evaluate(task, self.model.eval(), batch, lambda task, *args: task(*args))
+        for watcher in self._watchers:
+            watcher.epoch(
+                ViewStandIn(self.model, self.step, batch, self.folder), {f"val/{name}": 0.5 for name in self.names}
+            )
 
     @torch.no_grad()
     def load(self, group: str, other: "_Training") -> None:
@@ -75,27 +108,30 @@ class _Training:
         load_state_of(self.parts[group], torch.load(file, weights_only=True))
 
     def values(self, group: str) -> dict[str, Any]:
-        return values_of(self.parts[group], [part for name, part in self.parts.items() if name != group])
+        return values_of(self.parts[group], [self.model, *(part for name, part in self.parts.items() if name != group)])
 
 
 def lost_state(
     config: Mapping[str, Any],
+    model: nn.Module,
     named_parameters: list[tuple[str, nn.Parameter]],
     fields: Mapping[str, Field],
     outputs: Any,
 ) -> list[str]:
-    """Returns, a sentence each, what criterion, task, optimizer and schedule change and no saved state holds.
+    """Returns, a sentence each, what the parts in `ADVICE` change and no saved state holds.
 
     Only those of a person's own are looked at. A tiny training takes two steps and evaluates, and after each of the
     three a second one takes its state over. named_parameters: small ones that stand for the model's. outputs: of
     the form that the model returns.
     """
     ours = ("dlexp.", "torch.")
-    own = [group for group in ADVICE if not all(path.startswith(ours) for path in targets_in(config[group]))]
+    nodes = {group: config[group] for group in ADVICE if group != "watch"}
+    nodes |= {f"watch.{name}": node for name, node in config["watch"].items() if node is not None}
+    own = [group for group, node in nodes.items() if not all(path.startswith(ours) for path in targets_in(node))]
     if not own:
         return []
-    with generators.kept():
-        first, second = _built(config, named_parameters), _built(config, named_parameters)
+    with generators.kept(), TemporaryDirectory() as place:
+        first, second = (_built(config, model, named_parameters, fields, Path(place)) for _ in range(2))
         before, generator = {group: first.values(group) for group in own}, torch.Generator().manual_seed(0)
         for act in ("train", "train", "evaluate"):
             answers, batch = _samples(config, fields, outputs, generator)
@@ -117,7 +153,13 @@ def lost_state(
     return []
 
 
-def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> _Training:
+def _built(
+    config: Mapping[str, Any],
+    model: nn.Module,
+    named_parameters: list[tuple[str, nn.Parameter]],
+    fields: Mapping[str, Field],
+    folder: Path,
+) -> _Training:
     """Returns the same training each time, also where its parts draw numbers when they are made."""
     torch.default_generator.manual_seed(0)
     random.seed(0)
@@ -125,11 +167,13 @@ def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Param
     named = [(name, nn.Parameter(parameter.detach().clone())) for name, parameter in named_parameters]
     task = build_task(config)
     optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), task)])
-    parts = {"criterion": task.criterion, "task": task, "optimizer": optimizer}
-    return _Training(
-        parts | {"scheduler": build_schedule(config["scheduler"], optimizer, TOTAL_STEPS)},
-        [parameter for _, parameter in named],
-    )
+    parts = {"criterion": task.criterion, "task": task, "optimizer": optimizer, "method": build(config["method"])}
+    parts["scheduler"] = build_schedule(config["scheduler"], optimizer, TOTAL_STEPS)
+    parts |= {f"watch.{name}": watcher for name, watcher in build_watchers(config["watch"]).items()}
+    copied = shadow(model)
+    if type(parts["method"]) is not Method:
+        parts["method"].setup(start_of(copied, task, fields))
+    return _Training(parts, [parameter for _, parameter in named], copied, list(measures_of(task)), folder)
 
 
 def _samples(
@@ -167,7 +211,7 @@ def _problem(group: str, before: dict[str, Any], first: _Training, second: _Trai
     lost = list(dict.fromkeys(_shown(path) for path in changed if now.get(path) != loaded.get(path)))
     if not lost:
         return None
-    advice, what = ADVICE[group], listed(lost, most=5)
+    advice, what = ADVICE[group.partition(".")[0]], listed(lost, most=5)
     if part := re.match(r"parts\[(\d+)\]", lost[0]):
         name, advice = f"{group} {_name_of(first.parts[group].parts[int(part[1])])}", IN_PARTS
     return (

@@ -64,9 +64,9 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
                 tried(try_method, config, model, task, fields)
         parameters = _small_parameters(config, model)
         tried(try_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), task) if task else [])])
-        if problems or fields is None:
+        if problems or fields is None or model is None:
             return problems
-        return lost_state(config, parameters, fields, _or_assumed(config, outputs, fields)[0])
+        return lost_state(config, model, parameters, fields, _or_assumed(config, outputs, fields)[0])
 
 
 def _device(config: Mapping[str, Any]) -> None:

@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from dlexp.config.build import build, build_optimizer, build_schedule
-from dlexp.config.lost_state import NUM_SAMPLES, TOTAL_STEPS
-from dlexp.config.trained import read_trained
-from dlexp.data.fields import NORMALISED, Field, examples
-from dlexp.data.normalisation import Normalisation
+from dlexp.config.lost_state import NUM_SAMPLES
+from dlexp.config.stand_ins import start_of
+from dlexp.data.fields import Field, examples
 from dlexp.errors import UserError, listed
-from dlexp.methods.method import Method, Moment, Start, overrides
+from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import shadow
 from dlexp.tasks.task import Task, hold_to_metrics, measures_of
 from dlexp.train.step import wants_closure
@@ -38,12 +36,7 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
     copied = shadow(model)
     if next(copied.parameters()).is_meta:  # too large for the CPU: nothing of it can be tried
         return
-    normalised = {
-        key: Normalisation([0.0] * field.shape[0], [1.0] * field.shape[0])
-        for key, field in fields.items()
-        if field.kind in NORMALISED
-    }
-    method.setup(Start(copied, task, lambda folder: read_trained(Path(folder).expanduser()), normalised, TOTAL_STEPS))
+    method.setup(start_of(copied, task, fields))
     batch = examples(fields, NUM_SAMPLES)
     with refused(f"method {name}", RuntimeError):
         outcome = None
@@ -51,9 +44,9 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
             outcome = method.loss(task, copied.train(), batch, Moment.beginning())
         with torch.no_grad():
             measured, own = method.evaluate(task, copied.eval(), batch, build(config["evaluation"]))
-    for each in (outcome, measured):
-        if each is not None:
-            hold_to_metrics(task, task.measure(each.outputs, each.batch or batch), NUM_SAMPLES, f"with method {name}")
+        sums = [task.measure(each.outputs, each.batch or batch) for each in (outcome, measured) if each is not None]
+    for each in sums:
+        hold_to_metrics(task, each, NUM_SAMPLES, f"with method {name}")
     if found := set(method.conclude(own, NUM_SAMPLES)) ^ set(method.metrics):
         raise UserError(f"method {name}: what evaluate measures and metrics differ in {listed(sorted(found))}")
 
@@ -72,7 +65,11 @@ def try_optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, n
                 f"optimizer.parts: {type(part).__name__} asks for the loss as often as it wants, so it must be alone"
             )
     with refused("scheduler"):
-        build_schedule(config["scheduler"], optimizer, 100)
+        schedule = build_schedule(config["scheduler"], optimizer, 100)
+    if hasattr(schedule, "validated") and config["data"]["val_size"] == 0:
+        raise UserError(
+            f"scheduler {config['scheduler']['_target_']} follows validation, which data.val_size=0 leaves out"
+        )
 
 
 @contextmanager

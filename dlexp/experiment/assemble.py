@@ -17,6 +17,7 @@ from dlexp.config.build import (
     build_optimizer,
     build_schedule,
     build_task,
+    build_watchers,
     load_data,
     told_content,
 )
@@ -163,8 +164,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         model = model.to(memory_format=torch.channels_last)
     task = build_task(config).to(plan.device)
     task.autocast = machine.autocast(plan.device, plan.precision)
-    nodes = {name: node for name, node in config["watch"].items() if node is not None}
-    watchers = build_each({name: {k: v for k, v in node.items() if k != "only_looks"} for name, node in nodes.items()})
+    watchers = build_watchers(config["watch"])
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
     method = _method(config, Start(model, task, partial(_loaded, device=plan.device), train.normalised, num_steps))

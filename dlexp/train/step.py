@@ -125,7 +125,8 @@ def update_of(
     It takes what the gradients are to be divided by first, where they are sums.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    step = step_of(optimizer)
+    # One that asks for the loss is only tried by this, and told 0.
+    step = partial(optimizer.step, lambda: 0.0) if wants_closure(optimizer) else step_of(optimizer)
 
     def update(divisor: Tensor | None = None) -> None:
         if divisor is not None:

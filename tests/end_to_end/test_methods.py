@@ -1,0 +1,329 @@
+"""Methods: each trains, resumes to the bit from anywhere, is swept and loaded; and what each of them does."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import COMPILES
+from resuming import CNN, SHORT, metrics_of, resumes_exactly
+
+import dlexp
+from dlexp import api
+from dlexp.config.compose import compose
+from dlexp.errors import UserError
+from dlexp.experiment.assemble import assemble
+from dlexp.methods.method import Moment, Outcome
+from dlexp.methods.sam import SAM
+from dlexp.records.metrics import read_epochs
+from dlexp.records.run_json import read_json
+from dlexp.train.evaluate import evaluate
+from dlexp.train.fit import fit
+from dlexp.train.step import OwnSteps
+
+SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=3", "log_steps=2", *SHORT]
+METHODS = {
+    "sam": ["model.dropout=0.2"],
+    "distillation": ["method.teacher=teacher", "model.dropout=0.2", "accumulate=2"],
+    "mean_teacher": ["model.dropout=0.2", "ema=ema", "accumulate=2"],
+    "adversarial": ["method.steps=2", "model.dropout=0.2"],
+    "pruning": ["method.rounds=2", "method.sparsity=0.5", "method.rewind=true", "method.rewind_steps=3", "ema=ema"],
+}
+OWN = """\
+import torch
+from torch import nn
+from dlexp.methods.method import Method, Outcome
+
+
+class Noise(Method):
+    '''A loss of its own, with a parameter that is trained, a counter that is saved, and random numbers.'''
+    trains = True
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def loss(self, task, model, batch, moment):
+        self.seen += 1
+        inputs = batch["inputs"] + 0.01 * self.seen * torch.randn_like(batch["inputs"])
+        outputs = self.scale * task.predict(model, {**batch, "inputs": inputs})
+        return Outcome(task.loss(outputs, batch) * (1 + moment.progress), outputs)
+
+
+class Counting(Noise):
+    calls = 0
+
+    def loss(self, *args):
+        self.calls += 1
+        return super().loss(*args)
+
+
+class Doubling(Method):
+    def loss(self, task, model, batch, moment):
+        outputs = task.predict(model, {**batch, "inputs": batch["inputs"].repeat(2, 1)})
+        return Outcome(outputs.square().mean(), outputs)
+
+
+class Alternating(Method):
+    '''Two updates a batch, each of its own part.'''
+    def step(self, loop, batch, moment):
+        for part in ("first", "rest"):
+            outcome = self.loss(loop.task, loop.model, batch, moment)
+            loop.gradients(outcome.loss)
+            loop.update(part)
+        return outcome
+"""
+
+
+@pytest.fixture
+def teacher(workdir: Path) -> Path:
+    return api.run([*CNN, "epochs=1"], folder=workdir / "teacher").folder
+
+
+@pytest.fixture
+def own(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (workdir / "my_methods.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(workdir)
+    monkeypatch.setenv("DLEXP_ALLOW", "my_methods")
+    yield workdir
+    sys.modules.pop("my_methods", None)
+
+
+def words_of(method: str) -> list[str]:
+    return [*CNN, f"method={method}", *METHODS[method]]
+
+
+def test_every_method_is_tried() -> None:
+    from dlexp.config import registry
+
+    assert sorted(METHODS) == [name for name in registry.groups()["method"] if name != "plain"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_resumes_to_the_bit(method: str, workdir: Path, teacher: Path, every_state_is_kept: None) -> None:
+    """In mid-epoch, in the middle of a group of accumulated batches' epoch, and between epochs."""
+    steps = (1, 7, 14) if "accumulate=2" in METHODS[method] else (1, 15, 29)
+    resumes_exactly(words_of(method), workdir, steps)
+
+
+@pytest.mark.parametrize("method", ["sam", "distillation", "adversarial"])
+def test_each_is_swept_and_loaded(cli, method: str, workdir: Path, teacher: Path) -> None:
+    ended = cli("-m", *words_of(method), "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep")
+    assert ended.code == 0 and ended.out.count("finished") == 2, ended
+    inputs = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
+    assert dlexp.load(workdir / "sweep" / "seed-0")(inputs).shape == (5, 10)
+
+
+@pytest.mark.slow
+@COMPILES
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "sam"])
+def test_a_method_with_a_loss_of_its_own_is_compiled(method: str, workdir: Path, teacher: Path) -> None:
+    words = [
+        *words_of(method),
+        "epochs=1",
+        "model.dropout=0",
+        "method.noise=0" if method == "mean_teacher" else "seed=0",
+    ]
+    if method == "adversarial":
+        words += ["method.size=1e-6", "method.step_size=1e-6"]  # its random start is another one there
+    plain, compiled = (api.run([*words, f"compile={c}"], folder=workdir / str(c)).metrics for c in (False, True))
+    assert compiled["train/loss"] == pytest.approx(plain["train/loss"], rel=1e-3)
+
+
+def test_sharpness_aware_steps_are_those_of_the_paper() -> None:
+    """On a loss whose gradient is known: w², at w + rho."""
+    config = compose(["model=linear", "data=linear", *SHORT, "method=sam", "optimizer.lr=0.1", "optimizer.momentum=0",
+                      "optimizer.nesterov=false", "scheduler=constant"]).config  # fmt: skip
+    run = assemble(config)
+    batch = next(run.train.epoch(0))
+    weights = [each.detach().clone() for each in run.state.model.parameters()]
+
+    def gradient(at: list[torch.Tensor]) -> list[torch.Tensor]:
+        with torch.no_grad():
+            for each, value in zip(run.state.model.parameters(), at, strict=True):
+                each.copy_(value)
+        loss = run.task.loss(run.task.predict(run.state.model, batch), batch)
+        return list(torch.autograd.grad(loss, list(run.state.model.parameters())))
+
+    first = gradient(weights)
+    norm = math.sqrt(sum(float(each.square().sum()) for each in first))
+    second = gradient([w + 0.05 * g / norm for w, g in zip(weights, first, strict=True)])
+    gradient(weights)
+    assert isinstance(run.state.method, SAM)
+    OwnSteps(run.state, None, None)(batch, 1.0)
+    for each, before, along in zip(run.state.model.parameters(), weights, second, strict=True):
+        torch.testing.assert_close(each.detach(), before - run.state.lr * along, rtol=1e-5, atol=1e-6)
+
+
+def test_a_teacher_is_as_good_within_the_run_as_its_record_says(workdir: Path, teacher: Path) -> None:
+    """The student's data is normalised another way, which is undone before the teacher sees it."""
+    words = [*words_of("distillation"), "data.mean=[0.1,0.2,0.3]", "data.std=[0.5,0.6,0.7]"]
+    run = assemble(compose(words).config)
+    method: Any = run.state.method
+    assert run.val is not None
+    right = [
+        (method.teacher(**method.undone(batch)).argmax(dim=1) == batch["targets"]).sum() for batch in run.val.epoch(0)
+    ]
+    record = read_epochs(teacher)[-1]["val/accuracy"]
+    assert float(sum(right)) / run.val.num_samples == pytest.approx(record)
+    assert not any(name.startswith("method") for name, _ in run.state.model.named_parameters())
+    trained = {id(each) for group in run.state.optimizer.param_groups for each in group["params"]}
+    assert not trained & {id(each) for each in run.state.method.parameters()}, "a teacher is not trained"
+
+
+def test_a_teacher_of_other_classes_is_refused(workdir: Path, teacher: Path) -> None:
+    with pytest.raises(UserError, match="classes of teacher"):
+        api.run([*words_of("distillation"), "data.num_outputs=7"], folder="run")
+    with pytest.raises(UserError, match=r"needs a teacher: method\.teacher=RUN"):
+        api.run([*CNN, "method=distillation"], folder="run")
+    assert not Path("run").exists()
+
+
+def test_adversarial_pictures_stay_near_and_raise_the_loss(workdir: Path) -> None:
+    run = assemble(compose([*words_of("adversarial"), "method.steps=5", "method.size=0.1", "model.dropout=0"]).config)
+    method: Any = run.state.method
+    batch = next(run.train.epoch(0))
+    changed = method._worst(run.task, run.state.model, batch, batch["inputs"])
+    before, after = (run.train.normalised["inputs"].undone(each["inputs"]) for each in (batch, changed))
+    assert (
+        float((after - before).abs().max()) <= 0.1 + 1e-5
+        and -1e-5 <= float(after.min()) <= float(after.max()) < 1.00001
+    )
+    run.state.model.eval()
+    with torch.no_grad():
+        losses = [float(run.task.loss(run.task.predict(run.state.model, each), batch)) for each in (batch, changed)]
+    assert losses[1] > losses[0]
+    found = evaluate(run.state.model, run.task, method, run.ask, run.val, run.plan).metrics
+    assert found["robust_accuracy"] <= found["accuracy"]
+
+
+def test_pruned_weights_are_gone_and_the_others_begin_anew(workdir: Path) -> None:
+    words = [*SPIRAL, "method=pruning", "method.sparsity=0.75", "method.rounds=2", "method.rewind=true",
+             "method.rewind_steps=0", "epochs=1", "scheduler=constant"]  # fmt: skip
+    run = assemble(compose(words).config)
+    method: Any = run.state.method
+    weights = {name: each.detach().clone() for name, each in run.state.model.named_parameters() if each.ndim > 1}
+    for event in fit(run.state, run.train, run.plan, lambda state: True):
+        if event["kind"] == "save" and event["step"] in method.ends:
+            now = {name: each.detach() for name, each in run.state.model.named_parameters() if each.ndim > 1}
+            left = sum(int((each != 0).sum()) for each in now.values()) / sum(each.numel() for each in now.values())
+            assert left == pytest.approx(0.5 if event["step"] == method.ends[0] else 0.25, abs=1e-3)
+            assert all(torch.equal(each, torch.where(each != 0, weights[name], 0.0)) for name, each in now.items())
+    zeros = sum(int((each == 0).sum()) for name, each in run.state.model.named_parameters() if name in weights)
+    assert zeros / sum(each.numel() for each in weights.values()) == pytest.approx(0.75, abs=1e-3)
+
+
+def test_a_mean_teacher_follows_the_student(workdir: Path) -> None:
+    run = assemble(compose([*SPIRAL, "method=mean_teacher", "method.decay=0.5", "max_steps=3"]).config)
+    method: Any = run.state.method
+    mean = next(iter(run.state.model.parameters())).detach().clone()
+    for event in fit(run.state, run.train, run.plan, lambda state: True):
+        if event["kind"] == "save":
+            mean = mean + (1 - min(1 - 1 / (event["step"] + 1), 0.5)) * (
+                next(iter(run.state.model.parameters())) - mean
+            )
+            torch.testing.assert_close(next(iter(method.teacher.parameters())), mean)
+            break
+
+
+def test_a_method_of_ones_own_is_saved_with_the_training(own: Path, every_state_is_kept: None) -> None:
+    resumes_exactly([*SPIRAL, "method._target_=my_methods.Noise", "accumulate=2"], own, (1, 5, 8))
+    state = dlexp.records.checkpoints.load(sorted((own / "whole" / "checkpoints").glob("*.pt"))[-1])
+    assert state["method"]["scale"].item() != 1 and state["method"]["seen"].item() > 3
+
+
+def test_a_method_that_would_lose_its_state_is_refused_by_name(own: Path) -> None:
+    with pytest.raises(UserError, match=r"method my_methods\.Counting changes calls while it trains.*register_buffer"):
+        api.run([*SPIRAL, "method._target_=my_methods.Counting"], folder="run")
+    assert not Path("run").exists()
+
+
+def test_outputs_of_another_batch_are_refused(own: Path) -> None:
+    with pytest.raises(UserError, match=r"method my_methods\.Doubling"):
+        api.run([*SPIRAL, "method._target_=my_methods.Doubling"], folder="run")
+
+
+def test_a_step_of_ones_own_updates_parts_and_counts_once(own: Path, every_state_is_kept: None) -> None:
+    words = [*SPIRAL, "optimizer=muon", "method._target_=my_methods.Alternating"]
+    config = compose(words).config
+    config["optimizer"] = {
+        "parts": {
+            "first": {"_target_": "torch.optim.SGD", "lr": 0.1, "params": ["linear1*"]},
+            "rest": {"_target_": "torch.optim.Adam", "lr": 0.01},
+        }
+    }
+    run = assemble(config)
+    (event,) = [e for e in fit(run.state, run.train, run.plan) if e["kind"] == "epoch"][:1]
+    assert event["step"] == len(run.train)
+    with pytest.raises(UserError, match="makes its own steps, so accumulate=2"):
+        api.run([*words, "accumulate=2"], folder="run")
+
+
+def test_a_moment_tells_where_the_training_is() -> None:
+    moment = Moment.beginning()
+    moment.move(step=3, epoch=1, progress=0.5)
+    assert (int(moment.step), int(moment.epoch), float(moment.progress)) == (3, 1, 0.5)
+    assert Outcome(torch.zeros(()), None).batch is None
+
+
+MOMENT = """\
+from torch import nn
+
+class Annealed(nn.CrossEntropyLoss):
+    def __init__(self): super().__init__()
+    def forward(self, outputs, targets, moment):
+        return (1 - moment.progress) * super().forward(outputs, targets)
+"""
+
+
+def test_a_criterion_may_see_the_moment(own: Path, every_state_is_kept: None) -> None:
+    (own / "my_methods.py").write_text(MOMENT, encoding="utf-8")
+    words = [*SPIRAL, "criterion._target_=my_methods.Annealed", "~criterion.label_smoothing"]
+    resumes_exactly(words, own, (1, 9))
+    losses = [row["train/recent_loss"] for row in metrics_of(own / "whole") if row["kind"] == "steps"]
+    assert losses[-1] < 0.1 * losses[0]
+
+
+PLATEAU = ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=1"]
+LBFGS = ["optimizer=lbfgs", "model.dropout=0.1", "optimizer.max_iter=3"]
+
+
+@pytest.mark.parametrize("words", [PLATEAU, LBFGS], ids=["plateau", "lbfgs"])
+def test_what_follows_validation_or_asks_again_resumes_to_the_bit(
+    words: list[str], workdir: Path, every_state_is_kept: None
+) -> None:
+    resumes_exactly([*SPIRAL, *words, "epochs=6"], workdir, (5, 12, 31))
+
+
+def test_the_rate_falls_when_validation_stays(workdir: Path) -> None:
+    words = [*SPIRAL, "scheduler=plateau", "scheduler.patience=1", "scheduler.reduction=0.5", "scheduler.least=0.3"]
+    result = api.run([*words, "optimizer.lr=1e-9", "epochs=8"], folder="run")
+    rates = [row["lr"] / 1e-9 for row in result.history]
+    best = [row["val/accuracy"] for row in result.history]
+    assert len(set(best)) == 1, "such a rate changes nothing"
+    # The first validation is the best; after two more that are no better the rate halves, and again; never below 0.3.
+    assert rates == pytest.approx([1, 1, 1, 0.5, 0.5, 0.3, 0.3, 0.3])
+    longer = api.run([f"resume={result.folder}", "epochs=9", "accept_changes=true", "optimizer.lr=1e-8"])
+    assert longer.history[-1]["lr"] == pytest.approx(0.3e-8), "its validations count, with the new rate"
+    with pytest.raises(UserError, match=r"follows validation, which data\.val_size=0 leaves out"):
+        api.run([*SPIRAL, "scheduler=plateau", "data.val_size=0"], folder="other")
+
+
+def test_schedules_of_torch_are_given_nothing_by_position(workdir: Path) -> None:
+    config = compose([*SPIRAL]).config
+    config["scheduler"] = {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 4, "gamma": 0.5}
+    run = assemble(config)
+    list(fit(run.state, run.train, run.plan))
+    assert run.state.lr == pytest.approx(run.state.optimizer.param_groups[0]["initial_lr"] * 0.5 ** (18 // 4))
+    config["scheduler"] = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}
+    with pytest.raises(UserError, match="scheduler=plateau follows validation"):
+        assemble(config)
+
+
+def test_lbfgs_is_refused_where_it_can_not_be(workdir: Path) -> None:
+    with pytest.raises(UserError, match="asks for the loss as often as it wants, so accumulate=2"):
+        api.run([*SPIRAL, "optimizer=lbfgs", "accumulate=2"], folder="run")
+    assert read_json(api.run([*SPIRAL, "optimizer=lbfgs", "epochs=1"], folder="fine").folder / "run.json")["metrics"]

@@ -1,0 +1,187 @@
+"""Watchers: what they log, change and keep is recorded and resumed to the bit; those that only look change nothing."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from resuming import SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
+
+from dlexp import api
+from dlexp.config.cell import cell
+from dlexp.config.compose import compose
+from dlexp.errors import UserError
+from dlexp.experiment import resume
+from dlexp.records import checkpoints
+from dlexp.records.folder import saved_states
+from dlexp.records.metrics import read_epochs
+
+SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=4", "log_steps=2", *SHORT]
+OWN = """\
+import torch
+from dlexp.watch.watcher import Watcher
+
+
+class Busy(Watcher):
+    '''Logs within steps and after epochs, draws numbers, keeps an average, saves embeddings, draws a figure.'''
+    def __init__(self):
+        self.mean = torch.zeros(())
+
+    def before_update(self, view):
+        norm = next(view.model.parameters()).grad.norm()
+        self.mean = 0.9 * self.mean + 0.1 * norm
+        view.log("mean", self.mean)
+
+    def epoch(self, view, metrics):
+        view.model.eval()
+        embeddings = torch.cat([view.averaged(batch["inputs"]).detach() for batch in view.batches("val")])
+        torch.save(embeddings, view.folder / f"embeddings-{view.epoch}.pt")
+        view.log("spread", embeddings.std() + 0 * torch.rand(()))
+
+    def end(self, view, metrics):
+        from matplotlib.figure import Figure
+        figure = Figure()
+        figure.add_subplot().plot([1, 2])
+        view.figure("mine", figure)
+        view.log("tested", sum(len(batch["inputs"]) for batch in view.batches("test")))
+
+    def state_dict(self):
+        return {"mean": self.mean}
+
+    def load_state_dict(self, state):
+        self.mean = state["mean"]
+
+
+class Forgetful(Busy):
+    state_dict = Watcher.state_dict
+    load_state_dict = Watcher.load_state_dict
+
+
+class Peeking(Watcher):
+    def epoch(self, view, metrics):
+        list(view.batches("test"))
+
+
+class Stopping(Watcher):
+    def __init__(self, *, after: int):
+        self.after = after
+
+    def epoch(self, view, metrics):
+        return "enough" if view.epoch == self.after else None
+
+
+class Freezing(Watcher):
+    '''Freezes a layer after the first epoch, thaws another one after the second.'''
+    def epoch(self, view, metrics):
+        if view.epoch == 1:
+            view.freeze(["output*"])
+        if view.epoch == 2:
+            view.freeze(["linear1*"], frozen=False)
+"""
+
+
+def watching(name: str, only_looks: bool = False, **settings: int) -> list[str]:
+    node = ", ".join([f"_target_: my_watch.{name}", f"only_looks: {str(only_looks).lower()}",
+                      *(f"{key}: {value}" for key, value in settings.items())])  # fmt: skip
+    return ["+watch.own={" + node + "}"]
+
+
+@pytest.fixture
+def own(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (workdir / "my_watch.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(workdir)
+    monkeypatch.setenv("DLEXP_ALLOW", "my_watch")
+    yield workdir
+    sys.modules.pop("my_watch", None)
+
+
+def test_what_a_watcher_logs_draws_and_writes_is_there(own: Path) -> None:
+    words = [word for word in SPIRAL if not word.startswith("pictures")]
+    folder = api.run([*words, *watching("Busy")], folder="run").folder
+    rows = metrics_of(folder)
+    assert all("watch/own/mean" in row for row in rows if row["kind"] == "steps")
+    epochs = read_epochs(folder)
+    assert len({row["watch/own/mean"] for row in epochs}) == len(epochs) == 4
+    assert all(row["watch/own/spread"] > 0 for row in epochs) and rows[-1]["watch/own/tested"] == 120
+    assert torch.load(folder / "embeddings-4.pt").shape == (12, 3)
+    assert (folder / "plots" / "mine.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["Busy", "Freezing"])
+def test_it_resumes_to_the_bit(own: Path, every_state_is_kept: None, name: str) -> None:
+    freeze = ["freeze=[linear1*]"] if name == "Freezing" else []
+    resumes_exactly([*SPIRAL, *freeze, *watching(name)], own, (1, 7, 12, 13, 20))
+
+
+def test_what_it_keeps_beside_its_state_is_refused_by_name(own: Path) -> None:
+    with pytest.raises(UserError, match=r"watch\.own my_watch\.Forgetful changes mean .*state_dict"):
+        api.run([*SPIRAL, *watching("Forgetful")], folder="run")
+    assert not Path("run").exists() and not list(own.glob("*.pt")), "what it writes before a run is nowhere"
+
+
+def test_one_that_only_looks_changes_nothing_and_is_no_other_experiment(own: Path) -> None:
+    plain = api.run(SPIRAL, folder="plain")
+    looked = api.run([*SPIRAL, "model.dropout=0", *watching("Busy", only_looks=True)], folder="looked")
+    assert looked.metrics == plain.metrics
+    cells = [cell(compose([*SPIRAL, *words]).config) for words in ([], watching("Busy", True), watching("Busy"))]
+    assert cells[0] == cells[1] != cells[2]
+
+
+def test_the_test_set_is_sealed_until_the_end(own: Path) -> None:
+    with pytest.raises(UserError, match=r"watch\.own asks for the test samples before the end"):
+        api.run([*SPIRAL, *watching("Peeking")], folder="run")
+
+
+def test_it_may_end_a_training(own: Path, every_state_is_kept: None) -> None:
+    whole = api.run([*SPIRAL, *watching("Stopping", after=2), "checkpoint.every_steps=1"], folder="whole")
+    assert len(whole.history) == 2
+    last = int(saved_states(whole.folder)[0].stem.partition("-")[2])
+    part = as_killed_at(whole.folder, last, own / "part")
+    resume.resume(part, [])
+    assert_same(whole.folder, part)
+    longer = resume.resume(part, ["epochs=5", "accept_changes=true"])
+    assert len(longer.history) == 5, "with other settings it goes on"
+
+
+def test_layers_are_frozen_and_thawed(own: Path, every_state_is_kept: None) -> None:
+    words = [*SPIRAL, "freeze=[linear1*]", "checkpoint.every_epochs=1", *watching("Freezing")]
+    folder = api.run(words, folder="run").folder
+    states = [checkpoints.load(path)["model"] for path in reversed(saved_states(folder))]
+    same = [
+        {name: bool(torch.equal(one[name], other[name])) for name in one}
+        for one, other in zip(states, states[1:], strict=False)
+    ]
+    assert same[0]["linear1.weight"] and same[0]["output.weight"] and not same[0]["linear2.weight"], (
+        "in the second epoch"
+    )
+    assert not same[1]["linear1.weight"] and same[1]["output.weight"], "in the third"
+
+
+def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
+    words = [*SPIRAL, "watch=[gradients,goal,thaw]", "watch.goal.value=2", "watch.thaw.patterns=[linear1*]"]
+    words += ["freeze=[linear1*]", "grad_clip=0.1"]
+    resumes_exactly(words, workdir, (3, 9))
+    (first, *_) = [row for row in metrics_of(workdir / "whole") if row["kind"] == "steps"]
+    norms = {key.rpartition("/")[2]: value for key, value in first.items() if key.startswith("watch/gradients/")}
+    assert "linear1.weight" not in norms and norms["all"] > max(v for k, v in norms.items() if k != "all") > 0
+    assert norms["all"] > 0.1, "before they are clipped"
+    with pytest.raises(UserError, match=r"watch\.goal\.metric=val/f1 is not measured"):
+        api.run([*SPIRAL, "watch=goal", "watch.goal.metric=val/f1"], folder="other")
+
+
+def test_a_goal_ends_the_run(workdir: Path) -> None:
+    result = api.run([*SPIRAL, "watch=goal", "watch.goal.metric=train/loss", "watch.goal.value=100",
+                      "watch.goal.above=false"], folder="run")  # fmt: skip
+    assert len(result.history) == 1
+    assert json.loads((result.folder / "run.json").read_text(encoding="utf-8"))["status"] == "finished"
+
+
+def test_mistakes_are_sentences(workdir: Path) -> None:
+    for words, sentence in (
+        (["watch=gradient"], r"there is no watch 'gradient'\. Did you mean 'gradients'"),
+        (["watch=goal", "watch.goal.vale=1"], r"watch\.goal"),
+        (["watch=gradients", "watch.gradients.only_looks=maybe"], "must be true or false"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            api.run([*SPIRAL, *words], folder="run")
