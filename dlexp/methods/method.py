@@ -66,7 +66,7 @@ class Loop(Protocol):
         """Forgets the gradients of all parameters."""
 
     def update(self, part: str | None = None) -> None:
-        """Clips the gradients, steps the optimizer (or that of its `parts` alone), and forgets what it has used."""
+        """Clips the gradients, steps the optimizer (or that of its `parts` alone), and forgets all gradients."""
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,7 @@ class OwnSteps:
             names = [str(name) for name in self._updates if name is not None]
             raise UserError(f"the optimizer has no part '{part}'; it has {listed(names) or 'none (optimizer.parts)'}")
         self._updates[part]()
+        self.clear()
 
 
 def _parts_of(optimizer: Optimizer) -> tuple[list[str], list[Optimizer]]:
