@@ -65,16 +65,17 @@ def of_splits(splits: "Splits") -> Content:
     """Returns the content of what a data function returned: all tensors' bytes, or the files that images lie in."""
     digests = []
     for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
-        for field, column in (split.fields if split is not None else {}).items():
-            digests += [name, field, _of_column(column).fingerprint]
+        held = {} if split is None else {**split.fields, "groups": split.groups, "weights": split.weights}
+        for what, column in held.items():
+            digests += [] if column is None else [name, what, _of_column(column).fingerprint]
     return Content(_digest(each.encode() for each in digests))
 
 
 def _of_column(column: Any) -> Content:
-    from torch import Tensor
+    from dlexp.data.stream.image_files import ImageFiles
 
-    if isinstance(column, Tensor):
-        return of_arrays([column.cpu().numpy()])
+    if not isinstance(column, ImageFiles):
+        return of_arrays([column.cpu().numpy() if hasattr(column, "cpu") else column])
     return of_files(column.paths, Path(os.path.commonpath(map(os.path.dirname, column.paths))), [])
 
 

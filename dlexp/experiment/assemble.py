@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlexp.config.build import build, build_each, build_optimizer, build_task, load_data, told_content
+from dlexp.config.build import build, build_each, build_optimizer, build_task, load_data, prepared, told_content
 from dlexp.data.fields import NORMALISED, Field, examples, fields_of, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
-from dlexp.data.splits import Split, Splits, prepare, some_of_each, statistics
+from dlexp.data.partition import some_of_each
+from dlexp.data.splits import Split, Splits
+from dlexp.data.statistics import statistics
 from dlexp.errors import UserError
 from dlexp.experiment.initial_weights import freeze, initialise
 from dlexp.machine import device as machine
@@ -92,7 +94,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     content = told_content(data)  # before it is loaded: what changes in between is noticed when the run goes on
     loaded = load_data(data)
     content = content or of_splits(loaded)
-    splits = prepare(loaded, val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
+    splits = prepared(loaded, data)
     _hold_against_facts(splits, fields, data["num_outputs"], config["task"]["targets"])
     normalised = _normalised(data, splits.train, fields)
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})

@@ -22,11 +22,12 @@ READY_BYTES = 2**28
 class Batches:
     """Yields a split in batches, on the split's device, without host synchronisation (streamed: one an epoch).
 
-    shuffle=True: a new order every epoch, and the incomplete last batch is dropped (a split smaller than one
-    batch is one batch). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch,
-    step) alone, so an epoch can be entered at any step. What mixes samples comes after all other operations and
-    after normalisation, wherever it stands in `augment`. fields: what each field is. normalised: by field, for those
-    whose kind says so. Raises UserError where an augmentation would leave fields behind that belong together.
+    shuffle=True: a new order every epoch (of a split with weights as many samples, drawn by them with replacement),
+    and the incomplete last batch is dropped (a split smaller than one batch is one batch). shuffle=False: everything,
+    in order. Order and augmentation depend on (seed, epoch, step) alone, so an epoch can be entered at any step. What
+    mixes samples comes after all other operations and after normalisation, wherever it stands in `augment`. fields:
+    what each field is. normalised: by field, for those whose kind says so. Raises UserError where an augmentation would
+    leave fields behind that belong together.
     """
 
     def __init__(
@@ -85,10 +86,7 @@ class Batches:
         """Yields the fields of one batch after the other, of one epoch from step `start` on."""
         device = self.split.inputs.device
         generator = torch.Generator(device=device)
-        order = None
-        if self.shuffle:
-            generator.manual_seed(derived_seed(self.seed, epoch))
-            order = torch.randperm(len(self.split), generator=generator, device=device)
+        order = self._order(epoch, generator) if self.shuffle else None
         columns = {name: self._column(name, order, start) for name in self.split.fields}
         for step in range(start, len(self)):
             batch = {name: next(column) for name, column in columns.items()}
@@ -103,6 +101,16 @@ class Batches:
             for name, memory_format in self.formats.items():
                 batch[name] = batch[name].contiguous(memory_format=memory_format)
             yield batch
+
+    def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
+        """Returns the samples of an epoch: all in a new order, or as many, drawn again and again by their weights."""
+        seed, weights = derived_seed(self.seed, epoch), self.split.weights
+        if weights is None:
+            return torch.randperm(len(self.split), generator=generator.manual_seed(seed), device=generator.device)
+        # On the CPU: not every device has float64, and `multinomial` takes no more than 2**24 samples.
+        sums = weights.cumsum(0)
+        drawn = sums[-1] * torch.rand(len(sums), dtype=sums.dtype, generator=torch.Generator().manual_seed(seed))
+        return torch.searchsorted(sums, drawn, right=True).to(generator.device)
 
     def _augment(self, batch: dict[str, Tensor], draw: Draw) -> None:
         for operation in self.operations:

@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -298,5 +299,5 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
             workers=None,
         ),  # fmt: skip
     }
-    table = lambda: arrays(file=str(path), label_column=None, targets=targets, test_size=0.3, split_seed=0)  # noqa: E731
-    ends_in_a_sentence("data files", readers.get(kind, table))
+    table = partial(arrays, file=str(path), label_column=None, group_column=None, targets=targets, test_size=0.3)
+    ends_in_a_sentence("data files", readers.get(kind, partial(table, split_seed=0)))

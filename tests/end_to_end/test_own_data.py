@@ -1,0 +1,52 @@
+"""A person's own data in all its forms: trained, divided honestly, swept over folds, and resumed to the bit."""
+
+from pathlib import Path
+
+import numpy as np
+from resuming import SHORT, metrics_of, resumes_exactly
+
+from dlexp.records import run_json
+
+
+def a_table_of_patients(folder: Path) -> list[str]:
+    """Writes 60 measurements of 12 patients; returns the words that train on them."""
+    lines = [f"{np.sin(i):.3f},p{i // 5},{i % 7},{'sick' if np.sin(i) > 0 else 'well'}" for i in range(60)]
+    (folder / "patients.csv").write_text("a,patient,b,state\n" + "\n".join(lines), encoding="utf-8")
+    return ["data=arrays", "data.file=patients.csv", "data.group_column=patient", "batch_size=8", "epochs=2", *SHORT]
+
+
+def test_a_table_with_a_column_of_patients(cli, workdir: Path) -> None:
+    ended = cli(*a_table_of_patients(workdir), "hydra.run.dir=run")
+    assert ended.code == 0, ended
+    facts = run_json.read_json(workdir / "run" / "data.json")
+    assert facts["shape"] == [2] and all(size % 5 == 0 for size in facts["sizes"].values()), facts
+
+
+def test_a_sweep_over_folds_ends_in_their_mean(cli, workdir: Path) -> None:
+    words = ["-m", *a_table_of_patients(workdir), "data.folds=3", "data.fold=0,1,2", "hydra.sweep.dir=sweep"]
+    ended = cli(*words)
+    assert ended.code == 0, ended
+    entries = [run_json.read_json(workdir / "sweep" / f"data.fold-{fold}" / "run.json") for fold in range(3)]
+    values = [entry["metrics"]["val/accuracy"] for entry in entries]
+    points = ", ".join(f"{100 * value:.2f} %" for value in values)
+    assert f"mean over 3 folds: val/accuracy {100 * sum(values) / 3:.2f} % ({points}); test/accuracy " in ended.out
+    assert len({entry["cell"] for entry in entries}) == 3
+    sizes = [run_json.read_json(workdir / "sweep" / f"data.fold-{fold}" / "data.json")["sizes"] for fold in range(3)]
+    assert sum(each["val"] for each in sizes) == sizes[0]["train"] + sizes[0]["val"]
+    assert {each["test"] for each in sizes} == {10}, "the test set stays"
+    again = cli(*words)
+    assert "3 jobs, 3 of them done already" in again.out and "mean over 3 folds" in again.out
+
+
+def test_weighted_samples_resume_in_the_middle_of_an_epoch(workdir: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(120, 3))
+    np.savez("weighted.npz", x=x, y=(x[:, 0] > 1).astype(np.int64), weights=1 + np.arange(120) % 5)
+    words = ["data=arrays", "data.file=weighted.npz", "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
+    resumes_exactly([*words, "data.sampling=balanced"], workdir, steps=[4, 13])
+
+
+def test_balanced_sampling_changes_the_training(cli, workdir: Path) -> None:
+    for name, words in {"all": [], "balanced": ["data.sampling=balanced"]}.items():
+        ended = cli(*words, "data.points_per_class=60", "epochs=1", *SHORT, f"hydra.run.dir={name}")
+        assert ended.code == 0, ended
+    assert metrics_of(Path("all"))[-1] != metrics_of(Path("balanced"))[-1]
