@@ -1,10 +1,13 @@
 """A person's own table: an NPZ of arrays or a CSV with a label column."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from dlexp.data.fields import NORMALISED
 from dlexp.data.fingerprint import Content, of_arrays, tells_content
 from dlexp.data.formats.array_files import Samples, read_table
 from dlexp.data.partition import held_out
@@ -13,8 +16,10 @@ from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
 
-def _content(file: str | None, label_column: str | None, group_column: str | None, targets: str) -> Content:
-    table = read_table(file, label_column, group_column, targets)
+def _content(
+    file: str | None, label_column: str | None, group_column: str | None, layout: str | None, targets: str
+) -> Content:
+    table = read_table(file, label_column, group_column, layout, targets)
     ordered = [each for name in sorted(table.splits) for each in table.splits[name] if each is not None]
     return of_arrays(ordered, table.class_names)
 
@@ -25,17 +30,20 @@ def arrays(
     file: str | None,
     label_column: str | None,
     group_column: str | None,
+    layout: Annotated[str | None, Choice("images", "series")],
+    fields: dict[str, Any] | None,
     targets: Annotated[str, Choice("classes", "values")],
     test_size: Annotated[float, Range(gt=0, lt=1)],
     split_seed: int,
 ) -> Splits:
     """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
 
-    Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8, everything else becomes float32. Raises
-    UserError as `read_table` does.
+    Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole numbers are what `fields` says
+    of `inputs`, ids or quantities; everything else becomes float32. Raises UserError as `read_table` does, and where
+    nobody says what whole numbers are.
     """
-    table = read_table(file, label_column, group_column, targets)
-    parts = {name: _split(each) for name, each in table.splits.items()}
+    table = read_table(file, label_column, group_column, layout, targets)
+    parts = {name: _split(each, (fields or {}).get("inputs") or {}) for name, each in table.splits.items()}
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
     if "test" not in parts:
@@ -47,6 +55,22 @@ def arrays(
     return Splits(train=whole, test=parts["test"], val=parts.get("val"))
 
 
-def _split(samples: Samples) -> Split:
-    x, y = torch.from_numpy(np.ascontiguousarray(samples.x)), torch.from_numpy(samples.y)
-    return Split(x, y, groups=samples.groups, weights=samples.weights)
+def _split(samples: Samples, stated: Mapping[str, Any]) -> Split:
+    x, y = samples.x, torch.from_numpy(samples.y)
+    if x.dtype.kind in "iu" and x.dtype != np.uint8:
+        inputs = torch.from_numpy(x.astype(np.int64)).to(_wanted(x, stated))
+    else:
+        inputs = torch.from_numpy(x)
+    return Split(inputs, y, groups=samples.groups, weights=samples.weights)
+
+
+def _wanted(x: NDArray[Any], stated: Mapping[str, Any]) -> torch.dtype:
+    """Returns the type that whole numbers are to have, by what is stated of them."""
+    if stated.get("kind") is None:
+        raise UserError(
+            f"x holds whole numbers ({x.dtype}): data.fields.inputs={{kind: plain, dtype: int64}} hands them on as ids,"
+            " such as tokens for an embedding, and data.fields.inputs={kind: normalised} takes them for quantities"
+        )
+    name = "float32" if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
+    found: torch.dtype = getattr(torch, name)
+    return found

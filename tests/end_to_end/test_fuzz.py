@@ -299,5 +299,6 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
             workers=None,
         ),  # fmt: skip
     }
-    table = partial(arrays, file=str(path), label_column=None, group_column=None, targets=targets, test_size=0.3)
-    ends_in_a_sentence("data files", readers.get(kind, partial(table, split_seed=0)))
+    columns = dict.fromkeys(("label_column", "group_column", "layout", "fields"))
+    table = partial(arrays, file=str(path), **columns, targets=targets, test_size=0.3, split_seed=0)
+    ends_in_a_sentence("data files", readers.get(kind, table))

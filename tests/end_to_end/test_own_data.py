@@ -50,3 +50,33 @@ def test_balanced_sampling_changes_the_training(cli, workdir: Path) -> None:
         ended = cli(*words, "data.points_per_class=60", "epochs=1", *SHORT, f"hydra.run.dir={name}")
         assert ended.code == 0, ended
     assert metrics_of(Path("all"))[-1] != metrics_of(Path("balanced"))[-1]
+
+
+def test_series_are_normalised_by_channel(cli, workdir: Path) -> None:
+    """As one picture, with one mean for all channels, the small one that tells the class is lost beside the large."""
+    x, y = np.random.default_rng(0).normal(size=(400, 2, 6)), np.arange(400) % 2
+    x[:, 0] *= 1000
+    x[:, 1] += 2 * y[:, None]
+    np.savez("series.npz", x=x, y=y)
+    words = ["data=arrays", "data.file=series.npz", "epochs=5", "batch_size=16", *SHORT]
+    asked = cli(*words)
+    assert asked.code == 1 and "data.layout=series or data.layout=images" in asked.err
+    for layout in ("series", "images"):
+        ended = cli(*words, f"data.layout={layout}", f"hydra.run.dir={layout}")
+        assert ended.code == 0, ended
+    found = {layout: run_json.read_json(Path(layout) / "run.json")["metrics"] for layout in ("series", "images")}
+    assert found["series"]["test/accuracy"] > 0.95 > 0.7 > found["images"]["test/accuracy"]
+
+
+def test_tokens_reach_an_embedding(cli, workdir: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 9, size=(200, 5))
+    np.savez("tokens.npz", x=x, y=(x[:, 0] > 4).astype(int))
+    module = "from torch import nn\ndef bag(*, num_outputs: int):\n    return nn.EmbeddingBag(9, num_outputs)\n"
+    (workdir / "my_bag.py").write_text(module, encoding="utf-8")
+    (workdir / "mine" / "model").mkdir(parents=True)
+    text = "_target_: my_bag.bag\nnum_outputs: ${data.num_outputs}\n"
+    (workdir / "mine" / "model" / "bag.yaml").write_text(text, encoding="utf-8")
+    words = ["--config-dir", "mine", "allow=my_bag", "model=bag", "data=arrays", "data.file=tokens.npz", "epochs=1"]
+    ended = cli(*words, "data.fields={inputs: {kind: plain, dtype: int64}}", *SHORT, "hydra.run.dir=run")
+    assert ended.code == 0, ended
+    assert run_json.read_json(workdir / "run" / "data.json")["normalisation"] == {}

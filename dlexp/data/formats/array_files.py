@@ -17,7 +17,9 @@ SPLITS = ("all", "train", "val", "test")
 
 
 class Samples(NamedTuple):
-    """x: uint8 N×C×H×W or float32 N×…; y: int64 N (classes) or float32 N×outputs. Groups and weights as in `Split`."""
+    """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else float32 N×…; y: int64 N (classes) or float32
+    N×outputs. Groups and weights as in `Split`.
+    """
 
     x: NDArray[Any]
     y: NDArray[Any]
@@ -45,12 +47,15 @@ class Table:
         return int(next(iter(self.splits.values())).y.shape[1])
 
 
-def read_table(file: str | None, label_column: str | None, group_column: str | None, targets: str) -> Table:
+def read_table(
+    file: str | None, label_column: str | None, group_column: str | None, layout: str | None, targets: str
+) -> Table:
     """Reads an NPZ with x and y (or x_train, y_train, x_test, y_test, …) or a CSV with a header.
 
     An NPZ may hold groups and weights beside them (or groups_train, …). label_column: the CSV's column of answers,
-    None = the last one; group_column: that of groups, None = there are none. targets: "classes" (numbers or words) or
-    "values". The last file read is kept until it changes. Raises UserError for everything a file can lack.
+    None = the last one; group_column: that of groups, None = there are none. layout: whether three axes are grey
+    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words) or "values". The last file read is kept
+    until it changes. Raises UserError for everything a file can lack.
     """
     if file is None:
         raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
@@ -59,12 +64,17 @@ def read_table(file: str | None, label_column: str | None, group_column: str | N
         stamp = path.stat()
     except OSError as error:
         raise UserError(f"data.file={file} cannot be read: {error.strerror or error}.") from error
-    return _read(path, label_column, group_column, targets, (stamp.st_mtime_ns, stamp.st_size))
+    return _read(path, label_column, group_column, layout, targets, (stamp.st_mtime_ns, stamp.st_size))
 
 
 @lru_cache(maxsize=1)
 def _read(
-    path: Path, label_column: str | None, group_column: str | None, targets: str, stamp: tuple[int, int]
+    path: Path,
+    label_column: str | None,
+    group_column: str | None,
+    layout: str | None,
+    targets: str,
+    stamp: tuple[int, int],
 ) -> Table:
     if path.suffix.lower() not in (".npz", ".csv"):
         raise UserError(f"data.file={path} must end in .npz or .csv.")
@@ -77,7 +87,7 @@ def _read(
     for name, each in raw.items():
         if len(each.x) != len(each.y) or len(each.x) == 0:
             raise UserError(f"{path}: the {name} split has {len(each.x)} samples and {len(each.y)} answers.")
-    found = {name: each._replace(x=_inputs(each.x, f"{path} ({name})")) for name, each in raw.items()}
+    found = {name: each._replace(x=_inputs(each.x, layout, f"{path} ({name})")) for name, each in raw.items()}
     if len({each.x.shape[1:] for each in found.values()}) > 1:
         raise UserError(f"{path}: samples differ in shape: { {name: each.x.shape for name, each in found.items()} }.")
     if targets == "values":
@@ -116,16 +126,27 @@ def _read_npz(path: Path) -> dict[str, Samples]:
     return found
 
 
-def _inputs(x: NDArray[Any], where: str) -> NDArray[Any]:
-    """Returns uint8 N×C×H×W for images, float32 for everything else."""
+def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
+    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, float32 else."""
     if x.dtype.kind not in "buif":
         raise UserError(f"{where}: x is of type {x.dtype}; it must be numbers.")
     if x.ndim == 1:
         x = x[:, None]
-    if x.ndim == 3:
+    if layout == "series" and x.ndim != 3:
+        raise UserError(f"{where}: data.layout=series wants x as N×channels×length, and it has {x.ndim} axes.")
+    if layout == "images" and x.ndim not in (3, 4):
+        raise UserError(f"{where}: data.layout=images wants x as N×H×W or N×C×H×W, and it has {x.ndim} axes.")
+    if x.ndim == 3 and layout is None and x.dtype != np.uint8:
+        raise UserError(
+            f"{where}: x of three axes, {list(x.shape)}, may be series (N×channels×length, normalised by channel)"
+            " or grey images (N×H×W): data.layout=series or data.layout=images says which."
+        )
+    if x.ndim == 3 and layout != "series":
         x = x[:, None]
     if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
         x = x.transpose(0, 3, 1, 2)
+    if x.dtype.kind in "iu" and x.dtype != np.uint8 and x.ndim < 4:
+        return np.ascontiguousarray(x)
     if x.dtype != np.uint8 or x.ndim != 4:
         with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
             x = x.astype(np.float32)
