@@ -21,7 +21,7 @@ def batches_of(split: Split, *, mean: list[float], std: list[float], **settings:
     """Returns batches of a split whose first field is normalised."""
     fields = {}
     for name, column in split.fields.items():
-        kind = "plain" if name == "targets" else "image" if column.ndim == 4 else "normalised"
+        kind = "plain" if name != split.first else "image" if column.ndim == 4 else "normalised"
         fields[name] = Field(list(column.shape[1:]), column.dtype, kind)
     return Batches(split, fields=fields, normalised={split.first: Normalisation(mean, std)}, **settings)
 

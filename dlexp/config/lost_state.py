@@ -2,15 +2,12 @@
 
 import io
 import logging
-import random
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy import random as numpy_random
 from torch import Tensor, nn
 
 from dlexp.batch import Batch, mapped
@@ -18,6 +15,7 @@ from dlexp.config.attributes import values_of
 from dlexp.config.build import build, build_optimizer, build_task, targets_in
 from dlexp.data.fields import Field, examples
 from dlexp.errors import listed
+from dlexp.machine.generators import generators_kept, seed_generators
 from dlexp.train.state import load_state_of, state_of, trained_parameters
 from dlexp.train.step import update_of
 
@@ -119,9 +117,7 @@ def lost_state(
 
 def _built(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> _Training:
     """Returns the same training each time, also where its parts draw numbers when they are made."""
-    torch.default_generator.manual_seed(0)
-    random.seed(0)
-    numpy_random.seed(0)
+    seed_generators(0)
     named = [(name, nn.Parameter(parameter.detach().clone())) for name, parameter in named_parameters]
     task = build_task(config)
     optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), task)])
@@ -182,15 +178,3 @@ def _shown(path: str) -> str:
     """Returns an attribute as a person would look for it: not which item of it."""
     found = re.match(r"\.((param_groups|parts)\[[^]]*\](\[[^]]*\]|[\w.]+)?|[\w.]+)", path)
     return found[1] if found else path
-
-
-@contextmanager
-def generators_kept() -> Iterator[None]:
-    """Leaves the default generators of torch, Python and NumPy as they were before the block."""
-    kept = torch.get_rng_state(), random.getstate(), numpy_random.get_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(kept[0])
-        random.setstate(kept[1])
-        numpy_random.set_state(kept[2])

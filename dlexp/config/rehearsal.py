@@ -12,10 +12,11 @@ from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
 from dlexp.config.build import build, build_each, build_optimizer, build_task
-from dlexp.config.lost_state import NUM_SAMPLES, generators_kept, lost_state
+from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of
 from dlexp.errors import UserError, listed
 from dlexp.machine.device import select_device, select_precision
+from dlexp.machine.generators import generators_kept
 from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import tried
@@ -189,7 +190,7 @@ def _augment(
     if not config["augment"]:
         return
     first, *others = [name for name in fields if name != "targets"] or ["targets"]
-    batch, shape = examples(fields, NUM_SAMPLES), fields[first].shape
+    batch, shape = examples(fields, NUM_SAMPLES), fields[first].sizes
     if fields[first].kind in NORMALISED:
         batch[first] = torch.zeros(NUM_SAMPLES, *shape, dtype=fields[first].dtype)
     draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(NUM_SAMPLES), seed=0)

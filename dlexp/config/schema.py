@@ -102,7 +102,7 @@ class DataSettings:
     fold: Annotated[int | None, Range(ge=0)]
     sampling: Annotated[str | None, Choice("balanced")]
     fields: dict[str, Any] | None
-    shape: Annotated[list[int], Sizes()]
+    shape: Annotated[list[int | None], Sizes()]
     num_outputs: Annotated[int, Range(ge=1, le=100_000)]
     class_names: list[str] | None
     mean: list[float] | None

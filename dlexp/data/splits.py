@@ -1,4 +1,4 @@
-"""What a data set is once loaded: a training, a validation and a test split, as tensors or as files of images."""
+"""What a data set is once loaded: a training, a validation and a test split, as tensors or as what reads samples."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,40 +9,45 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlexp.data.stream.image_files import ImageFiles
+from dlexp.data.stream.rows import Rows, stored
+from dlexp.data.stream.stored import Stored, read
 from dlexp.errors import UserError
 
 # Between the seeds of a generated training and test split, so that neighbouring seeds share neither.
 TEST_SEED_STEP = 1_000_003
 
 
-Column = Tensor | ImageFiles
+Column = Tensor | Stored
+Given = Column | NDArray[Any] | Rows | Any
 PerSample = Sequence[Any] | NDArray[Any] | Tensor
 
 
 class Split:
-    """Samples and what is asked about them: fields by name, each a tensor with a row a sample, or files of images.
+    """Samples and what is asked about them: fields by name, each a tensor with a row a sample, or stored elsewhere.
 
     `Split(x, y)` has the fields `inputs` and `targets`; keywords add others (`Split(x, y, mask=m)`) or name all of them
-    (`Split(image=x, text=t, targets=y)`). groups: what belongs together (a patient), a number or text a sample, so that
-    no two splits share it. weights: how often a sample is drawn in training, beside the others. Neither is a field.
-    Raises UserError where a field is no tensor or they differ in length.
+    (`Split(image=x, text=t, targets=y)`). An array becomes a tensor; one that is mapped into memory, `Rows` and a
+    map-style Dataset stay where they are, and what they read gives the fields that are not given otherwise. groups:
+    what belongs together (a patient), a number or text a sample, so that no two splits share it. weights: how often a
+    sample is drawn in training, beside the others. Neither is a field. Raises UserError where a field is no tensor or
+    they differ in length.
     """
 
     def __init__(
         self,
-        inputs: Column | None = None,
-        targets: Tensor | None = None,
+        inputs: Given | None = None,
+        targets: Given | None = None,
         *,
         groups: PerSample | None = None,
         weights: PerSample | None = None,
-        **others: Column,
+        **others: Given,
     ) -> None:
         given = {"inputs": inputs, "targets": targets, **others}
-        self.fields = {name: each for name, each in given.items() if each is not None}
-        for name, column in self.fields.items():
-            if not isinstance(column, Tensor | ImageFiles) or column.ndim == 0:
-                raise UserError(f"the data's field {name} must be a tensor with a row a sample, not {_kind(column)}")
+        self.fields: dict[str, Column] = {}
+        for name, each in given.items():
+            if each is not None:
+                own = _columns(name, each)
+                self.fields |= {key: column for key, column in own.items() if key == name or given.get(key) is None}
         sizes = {name: len(column) for name, column in self.fields.items()}
         if len(set(sizes.values())) != 1:
             raise UserError(f"all fields of a split must have as many rows as samples, and it has {sizes or 'none'}")
@@ -64,10 +69,9 @@ class Split:
 
     @property
     def targets(self) -> Tensor:
-        """The field `targets`. Raises KeyError where the data has none."""
+        """The field `targets`, read now where it is stored. Raises KeyError where the data has none."""
         found = self.fields["targets"]
-        assert isinstance(found, Tensor)
-        return found
+        return found if isinstance(found, Tensor) else found.whole()
 
     @property
     def classes(self) -> Tensor | None:
@@ -87,10 +91,12 @@ class Split:
         weights = None if self.weights is None else self.weights[rows.cpu()]
         return self._with(lambda column: column.index_select(0, rows.to(column.device)), groups, weights)
 
-    def read(self, rows: Tensor | slice) -> dict[str, Tensor]:
-        """Returns the fields of the chosen samples as tensors, files read now."""
+    def read(self, rows: Tensor) -> dict[str, Tensor]:
+        """Returns the fields of the chosen samples as tensors, what is stored read now."""
+        elsewhere = {name: column for name, column in self.fields.items() if isinstance(column, Stored)}
+        found = read(elsewhere, rows.cpu()) if elsewhere else {}
         return {
-            name: column[rows.to(column.device) if isinstance(rows, Tensor) else rows]
+            name: column[rows.to(column.device)] if isinstance(column, Tensor) else found[name]
             for name, column in self.fields.items()
         }
 
@@ -102,8 +108,18 @@ class Split:
         return Split(**{name: change(column) for name, column in self.fields.items()}, groups=groups, weights=weights)
 
 
-def _kind(column: Any) -> str:
-    return "a single number" if isinstance(column, Tensor) else f"a {type(column).__name__}"
+def _columns(name: str, given: Any) -> dict[str, Column]:
+    """Returns what is given for a field, by its name, or what it reads, by theirs; a number a sample is read now."""
+    if isinstance(given, np.ndarray) and not isinstance(given, np.memmap) and given.dtype.kind in "biufc":
+        given = torch.from_numpy(np.require(given, requirements=["C", "W"]))
+    if isinstance(given, Stored) or isinstance(given, Tensor) and given.ndim:
+        return {name: given}
+    found = None if isinstance(given, Tensor) else stored(given)
+    if found is None:
+        told = "a single number" if isinstance(given, Tensor) else f"a {type(given).__name__}"
+        raise UserError(f"the data's field {name} must be a tensor with a row a sample, not {told}")
+    named = {key or name: column for key, column in found.items()}
+    return {key: column.whole() if column.ndim == 1 else column for key, column in named.items()}
 
 
 def _groups(given: PerSample, count: int) -> NDArray[Any]:

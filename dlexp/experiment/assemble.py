@@ -150,6 +150,11 @@ def _normalised(data: Mapping[str, Any], train: Split, fields: Mapping[str, Fiel
             continue
         mean, std = (data["mean"], data["std"]) if name == train.first else (None, None)
         if mean is None or std is None:
+            if None in field.shape:
+                raise UserError(
+                    f"the samples' {name} differ in size, and a mean over them would count what they are padded with:"
+                    " kind: plain leaves them as they are, data.mean and data.std say what it is"
+                )
             computed = statistics(train.fields[name])
             mean, std = mean or computed[0], std or computed[1]
         column = train.fields[name]
@@ -214,7 +219,7 @@ def _batches(
     size = config["batch_size"]
     make = partial(Batches, fields=fields, normalised=normalised, seed=config["seed"], channels_last=channels_last)
     # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
-    eval_size = max(size, min(1000, 2**22 // math.prod(config["data"]["shape"])))
+    eval_size = max(size, min(1000, 2**22 // math.prod(next(iter(fields.values())).sizes)))
 
     def evaluation(split: Split | None) -> Batches | None:
         if split is None or not len(split):

@@ -1,10 +1,16 @@
 """A person's own data in all its forms: trained, divided honestly, swept over folds, and resumed to the bit."""
 
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
+from conftest import ROOT
 from resuming import SHORT, metrics_of, resumes_exactly
 
+import dlexp
 from dlexp.records import run_json
 
 
@@ -80,3 +86,71 @@ def test_tokens_reach_an_embedding(cli, workdir: Path) -> None:
     ended = cli(*words, "data.fields={inputs: {kind: plain, dtype: int64}}", *SHORT, "hydra.run.dir=run")
     assert ended.code == 0, ended
     assert run_json.read_json(workdir / "run" / "data.json")["normalisation"] == {}
+
+
+@pytest.fixture
+def documented(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files of docs/extending.md's section about data, and some data for them."""
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8").partition("## Tasks")[0]
+    for _, block in re.findall(r"^```(python|yaml)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        if match := re.match(r"# (\S+\.(?:py|yaml))\n", block):
+            (workdir / match[1]).parent.mkdir(parents=True, exist_ok=True)
+            (workdir / match[1]).write_text(block, encoding="utf-8")
+    (workdir / "my_model.py").write_text(POOLED, encoding="utf-8")
+    draw = np.random.default_rng(0)
+    maps = draw.normal(size=(120, 4)).astype(np.float32)
+    (workdir / "maps").mkdir()
+    np.save(workdir / "maps" / "x.npy", maps)
+    np.save(workdir / "maps" / "y.npy", (maps[:, 0] > 0).astype(np.int64))
+    for number in range(120):
+        place = workdir / "recordings" / ("train" if number < 90 else "test") / f"{number:04}-{number % 2}.npy"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        np.save(place, (draw.normal(size=(2 + number % 9, 3)) + number % 2).astype(np.float32))
+    for group, name, yaml in OPTIONS:
+        (workdir / "my_conf" / group).mkdir(parents=True, exist_ok=True)
+        (workdir / "my_conf" / group / f"{name}.yaml").write_text(yaml, encoding="utf-8")
+    monkeypatch.setenv("DLEXP_ALLOW", ",".join(MODULES))
+    monkeypatch.syspath_prepend(str(workdir))
+    yield workdir
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+MODULES = ["my_maps", "my_dataset", "my_rows", "my_model"]
+POOLED = """\
+import torch
+from torch import nn
+
+class Pooled(nn.Module):
+    def __init__(self, *, num_outputs: int) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(3, 8), nn.Sequential(nn.Dropout(0.2), nn.Linear(8, num_outputs))
+
+    def forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        seen = self.layer(inputs).relu() * mask[..., None]
+        return self.head(seen.sum(1) / mask.sum(1, keepdim=True).clamp(min=1))
+"""
+FACTS = "num_outputs: 2\nclass_names: null\nmean: null\nstd: null\n"
+OPTIONS = [
+    ("model", "pooled", "_target_: my_model.Pooled\nnum_outputs: ${data.num_outputs}\n"),
+    ("data", "maps", f"_target_: my_maps.maps\nfolder: maps\nnum_training: 90\nshape: [4]\n{FACTS}"),
+    ("data", "waves", f"_target_: my_dataset.waves\ncount: 90\nshape: [16]\n{FACTS}"),
+]
+RUNS = {"maps": ["model.dropout=0.2"], "waves": ["model.dropout=0.2"], "recordings": ["model=pooled"]}
+
+
+@pytest.mark.parametrize("data", RUNS)
+def test_what_is_documented_trains_sweeps_loads_and_resumes(cli, documented: Path, data: str) -> None:
+    """In mid-epoch, with dropout: what was read ahead or drawn while reading must not show."""
+    words = ["--config-dir", "my_conf", f"data={data}", *RUNS[data], "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
+    resumes_exactly(words, documented, steps=[3, 14])
+    model = dlexp.load(documented / "whole")
+    assert isinstance(model, torch.nn.Module)
+    ended = cli("-m", *words, "data.folds=2", "data.fold=0,1", "hydra.sweep.dir=sweep")
+    assert ended.code == 0 and "mean over 2 folds" in ended.out, ended
+
+
+def test_the_examples_are_all_run() -> None:
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8").partition("## Tasks")[0]
+    modules = set(re.findall(r"^# (my_\w+)\.py$", text, re.MULTILINE))
+    assert modules == {module for module in MODULES if module != "my_model"}

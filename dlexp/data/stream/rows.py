@@ -1,0 +1,171 @@
+"""Samples that a person's own object reads: a file of arrays, a database, a map-style Dataset of torch."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlexp.data.stream.readers import leave_signals_to_others
+from dlexp.data.stream.stored import Stored
+from dlexp.errors import UserError
+from dlexp.machine.generators import generators_kept, next_numbers, seed_generators
+
+log = logging.getLogger(__name__)
+
+# Batches that are read ahead of the one that is trained on.
+AHEAD = 2
+
+
+class Rows(Protocol):
+    """Samples that are not in memory. A method `content() -> str`, if there is one, tells what they are, in a few
+    characters; else all of them are read once to hash them.
+    """
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: list[int]) -> Any:
+        """Returns these samples: an array or tensor n×…, or a dict of such by the names of fields.
+
+        Called in a thread of its own, one call at a time. Of samples of unequal length it pads those of a batch.
+        """
+        ...
+
+
+def stored(given: Any) -> dict[str, Stored] | None:
+    """Returns the fields of an object that reads samples, "" where it is one without a name; None where it is none.
+
+    given: `Rows`, an array that is mapped into memory, or what has a length and gives a sample for a number: a field,
+    a pair of inputs and targets, or a dict of fields. Its method `collate(samples)`, if there is one, makes a dict of a
+    batch of them.
+    """
+    if isinstance(given, np.memmap):
+        rows: Any = _Array(given)
+    elif hasattr(given, "read") and hasattr(given, "__len__"):
+        rows = given
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, _NO_DATASETS):
+        rows = _Samples(given)
+    else:
+        return None
+    if not len(rows):
+        raise UserError(f"{type(given).__name__} holds no samples")
+    source = _Source(rows, type(given).__name__)
+    return {
+        name: Stored(source, name, [len(rows), *field.shape[1:]], field.dtype) for name, field in source.first.items()
+    }
+
+
+_NO_DATASETS = (list, tuple, str, bytes, Mapping, np.ndarray, Tensor)
+
+
+class _Source:
+    """What reads in a thread of its own, ahead of the training.
+
+    An object that draws from the default generators is read in the training's thread, seeded for each batch, since they
+    are those of all threads.
+    """
+
+    def __init__(self, rows: Rows, kind: str) -> None:
+        self._rows, self._kind, self._lock = rows, kind, threading.Lock()
+        tell = getattr(rows, "content", None)
+        self.content = None if tell is None else str(tell())
+        self.largest = len(rows)  # samples of unequal length are padded to one, so they are read as one
+        with generators_kept():
+            seed_generators(0)
+            untouched = next_numbers()
+            seed_generators(0)
+            self.first = self._read([0])
+            self._draws = next_numbers() != untouched
+        if self._draws:
+            log.info(f"{kind} draws random numbers when it is read: it is not read ahead of the training")
+
+    def stream(self, batches: Sequence[Tensor], seed_of: Callable[[int], int]) -> Iterator[Mapping[str, Tensor]]:
+        if self._draws:
+            for number, rows in enumerate(batches):
+                with generators_kept():
+                    seed_generators(seed_of(number))
+                    fields = self._read(rows.tolist())
+                yield fields
+            return
+        todo, ahead = iter(batches), deque[Future[dict[str, Tensor]]]()
+        with ThreadPoolExecutor(1, "rows", initializer=leave_signals_to_others) as thread:
+            try:
+                while True:
+                    while len(ahead) <= AHEAD and (following := next(todo, None)) is not None:
+                        ahead.append(thread.submit(self._read, following.tolist()))
+                    if not ahead:
+                        return
+                    yield ahead.popleft().result()
+            finally:
+                for each in ahead:
+                    each.cancel()
+
+    def _read(self, rows: list[int]) -> dict[str, Tensor]:
+        with self._lock:
+            found = self._rows.read(rows)
+        fields = {name: _tensor(field) for name, field in _by_name(found).items()}
+        for name, field in fields.items():
+            if field.ndim == 0 or len(field) != len(rows):
+                what = f"{name} of " if name else ""
+                raise UserError(f"{self._kind} was asked for {len(rows)} rows, and {what}what it read has the shape"
+                                f" {list(field.shape)}")  # fmt: skip
+        return fields
+
+
+class _Array:
+    """An array that lies in a file."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def read(self, rows: list[int]) -> Any:
+        return np.asarray(self.array[rows])
+
+
+class _Samples:
+    """What gives one sample after the other."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        if hasattr(dataset, "content"):
+            self.content = dataset.content
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def read(self, rows: list[int]) -> Any:
+        samples = [self.dataset[row] for row in rows]
+        return getattr(self.dataset, "collate", _stacked)(samples)
+
+
+def _stacked(samples: Sequence[Any]) -> dict[str, Tensor]:
+    """Returns the samples' fields, each one after the other; numbers in double precision become float32."""
+    of_samples = [_by_name(sample) for sample in samples]
+    found = {}
+    for name in of_samples[0]:
+        field = torch.stack([_tensor(sample[name]) for sample in of_samples])
+        found[name] = field.float() if field.dtype == torch.float64 else field
+    return found
+
+
+def _tensor(values: Any) -> Tensor:
+    # Copied: an array may be a part of the data, and a model may change its input.
+    return values if isinstance(values, Tensor) else torch.tensor(np.asarray(values))
+
+
+def _by_name(sample: Any) -> Mapping[str, Any]:
+    if isinstance(sample, Mapping):
+        return sample
+    if not isinstance(sample, tuple | list):
+        return {"": sample}
+    if len(sample) != 2:
+        raise UserError(f"a sample of {len(sample)} parts has to be a dict that names them; a pair is inputs, targets")
+    return dict(zip(("inputs", "targets"), sample, strict=True))
