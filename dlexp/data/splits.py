@@ -51,6 +51,11 @@ class Split:
         sizes = {name: len(column) for name, column in self.fields.items()}
         if len(set(sizes.values())) != 1:
             raise UserError(f"all fields of a split must have as many rows as samples, and it has {sizes or 'none'}")
+        streams = {id(each.source): each for each in self.fields.values() if isinstance(each, Stored)}
+        if any(not each.source.chooses for each in streams.values()):
+            in_memory = any(isinstance(each, Tensor) for each in self.fields.values())
+            if len(streams) > 1 or in_memory or groups is not None or weights is not None:
+                raise UserError("a stream gives all fields of a split itself, and takes no groups or weights")
         self.groups = None if groups is None else _groups(groups, len(self))
         self.weights = None if weights is None else _weights(weights, len(self))
 
@@ -119,7 +124,9 @@ def _columns(name: str, given: Any) -> dict[str, Column]:
         told = "a single number" if isinstance(given, Tensor) else f"a {type(given).__name__}"
         raise UserError(f"the data's field {name} must be a tensor with a row a sample, not {told}")
     named = {key or name: column for key, column in found.items()}
-    return {key: column.whole() if column.ndim == 1 else column for key, column in named.items()}
+    return {
+        key: column.whole() if column.ndim == 1 and column.source.chooses else column for key, column in named.items()
+    }
 
 
 def _groups(given: PerSample, count: int) -> NDArray[Any]:

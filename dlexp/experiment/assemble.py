@@ -133,8 +133,9 @@ def _hold_against_facts(splits: Splits, fields: Mapping[str, Field], num_outputs
     """Raises UserError when the data is not what its YAML says: on CUDA a class too many would abort the process."""
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
-        if targets == "classes" and len(split) and not split.targets.is_floating_point():
-            least, most = int(split.targets.min()), int(split.targets.max())
+        if targets == "classes" and len(split) and not split.fields["targets"].dtype.is_floating_point:
+            found = split.targets
+            least, most = int(found.min()), int(found.max())
             if not 0 <= least <= most < num_outputs:
                 classes = f"{least} to {most}"
                 raise UserError(

@@ -128,12 +128,16 @@ class Batches:
         elsewhere = {name: each for name, each in self.split.fields.items() if isinstance(each, Stored)}
         if elsewhere:
             rows = torch.arange(len(self.split)) if order is None else order.cpu()
-            batches = torch.split(rows, self.batch_size)[start : len(self)]
-            read = streamed(elsewhere, batches, lambda number: derived_seed(self.seed, epoch, start + number, READING))
-        for first in range(start * self.batch_size, len(self) * self.batch_size, self.batch_size):
+            # A stream has no other way to where it was than to begin anew.
+            first = start if all(each.source.chooses for each in elsewhere.values()) else 0
+            batches = torch.split(rows, self.batch_size)[first : len(self)]
+            read = streamed(elsewhere, batches, lambda number: derived_seed(self.seed, epoch, first + number, READING))
+            for _ in range(start - first):
+                next(read)
+        for row in range(start * self.batch_size, len(self) * self.batch_size, self.batch_size):
             found = next(read) if elsewhere else {}
             yield {
-                name: found[name] if name in found else self._part(name, order, slice(first, first + self.batch_size))
+                name: found[name] if name in found else self._part(name, order, slice(row, row + self.batch_size))
                 for name in self.split.fields
             }
 

@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from resuming import SHORT, metrics_of, resumes_exactly
+from resuming import SHORT, as_killed_at, metrics_of, resumes_exactly
 
 import dlexp
+from dlexp import api
+from dlexp.errors import UserError
+from dlexp.experiment import resume
 from dlexp.records import run_json
+from dlexp.records.folder import saved_states
+
+pytestmark = pytest.mark.usefixtures("every_state_is_kept")
 
 
 def a_table_of_patients(folder: Path) -> list[str]:
@@ -116,7 +122,7 @@ def documented(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sys.modules.pop(name, None)
 
 
-MODULES = ["my_maps", "my_dataset", "my_rows", "my_model"]
+MODULES = ["my_maps", "my_dataset", "my_stream", "my_rows", "my_model"]
 POOLED = """\
 import torch
 from torch import nn
@@ -134,9 +140,15 @@ FACTS = "num_outputs: 2\nclass_names: null\nmean: null\nstd: null\n"
 OPTIONS = [
     ("model", "pooled", "_target_: my_model.Pooled\nnum_outputs: ${data.num_outputs}\n"),
     ("data", "maps", f"_target_: my_maps.maps\nfolder: maps\nnum_training: 90\nshape: [4]\n{FACTS}"),
+    ("data", "coins", f"_target_: my_stream.coins\nnum_training: 90\nnum_others: 30\nshape: [4]\n{FACTS}"),
     ("data", "waves", f"_target_: my_dataset.waves\ncount: 90\nshape: [16]\n{FACTS}"),
 ]
-RUNS = {"maps": ["model.dropout=0.2"], "waves": ["model.dropout=0.2"], "recordings": ["model=pooled"]}
+RUNS = {
+    "maps": ["model.dropout=0.2"],
+    "waves": ["model.dropout=0.2"],
+    "coins": ["model.dropout=0.2"],
+    "recordings": ["model=pooled"],
+}
 
 
 @pytest.mark.parametrize("data", RUNS)
@@ -146,8 +158,33 @@ def test_what_is_documented_trains_sweeps_loads_and_resumes(cli, documented: Pat
     resumes_exactly(words, documented, steps=[3, 14])
     model = dlexp.load(documented / "whole")
     assert isinstance(model, torch.nn.Module)
-    ended = cli("-m", *words, "data.folds=2", "data.fold=0,1", "hydra.sweep.dir=sweep")
-    assert ended.code == 0 and "mean over 2 folds" in ended.out, ended
+    varied = ["seed=0,1"] if data == "coins" else ["data.folds=2", "data.fold=0,1"]
+    ended = cli("-m", *words, *varied, "hydra.sweep.dir=sweep")
+    assert ended.code == 0 and ("mean over 2 folds" in ended.out) is (data != "coins"), ended
+
+
+def test_samples_that_do_not_come_again_are_told_on_resume(documented: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A generator of its own goes on from epoch to epoch: what was passed over would be other samples."""
+    text = (documented / "my_stream.py").read_text(encoding="utf-8")
+    text = text.replace("torch.randn(4)", "torch.randn(4, generator=OWN)")
+    head = "class Coins(torch.utils.data.IterableDataset):\n"
+    told = f'OWN = torch.Generator()\nOWN.seed()\n\n\n{head}    content = "coins".upper\n\n'
+    text = text.replace(head, told)
+    (documented / "my_stream.py").write_text(text, encoding="utf-8")
+    caplog.set_level("INFO")
+    words = ["--config-dir", "my_conf", "data=coins", "batch_size=8", "epochs=2", "data.mean=[0,0,0,0]",
+             "data.std=[1,1,1,1]", "checkpoint.every_steps=1", *SHORT]  # fmt: skip
+    whole = api.run(words, folder=documented / "whole").folder
+    part = as_killed_at(whole, 14, documented / "part")
+    resume.resume(part, [])
+    assert "the data does not give again the samples that epoch 2 began with" in caplog.text
+    assert "goes on after epoch 1" in caplog.text, "between epochs nothing is passed over"
+    part = as_killed_at(whole, 14, documented / "within")
+    for state in saved_states(part):
+        if int(state.stem.partition("-")[2]) <= 11:
+            state.unlink()
+    with pytest.raises(UserError, match="none of the states .* does not give again the samples that epoch 2"):
+        resume.resume(part, [])
 
 
 def test_the_examples_are_all_run() -> None:

@@ -35,6 +35,7 @@ class _Files:
         self.paths, self.shape, self.num_workers = paths, shape, num_workers
         self.content: str | None = None  # it is that of the files which are used
         self.largest = CHUNK  # its memory is made for as many
+        self.chooses = True
         self._readers: Readers | None = None
 
     def stream(self, batches: Sequence[Tensor], seed_of: Callable[[int], int]) -> Iterator[Mapping[str, Tensor]]:

@@ -1,5 +1,6 @@
 """Samples that lie elsewhere until a batch needs them: what stands in a split where a tensor doesn't fit."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -7,20 +8,24 @@ import torch
 from torch import Tensor
 
 from dlexp.console.long_step import progress
+from dlexp.errors import UserError
 
 # Samples of a chunk of all.
 CHUNK = 64
+# Seconds from which on it is said that a pass over all of them is done.
+WORTH_SAYING = 1.0
 
 
 class Source(Protocol):
     """Where samples lie, each with fields by name.
 
     content: what tells it from another one, where that is known. largest: samples read as one where no batch size is
-    given.
+    given. chooses: whether any samples can be asked for; else they come one after the other.
     """
 
     content: str | None
     largest: int
+    chooses: bool
 
     def stream(self, batches: Sequence[Tensor], seed_of: Callable[[int], int]) -> Iterator[Mapping[str, Tensor]]:
         """Yields the fields of the samples of each index on the CPU, read ahead; they may be overwritten by the next.
@@ -65,8 +70,13 @@ class Stored:
         return self.to("cpu")
 
     def index_select(self, dim: int, index: Tensor) -> "Stored":
-        """Returns the samples that an int64 index chooses, none of them read. dim: 0."""
+        """Returns the samples that an int64 index chooses, none of them read. dim: 0. Raises UserError for a stream."""
         assert dim == 0
+        if not self.source.chooses:
+            raise UserError(
+                "a stream of samples can't be divided, shortened or made folds of: it wants data.val_size=0 or a"
+                " validation split of its own, and neither data.limit nor data.folds"
+            )
         return self._like(self.index[index.cpu()], self.device)
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
@@ -86,12 +96,13 @@ class Stored:
 
     def chunks(self, label: str) -> Iterator[Tensor]:
         """Yields all samples, some after the other, and says how far it is: it may take minutes."""
+        started, done = time.monotonic(), 0
         with progress(label, unit="samples") as report:
-            done = 0
             for chunk in self.stream(torch.split(torch.arange(len(self)), CHUNK)):
                 yield chunk
                 done += len(chunk)
-                report(done, len(self))
+                if done < len(self) or time.monotonic() - started > WORTH_SAYING:
+                    report(done, len(self))
 
     def whole(self) -> Tensor:
         """Returns all samples, read now."""

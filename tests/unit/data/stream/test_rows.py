@@ -11,13 +11,13 @@ import pytest
 import torch
 from small import batches_of, divided
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
 
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
 from dlexp.data.statistics import statistics
-from dlexp.data.stream.rows import AHEAD
+from dlexp.data.stream.rows import AHEAD, Stream
 from dlexp.errors import UserError
 
 X = torch.randn(100, 2, 5, generator=torch.Generator().manual_seed(0))
@@ -180,3 +180,61 @@ def test_the_content_is_told_or_read() -> None:
 def test_what_can_not_be_read_is_a_sentence(given: Any, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         Split(given)
+
+
+class Flow(IterableDataset[Any]):
+    """Samples one after the other, shuffled by a default generator where `shuffled` says so."""
+
+    def __init__(self, count: int = 100, shuffled: bool = False) -> None:
+        self.count, self.shuffled = count, shuffled
+
+    def __iter__(self) -> Iterator[Any]:
+        order = torch.randperm(self.count) if self.shuffled else torch.arange(self.count)
+        return ((X[row], int(Y[row])) for row in order.tolist())
+
+
+class Sized(Flow):
+    def __len__(self) -> int:
+        return self.count
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_stream_begins_anew_each_epoch_and_is_entered_anywhere(shuffled: bool) -> None:
+    split = Split(Stream(Flow(shuffled=shuffled), length=100))
+    assert len(split) == 100 and list(split.fields) == ["inputs", "targets"] and split.classes is None
+    whole = [{name: field.clone() for name, field in batch.items()} for batch in batches(split)]
+    assert len(whole) == 12 and (torch.cat([b["targets"] for b in whole]).tolist() == Y[:96].tolist()) is not shuffled
+    torch.rand(5)
+    assert same(iter(whole[7:]), batches(split, start=7))
+    assert same(iter(whole), batches(split, epoch=2)) is not shuffled
+    assert same(batches(Split(Sized(shuffled=shuffled))), iter(whole)), "its own length"
+    assert torch.equal(split.targets, split.targets)
+
+
+def test_what_a_stream_can_not_do_is_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"Flow is iterated over and has no length: Split\(Stream\(…, length=1000\)\)"):
+        Split(Flow())
+    stream = Split(Sized())
+    for settings in ({}, {"limit": 5}, {"folds": 2, "fold": 0}):
+        with pytest.raises(UserError, match=r"a stream of samples can't be divided.*data\.val_size=0"):
+            divided(Splits(stream, None), **{"val_size": 0.1 if not settings else 0, **settings})
+    assert divided(Splits(stream, stream, val=stream)).train is stream
+    for others in ({"targets": Y}, {"groups": Y}, {"weights": Y}):
+        with pytest.raises(UserError, match="gives all fields of a split itself, and takes no groups or weights"):
+            Split(Sized(), **others)
+    with pytest.raises(UserError, match="Flow ended before it had given its 200 samples"):
+        list(batches(Split(Stream(Flow(), length=200))))
+
+
+def test_a_dataloader_is_its_dataset_and_its_way_to_collate() -> None:
+    def doubled(samples: list[Any]) -> dict[str, Any]:
+        return {"inputs": torch.stack([2 * torch.as_tensor(x) for x, _ in samples]), "targets": [y for _, y in samples]}
+
+    plain = Split(DataLoader(Pairs(), batch_size=3, shuffle=True, num_workers=2))
+    assert same(batches(plain), batches(Split(X, Y)))
+    for dataset in (Pairs(), Sized()):
+        split = Split(DataLoader(dataset, collate_fn=doubled))
+        assert same(batches(split, shuffle=False), batches(Split(2 * X, Y), shuffle=False))
+    for sampler in ([3, 1, 2], WeightedRandomSampler([1.0] * 100, 50)):
+        with pytest.raises(UserError, match=rf"this one has a {type(sampler).__name__}: Split\(dataset, weights="):
+            Split(DataLoader(Pairs(), sampler=sampler))
