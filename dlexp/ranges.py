@@ -43,11 +43,12 @@ class Choice:
 
 
 class Sizes:
-    """A list of at least one size, each at least 1."""
+    """A list of at least one size, each at least 1, or null where it differs."""
 
     def problem(self, value: Any) -> str | None:
         """Returns what is wrong with `value`, or None."""
-        return None if value and min(value) >= 1 else "must be a list of sizes ≥ 1, such as [3,32,32]"
+        fits = value and all(size is None or size >= 1 for size in value)
+        return None if fits else "must be a list of sizes ≥ 1, such as [3,32,32]"
 
 
 class Incidental:

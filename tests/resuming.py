@@ -50,6 +50,7 @@ def resumes_exactly(words: Sequence[str], workdir: Path, steps: Sequence[int]) -
     whole = api.run([*words, "checkpoint.every_steps=1"], folder=workdir / "whole").folder
     for step in steps:
         part = as_killed_at(whole, step, workdir / f"part-{step}")
+        assert saved_states(part), "it would begin anew: the test wants the fixture every_state_is_kept"
         result = resume.resume(part, [])
         assert result.folder == part
         assert_same(whole, part)

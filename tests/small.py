@@ -10,7 +10,8 @@ from dlexp.batch import Batch
 from dlexp.config.rehearsal import outputs_of
 from dlexp.data.fields import Field
 from dlexp.data.normalisation import Normalisation
-from dlexp.data.splits import Split
+from dlexp.data.partition import prepare
+from dlexp.data.splits import Split, Splits
 from dlexp.methods.method import Method, Moment
 from dlexp.models.layers import summarise
 from dlexp.tasks.classification import Classification
@@ -22,9 +23,15 @@ def batches_of(split: Split, *, mean: list[float], std: list[float], **settings:
     """Returns batches of a split whose first field is normalised."""
     fields = {}
     for name, column in split.fields.items():
-        kind = "plain" if name == "targets" else "image" if column.ndim == 4 else "normalised"
+        kind = "plain" if name != split.first else "image" if column.ndim == 4 else "normalised"
         fields[name] = Field(list(column.shape[1:]), column.dtype, kind)
     return Batches(split, fields=fields, normalised={split.first: Normalisation(mean, std)}, **settings)
+
+
+def divided(splits: Splits, **changes: Any) -> Splits:
+    """Returns what a run makes of a data set: a tenth of the training samples validates, if nothing else is said."""
+    unchanged = {"val_size": 0.1, "split_seed": 0, "limit": None, "folds": None, "fold": None, "sampling": None}
+    return prepare(splits, **(unchanged | changes))
 
 
 def pairs(batches: Batches, epoch: int = 0, start: int = 0) -> list[tuple[Tensor, Tensor]]:

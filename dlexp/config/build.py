@@ -222,6 +222,13 @@ def load_data(node: Mapping[str, Any]) -> Any:
     return _called(function, node)
 
 
+def prepared(splits: Any, node: Mapping[str, Any]) -> Any:
+    """Returns loaded `Splits` as the common settings of the data divide and shorten them."""
+    from dlexp.data.partition import prepare
+
+    return _called(functools.partial(prepare, splits), node)
+
+
 def told_content(node: Mapping[str, Any]) -> Content | None:
     """Returns what the data set's function tells of its content without loading it, None where it tells nothing."""
     tell = teller(target(node["_target_"]))

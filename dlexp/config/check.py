@@ -41,7 +41,14 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
     for name, schema in (("data", DataSettings), ("checkpoint", CheckpointSettings)):
         if isinstance(config[name], dict):
             problems += _against_hints(config[name], schema, f"{name}.")
-    return problems
+    return problems or _fold_problems(config["data"])
+
+
+def _fold_problems(data: Any) -> list[str]:
+    folds, fold = (data.get(key) for key in ("folds", "fold")) if isinstance(data, dict) else (None, None)
+    if (folds is None) != (fold is None):
+        return ["data.folds and data.fold go together: data.folds=5 data.fold=0 validates on the first of five parts"]
+    return [f"data.fold={fold} must be below data.folds={folds}: folds count from 0"] if fold and fold >= folds else []
 
 
 def group_problems(group: str, node: Any) -> list[str]:

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from numpy import random as numpy_random
 from torch import Tensor, nn
 
 from dlexp.batch import Batch, mapped
@@ -161,9 +159,7 @@ def _built(
     folder: Path,
 ) -> _Training:
     """Returns the same training each time, also where its parts draw numbers when they are made."""
-    torch.default_generator.manual_seed(0)
-    random.seed(0)
-    numpy_random.seed(0)
+    generators.seed(0)
     named = [(name, nn.Parameter(parameter.detach().clone())) for name, parameter in named_parameters]
     task = build_task(config)
     optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), task)])

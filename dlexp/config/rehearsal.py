@@ -185,7 +185,7 @@ def _augment(
     if not config["augment"]:
         return
     first, *others = [name for name in fields if name != "targets"] or ["targets"]
-    batch, shape = examples(fields, NUM_SAMPLES), fields[first].shape
+    batch, shape = examples(fields, NUM_SAMPLES), fields[first].sizes
     if fields[first].kind in NORMALISED:
         batch[first] = torch.zeros(NUM_SAMPLES, *shape, dtype=fields[first].dtype)
     draw = Draw(torch.Generator(), epoch=0, samples=torch.arange(NUM_SAMPLES), seed=0)

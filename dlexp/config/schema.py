@@ -100,8 +100,11 @@ class DataSettings:
     val_size: Annotated[float, Range(ge=0)]
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
+    folds: Annotated[int | None, Range(ge=2)]
+    fold: Annotated[int | None, Range(ge=0)]
+    sampling: Annotated[str | None, Choice("balanced")]
     fields: dict[str, Any] | None
-    shape: Annotated[list[int], Sizes()]
+    shape: Annotated[list[int | None], Sizes()]
     num_outputs: Annotated[int, Range(ge=1, le=100_000)]
     class_names: list[str] | None
     mean: list[float] | None

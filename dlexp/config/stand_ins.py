@@ -21,7 +21,7 @@ TOTAL_STEPS = 100
 def start_of(model: nn.Module, task: Task, fields: Mapping[str, Field]) -> Start:
     """Returns what a method is set up with before there is data: nothing is known of its normalisation."""
     normalised = {
-        key: Normalisation([0.0] * field.shape[0], [1.0] * field.shape[0])
+        key: Normalisation([0.0] * field.sizes[0], [1.0] * field.sizes[0])
         for key, field in fields.items()
         if field.kind in NORMALISED
     }

@@ -1,21 +1,26 @@
 """A person's own table: an NPZ of arrays or a CSV with a label column."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dlexp.data.fields import NORMALISED
 from dlexp.data.fingerprint import Content, of_arrays, tells_content
-from dlexp.data.formats.array_files import read_table
+from dlexp.data.formats.array_files import Samples, read_table
+from dlexp.data.partition import held_out
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
 
-def _content(file: str | None, label_column: str | None, targets: str) -> Content:
-    table = read_table(file, label_column, targets)
-    ordered = [each for name in sorted(table.splits) for each in table.splits[name]]
+def _content(
+    file: str | None, label_column: str | None, group_column: str | None, layout: str | None, targets: str
+) -> Content:
+    table = read_table(file, label_column, group_column, layout, targets)
+    ordered = [each for name in sorted(table.splits) for each in table.splits[name] if each is not None]
     return of_arrays(ordered, table.class_names)
 
 
@@ -24,17 +29,21 @@ def arrays(
     *,
     file: str | None,
     label_column: str | None,
+    group_column: str | None,
+    layout: Annotated[str | None, Choice("images", "series")],
+    fields: dict[str, Any] | None,
     targets: Annotated[str, Choice("classes", "values")],
     test_size: Annotated[float, Range(gt=0, lt=1)],
     split_seed: int,
 ) -> Splits:
     """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
 
-    Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8, everything else becomes float32. Raises UserError as
-    `read_table` does.
+    Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole numbers are what `fields` says
+    of `inputs`, ids or quantities; everything else becomes float32. Raises UserError as `read_table` does, and where
+    nobody says what whole numbers are.
     """
-    table = read_table(file, label_column, targets)
-    parts = {name: _split(x, y) for name, (x, y) in table.splits.items()}
+    table = read_table(file, label_column, group_column, layout, targets)
+    parts = {name: _split(each, (fields or {}).get("inputs") or {}) for name, each in table.splits.items()}
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
     if "test" not in parts:
@@ -42,11 +51,26 @@ def arrays(
         num_test = max(1, round(num_samples * test_size))
         if num_test >= num_samples:
             raise UserError(f"{file}: {num_samples} samples are too few to split off a test set.")
-        order = torch.randperm(num_samples, generator=torch.Generator().manual_seed(split_seed))
-        parts["test"] = whole.take(order[:num_test].sort().values)
-        whole = whole.take(order[num_test:].sort().values)
+        whole, parts["test"] = held_out(whole, num_test, split_seed)
     return Splits(train=whole, test=parts["test"], val=parts.get("val"))
 
 
-def _split(x: NDArray[Any], y: NDArray[Any]) -> Split:
-    return Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(y))
+def _split(samples: Samples, stated: Mapping[str, Any]) -> Split:
+    x, y = samples.x, torch.from_numpy(samples.y)
+    if x.dtype.kind in "iu" and x.dtype != np.uint8:
+        inputs = torch.from_numpy(x.astype(np.int64)).to(_wanted(x, stated))
+    else:
+        inputs = torch.from_numpy(x)
+    return Split(inputs, y, groups=samples.groups, weights=samples.weights)
+
+
+def _wanted(x: NDArray[Any], stated: Mapping[str, Any]) -> torch.dtype:
+    """Returns the type that whole numbers are to have, by what is stated of them."""
+    if stated.get("kind") is None:
+        raise UserError(
+            f"x holds whole numbers ({x.dtype}): data.fields.inputs={{kind: plain, dtype: int64}} hands them on as ids,"
+            " such as tokens for an embedding, and data.fields.inputs={kind: normalised} takes them for quantities"
+        )
+    name = "float32" if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
+    found: torch.dtype = getattr(torch, name)
+    return found

@@ -32,25 +32,25 @@ def image_classes(folder: str | None) -> list[str]:
     return image_tree(folder).class_names
 
 
-def table_shape(file: str | None, label_column: str | None, targets: str) -> list[int]:
-    """Returns the shape of one sample of an NPZ or CSV. Raises UserError as `read_table` does."""
+def table_shape(*settings: Any) -> list[int]:
+    """Returns the shape of one sample of an NPZ or CSV. Takes what `read_table` takes, and raises UserError as it."""
     from dlexp.data.formats.array_files import read_table
 
-    return read_table(file, label_column, targets).shape
+    return read_table(*settings).shape
 
 
-def table_classes(file: str | None, label_column: str | None, targets: str) -> list[str] | None:
-    """Returns the class names in an NPZ or CSV, None for values. Raises UserError as `read_table` does."""
+def table_classes(*settings: Any) -> list[str] | None:
+    """Returns the class names in an NPZ or CSV, None for values. Takes what `read_table` takes, and raises as it."""
     from dlexp.data.formats.array_files import read_table
 
-    return read_table(file, label_column, targets).class_names
+    return read_table(*settings).class_names
 
 
-def table_outputs(file: str | None, label_column: str | None, targets: str) -> int:
-    """Returns how many classes or values an NPZ or CSV asks for. Raises UserError as `read_table` does."""
+def table_outputs(*settings: Any) -> int:
+    """Returns how many classes or values an NPZ or CSV asks for. Takes what `read_table` takes, and raises as it."""
     from dlexp.data.formats.array_files import read_table
 
-    return read_table(file, label_column, targets).num_outputs
+    return read_table(*settings).num_outputs
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {

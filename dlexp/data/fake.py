@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from dlexp.data.fingerprint import GENERATED, tells_content
-from dlexp.data.splits import Split, Splits, chunks
+from dlexp.data.splits import Split, Splits
+from dlexp.data.statistics import chunks
 from dlexp.ranges import Choice, Range
 
 

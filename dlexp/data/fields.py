@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dlexp.data.normalisation import Normalisation
-from dlexp.data.splits import Split, statistics
+from dlexp.data.splits import Split
+from dlexp.data.statistics import statistics
 from dlexp.errors import UserError, did_you_mean, listed
 
 KINDS = {
@@ -18,6 +19,8 @@ KINDS = {
     "plain": "untouched",
 }
 NORMALISED, MOVED = ("image", "normalised"), ("image", "mask")
+# What a free size is in the rehearsal and in the model's summary.
+SOME_SIZE = 8
 KEYS = ("shape", "dtype", "kind", "fill")
 # What `task.targets` may be, and the field `targets` of each where the data says nothing else.
 TARGETS = ("classes", "values", "labels", "mask", "none")
@@ -25,19 +28,28 @@ TARGETS = ("classes", "values", "labels", "mask", "none")
 
 @dataclass(frozen=True)
 class Field:
-    """shape: of one sample. kind: one of `KINDS`. fill: of a mask, its value where augmentation shows nothing."""
+    """shape: of one sample, None where sizes differ and a batch is padded. kind: one of `KINDS`. fill: of a mask, its
+    value where augmentation shows nothing.
+    """
 
-    shape: list[int]
+    shape: list[int | None]
     dtype: torch.dtype
     kind: str
     fill: int = 0
 
+    @property
+    def sizes(self) -> list[int]:
+        """The shape of a sample, with some size where it is free."""
+        return [SOME_SIZE if size is None else size for size in self.shape]
+
     def example(self, count: int) -> Tensor:
         """Returns `count` samples of zeros, as a batch holds them: normalised."""
-        return torch.zeros(count, *self.shape, dtype=torch.float32 if self.kind in NORMALISED else self.dtype)
+        return torch.zeros(count, *self.sizes, dtype=torch.float32 if self.kind in NORMALISED else self.dtype)
 
 
-def fields_of(stated: Mapping[str, Any] | None, shape: list[int], num_outputs: int, targets: str) -> dict[str, Field]:
+def fields_of(
+    stated: Mapping[str, Any] | None, shape: list[int | None], num_outputs: int, targets: str
+) -> dict[str, Field]:
     """Returns the fields by name, the first input first; what `data.fields` does not state follows from the rest.
 
     stated: `data.fields`. shape: of the first input. targets: `task.targets`.
@@ -73,7 +85,7 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
             raise UserError(f"the {what} split has no field {name}; it has {listed(list(split.fields))}")
         column, key = split.fields[name], "shape" if name == split.first else f"fields.{name}.shape"
         found = list(column.shape[1:])
-        if found != field.shape:
+        if [None if size is None else each for each, size in zip(found, field.shape, strict=False)] != field.shape:
             raise UserError(f"data.{key}={field.shape}, but the samples of the {what} split have the shape {found}")
         as_floats = field.kind in NORMALISED and (column.dtype == torch.uint8 or column.dtype.is_floating_point)
         if column.dtype != field.dtype and not as_floats:
@@ -86,9 +98,9 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
 
 def hold_to_classes(split: Split, num_outputs: int, what: str) -> None:
     """Raises UserError where a class number is none: on CUDA one too many would abort the process."""
-    targets = split.targets
-    if not len(targets) or targets.is_floating_point():
+    if not len(split) or split.fields["targets"].dtype.is_floating_point:
         return
+    targets = split.targets
     least, most = int(targets.min()), int(targets.max())
     if not 0 <= least <= most < num_outputs:
         raise UserError(
@@ -111,6 +123,11 @@ def normalised_fields(
         column = train.fields[name]
         centre, spread = (mean, std) if name == train.first else (None, None)
         if centre is None or spread is None:
+            if None in field.shape:
+                raise UserError(
+                    f"the samples' {name} differ in size, and a mean over them would count what they are padded with:"
+                    " kind: plain leaves them as they are, data.mean and data.std say what it is"
+                )
             computed = statistics(column)
             centre, spread = centre or computed[0], spread or computed[1]
         for key, values in (("mean", centre), ("std", spread)):
@@ -126,7 +143,7 @@ def normalised_fields(
     return found
 
 
-def _targets(word: str, shape: list[int], num_outputs: int) -> Field | None:
+def _targets(word: str, shape: list[int | None], num_outputs: int) -> Field | None:
     by_word = {
         "classes": Field([], torch.int64, "plain"),
         "values": Field([num_outputs], torch.float32, "plain"),
@@ -137,7 +154,7 @@ def _targets(word: str, shape: list[int], num_outputs: int) -> Field | None:
     return by_word.get(word, by_word["classes"])
 
 
-def _field(name: str, given: Any, shape: list[int] | None, default: Field | None = None) -> Field:
+def _field(name: str, given: Any, shape: list[int | None] | None, default: Field | None = None) -> Field:
     where = f"data.fields.{name}"
     if not isinstance(given, Mapping):
         raise UserError(f"{where}={given} must be a mapping with {', '.join(KEYS)}")
@@ -145,8 +162,11 @@ def _field(name: str, given: Any, shape: list[int] | None, default: Field | None
     if unknown is not None:
         raise UserError(f"{where}.{unknown} is no key of a field.{did_you_mean(unknown, KEYS)} It has {listed(KEYS)}")
     found = given.get("shape", default.shape if default else shape)
-    if not isinstance(found, list) or not all(type(size) is int and size > 0 for size in found):
-        raise UserError(f"{where}.shape must be a list of sizes, such as [3, 32, 32]; [] is one number a sample")
+    if not isinstance(found, list) or not all(size is None or type(size) is int and size > 0 for size in found):
+        raise UserError(
+            f"{where}.shape must be a list of sizes, such as [3, 32, 32]; [] is one number a sample, and null a size"
+            " that differs"
+        )
     kind = given.get("kind", default.kind if default else "image" if len(found) == 3 else "normalised")
     if kind not in KINDS:
         told = "; ".join(f"{kind}: {what}" for kind, what in KINDS.items())
@@ -159,6 +179,10 @@ def _field(name: str, given: Any, shape: list[int] | None, default: Field | None
             raise UserError(f"{where}.dtype={given['dtype']} is no type of torch, such as int64 or float32")
     if kind == "image" and len(found) != 3 or kind == "normalised" and not found:
         raise UserError(f"{where}.shape={found} is no shape of kind {kind}: {KINDS[kind]}; kind: plain hands it on")
+    if kind in NORMALISED and found[0] is None:
+        raise UserError(
+            f"{where}.shape={found} has no fixed first size, by which {kind} is normalised; kind: plain is not"
+        )
     fill = given.get("fill", 0)
     if type(fill) is not int:
         raise UserError(f"{where}.fill={fill} must be a whole number")

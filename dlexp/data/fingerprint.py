@@ -62,20 +62,29 @@ def of_source(source: "Source") -> Content:
 
 
 def of_splits(splits: "Splits") -> Content:
-    """Returns the content of what a data function returned: all tensors' bytes, or the files that images lie in."""
+    """Returns the content of what a data function returned: all bytes, or what images' files and own objects tell."""
     digests = []
     for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
-        for field, column in (split.fields if split is not None else {}).items():
-            digests += [name, field, _of_column(column).fingerprint]
+        held = {} if split is None else {**split.fields, "groups": split.groups, "weights": split.weights}
+        for what, column in held.items():
+            digests += [] if column is None else [name, what, _of_column(column)]
     return Content(_digest(each.encode() for each in digests))
 
 
-def _of_column(column: Any) -> Content:
-    from torch import Tensor
+def _of_column(column: Any) -> str:
+    from dlexp.data.stream.image_files import ImageFiles
+    from dlexp.data.stream.stored import Stored
 
-    if isinstance(column, Tensor):
-        return of_arrays([column.cpu().numpy()])
-    return of_files(column.paths, Path(os.path.commonpath(map(os.path.dirname, column.paths))), [])
+    if isinstance(column, ImageFiles):
+        return of_files(column.paths, Path(os.path.commonpath(map(os.path.dirname, column.paths))), []).fingerprint
+    if not isinstance(column, Stored):
+        return of_arrays([column.cpu().numpy() if hasattr(column, "cpu") else column]).fingerprint
+    told, digests = column.source.content, list[str]()
+    if told is not None:
+        return _digest([told.encode(), column.index.numpy().tobytes()])
+    for chunk in column.cpu().chunks("Hashing the samples"):
+        digests.append(of_arrays([chunk.numpy()]).fingerprint)
+    return _digest(each.encode() for each in digests)
 
 
 def of_arrays(arrays: Sequence[Any], class_names: list[str] | None = None) -> Content:

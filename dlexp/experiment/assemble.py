@@ -19,12 +19,14 @@ from dlexp.config.build import (
     build_task,
     build_watchers,
     load_data,
+    prepared,
     told_content,
 )
 from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields, normalised_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
-from dlexp.data.splits import Split, Splits, prepare, some_of_each
+from dlexp.data.partition import some_of_each
+from dlexp.data.splits import Split, Splits
 from dlexp.experiment.initial_weights import freeze, initialise
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
@@ -103,7 +105,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     content = told_content(data)  # before it is loaded: what changes in between is noticed when the run goes on
     loaded = load_data(data)
     content = content or of_splits(loaded)
-    splits = prepare(loaded, val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
+    splits = prepared(loaded, data)
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] == "classes":
@@ -218,7 +220,7 @@ def _batches(
     size = config["batch_size"]
     make = partial(Batches, fields=fields, normalised=normalised, seed=config["seed"], channels_last=channels_last)
     # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
-    eval_size = max(size, min(1000, 2**22 // math.prod(config["data"]["shape"])))
+    eval_size = max(size, min(1000, 2**22 // math.prod(next(iter(fields.values())).sizes)))
 
     def evaluation(split: Split | None) -> Batches | None:
         if split is None or not len(split):

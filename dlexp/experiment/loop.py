@@ -7,7 +7,7 @@ from typing import Any
 
 from dlexp.config.composed import Composed
 from dlexp.console.training_progress import Pace, Progress, make_progress
-from dlexp.data.stream.image_files import ImageFiles
+from dlexp.data.stream.stored import Stored
 from dlexp.errors import UnreadableError, UserError
 from dlexp.experiment.advice import is_learnt_by_heart, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
@@ -51,7 +51,7 @@ def train(run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, his
     checkpoints = Checkpoints(tracker.folder, **every)
     best = BestWeights(tracker.folder / BEST)
     pace = Pace(run.total_steps - run.state.step, num_epochs)
-    busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, ImageFiles))
+    busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, Stored))
     watchers = Watchers(run, tracker)
     training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, busy, watchers, history)
     try:

@@ -11,6 +11,18 @@ from numpy import random as numpy_random
 CPU = torch.device("cpu")
 
 
+def seed(number: int) -> None:
+    """Seeds the three of them, and no other device's."""
+    torch.default_generator.manual_seed(number)
+    random.seed(number)
+    numpy_random.seed(number % 2**32)
+
+
+def next_numbers() -> tuple[float, float, float]:
+    """Returns a number from each of the three: the same ones as after the same draws."""
+    return float(torch.rand((), dtype=torch.float64)), random.random(), float(numpy_random.random())
+
+
 def states(device: torch.device = CPU) -> dict[str, Any]:
     """Returns what each of them would draw next, the device's own included, as tensors and primitives."""
     numpys = cast(tuple[Any, ...], numpy_random.get_state())

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.config.build import build, build_optimizer, build_task, load_data, target
+from dlexp.config.build import build, build_optimizer, build_task, load_data, prepared, target
 from dlexp.data.fetch.files import find, search_roots
-from dlexp.data.splits import prepare
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import make_plan
 from dlexp.experiment.initial_weights import freeze
@@ -35,10 +34,7 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
     if source is not None and find(source, search_roots(data["root"])) is None:
         raise UserError(f"{source.name} is not on this machine yet")
     kept = {"in_memory": False} if "in_memory" in data else {}
-    splits = prepare(
-        load_data({**data, **kept}), val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"]
-    )
-    return len(splits.train)
+    return len(prepared(load_data({**data, **kept}), data).train)
 
 
 def num_steps(config: Mapping[str, Any], num_samples: int) -> tuple[int, int]:
@@ -79,7 +75,8 @@ def num_bytes(config: Mapping[str, Any], model: nn.Module, seconds: float | None
     every = config["checkpoint"]
     by_clock = every["every_minutes"] is not None and (seconds is None or seconds > 60 * every["every_minutes"])
     is_saved_before = by_clock or every["every_epochs"] is not None or every["every_steps"] is not None
-    num_weights = 2 if config["data"]["val_size"] > 0 or config["overfit_batches"] is not None else 1
+    validates = config["data"]["folds"] or config["data"]["val_size"] > 0 or config["overfit_batches"] is not None
+    num_weights = 2 if validates else 1
     return num_weights * weights + (KEPT if is_saved_before else 1) * state
 
 

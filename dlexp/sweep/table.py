@@ -1,12 +1,14 @@
 """The end of a sweep: how each job ended, and a table of what varied against what came out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlexp.console.tables import aligned
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import number
-from dlexp.metric import LOSS, Metric, read_facts
+from dlexp.metric import LOSS, read_facts
+
+FOLD = "data.fold"
 
 
 def report(
@@ -31,7 +33,8 @@ def report(
 def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
     """Returns a sweep as text, from what varied and the report of each job.
 
-    A column for each split shows the metric that chose the epoch; then come seconds, and why a job failed.
+    A column for each split shows the metric that chose the epoch; then come seconds, and why a job failed. Where folds
+    varied, a line below tells the mean over them.
     """
     keys, reports = list(rows[0][0]), [found for _, found in rows]
     chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in reports if found.get("metric"))
@@ -39,12 +42,31 @@ def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
     shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
     cells = [[*keys, *shown, "time", "status"]]
     for varied, found in rows:
-        measures = read_facts(found.get("measures", {}))
-        values = [_cell(found["metrics"].get(key), measures.get(key.partition("/")[2], LOSS)) for key in shown]
+        values = [_cell(found, key) for key in shown]
         seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
         status = found["status"] + (f": {found['error']}" if found["error"] else "")
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
-    return in_columns(cells)
+    return in_columns(cells) + "".join(f"{line}\n" for line in _means_over_folds(rows, shown))
+
+
+def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], shown: Sequence[str]) -> Iterator[str]:
+    """Yields for all jobs that differ only in the fold: each metric's mean over those that finished, and its values."""
+    folds: dict[str, list[dict[str, Any]]] = {}
+    for varied, found in rows:
+        if FOLD in varied:
+            others = " ".join(f"{key}={value}" for key, value in varied.items() if key != FOLD)
+            folds.setdefault(others, []).append(found)
+    for others, reports in folds.items():
+        done = [found for found in reports if found["status"] == "finished"]
+        told = []
+        for key in shown:
+            values = [found["metrics"][key] for found in done if found["metrics"].get(key) is not None]
+            if values:
+                mean = done[0] | {"metrics": {key: sum(values) / len(values)}}
+                told.append(f"{key} {_cell(mean, key)} ({', '.join(_cell(found, key) for found in done)})")
+        if told:
+            part = "" if len(done) == len(reports) else f" of {len(reports)}"
+            yield f"{others}{': ' if others else ''}mean over {len(done)}{part} folds: {'; '.join(told)}"
 
 
 def in_columns(cells: Sequence[Sequence[str]]) -> str:
@@ -53,5 +75,6 @@ def in_columns(cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(["", head, "-" * min(100, len(head)), *lines, ""])
 
 
-def _cell(value: float | None, metric: Metric) -> str:
-    return "-" if value is None else number(value, metric)
+def _cell(found: Mapping[str, Any], key: str) -> str:
+    value, measures = found["metrics"].get(key), read_facts(found.get("measures", {}))
+    return "-" if value is None else number(value, measures.get(key.partition("/")[2], LOSS))

@@ -12,8 +12,10 @@ from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.data.fields import MOVED, NORMALISED, Field
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
-from dlexp.data.stream.image_files import ImageFiles
+from dlexp.data.stream.stored import Stored, streamed
 
+# What is drawn while samples are read is not what augmentation draws.
+READING = 1
 # Up to this size samples that are not augmented are normalised once and not in every batch, which took 5 % of the time
 # of MNIST's multi-layer perceptron. MNIST takes 188 MB then; CIFAR-10, which would take 614 MB, stays as it is.
 READY_BYTES = 2**28
@@ -22,11 +24,12 @@ READY_BYTES = 2**28
 class Batches:
     """Yields a split in batches, on the split's device, without host synchronisation (streamed: one an epoch).
 
-    shuffle=True: a new order every epoch, and the incomplete last batch is dropped (a split smaller than one
-    batch is one batch). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch,
-    step) alone, so an epoch can be entered at any step. What mixes samples comes after all other operations and
-    after normalisation, wherever it stands in `augment`. fields: what each field is. normalised: by field, for those
-    whose kind says so. Raises UserError where an augmentation would leave fields behind that belong together.
+    shuffle=True: a new order every epoch (of a split with weights as many samples, drawn by them with replacement),
+    and the incomplete last batch is dropped (a split smaller than one batch is one batch). shuffle=False: everything,
+    in order. Order and augmentation depend on (seed, epoch, step) alone, so an epoch can be entered at any step. What
+    mixes samples comes after all other operations and after normalisation, wherever it stands in `augment`. fields:
+    what each field is. normalised: by field, for those whose kind says so. Raises UserError where an augmentation would
+    leave fields behind that belong together.
     """
 
     def __init__(
@@ -85,13 +88,8 @@ class Batches:
         """Yields the fields of one batch after the other, of one epoch from step `start` on."""
         device = self.split.inputs.device
         generator = torch.Generator(device=device)
-        order = None
-        if self.shuffle:
-            generator.manual_seed(derived_seed(self.seed, epoch))
-            order = torch.randperm(len(self.split), generator=generator, device=device)
-        columns = {name: self._column(name, order, start) for name in self.split.fields}
-        for step in range(start, len(self)):
-            batch = {name: next(column) for name, column in columns.items()}
+        order = self._order(epoch, generator, device) if self.shuffle else None
+        for step, batch in enumerate(self._columns(epoch, order, start), start):
             rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
             if order is not None and (self.operations or self.mixings):
                 seed = derived_seed(self.seed, epoch, step)
@@ -104,6 +102,16 @@ class Batches:
                 batch[name] = batch[name].contiguous(memory_format=memory_format)
             yield batch
 
+    def _order(self, epoch: int, generator: torch.Generator, device: torch.device) -> Tensor:
+        """Returns the samples of an epoch: all in a new order, or as many, drawn again and again by their weights."""
+        seed, weights = derived_seed(self.seed, epoch), self.split.weights
+        if weights is None:
+            return torch.randperm(len(self.split), generator=generator.manual_seed(seed), device=device)
+        # On the CPU: not every device has float64, and `multinomial` takes no more than 2**24 samples.
+        sums = weights.cumsum(0)
+        drawn = sums[-1] * torch.rand(len(sums), dtype=sums.dtype, generator=torch.Generator().manual_seed(seed))
+        return torch.searchsorted(sums, drawn, right=True).to(device)
+
     def _augment(self, batch: dict[str, Tensor], draw: Draw) -> None:
         for operation in self.operations:
             change(batch, self.split.first, self.moved, operation, draw)
@@ -115,19 +123,28 @@ class Batches:
         for name in self.to_normalise:
             batch[name] = self.normalised[name](batch[name])
 
-    def _column(self, name: str, order: Tensor | None, start: int) -> Iterator[Tensor]:
-        """Yields a field's part of each batch, normalised where all samples are; one from files is overwritten by the
-        next.
-        """
-        column, size = self.ready.get(name, self.split.fields[name]), self.batch_size
-        if isinstance(column, ImageFiles):
-            rows = torch.arange(len(column)) if order is None else order.cpu()
-            yield from column.stream(torch.split(rows, size)[start : len(self)])
-            return
-        for first in range(start * size, len(self) * size, size):
-            if order is not None:
-                # index_select copies whole rows: 20 times faster on a CPU than column[index].
-                yield column.index_select(0, order[first : first + size])
-            else:
-                batch = column[first : first + size]
-                yield batch if name in self.to_normalise else batch.clone()  # a model may change its input in place
+    def _columns(self, epoch: int, order: Tensor | None, start: int) -> Iterator[dict[str, Tensor]]:
+        """Yields the fields of each batch, normalised where all samples are; stored ones are overwritten then."""
+        elsewhere = {name: each for name, each in self.split.fields.items() if isinstance(each, Stored)}
+        if elsewhere:
+            rows = torch.arange(len(self.split)) if order is None else order.cpu()
+            # A stream has no other way to where it was than to begin anew.
+            first = start if all(each.source.chooses for each in elsewhere.values()) else 0
+            batches = torch.split(rows, self.batch_size)[first : len(self)]
+            read = streamed(elsewhere, batches, lambda number: derived_seed(self.seed, epoch, first + number, READING))
+            for _ in range(start - first):
+                next(read)
+        for row in range(start * self.batch_size, len(self) * self.batch_size, self.batch_size):
+            found = next(read) if elsewhere else {}
+            yield {
+                name: found[name] if name in found else self._part(name, order, slice(row, row + self.batch_size))
+                for name in self.split.fields
+            }
+
+    def _part(self, name: str, order: Tensor | None, rows: slice) -> Tensor:
+        column = self.ready.get(name, self.split.fields[name])
+        assert isinstance(column, Tensor)
+        if order is not None:
+            # index_select copies whole rows: 20 times faster on a CPU than column[index].
+            return column.index_select(0, order[rows])
+        return column[rows] if name in self.to_normalise else column[rows].clone()  # a model may change its input

@@ -25,6 +25,7 @@ PUBLIC = {
     "dlexp.tasks.classification.Classification",
     "dlexp.data.splits.Split",
     "dlexp.data.splits.Splits",
+    "dlexp.data.stream.rows.Stream",
     "dlexp.optimizers.muon.Muon",
 }
 TEXTS = [(ROOT / "README.md"), *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -298,5 +299,6 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
             workers=None,
         ),  # fmt: skip
     }
-    table = lambda: arrays(file=str(path), label_column=None, targets=targets, test_size=0.3, split_seed=0)  # noqa: E731
+    columns = dict.fromkeys(("label_column", "group_column", "layout", "fields"))
+    table = partial(arrays, file=str(path), **columns, targets=targets, test_size=0.3, split_seed=0)
     ends_in_a_sentence("data files", readers.get(kind, table))

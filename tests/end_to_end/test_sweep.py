@@ -412,3 +412,18 @@ def test_the_table() -> None:
     head, _, row = table([(varied[0], done | losses)]).strip().splitlines()
     assert head.split() == ["optimizer.lr", "val/loss", "test/loss", "time", "status"]
     assert row.split()[1:3] == ["0.1235", "-"]
+
+
+def test_the_mean_over_folds_stands_below_the_table() -> None:
+    def ended(value: float | None) -> dict[str, Any]:
+        metrics = {} if value is None else {"val/loss": value, "test/loss": 2 * value}
+        status = "failed" if value is None else "finished"
+        return {"status": status, "metric": "val/loss", "metrics": metrics, "seconds": 3, "error": None}
+
+    values = {("sgd", 0): 1.0, ("sgd", 1): 2.0, ("adam", 0): 3.0, ("adam", 1): None}
+    rows = [({"optimizer": name, "data.fold": str(k)}, ended(value)) for (name, k), value in values.items()]
+    assert table(rows).splitlines()[-2:] == [
+        "optimizer=sgd: mean over 2 folds: val/loss 1.5 (1, 2); test/loss 3 (2, 4)",
+        "optimizer=adam: mean over 1 of 2 folds: val/loss 3 (3); test/loss 6 (6)",
+    ]
+    assert "mean" not in table([({"optimizer": "sgd"}, ended(1.0))])

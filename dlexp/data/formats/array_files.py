@@ -4,7 +4,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,38 +12,50 @@ from numpy.typing import NDArray
 from dlexp.data.formats.csv_file import is_number, read_csv
 from dlexp.errors import UserError
 
-SPLIT_KEYS = {"train": ("x_train", "y_train"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
-Arrays = dict[str, tuple[NDArray[Any], NDArray[Any]]]
+# The splits of an NPZ, whose arrays are x_train and so on; x alone is the whole.
+SPLITS = ("all", "train", "val", "test")
+
+
+class Samples(NamedTuple):
+    """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else float32 N×…; y: int64 N (classes) or float32
+    N×outputs. Groups and weights as in `Split`.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    groups: NDArray[Any] | None = None
+    weights: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds: (x, y) by split, or only {"all": (x, y)}; class_names is None for targets="values".
+    """What a file holds: samples by split, or only {"all": samples}; class_names is None for targets="values"."""
 
-    x: uint8 N×C×H×W or float32 N×…; y: int64 N (classes) or float32 N×outputs.
-    """
-
-    splits: Arrays
+    splits: dict[str, Samples]
     class_names: list[str] | None
 
     @property
     def shape(self) -> list[int]:
         """One sample's shape."""
-        return list(next(iter(self.splits.values()))[0].shape[1:])
+        return list(next(iter(self.splits.values())).x.shape[1:])
 
     @property
     def num_outputs(self) -> int:
         """Classes, or values a sample is asked for."""
         if self.class_names is not None:
             return len(self.class_names)
-        return int(next(iter(self.splits.values()))[1].shape[1])
+        return int(next(iter(self.splits.values())).y.shape[1])
 
 
-def read_table(file: str | None, label_column: str | None, targets: str) -> Table:
+def read_table(
+    file: str | None, label_column: str | None, group_column: str | None, layout: str | None, targets: str
+) -> Table:
     """Reads an NPZ with x and y (or x_train, y_train, x_test, y_test, …) or a CSV with a header.
 
-    label_column: the CSV's column of answers, None = the last one. targets: "classes" (numbers or words) or
-    "values". The last file read is kept until it changes. Raises UserError for everything a file can lack.
+    An NPZ may hold groups and weights beside them (or groups_train, …). label_column: the CSV's column of answers,
+    None = the last one; group_column: that of groups, None = there are none. layout: whether three axes are grey
+    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words) or "values". The last file read is kept
+    until it changes. Raises UserError for everything a file can lack.
     """
     if file is None:
         raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
@@ -52,32 +64,42 @@ def read_table(file: str | None, label_column: str | None, targets: str) -> Tabl
         stamp = path.stat()
     except OSError as error:
         raise UserError(f"data.file={file} cannot be read: {error.strerror or error}.") from error
-    return _read(path, label_column, targets, (stamp.st_mtime_ns, stamp.st_size))
+    return _read(path, label_column, group_column, layout, targets, (stamp.st_mtime_ns, stamp.st_size))
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, label_column: str | None, targets: str, stamp: tuple[int, int]) -> Table:
+def _read(
+    path: Path,
+    label_column: str | None,
+    group_column: str | None,
+    layout: str | None,
+    targets: str,
+    stamp: tuple[int, int],
+) -> Table:
     if path.suffix.lower() not in (".npz", ".csv"):
         raise UserError(f"data.file={path} must end in .npz or .csv.")
-    raw = _read_npz(path) if path.suffix.lower() == ".npz" else {"all": read_csv(path, label_column)}
-    sizes = {name: (len(x), len(y)) for name, (x, y) in raw.items()}
-    for name, (num_x, num_y) in sizes.items():
-        if num_x != num_y or num_x == 0:
-            raise UserError(f"{path}: the {name} split has {num_x} samples and {num_y} answers.")
-    inputs = {name: _inputs(x, f"{path} ({name})") for name, (x, _) in raw.items()}
-    if len({x.shape[1:] for x in inputs.values()}) > 1:
-        raise UserError(f"{path}: samples differ in shape: { {name: x.shape for name, x in inputs.items()} }.")
-    answers = {name: y for name, (_, y) in raw.items()}
+    if path.suffix.lower() == ".npz":
+        if group_column is not None:
+            raise UserError(f"data.group_column={group_column} is a column of a CSV; in an NPZ groups are an array.")
+        raw = _read_npz(path)
+    else:
+        raw = {"all": Samples(*read_csv(path, label_column, group_column))}
+    for name, each in raw.items():
+        if len(each.x) != len(each.y) or len(each.x) == 0:
+            raise UserError(f"{path}: the {name} split has {len(each.x)} samples and {len(each.y)} answers.")
+    found = {name: each._replace(x=_inputs(each.x, layout, f"{path} ({name})")) for name, each in raw.items()}
+    if len({each.x.shape[1:] for each in found.values()}) > 1:
+        raise UserError(f"{path}: samples differ in shape: { {name: each.x.shape for name, each in found.items()} }.")
     if targets == "values":
-        return Table({name: (x, _values(answers[name], path)) for name, x in inputs.items()}, None)
-    names = _classes(answers.get("train", answers.get("all")), path)
+        return Table({name: each._replace(y=_values(each.y, path)) for name, each in found.items()}, None)
+    names = _classes(found["train" if "train" in found else "all"].y, path)
     return Table(
-        {name: (x, _class_numbers(answers[name], names, path)) for name, x in inputs.items()},
+        {name: each._replace(y=_class_numbers(each.y, names, path)) for name, each in found.items()},
         [str(name) for name in names],
     )
 
 
-def _read_npz(path: Path) -> Arrays:
+def _read_npz(path: Path) -> dict[str, Samples]:
     try:
         # Opened here: NumPy leaves a file that is no NPZ open.
         with path.open("rb") as stream:
@@ -88,13 +110,14 @@ def _read_npz(path: Path) -> Arrays:
                 arrays = {key: file[key] for key in file.files}
     except Exception as error:  # bytes of unknown making: NumPy and zipfile raise some ten different kinds
         raise UserError(f"{path} cannot be read as NPZ: {error}.") from error
-    if "x" in arrays and "y" in arrays:
-        return {"all": (np.atleast_1d(arrays["x"]), np.atleast_1d(arrays["y"]))}
-    found = {
-        split: (np.atleast_1d(arrays[x]), np.atleast_1d(arrays[y]))
-        for split, (x, y) in SPLIT_KEYS.items()
-        if x in arrays and y in arrays
-    }
+    found: dict[str, Samples] = {}
+    for split in SPLITS:
+        ending = "" if split == "all" else f"_{split}"
+        own = {key: np.atleast_1d(arrays[key + ending]) for key in Samples._fields if key + ending in arrays}
+        if {"x", "y"} <= own.keys():
+            found[split] = Samples(**own)
+    if "all" in found:
+        return {"all": found["all"]}
     if "train" not in found:
         raise UserError(
             f"{path} must hold arrays named x and y, or x_train and y_train (and x_test, y_test, x_val, "
@@ -103,16 +126,27 @@ def _read_npz(path: Path) -> Arrays:
     return found
 
 
-def _inputs(x: NDArray[Any], where: str) -> NDArray[Any]:
-    """Returns uint8 N×C×H×W for images, float32 for everything else."""
+def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
+    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, float32 else."""
     if x.dtype.kind not in "buif":
         raise UserError(f"{where}: x is of type {x.dtype}; it must be numbers.")
     if x.ndim == 1:
         x = x[:, None]
-    if x.ndim == 3:
+    if layout == "series" and x.ndim != 3:
+        raise UserError(f"{where}: data.layout=series wants x as N×channels×length, and it has {x.ndim} axes.")
+    if layout == "images" and x.ndim not in (3, 4):
+        raise UserError(f"{where}: data.layout=images wants x as N×H×W or N×C×H×W, and it has {x.ndim} axes.")
+    if x.ndim == 3 and layout is None and x.dtype != np.uint8:
+        raise UserError(
+            f"{where}: x of three axes, {list(x.shape)}, may be series (N×channels×length, normalised by channel)"
+            " or grey images (N×H×W): data.layout=series or data.layout=images says which."
+        )
+    if x.ndim == 3 and layout != "series":
         x = x[:, None]
     if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
         x = x.transpose(0, 3, 1, 2)
+    if x.dtype.kind in "iu" and x.dtype != np.uint8 and x.ndim < 4:
+        return np.ascontiguousarray(x)
     if x.dtype != np.uint8 or x.ndim != 4:
         with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
             x = x.astype(np.float32)
@@ -133,9 +167,8 @@ def _values(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
     return values.reshape(len(values), -1)
 
 
-def _classes(y: NDArray[Any] | None, path: Path) -> NDArray[Any]:
+def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:
     """Returns the sorted distinct labels, by number where all are whole numbers."""
-    assert y is not None
     y = _labels(y, path)
     names = np.unique(y)
     if names.dtype.kind == "f":

@@ -1,6 +1,7 @@
-"""CSV files of numbers with one column of labels."""
+"""CSV files of numbers with one column of labels, and one of groups where it is named."""
 
 import csv
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -8,56 +9,69 @@ from numpy.typing import NDArray
 
 from dlexp.errors import UserError, did_you_mean
 
+Text = NDArray[np.str_]
 
-def read_csv(path: Path, label_column: str | None) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
-    """Returns (features N×columns, labels N as text) of a CSV whose first line names the columns.
 
-    label_column: None = the last one. Raises UserError naming line and column of what is wrong.
+def read_csv(
+    path: Path, label_column: str | None, group_column: str | None
+) -> tuple[NDArray[np.float32], Text, Text | None]:
+    """Returns (features N×columns, labels N, groups N as text) of a CSV whose first line names the columns.
+
+    label_column: None = the last one that isn't the groups'. group_column: None = no groups. Raises UserError naming
+    line and column of what is wrong.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
             header = [name.strip() for name in next(rows, [])]
-            column = _label_index(path, header, label_column)
+            words = _text_columns(path, header, label_column, group_column)
+            texts: list[list[str]] = [[] for _ in words]
             features: list[NDArray[np.float32]] = []
-            labels: list[str] = []
             for row in rows:
                 if row:
-                    labels.append(_cell(path, header, row, column, rows.line_num))
-                    features.append(_numbers(path, header, row, column, rows.line_num))
+                    for (column, what), found in zip(words.items(), texts, strict=True):
+                        found.append(_cell(path, header, row, column, what, rows.line_num))
+                    features.append(_numbers(path, header, row, words, rows.line_num))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
-    return np.array(features, dtype=np.float32), np.array(labels)
+    labels, groups = np.array(texts[0]), np.array(texts[1]) if group_column is not None else None
+    return np.array(features, dtype=np.float32), labels, groups
 
 
-def _label_index(path: Path, header: list[str], label_column: str | None) -> int:
-    if len(header) < 2:
-        raise UserError(f"{path} must begin with a line of column names, at least one feature and one label.")
-    if label_column is None:
-        return len(header) - 1
-    if label_column not in header:
-        raise UserError(
-            f"{path} has no column '{label_column}' (data.label_column); it has {', '.join(header[:20])}."
-            + did_you_mean(label_column, header)
-        )
-    return header.index(label_column)
+def _text_columns(path: Path, header: list[str], label_column: str | None, group_column: str | None) -> dict[int, str]:
+    """Returns what the columns hold that are no features: first the labels, then the groups if there are any."""
+    needed = 2 if group_column is None else 3
+    if len(header) < needed:
+        also = "" if group_column is None else " beside the groups"
+        raise UserError(f"{path} must begin with a line of column names, at least one feature and one label{also}.")
+    for key, name in (("label_column", label_column), ("group_column", group_column)):
+        if name is not None and name not in header:
+            raise UserError(
+                f"{path} has no column '{name}' (data.{key}); it has {', '.join(header[:20])}."
+                + did_you_mean(name, header)
+            )
+    if label_column is not None and label_column == group_column:
+        raise UserError(f"data.label_column and data.group_column are both '{label_column}'.")
+    label = label_column if label_column is not None else next(n for n in reversed(header) if n != group_column)
+    groups = {} if group_column is None else {header.index(group_column): "group"}
+    return {header.index(label): "label", **groups}
 
 
-def _cell(path: Path, header: list[str], row: list[str], column: int, line: int) -> str:
+def _cell(path: Path, header: list[str], row: list[str], column: int, what: str, line: int) -> str:
     if len(row) != len(header):
         raise UserError(f"{path}, line {line}: {len(row)} values, but {len(header)} columns.")
     if not row[column].strip():
-        raise UserError(f"{path}, line {line}: no label in column '{header[column]}'.")
+        raise UserError(f"{path}, line {line}: no {what} in column '{header[column]}'.")
     return row[column].strip()
 
 
-def _numbers(path: Path, header: list[str], row: list[str], column: int, line: int) -> NDArray[np.float32]:
-    cells = row[:column] + row[column + 1 :]
+def _numbers(path: Path, header: list[str], row: list[str], left_out: Container[int], line: int) -> NDArray[np.float32]:
+    cells = [cell for column, cell in enumerate(row) if column not in left_out]
     try:
         with np.errstate(over="ignore"):  # too large becomes infinite, which the reader of the whole refuses
             return np.array(cells, dtype=np.float32)
     except ValueError:
-        names = header[:column] + header[column + 1 :]
+        names = [name for column, name in enumerate(header) if column not in left_out]
         wrong = next((pair for pair in zip(names, cells, strict=True) if not is_number(pair[1])), ("?", "?"))
         raise UserError(
             f"{path}, line {line}: '{wrong[1]}' in column '{wrong[0]}' is not a number, as features must be."

@@ -59,7 +59,7 @@ class Readers:
         self._idle: SimpleQueue[_Reader] = SimpleQueue()
         for reader in readers:
             self._idle.put(reader)
-        self._threads = ThreadPoolExecutor(num_workers, "reader", initializer=_leave_signals_to_others)
+        self._threads = ThreadPoolExecutor(num_workers, "reader", initializer=leave_signals_to_others)
         self._busy: list[Future[None]] = []
         self._turn = 0
         weakref.finalize(self, _end, self._threads, readers, files)
@@ -198,7 +198,7 @@ def _read(idle: "SimpleQueue[_Reader]", row: int, paths: Sequence[str]) -> None:
     )
 
 
-def _leave_signals_to_others() -> None:
+def leave_signals_to_others() -> None:
     """Blocks all signals in a thread; the processes it starts inherit that, so what stops a run leaves them alone."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

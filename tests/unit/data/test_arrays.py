@@ -13,9 +13,10 @@ from dlexp.data.splits import Splits
 from dlexp.errors import UserError
 
 
-def load(file: Path, **changes: Any) -> Splits:
-    settings = {"label_column": None, "targets": "classes", "test_size": 0.2, "split_seed": 0}
-    return arrays(file=str(file), **(settings | changes))
+def load(file: Path | None, **changes: Any) -> Splits:
+    left_out = dict.fromkeys(("label_column", "group_column", "layout", "fields"))
+    settings = {**left_out, "targets": "classes", "test_size": 0.2, "split_seed": 0}
+    return arrays(file=file and str(file), **(settings | changes))
 
 
 def npz(folder: Path, **contents: Any) -> Path:
@@ -55,7 +56,7 @@ def test_images_keep_their_bytes(tmp_path: Path, shape: tuple[int, ...], expecte
     file = npz(tmp_path, x=np.ones(shape, dtype=np.uint8), y=np.array([0, 1, 0, 1]))
     splits = load(file, test_size=0.5)
     assert splits.train.inputs.dtype == torch.uint8 and list(splits.train.inputs.shape[1:]) == expected
-    assert facts.table_shape(str(file), None, "classes") == expected
+    assert facts.table_shape(str(file), None, None, None, "classes") == expected
 
 
 def test_csv_with_words_as_labels_and_a_named_column(tmp_path: Path) -> None:
@@ -64,21 +65,21 @@ def test_csv_with_words_as_labels_and_a_named_column(tmp_path: Path) -> None:
     splits = load(file, label_column="kind")
     assert splits.train.inputs.shape == (8, 2)
     assert torch.equal(splits.train.inputs[:, 0] <= 4, splits.train.targets.bool())  # big = 0, small = 1
-    arguments = (str(file), "kind", "classes")
+    arguments = (str(file), "kind", None, None, "classes")
     assert facts.table_classes(*arguments) == ["big", "small"]
     assert facts.table_outputs(*arguments) == 2 and facts.table_shape(*arguments) == [2]
 
 
 def test_numbered_classes_are_sorted_as_numbers(tmp_path: Path) -> None:
     file = csv(tmp_path, "x,label\n" + "".join(f"{i},{i}.0\n" for i in (10, 9, 2) * 2))
-    assert facts.table_classes(str(file), None, "classes") == ["2", "9", "10"]
+    assert facts.table_classes(str(file), None, None, None, "classes") == ["2", "9", "10"]
 
 
 def test_values(tmp_path: Path) -> None:
     file = csv(tmp_path, "a,b,price\n" + "".join(f"{i},1,{i / 3}\n" for i in range(10)))
     splits = load(file, targets="values")
     assert splits.train.targets.shape == (8, 1) and splits.train.targets.dtype == torch.float32
-    arguments = (str(file), None, "values")
+    arguments = (str(file), None, None, None, "values")
     assert facts.table_classes(*arguments) is None and facts.table_outputs(*arguments) == 1
     two = npz(tmp_path, x=np.zeros((5, 2)), y=np.ones((5, 2)))
     assert load(two, targets="values").train.targets.shape == (4, 2)
@@ -86,9 +87,9 @@ def test_values(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     file = csv(tmp_path, "x,label\n1,a\n2,b\n")
-    assert facts.table_classes(str(file), None, "classes") == ["a", "b"]
+    assert facts.table_classes(str(file), None, None, None, "classes") == ["a", "b"]
     csv(tmp_path, "x,label\n1,a\n2,b\n3,c\n")
-    assert facts.table_classes(str(file), None, "classes") == ["a", "b", "c"]
+    assert facts.table_classes(str(file), None, None, None, "classes") == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_wrong_column_and_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must end in \.npz or \.csv"):
         load(tmp_path / "table.xlsx")
     with pytest.raises(UserError, match=r"data\.file=FILE"):
-        arrays(file=None, label_column=None, targets="classes", test_size=0.2, split_seed=0)
+        load(None)
 
 
 @pytest.mark.parametrize("name", ["data.npz", "data.csv"])
@@ -168,3 +169,75 @@ def test_truncated_npz_is_a_sentence(tmp_path: Path) -> None:
         file.write_bytes(whole[:length])
         with pytest.raises(UserError):
             load(file)
+
+
+def test_a_column_of_patients_is_no_feature_and_stays_together(tmp_path: Path) -> None:
+    lines = [f"{i},p{i // 5},{'sick' if i % 2 else 'well'}" for i in range(50)]
+    file = csv(tmp_path, "length,patient,state\n" + "\n".join(lines) + "\n")
+    for seed in range(20):
+        splits = load(file, group_column="patient", split_seed=seed)
+        assert splits.test is not None and splits.train.groups is not None and splits.test.groups is not None
+        assert splits.train.inputs.shape == (40, 1) and len(splits.test) == 10
+        assert not set(splits.train.groups) & set(splits.test.groups)
+        assert splits.test.groups.tolist() == [f"p{int(x) // 5}" for x in splits.test.inputs[:, 0]]
+    assert facts.table_shape(str(file), None, "patient", None, "classes") == [1]
+    last = csv(tmp_path, "length,state,patient\n1,well,ann\n2,sick,bob\n3,well,cat\n")
+    assert facts.table_classes(str(last), None, "patient", None, "classes") == ["sick", "well"], (
+        "not the last column then"
+    )
+
+
+def test_groups_and_weights_in_an_npz(tmp_path: Path) -> None:
+    x, y, names = np.zeros((6, 3)), np.arange(6) % 2, np.array(["a", "b", "c"] * 2)
+    splits = load(npz(tmp_path, x=x, y=y, groups=names, weights=np.arange(6)), test_size=0.4)
+    assert splits.test is not None and splits.test.groups is not None and len(set(splits.test.groups)) == 1
+    assert splits.train.weights is not None and splits.train.weights.tolist() == [
+        i for i in range(6) if names[i] not in splits.test.groups
+    ]
+    own = {"x_train": x, "y_train": y, "x_test": x, "y_test": y}
+    assert load(npz(tmp_path, **own, groups_train=names)).train.groups is not None
+
+
+def test_wrong_group_columns(tmp_path: Path) -> None:
+    file = csv(tmp_path, "length,patient,state\n1,ann,a\n2,,b\n")
+    for column, sentence in {
+        "pateint": r"no column 'pateint' \(data\.group_column\).*Did you mean 'patient'",
+        "patient": "line 3: no group in column 'patient'",
+    }.items():
+        with pytest.raises(UserError, match=sentence):
+            load(file, group_column=column)
+    with pytest.raises(UserError, match=r"data\.label_column and data\.group_column are both 'state'"):
+        load(file, label_column="state", group_column="state")
+    with pytest.raises(UserError, match="at least one feature and one label beside the groups"):
+        load(csv(tmp_path, "patient,state\nann,a\n"), group_column="patient")
+    with pytest.raises(UserError, match=r"data\.group_column=p is a column of a CSV"):
+        load(npz(tmp_path, x=np.zeros((2, 1)), y=np.arange(2)), group_column="p")
+
+
+def test_three_axes_of_floats_are_named(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(10, 2, 7)), np.arange(10) % 2
+    file = npz(tmp_path, x=x, y=y)
+    with pytest.raises(UserError, match=r"data\.layout=series or data\.layout=images"):
+        load(file)
+    series = load(file, layout="series").train.inputs
+    assert series.shape == (8, 2, 7) and series.dtype == torch.float32
+    assert load(file, layout="images").train.inputs.shape == (8, 1, 2, 7)
+    assert facts.table_shape(str(file), None, None, "series", "classes") == [2, 7]
+    assert load(npz(tmp_path, x=(9 * x).astype(np.uint8), y=y)).train.inputs.shape == (8, 1, 2, 7), "bytes are images"
+    for layout, shape in (("series", (10, 7)), ("series", (10, 1, 7, 2)), ("images", (10, 7))):
+        with pytest.raises(UserError, match=f"data.layout={layout} wants x as .* it has {len(shape)} axes"):
+            load(npz(tmp_path, x=np.zeros(shape), y=y), layout=layout)
+
+
+def test_whole_numbers_are_ids_or_quantities(tmp_path: Path) -> None:
+    """Ids that became floats and were normalised trained on nonsense without a word."""
+    x, y = np.arange(40, dtype=np.int32).reshape(10, 4), np.arange(10) % 2
+    file = npz(tmp_path, x=x, y=y)
+    with pytest.raises(UserError, match=r"data\.fields\.inputs=\{kind: plain, dtype: int64\}.*\{kind: normalised\}"):
+        load(file)
+    ids = load(file, fields={"inputs": {"kind": "plain", "dtype": "int64"}}).train.inputs
+    assert ids.dtype == torch.int64 and set(ids.flatten().tolist()) <= set(range(40))
+    assert load(file, fields={"inputs": {"kind": "plain", "dtype": "int32"}}).train.inputs.dtype == torch.int32
+    assert load(file, fields={"inputs": {"kind": "normalised"}}).train.inputs.dtype == torch.float32
+    pictures = load(npz(tmp_path, x=np.zeros((10, 1, 4, 4), np.int64), y=y)).train.inputs
+    assert pictures.dtype == torch.float32, "four axes are no ids"

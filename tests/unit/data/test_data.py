@@ -15,16 +15,17 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from small import batches_of
+from small import batches_of, divided
 
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.config.compose import BASE, register
-from dlexp.data.splits import Splits, prepare, statistics
+from dlexp.data.splits import Splits
+from dlexp.data.statistics import statistics
 
 CONF = ROOT / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 AUGMENT = sorted(path.stem for path in (CONF / "augment").glob("*.yaml"))
-COMMON = {"root": None, "download": False, "url": None, "val_size": 0.1, "split_seed": 0, "limit": None}
+COMMON = {"root": None, "download": False, "url": None, "val_size": 0.1, "split_seed": 0, "limit": None, "fields": None}
 FACTS = {"shape", "num_outputs", "class_names", "mean", "std"}
 # Data last: Hydra lets an option override only groups that stand before its own.
 PRIMARY = """
@@ -117,7 +118,7 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
 
 
 def check_splits(splits: Splits, node: dict[str, Any]) -> None:
-    splits = prepare(splits, val_size=0.2, split_seed=0, limit=None)
+    splits = divided(splits, val_size=0.2)
     assert splits.val is not None and splits.test is not None
     mean, std = statistics(splits.train.inputs)
     for split in (splits.train, splits.val, splits.test):

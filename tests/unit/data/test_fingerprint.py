@@ -123,5 +123,8 @@ def test_the_data_of_a_function_of_ones_own_is_hashed_when_it_is_loaded() -> Non
 
     assert of_splits(splits(1.0)) == of_splits(splits(1.0)) != of_splits(splits(2.0))
     part = splits(1.0).train
+    told = [Split(**part.fields, groups=list(each)) for each in ("abcd", "abdc")]
+    told += [Split(**part.fields, weights=[1, 2, 3, each]) for each in (4, 5)]
+    assert len({of_splits(Splits(train=each, test=None)).fingerprint for each in [part, *told]}) == 5
     assert of_splits(Splits(train=part, test=None)) != of_splits(splits(1.0))
     assert of_splits(Splits(train=part, test=None, val=part)) != of_splits(splits(1.0))

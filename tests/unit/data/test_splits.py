@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from small import divided
 
-from dlexp.data.splits import CHUNK, Split, Splits, prepare, some_of_each, statistics
+from dlexp.data.partition import held_out, some_of_each
+from dlexp.data.splits import Split, Splits
+from dlexp.data.statistics import CHUNK, statistics
 from dlexp.errors import UserError
 
 
@@ -17,7 +20,7 @@ def rows(split: Split | None) -> set[int]:
 
 
 def test_validation_is_split_off_without_overlap() -> None:
-    splits = prepare(Splits(numbered(100), numbered(20)), val_size=0.1, split_seed=0, limit=None)
+    splits = divided(Splits(numbered(100), numbered(20)), val_size=0.1)
     assert len(rows(splits.val)) == 10
     assert rows(splits.train) | rows(splits.val) == set(range(100))
     assert not rows(splits.train) & rows(splits.val)
@@ -26,7 +29,7 @@ def test_validation_is_split_off_without_overlap() -> None:
 
 def test_split_seed_alone_decides() -> None:
     def val(seed: int, limit: int | None = None) -> set[int]:
-        return rows(prepare(Splits(numbered(100), None), val_size=0.2, split_seed=seed, limit=limit).val)
+        return rows(divided(Splits(numbered(100), None), val_size=0.2, split_seed=seed, limit=limit).val)
 
     assert val(0) == val(0) != val(1)
     assert val(0, limit=5) < val(0)
@@ -50,24 +53,24 @@ def test_some_samples_of_values_come_from_the_whole_split() -> None:
 
 
 def test_inputs_stay_with_their_targets() -> None:
-    splits = prepare(Splits(numbered(50), None), val_size=7, split_seed=3, limit=30)
+    splits = divided(Splits(numbered(50), None), val_size=7, split_seed=3, limit=30)
     assert splits.val is not None and len(splits.val.targets) == 7
     for split in (splits.train, splits.val):
         assert torch.equal(split.inputs[:, 0].long(), split.targets)
 
 
 def test_val_size_zero_trains_on_everything() -> None:
-    splits = prepare(Splits(numbered(10), None, val=numbered(4)), val_size=0, split_seed=0, limit=None)
+    splits = divided(Splits(numbered(10), None, val=numbered(4)), val_size=0)
     assert splits.val is None and len(splits.train.targets) == 10
 
 
 def test_own_validation_split_is_kept() -> None:
-    splits = prepare(Splits(numbered(10), None, val=numbered(4)), val_size=0.5, split_seed=0, limit=None)
+    splits = divided(Splits(numbered(10), None, val=numbered(4)), val_size=0.5)
     assert len(rows(splits.val)) == 4 and len(splits.train.targets) == 10
 
 
 def test_limit_shortens_all_three_at_random() -> None:
-    splits = prepare(Splits(numbered(100), numbered(50)), val_size=0.3, split_seed=0, limit=12)
+    splits = divided(Splits(numbered(100), numbered(50)), val_size=0.3, split_seed=0, limit=12)
     assert [len(rows(split)) for split in (splits.train, splits.val, splits.test)] == [12, 12, 12]
     assert rows(splits.test) != set(range(12))
 
@@ -75,7 +78,7 @@ def test_limit_shortens_all_three_at_random() -> None:
 @pytest.mark.parametrize("val_size", [10, 1000, 0.99])
 def test_a_validation_split_that_takes_all_is_a_mistake(val_size: float) -> None:
     with pytest.raises(UserError, match="data.val_size"):
-        prepare(Splits(numbered(10), None), val_size=val_size, split_seed=0, limit=None)
+        divided(Splits(numbered(10), None), val_size=val_size)
 
 
 def test_statistics_of_images_are_exact() -> None:
@@ -93,3 +96,100 @@ def test_statistics_of_features_far_from_zero() -> None:
     assert mean == pytest.approx(features.double().mean(0).tolist())
     assert std == pytest.approx([features[:, 0].double().std(correction=0).item(), 1, std[2]])
     assert all(isinstance(value, float) for value in mean + std)
+
+
+def test_a_group_is_in_one_split_whatever_the_seed() -> None:
+    generator = torch.Generator().manual_seed(0)
+    patients = torch.randint(0, 40, (500,), generator=generator)
+    split = Split(torch.arange(500.0)[:, None], torch.arange(500), groups=patients)
+    for seed in range(50):
+        splits = divided(Splits(*held_out(split, 100, seed)), val_size=0.2, split_seed=seed)
+        parts = [splits.train, splits.val, splits.test]
+        found = [set(patients[part.targets].tolist()) for part in parts]
+        assert sum(map(len, found)) == len(set.union(*found)) == len(patients.unique())
+        assert set().union(*map(rows, parts)) == set(range(500)) and sum(map(len, parts)) == 500
+        assert abs(len(splits.test) - 100) <= 2 and abs(len(splits.val) - 0.2 * (500 - len(splits.test))) <= 2
+        assert all(torch.equal(patients[part.targets], torch.as_tensor(part.groups)) for part in parts)
+    assert rows(held_out(split, 100, 0)[1]) != rows(held_out(split, 100, 1)[1])
+
+
+def test_groups_that_can_not_be_divided() -> None:
+    """Of two groups each is one side, however far from the size that was asked for."""
+    split = Split(torch.arange(100.0)[:, None], torch.arange(100), groups=["a"] + 99 * ["b"])
+    for count in (1, 40, 90):
+        rest, held = held_out(split, count, 0)
+        assert {len(rest), len(held)} == {1, 99} and len(held) == (1 if count < 50 else 99)
+    with pytest.raises(UserError, match="all 3 samples are of one group"):
+        held_out(Split(torch.zeros(3, 1), torch.zeros(3), groups=[7, 7, 7]), 1, 0)
+
+
+def test_a_group_in_two_splits_of_the_data_is_named() -> None:
+    def grouped(*names: str) -> Split:
+        return Split(torch.zeros(len(names), 1), torch.zeros(len(names)), groups=names)
+
+    with pytest.raises(UserError, match="group bob lies in the training and in the test split"):
+        divided(Splits(grouped("ann", "bob", "cat"), grouped("dan", "bob")), val_size=0)
+
+
+@pytest.mark.parametrize("groups", [[1, 2], [[1], [2], [3]], [0.5, 1, 2], [None, 1, 2]])
+def test_wrong_groups(groups: list[object]) -> None:
+    with pytest.raises(UserError, match="groups must be a whole number or a text for each of 3 samples"):
+        Split(torch.zeros(3, 1), groups=groups)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 2.0], [[1], [2], [3]], [1, -1, 1], [1, float("nan"), 1], ["a", "b", "c"]])
+def test_wrong_weights(weights: list[object]) -> None:
+    with pytest.raises(UserError, match="weights must be a number of at least 0 for each of 3 samples"):
+        Split(torch.zeros(3, 1), weights=weights)
+
+
+def test_weights_of_zero_everywhere() -> None:
+    with pytest.raises(UserError, match="the weights of all training samples are 0"):
+        divided(Splits(Split(torch.zeros(3, 1), weights=[0, 0, 0]), None), val_size=0)
+
+
+def test_every_sample_validates_in_one_fold() -> None:
+    """Of classes each fold has as many, but for one."""
+    targets = torch.tensor([0] * 61 + [1] * 30 + [2] * 9)
+    split = Split(torch.arange(100.0)[:, None], targets)
+    seen: list[int] = []
+    for fold in range(5):
+        splits = divided(Splits(split, numbered(20)), folds=5, fold=fold, val_size=0)
+        assert splits.val is not None and splits.test is not None and len(splits.test) == 20
+        seen += splits.val.inputs[:, 0].long().tolist()
+        assert len(splits.val) == 20 and len(splits.train) == 80
+        assert splits.val.targets.bincount().sub(torch.tensor([12.2, 6, 1.8])).abs().max() < 1
+    assert sorted(seen) == list(range(100))
+    one, other = (divided(Splits(split, None), folds=5, fold=0, split_seed=seed).val for seed in (0, 1))
+    assert one is not None and other is not None and not torch.equal(one.inputs, other.inputs)
+
+
+def test_folds_take_whole_groups() -> None:
+    patients = torch.randint(0, 23, (200,), generator=torch.Generator().manual_seed(0))
+    split = Split(torch.arange(200.0)[:, None], torch.arange(200), groups=patients)
+    validated: list[int] = []
+    for fold in range(4):
+        splits = divided(Splits(split, None), folds=4, fold=fold)
+        assert splits.val is not None and 45 <= len(splits.val) <= 55
+        assert not set(patients[splits.val.targets].tolist()) & set(patients[splits.train.targets].tolist())
+        validated += splits.val.targets.tolist()
+    assert sorted(validated) == list(range(200))
+
+
+def test_folds_that_are_not_possible() -> None:
+    with pytest.raises(UserError, match="this data set has some of its own"):
+        divided(Splits(numbered(10), None, val=numbered(4)), folds=2, fold=0)
+    with pytest.raises(UserError, match="as many samples for training at least, and there are 3"):
+        divided(Splits(numbered(3), None), folds=4, fold=0)
+    with pytest.raises(UserError, match="as many groups for training at least, and there are 2"):
+        divided(Splits(Split(torch.zeros(4, 1), groups=[1, 1, 2, 2]), None), folds=3, fold=0)
+
+
+def test_balanced_sampling_multiplies_weights() -> None:
+    targets = torch.tensor([0, 0, 0, 2])
+    train = divided(Splits(Split(torch.zeros(4, 1), targets, weights=[1, 1, 0, 5]), None), val_size=0).train
+    assert train.weights is not None and train.weights.tolist() == [1, 1, 0, 5]
+    train = divided(Splits(train, None), val_size=0, sampling="balanced").train
+    assert train.weights is not None and train.weights.tolist() == [0.5, 0.5, 0, 1]
+    with pytest.raises(UserError, match="the targets are no class numbers"):
+        divided(Splits(Split(torch.zeros(4, 1), torch.zeros(4, 1)), None), val_size=0, sampling="balanced")

@@ -133,3 +133,16 @@ def test_samples_normalised_beforehand_are_the_same_and_safe(shuffle: bool, monk
         for (inputs, answers), (same, equal) in zip(pairs(ready, 1), pairs(later, 1), strict=True):
             assert torch.equal(inputs, same) and torch.equal(answers, equal)
             inputs.zero_()  # as a model with an operation in place may do
+
+
+def test_weights_draw_with_replacement_and_enter_an_epoch_anywhere() -> None:
+    weights = [0, 1, 2, 5]
+    split = Split(torch.arange(4000.0)[:, None], torch.arange(4000) % 4, weights=torch.tensor(weights).repeat(1000))
+    drawn = batches(split)
+    assert len(drawn) == 500 and drawn.num_samples == 4000
+    shares = torch.tensor(targets(drawn)).bincount(minlength=4) / 4000
+    assert shares[0] == 0 and (shares - torch.tensor(weights) / 8).abs().max() < 0.03
+    assert targets(drawn) == targets(batches(split)) != targets(drawn, epoch=1)
+    later = [row["inputs"] for row in drawn.epoch(3, start=490)]
+    assert all(torch.equal(*pair) for pair in zip(later, [row["inputs"] for row in drawn.epoch(3)][490:], strict=True))
+    assert targets(batches(split, shuffle=False)) == split.targets.tolist(), "evaluation sees every sample once"

@@ -26,7 +26,8 @@ from dlexp.data.fetch.download import obtain
 from dlexp.data.fetch.files import Source, cache_folder, search_roots
 from dlexp.data.formats.cifar_batches import load_cifar, parse_batch
 from dlexp.data.formats.idx import load_idx, parse_idx
-from dlexp.data.splits import Split, Splits, statistics
+from dlexp.data.splits import Split, Splits
+from dlexp.data.statistics import statistics
 from dlexp.errors import UserError
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

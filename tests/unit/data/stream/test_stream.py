@@ -15,15 +15,17 @@ import pytest
 import torch
 from conftest import ROOT, child_environment
 from PIL import Image
-from small import batches_of
+from small import batches_of, divided
 
 from dlexp import api
 from dlexp.augment.crop import RandomCrop
 from dlexp.augment.flip import RandomFlip
 from dlexp.data import image_folder as module
-from dlexp.data import splits as splits_module
+from dlexp.data import statistics as statistics_module
 from dlexp.data.image_folder import image_folder
-from dlexp.data.splits import Splits, prepare, some_of_each, statistics
+from dlexp.data.partition import some_of_each
+from dlexp.data.splits import Splits
+from dlexp.data.statistics import statistics
 from dlexp.data.stream import image_files, kept_figures, readers
 from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
@@ -71,9 +73,7 @@ def readers_of(process: int) -> list[int]:
 def test_epochs_are_those_of_images_in_memory_from_any_step_on(folder: Path) -> None:
     settings: Any = {"batch_size": 7, "mean": [0.5] * 3, "std": [0.2] * 3, "seed": 3, "channels_last": True}
     operations = [RandomCrop(padding=2, mode="reflect"), RandomFlip(probability=0.5)]
-    both = [
-        prepare(load(folder, in_memory=in_memory), val_size=0.2, split_seed=0, limit=40) for in_memory in (True, False)
-    ]
+    both = [divided(load(folder, in_memory=in_memory), val_size=0.2, limit=40) for in_memory in (True, False)]
     assert statistics(both[0].train.inputs) == statistics(both[1].train.inputs)
     for name, training in (("train", True), ("val", False), ("test", False)):
         split, streamed = (getattr(splits, name) for splits in both)
@@ -118,7 +118,7 @@ def test_mean_and_deviation_of_many_files_are_remembered_until_one_changes(
     monkeypatch.setattr(kept_figures, "cache_folder", lambda: tmp_path / "cache")
     first = statistics(files)
     assert not (tmp_path / "cache").exists(), "the pass was short"
-    monkeypatch.setattr(splits_module, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(statistics_module, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(kept_figures, "SETTLED_SECONDS", 0.0)
     assert statistics(files) == first
     (file,) = (tmp_path / "cache" / "statistics").iterdir()

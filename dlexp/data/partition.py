@@ -1,0 +1,173 @@
+"""Which samples train, validate and test: parts held out, folds, whole groups, and how often each sample is drawn."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlexp.data.splits import Split, Splits
+from dlexp.errors import UserError
+
+# Groups are shuffled this often, and the order counts whose first groups come nearest to the size that is asked for.
+TRIES = 32
+
+
+def prepare(
+    splits: Splits,
+    *,
+    val_size: float,
+    split_seed: int,
+    limit: int | None,
+    folds: int | None,
+    fold: int | None,
+    sampling: str | None,
+) -> Splits:
+    """Splits validation samples off the training split and shortens all three to `limit` samples each.
+
+    val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
+    own. A data set's own validation split is taken as it is. folds, fold: of that many equal parts of the training
+    samples this one validates, whatever `val_size` says. Groups stay whole. Choices depend on `split_seed` alone.
+    sampling: "balanced" draws every class equally often in training.
+
+    Raises:
+        UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings
+            a validation split beside folds, two splits share a group, or the weights draw nothing.
+    """
+    train, val = splits.train, splits.val
+    if folds is not None:
+        assert fold is not None
+        if val is not None:
+            raise UserError(
+                f"data.folds={folds} makes the validation samples from those for training, and this data set has some"
+                " of its own: leave data.folds and data.fold out"
+            )
+        train, val = _apart(train, _folds(train, folds, split_seed) == fold)
+    elif val_size == 0:
+        val = None
+    elif val is None:
+        train, val = held_out(train, _val_count(len(train), val_size), split_seed)
+    _refuse_shared_groups({"training": train, "validation": val, "test": splits.test})
+    train = _shorten(train, limit, split_seed + 1)
+    if sampling == "balanced":
+        train = _balanced(train)
+    if train.weights is not None and not train.weights.any():
+        raise UserError("the weights of all training samples are 0: there is none to draw")
+    return Splits(
+        train=train,
+        val=None if val is None else _shorten(val, limit, split_seed + 2),
+        test=None if splits.test is None else _shorten(splits.test, limit, split_seed + 3),
+    )
+
+
+def held_out(split: Split, count: int, seed: int) -> tuple[Split, Split]:
+    """Returns the split without, and with only, `count` samples; of groups whole ones, about as many samples.
+
+    Both keep the order of the split: batches are shuffled anyway. Raises UserError where all samples are one group.
+    """
+    groups, generator = _group_numbers(split), _generator(seed)
+    sizes, nearest = groups.bincount(), count + len(split)
+    if len(sizes) < 2:
+        raise UserError(f"all {len(split)} samples are of one group, so none of them can be held out")
+    chosen = torch.zeros(0, dtype=torch.int64)
+    for _ in range(TRIES):
+        order = torch.randperm(len(sizes), generator=generator)
+        distances = (sizes[order].cumsum(0)[:-1] - count).abs()
+        last = int(distances.argmin())
+        if distances[last] < nearest:
+            nearest, chosen = int(distances[last]), order[: last + 1]
+        if nearest == 0:
+            break
+    is_chosen = torch.zeros(len(sizes), dtype=torch.bool).index_fill(0, chosen, True)
+    return _apart(split, is_chosen[groups])
+
+
+def some_of_each(split: Split, count: int, seed: int) -> Split:
+    """Returns at most `count` samples of the whole split, read now where they are files; which ones depends on `seed`.
+
+    Every class in turn gives one, until there are enough: data often lies sorted by class, and one class is learnt in a
+    single step. Samples without classes are drawn at random. Groups and weights are left behind.
+    """
+    order, classes = torch.randperm(len(split), generator=_generator(seed)), split.classes
+    if classes is not None:
+        by_class = classes[order].argsort(stable=True)
+        counts = classes.bincount()
+        first = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        turns = torch.empty_like(order)  # of each sample within its class, in the order drawn
+        turns[by_class] = torch.arange(len(order)) - first
+        order = order[turns.argsort(stable=True)]
+    return Split(**split.read(order[:count]))
+
+
+def _folds(split: Split, folds: int, seed: int) -> Tensor:
+    """Returns the fold of each sample: dealt out class by class, or as whole groups, the largest first."""
+    groups, generator = _group_numbers(split), _generator(seed)
+    sizes = groups.bincount()
+    if len(sizes) < folds:
+        what = "samples" if split.groups is None else "groups"
+        raise UserError(f"data.folds={folds} needs as many {what} for training at least, and there are {len(sizes)}")
+    order = torch.randperm(len(sizes), generator=generator)
+    fold_of = torch.empty_like(order)
+    if split.groups is None:
+        if split.classes is not None:
+            order = order[split.classes[order].argsort(stable=True)]
+        fold_of[order] = torch.arange(len(order)) % folds
+        return fold_of
+    totals = [0] * folds
+    for group in order[sizes[order].argsort(descending=True, stable=True)].tolist():
+        smallest = totals.index(min(totals))
+        fold_of[group] = smallest
+        totals[smallest] += int(sizes[group])
+    return fold_of[groups]
+
+
+def _group_numbers(split: Split) -> Tensor:
+    """Returns the groups numbered from 0, int64 N; every sample is one of its own where there are none."""
+    if split.groups is None:
+        return torch.arange(len(split))
+    return torch.from_numpy(np.unique(split.groups, return_inverse=True)[1].astype(np.int64))
+
+
+def _apart(split: Split, is_held: Tensor) -> tuple[Split, Split]:
+    return split.take((~is_held).nonzero()[:, 0]), split.take(is_held.nonzero()[:, 0])
+
+
+def _refuse_shared_groups(parts: dict[str, Split | None]) -> None:
+    groups = {name: split.groups for name, split in parts.items() if split is not None and split.groups is not None}
+    names = list(groups)
+    for index, name in enumerate(names):
+        for other in names[index + 1 :]:
+            shared = np.intersect1d(groups[name], groups[other])
+            if len(shared):
+                raise UserError(
+                    f"group {shared[0]} lies in the {name} and in the {other} split ({len(shared)} groups do): its"
+                    " samples are not independent, so the figures would be too good; each group must be in one split"
+                )
+
+
+def _balanced(train: Split) -> Split:
+    classes = train.classes
+    if classes is None or classes.min() < 0:
+        raise UserError("data.sampling=balanced draws every class equally often, and the targets are no class numbers")
+    weights = torch.ones(len(train), dtype=torch.float64) if train.weights is None else train.weights
+    totals = torch.zeros(int(classes.max()) + 1, dtype=torch.float64).index_add(0, classes, weights)
+    return train.weighted(weights / totals[classes].clamp(min=torch.finfo(torch.float64).tiny))
+
+
+def _val_count(num_samples: int, val_size: float) -> int:
+    count = round(num_samples * val_size) if val_size < 1 else int(val_size)
+    count = max(count, 1)
+    if count >= num_samples:
+        raise UserError(
+            f"data.val_size={val_size:g} would leave nothing of the {num_samples} training samples; "
+            "give a fraction such as 0.1, a smaller count, or 0 for no validation."
+        )
+    return count
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _shorten(split: Split, limit: int | None, seed: int) -> Split:
+    if limit is None or len(split) <= limit:
+        return split
+    return split.take(torch.randperm(len(split), generator=_generator(seed))[:limit].sort().values)

@@ -1,0 +1,240 @@
+"""Samples that a person's own object reads: the same batches as from memory, read ahead, whatever is asked of them."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small import batches_of, divided
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
+
+from dlexp.data.fingerprint import of_splits
+from dlexp.data.partition import some_of_each
+from dlexp.data.splits import Split, Splits
+from dlexp.data.statistics import statistics
+from dlexp.data.stream.rows import AHEAD, Stream
+from dlexp.errors import UserError
+
+X = torch.randn(100, 2, 5, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(100) % 3
+
+
+class Numbers:
+    """Rows of an array, with a note of what was read by which thread."""
+
+    def __init__(self, values: Tensor = X) -> None:
+        self.values, self.read_rows, self.threads = values, list[list[int]](), set[str]()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def read(self, rows: list[int]) -> Any:
+        self.read_rows.append(rows)
+        self.threads.add(threading.current_thread().name)
+        return self.values[rows].numpy()
+
+
+class Pairs(Dataset[Any]):
+    def __len__(self) -> int:
+        return 100
+
+    def __getitem__(self, index: int) -> Any:
+        return X[index].numpy(), int(Y[index])
+
+
+class Named(Pairs):
+    def __getitem__(self, index: int) -> Any:
+        return {"inputs": X[index], "extra": X[index, 0], "targets": Y[index]}
+
+
+class Noisy(Pairs):
+    """Draws from all three generators."""
+
+    def __getitem__(self, index: int) -> Any:
+        return X[index] + torch.rand(1) + np.random.rand() + random.random(), int(Y[index])
+
+
+class Padded:
+    """Samples of 1 to 7 rows of three numbers, padded with a mask."""
+
+    def __len__(self) -> int:
+        return 100
+
+    def read(self, rows: list[int]) -> dict[str, Tensor]:
+        lengths = torch.tensor([1 + row % 7 for row in rows])
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        return {
+            "inputs": (mask[:, :, None] * (1.0 + torch.tensor(rows)[:, None, None])).expand(-1, -1, 3),
+            "mask": mask,
+        }
+
+
+def mapped(folder: Path) -> np.memmap[Any, Any]:
+    np.save(folder / "x.npy", X.numpy())
+    found: Any = np.load(folder / "x.npy", mmap_mode="r")
+    return found  # type: ignore[no-any-return]
+
+
+def batches(split: Split, **changes: Any) -> Iterator[dict[str, Tensor]]:
+    settings: Any = {"batch_size": 8, "seed": 0, "augment": [], "shuffle": True, "channels_last": False} | changes
+    start, epoch = settings.pop("start", 0), settings.pop("epoch", 1)
+    return batches_of(split, mean=[0.5, 0.1], std=[2.0, 1.0], **settings).epoch(epoch, start)
+
+
+def same(one: Iterator[dict[str, Tensor]], other: Iterator[dict[str, Tensor]]) -> bool:
+    both = zip(one, other, strict=True)
+    return all(a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a) for a, b in both)
+
+
+@pytest.mark.parametrize("kind", ["rows", "memmap", "array", "pairs"])
+def test_batches_are_those_of_tensors(kind: str, tmp_path: Path) -> None:
+    inputs = {"rows": Numbers(), "memmap": mapped(tmp_path), "array": X.numpy(), "pairs": Pairs()}[kind]
+    split, memory = Split(inputs, None if kind == "pairs" else Y.numpy()), Split(X, Y)
+    assert isinstance(split.inputs, Tensor) == (kind == "array") and torch.equal(split.targets, Y)
+    assert split.inputs.shape == X.shape and split.inputs.dtype == torch.float32
+    for changes in ({}, {"start": 7}, {"shuffle": False}, {"batch_size": 1000}):
+        assert same(batches(split, **changes), batches(memory, **changes))
+    parts = [divided(Splits(each, each), val_size=0.2, limit=50) for each in (split, memory)]
+    for name in ("train", "val", "test"):
+        one, other = (getattr(part, name) for part in parts)
+        assert same(batches(one), batches(other)) and len(one) == len(other)
+    assert torch.allclose(torch.tensor(statistics(split.inputs)), torch.tensor(statistics(X)))
+    assert torch.equal(some_of_each(split, 10, 0).inputs, some_of_each(memory, 10, 0).inputs)
+
+
+def test_several_fields_of_one_object_are_read_once() -> None:
+    split = Split(Named())
+    assert list(split.fields) == ["inputs", "extra", "targets"] and isinstance(split.targets, Tensor)
+    (whole,) = batches(split, shuffle=False, batch_size=100)
+    assert torch.equal(whole["extra"], X[:, 0]) and torch.equal(whole["targets"], Y)
+    given = Split(Named(), targets=Y + 1)
+    assert torch.equal(given.targets, Y + 1), "what is given goes before what is read"
+
+
+def test_reading_is_ahead_and_in_another_thread() -> None:
+    rows = Numbers()
+    stream = batches(Split(rows, Y))
+    rows.read_rows.clear()
+    rows.threads.clear()
+    next(stream)
+    while len(rows.read_rows) < 1 + AHEAD:  # it is on its way
+        pass
+    assert len(rows.read_rows) == 1 + AHEAD and threading.current_thread().name not in rows.threads
+    del stream
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("rows")]
+
+
+def test_what_draws_at_random_repeats_and_leaves_the_generators_alone() -> None:
+    split = Split(Noisy())
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = [batch["inputs"].clone() for batch in batches(split)]
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(7), random.random(), np.random.rand()
+    again = [batch["inputs"] for batch in batches(split, start=5)]
+    assert all(torch.equal(*pair) for pair in zip(first[5:], again, strict=True))
+    later = [batch["inputs"] for batch in batches(split, epoch=2)]
+    assert not torch.equal(first[0].mean(), later[0].mean())
+
+
+def test_samples_of_unequal_length_are_padded_by_what_reads_them() -> None:
+    split = Split(Padded(), Y)
+    batch = split.read(torch.tensor([3, 0, 5]))
+    assert batch["inputs"].shape == (3, 6, 3) and batch["mask"].sum(1).tolist() == [4, 1, 6]
+
+
+def test_the_content_is_told_or_read() -> None:
+    def content(inputs: Any) -> str:
+        return of_splits(Splits(Split(inputs, Y), None)).fingerprint
+
+    assert content(Numbers()) == content(Numbers()) != content(Numbers(X + 1))
+    told = Numbers()
+    told.content = lambda: "version 1"  # type: ignore[attr-defined]
+    found = content(told)
+    assert max(map(len, told.read_rows)) == 1, "only the first sample was looked at"
+    told.content = lambda: "version 2"  # type: ignore[attr-defined]
+    assert content(told) != found
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([1, 2, 3], "field inputs must be a tensor with a row a sample, not a list"),
+        (np.array(["a", "b"]), "field inputs must be a tensor with a row a sample, not a ndarray"),
+        (Numbers(X[:0]), "Numbers holds no samples"),
+        (
+            type("Short", (Numbers,), {"read": lambda self, rows: X[:3]})(),
+            r"Short was asked for 1 rows, .* \[3, 2, 5\]",
+        ),
+        (
+            type("Three", (Pairs,), {"__getitem__": lambda self, row: (1, 2, 3)})(),
+            "a sample of 3 parts has to be a dict",
+        ),
+    ],
+)
+def test_what_can_not_be_read_is_a_sentence(given: Any, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Split(given)
+
+
+class Flow(IterableDataset[Any]):
+    """Samples one after the other, shuffled by a default generator where `shuffled` says so."""
+
+    def __init__(self, count: int = 100, shuffled: bool = False) -> None:
+        self.count, self.shuffled = count, shuffled
+
+    def __iter__(self) -> Iterator[Any]:
+        order = torch.randperm(self.count) if self.shuffled else torch.arange(self.count)
+        return ((X[row], int(Y[row])) for row in order.tolist())
+
+
+class Sized(Flow):
+    def __len__(self) -> int:
+        return self.count
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_stream_begins_anew_each_epoch_and_is_entered_anywhere(shuffled: bool) -> None:
+    split = Split(Stream(Flow(shuffled=shuffled), length=100))
+    assert len(split) == 100 and list(split.fields) == ["inputs", "targets"] and split.classes is None
+    whole = [{name: field.clone() for name, field in batch.items()} for batch in batches(split)]
+    assert len(whole) == 12 and (torch.cat([b["targets"] for b in whole]).tolist() == Y[:96].tolist()) is not shuffled
+    torch.rand(5)
+    assert same(iter(whole[7:]), batches(split, start=7))
+    assert same(iter(whole), batches(split, epoch=2)) is not shuffled
+    assert same(batches(Split(Sized(shuffled=shuffled))), iter(whole)), "its own length"
+    assert torch.equal(split.targets, split.targets)
+
+
+def test_what_a_stream_can_not_do_is_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"Flow is iterated over and has no length: Split\(Stream\(…, length=1000\)\)"):
+        Split(Flow())
+    stream = Split(Sized())
+    for settings in ({}, {"limit": 5}, {"folds": 2, "fold": 0}):
+        with pytest.raises(UserError, match=r"a stream of samples can't be divided.*data\.val_size=0"):
+            divided(Splits(stream, None), **{"val_size": 0.1 if not settings else 0, **settings})
+    assert divided(Splits(stream, stream, val=stream)).train is stream
+    for others in ({"targets": Y}, {"groups": Y}, {"weights": Y}):
+        with pytest.raises(UserError, match="gives all fields of a split itself, and takes no groups or weights"):
+            Split(Sized(), **others)
+    with pytest.raises(UserError, match="Flow ended before it had given its 200 samples"):
+        list(batches(Split(Stream(Flow(), length=200))))
+
+
+def test_a_dataloader_is_its_dataset_and_its_way_to_collate() -> None:
+    def doubled(samples: list[Any]) -> dict[str, Any]:
+        return {"inputs": torch.stack([2 * torch.as_tensor(x) for x, _ in samples]), "targets": [y for _, y in samples]}
+
+    plain = Split(DataLoader(Pairs(), batch_size=3, shuffle=True, num_workers=2))
+    assert same(batches(plain), batches(Split(X, Y)))
+    for dataset in (Pairs(), Sized()):
+        split = Split(DataLoader(dataset, collate_fn=doubled))
+        assert same(batches(split, shuffle=False), batches(Split(2 * X, Y), shuffle=False))
+    for sampler in ([3, 1, 2], WeightedRandomSampler([1.0] * 100, 50)):
+        with pytest.raises(UserError, match=rf"this one has a {type(sampler).__name__}: Split\(dataset, weights="):
+            Split(DataLoader(Pairs(), sampler=sampler))
