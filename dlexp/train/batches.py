@@ -86,8 +86,7 @@ class Batches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
         """Yields the fields of one batch after the other, of one epoch from step `start` on."""
-        device = self.split.inputs.device
-        generator = torch.Generator(device=device)
+        generator = torch.Generator(device=self.split.inputs.device)
         order = self._order(epoch, generator) if self.shuffle else None
         for step, batch in enumerate(self._columns(epoch, order, start), start):
             rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
@@ -104,13 +103,13 @@ class Batches:
 
     def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
         """Returns the samples of an epoch: all in a new order, or as many, drawn again and again by their weights."""
-        seed, weights = derived_seed(self.seed, epoch), self.split.weights
+        seed, weights, device = derived_seed(self.seed, epoch), self.split.weights, self.split.inputs.device
         if weights is None:
-            return torch.randperm(len(self.split), generator=generator.manual_seed(seed), device=generator.device)
+            return torch.randperm(len(self.split), generator=generator.manual_seed(seed), device=device)
         # On the CPU: not every device has float64, and `multinomial` takes no more than 2**24 samples.
         sums = weights.cumsum(0)
         drawn = sums[-1] * torch.rand(len(sums), dtype=sums.dtype, generator=torch.Generator().manual_seed(seed))
-        return torch.searchsorted(sums, drawn, right=True).to(generator.device)
+        return torch.searchsorted(sums, drawn, right=True).to(device)
 
     def _augment(self, batch: dict[str, Tensor], draw: Draw) -> None:
         for operation in self.operations:
