@@ -148,9 +148,12 @@ def build_optimizer(node: Mapping[str, Any], named_parameters: Sequence[tuple[st
 
 
 def build_task(config: Mapping[str, Any]) -> Any:
-    """Makes the task, with the criterion in it."""
-    task = build(config["task"])
+    """Makes the task, with the criterion in it and the metrics that were chosen."""
+    from dlexp.tasks.task import choose_metrics
+
+    task = build({key: value for key, value in config["task"].items() if key != "metric"})
     task.criterion = build(config["criterion"])
+    choose_metrics(task, build_each(config["metric"]), config["task"]["metric"])
     return task
 
 

@@ -49,7 +49,7 @@ class _Training:
     def compute(self, outputs: Any, batch: Batch) -> None:
         self.parts["task"].loss(mapped(_with_gradient, outputs), batch).backward()
         with torch.no_grad():
-            self.parts["task"].measure(outputs, batch)
+            self.parts["task"].sums(outputs, batch)
 
     def update(self, generator: torch.Generator) -> None:
         for parameter in self.weights:
@@ -61,7 +61,7 @@ class _Training:
     def evaluate(self, outputs: Any, batch: Batch) -> None:
         task = self.parts["task"].eval()
         task.loss(outputs, batch)
-        task.measure(outputs, batch)
+        task.sums(outputs, batch)
         task.train()
 
     @torch.no_grad()

@@ -129,7 +129,7 @@ def some_of_each(split: Split, count: int, seed: int) -> Split:
     """
     order, targets = torch.randperm(len(split), generator=_generator(seed)), split.fields.get("targets")
     if isinstance(targets, Tensor) and targets.ndim == 1 and not targets.is_floating_point():
-        targets = targets.cpu()
+        targets = targets.cpu() - targets.min().cpu()  # what a task ignores may lie below 0
         by_class = targets[order].argsort(stable=True)
         counts = targets.bincount()
         first = (counts.cumsum(0) - counts).repeat_interleave(counts)

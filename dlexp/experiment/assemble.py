@@ -93,7 +93,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     loaded = load_data(data)
     content = content or of_splits(loaded)
     splits = prepare(loaded, val_size=data["val_size"], split_seed=data["split_seed"], limit=data["limit"])
-    _hold_against_facts(splits, fields, data["num_outputs"], config["task"]["targets"])
+    _hold_against_facts(splits, fields, data["num_outputs"], config["task"])
     normalised = _normalised(data, splits.train, fields)
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
     train, val, test = _batches(config, splits, fields, normalised, convolutional)
@@ -127,12 +127,17 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
     return Plan(epochs=epochs, device=device, precision=precision, **settings)
 
 
-def _hold_against_facts(splits: Splits, fields: Mapping[str, Field], num_outputs: int, targets: str) -> None:
+def _hold_against_facts(splits: Splits, fields: Mapping[str, Field], num_outputs: int, task: Mapping[str, Any]) -> None:
     """Raises UserError when the data is not what its YAML says: on CUDA a class too many would abort the process."""
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
-        if targets == "classes" and len(split) and not split.targets.is_floating_point():
-            least, most = int(split.targets.min()), int(split.targets.max())
+        if task["targets"] not in ("classes", "mask") or split.targets.is_floating_point():
+            continue
+        numbers = split.targets
+        if task.get("ignore_index") is not None:
+            numbers = numbers[numbers != task["ignore_index"]]
+        if len(numbers):
+            least, most = int(numbers.min()), int(numbers.max())
             if not 0 <= least <= most < num_outputs:
                 classes = f"{least} to {most}"
                 raise UserError(

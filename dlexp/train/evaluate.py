@@ -42,13 +42,13 @@ def evaluate(
     for batch in batches.epoch(0):
         output, count = task.predict(model, batch, ask), len(next(iter(batch.values())))
         loss = loss + task.loss(output, batch).to(sum_dtype(plan.device)) * count
-        found = task.measure(output, batch)
+        found = task.sums(output, batch)
         sums = {name: sums[name] + value if name in sums else value for name, value in found.items()}
         seen += count
         if keeps_outputs:
             outputs.append(output)
     for module, was_training in modes:
         module.train(was_training)
-    concluded = task.conclude({name: total.cpu() for name, total in sums.items()}, seen)
+    concluded = task.results({name: total.cpu() for name, total in sums.items()}, seen)
     metrics = {"loss": float(loss) / seen, **concluded}
     return Evaluation(metrics, mapped(Tensor.cpu, joined(outputs)) if keeps_outputs else None)

@@ -102,7 +102,7 @@ def _fit(
 
             state.losses[state.batch] = loss
             with torch.no_grad():
-                measured = task.measure(outputs, batch)
+                measured = task.sums(outputs, batch)
             for name, value in measured.items():
                 state.sums[name] = state.sums[name] + value if name in state.sums else value
             state.batch += 1

@@ -21,7 +21,7 @@ class Reading:
     def __init__(self, state: TrainState, accumulate: int, log_steps: int, seen: int) -> None:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
         self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, seen
-        self._conclude, self._sums = state.task.conclude, state.sums
+        self._conclude, self._sums = state.task.results, state.sums
         values = [state.losses[: state.batch], *(total.reshape(-1) for total in state.sums.values())]
         self._values, self._event = _sent(values)
 

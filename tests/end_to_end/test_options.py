@@ -30,10 +30,13 @@ FEWEST = {
     "model": 12,
     "optimizer": 6,
     "launcher": 1,
+    "method": 1,
+    "metric": 23,
     "profile": 2,
     "recipe": 28,
     "scheduler": 5,
     "task": 2,
+    "watch": 1,
 }
 SHORT = ["max_steps=1", "batch_size=8", "data.limit=24", "pictures=false", "device=cpu", "threads=1"]
 FAKE = ["data=fake", "data.num_samples=64", "data.num_test_samples=24"]

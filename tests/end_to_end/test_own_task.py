@@ -36,6 +36,7 @@ _target_: my_tasks.Certainty
 class_names: ${data.class_names}
 num_outputs: ${data.num_outputs}
 targets: classes
+ignore_index: null
 """
 WORDS = ["--config-dir", "my_options", "allow=my_tasks", "data.points_per_class=60", "threads=1", "epochs=4"]
 

@@ -23,7 +23,7 @@ CONF = ROOT / "conf"
 
 
 def _classification(num_outputs: int = 3) -> Classification:
-    return Classification(class_names=None, num_outputs=num_outputs, targets="classes")
+    return Classification(class_names=None, num_outputs=num_outputs, targets="classes", ignore_index=None)
 
 
 def _regression() -> Regression:
@@ -34,8 +34,9 @@ def test_accuracy_counts_right_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1], [1, 0, 0]])
     sums = task.measure(outputs, {"targets": torch.tensor([0, 2, 2, 0])})
-    assert {name: value.item() for name, value in sums.items()} == {"accuracy": 3.0}
-    assert sums["accuracy"].shape == ()
+    assert {name: value.item() for name, value in sums.items()} == {"accuracy/right": 3, "accuracy/count": 4}
+    assert all(total.shape == () and total.dtype == torch.int64 for total in sums.values())
+    assert task.conclude(sums, 4) == {"accuracy": 0.75}
     assert task.chance == {"loss": pytest.approx(math.log(3)), "accuracy": pytest.approx(1 / 3)}
     assert task.metric == "accuracy" and task.metrics["accuracy"] == Metric(unit="%", higher_is_better=True)
 
@@ -44,16 +45,16 @@ def test_accuracy_of_probabilities_is_what_they_give_the_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1]])
     targets = torch.tensor([[0.75, 0.25, 0], [0, 1, 0], [0.5, 0.5, 0]])
-    assert task.measure(outputs, {"targets": targets})["accuracy"].item() == 0.75 + 0 + 0.5
+    assert task.measure(outputs, {"targets": targets})["accuracy/right"].item() == 0.75 + 0 + 0.5
     classes = torch.tensor([0, 2, 2])
     certain = nn.functional.one_hot(classes, 3).float()
-    found, expected = (task.measure(outputs, {"targets": each})["accuracy"] for each in (certain, classes))
+    found, expected = (task.measure(outputs, {"targets": each})["accuracy/right"] for each in (certain, classes))
     assert found == expected
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_cross_entropy_takes_probabilities(label_smoothing: float) -> None:
-    criterion = CrossEntropy(label_smoothing=label_smoothing)
+    criterion = CrossEntropy(label_smoothing=label_smoothing, weight=None)
     outputs, classes, others = torch.randn(8, 5), torch.randint(0, 5, (8,)), torch.randint(0, 5, (8,))
     one_hot, other = (nn.functional.one_hot(each, 5).float() for each in (classes, others))
     torch.testing.assert_close(criterion(outputs, one_hot), criterion(outputs, classes))
@@ -65,7 +66,7 @@ def test_cross_entropy_takes_probabilities(label_smoothing: float) -> None:
 def test_absolute_errors_are_averaged_over_outputs() -> None:
     outputs, targets = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 7.0]])
     sums = _regression().measure(outputs, {"targets": targets})
-    assert sums["mae"].item() == 2.0
+    assert _regression().conclude(sums, 2) == {"mae": 1.0}
     with pytest.raises(ValueError, match="differ in shape"):
         _regression().measure(torch.zeros(4, 1), {"targets": torch.zeros(4)})
 
@@ -75,16 +76,16 @@ def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
     # On the meta device anything that reads a value raises.
     outputs = torch.zeros(8, 3, dtype=dtype, device="meta")
     classes = torch.zeros(8, dtype=torch.int64, device="meta")
-    assert _classification().measure(outputs, {"targets": classes})["accuracy"].is_meta
-    assert _regression().measure(outputs, {"targets": outputs})["mae"].is_meta
-    for criterion in (CrossEntropy(label_smoothing=0.1), NLL(), Hinge(margin=1.0, p=1)):
+    assert _classification().measure(outputs, {"targets": classes})["accuracy/right"].is_meta
+    assert _regression().measure(outputs, {"targets": outputs})["mae/errors"].is_meta
+    for criterion in (CrossEntropy(label_smoothing=0.1, weight=None), NLL(), Hinge(margin=1.0, p=1)):
         assert criterion(outputs, classes).is_meta
-    assert _classification().measure(outputs, {"targets": outputs})["accuracy"].is_meta
-    assert CrossEntropy(label_smoothing=0.1)(outputs, outputs.float()).is_meta
+    assert _classification().measure(outputs, {"targets": outputs})["accuracy/right"].is_meta
+    assert CrossEntropy(label_smoothing=0.1, weight=None)(outputs, outputs.float()).is_meta
 
 
 def test_the_summary_of_classes() -> None:
-    task = Classification(class_names=["cat", "dog", "bird"], num_outputs=3, targets="classes")
+    task = Classification(class_names=["cat", "dog", "bird"], num_outputs=3, targets="classes", ignore_index=None)
     outputs = torch.eye(3)[torch.tensor([0, 1, 1, 1])]
     targets = torch.tensor([0, 0, 1, 1])
     assert task.summary(outputs, Split(outputs, targets)) == {
@@ -101,7 +102,7 @@ def test_the_summary_of_numbers() -> None:
 
 def test_as_many_names_as_classes() -> None:
     with pytest.raises(UserError, match="lists 2 names but data.num_outputs is 3"):
-        Classification(class_names=["a", "b"], num_outputs=3, targets="classes")
+        Classification(class_names=["a", "b"], num_outputs=3, targets="classes", ignore_index=None)
 
 
 def _figures(task: Any, split: Split, outputs: Tensor) -> set[str]:
@@ -155,7 +156,7 @@ def test_other_models_have_no_coefficients(model: nn.Module) -> None:
 def test_criteria_are_those_of_torch(dtype: torch.dtype) -> None:
     outputs, targets = torch.randn(16, 5, dtype=dtype), torch.randint(0, 5, (16,))
     same = [
-        (CrossEntropy(label_smoothing=0.1), nn.CrossEntropyLoss(label_smoothing=0.1)),
+        (CrossEntropy(label_smoothing=0.1, weight=None), nn.CrossEntropyLoss(label_smoothing=0.1)),
         (NLL(), nn.CrossEntropyLoss()),
         (Hinge(margin=0.7, p=1), nn.MultiMarginLoss(margin=0.7, p=1)),
         (Hinge(margin=1.0, p=2), nn.MultiMarginLoss(margin=1.0, p=2)),
@@ -170,7 +171,7 @@ def test_criteria_are_those_of_torch(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize(
-    "criterion", [CrossEntropy(label_smoothing=0.0), NLL(), Hinge(margin=1.0, p=1), MeanSquaredError()]
+    "criterion", [CrossEntropy(label_smoothing=0.0, weight=None), NLL(), Hinge(margin=1.0, p=1), MeanSquaredError()]
 )
 def test_half_precision_outputs_give_a_float32_loss(criterion: nn.Module) -> None:
     outputs = torch.randn(4, 3).bfloat16().requires_grad_()
@@ -182,9 +183,9 @@ def test_half_precision_outputs_give_a_float32_loss(criterion: nn.Module) -> Non
 
 # N×1 values and N classes, with as many classes as samples too: the cases torch lets pass.
 WRONG = [
-    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 1), torch.zeros(4, 1)),
-    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 3), torch.zeros(4, 3)),
-    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 3), torch.full((4, 2), 0.5)),
+    (CrossEntropy(label_smoothing=0.0, weight=None), torch.zeros(4, 1), torch.zeros(4, 1)),
+    (CrossEntropy(label_smoothing=0.0, weight=None), torch.zeros(4, 3), torch.zeros(4, 3)),
+    (CrossEntropy(label_smoothing=0.0, weight=None), torch.zeros(4, 3), torch.full((4, 2), 0.5)),
     (NLL(), torch.zeros(4, 2), torch.full((4, 2), 0.5)),
     (Hinge(margin=1.0, p=1), torch.zeros(4, 2), torch.full((4, 2), 0.5)),
     (NLL(), torch.zeros(4, 1), torch.zeros(4, 1)),
