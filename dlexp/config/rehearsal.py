@@ -149,7 +149,7 @@ def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tu
     """Tries the loss and what is measured on what the model answers in training and in evaluation."""
     batch, name = examples(fields, NUM_SAMPLES), config["task"]["_target_"]
     criterion = config["criterion"]["_target_"]
-    goes_with = "classification takes criterion=cross_entropy, nll or hinge, regression criterion=mse"
+    goes_with = "classes take criterion=cross_entropy, nll, hinge or dice, values mse, labels bce"
     for answer, is_training in zip(_or_assumed(config, outputs, fields), (True, False), strict=True):
         task.train(is_training)
         with _explained(f"criterion {criterion} does not go with task {name}", f"; {goes_with}"):

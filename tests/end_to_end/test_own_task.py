@@ -151,6 +151,11 @@ def test_the_example_of_the_documents(cli, workdir: Path) -> None:
     ended = cli("--config-dir", "my_conf", "allow=my_tasks", "task=mistakes", *words)
     sys.modules.pop("my_tasks", None)
     assert ended.code == 0 and "test error" in ended.out and " %, test loss" in ended.out, ended
+    ended = cli(
+        "--config-dir", "my_conf", "allow=my_spread", "metric=[accuracy,confidence]", *words, "task.metric=confidence"
+    )
+    sys.modules.pop("my_spread", None)
+    assert ended.code == 0 and "test confidence" in ended.out and "test accuracy" in ended.out, ended
 
 
 def test_a_class_of_any_kind_is_told_what_it_owes(cli, own: Path) -> None:

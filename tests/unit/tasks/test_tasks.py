@@ -9,7 +9,9 @@ import yaml
 from conftest import ROOT
 from torch import Tensor, nn
 
+from dlexp.batch import IGNORED
 from dlexp.criteria.cross_entropy import CrossEntropy
+from dlexp.criteria.dice import Dice
 from dlexp.criteria.hinge import Hinge
 from dlexp.criteria.mse import MeanSquaredError
 from dlexp.criteria.nll import NLL
@@ -18,6 +20,7 @@ from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.tasks.classification import Classification, confusion
 from dlexp.tasks.regression import Regression
+from dlexp.tasks.segmentation import Segmentation
 
 CONF = ROOT / "conf"
 
@@ -78,8 +81,15 @@ def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
     classes = torch.zeros(8, dtype=torch.int64, device="meta")
     assert _classification().measure(outputs, {"targets": classes})["accuracy/right"].is_meta
     assert _regression().measure(outputs, {"targets": outputs})["mae/errors"].is_meta
-    for criterion in (CrossEntropy(label_smoothing=0.1, weight=None), NLL(), Hinge(margin=1.0, p=1)):
+    for criterion in (
+        CrossEntropy(label_smoothing=0.1, weight=None),
+        NLL(),
+        Hinge(margin=1.0, p=1),
+        Dice(cross_entropy=1),
+    ):
         assert criterion(outputs, classes).is_meta
+    pixels, masks = (torch.zeros(*shape, device="meta") for shape in ((8, 3, 4, 4), (8, 4, 4)))
+    assert all(total.is_meta for total in _segmentation().measure(pixels, {"targets": masks.long()}).values())
     assert _classification().measure(outputs, {"targets": outputs})["accuracy/right"].is_meta
     assert CrossEntropy(label_smoothing=0.1, weight=None)(outputs, outputs.float()).is_meta
 
@@ -215,3 +225,62 @@ def test_every_yaml_names_something_that_takes_its_keys(group: str, names: int) 
         node = yaml.safe_load(text)
         module, _, name = node.pop("_target_").rpartition(".")
         inspect.signature(getattr(importlib.import_module(module), name)).bind(**node)
+
+
+def _segmentation(**settings: Any) -> Segmentation:
+    return Segmentation(**{"class_names": None, "num_outputs": 3, "targets": "mask", "ignore_index": 255} | settings)
+
+
+def test_segmentation_counts_pixels_that_count() -> None:
+    truth = torch.tensor([[[0, 0, 1], [1, 255, 255]], [[2, 2, 2], [2, 2, 2]]])
+    answers = torch.tensor([[[0, 1, 1], [1, 2, 0]], [[2, 2, 2], [2, 2, 0]]])
+    outputs, batch = nn.functional.one_hot(answers, 3).movedim(-1, 1).float(), {"targets": truth}
+    task = _segmentation()
+    found = task.conclude(task.measure(outputs, batch), 2)
+    assert found == {"iou": pytest.approx((1 / 3 + 2 / 3 + 5 / 6) / 3), "pixel_accuracy": pytest.approx(8 / 10)}
+    assert task.weight(outputs, batch) == 10
+    task.criterion = CrossEntropy(label_smoothing=0.0, weight=None)
+    kept = truth != 255
+    expected = nn.functional.cross_entropy(outputs.movedim(1, -1)[kept], truth[kept])
+    torch.testing.assert_close(task.loss(outputs, batch), expected)
+    assert task.misfit(outputs[:, :, :1], batch) == "outputs of shape N×3×1×3, but data.num_outputs=3 asks for N×3×2×3"
+    assert task.misfit(outputs, batch) is None
+
+
+def test_a_batch_of_which_nothing_counts_has_no_loss() -> None:
+    task, outputs = _segmentation(), torch.randn(2, 3, 2, 2, requires_grad=True)
+    for criterion in (CrossEntropy(label_smoothing=0.1, weight=[1.0, 2.0, 3.0]), Dice(cross_entropy=1.0)):
+        task.criterion = criterion
+        loss = task.loss(outputs, {"targets": torch.full((2, 2, 2), 255)})
+        loss.backward()
+        assert loss.item() in (0.0, 1.0) and outputs.grad is not None and not outputs.grad.any()
+
+
+def test_class_weights_are_those_of_torch_for_pixels_too() -> None:
+    outputs, targets = torch.randn(4, 3, 5), torch.randint(0, 3, (4, 5))
+    targets[0, :2] = IGNORED
+    for smoothing in (0.0, 0.1):
+        ours = CrossEntropy(label_smoothing=smoothing, weight=[1, 2, 0.5])
+        theirs = nn.CrossEntropyLoss(weight=torch.tensor([1, 2, 0.5]), label_smoothing=smoothing)
+        torch.testing.assert_close(ours(outputs, targets), theirs(outputs, targets))
+        torch.testing.assert_close(ours(outputs[..., 3], targets[:, 3]), theirs(outputs[..., 3], targets[:, 3]))
+    assert not ours.state_dict(), "a setting is no state"
+
+
+def test_the_dice_loss_by_hand() -> None:
+    outputs, targets = torch.randn(2, 3, 4, 4), torch.randint(0, 2, (2, 4, 4))  # of the third class there is none
+    p, y = outputs.softmax(dim=1), nn.functional.one_hot(targets, 3).movedim(-1, 1)
+    shares = [2 * (p * y)[:, c].sum() / ((p**2)[:, c].sum() + y[:, c].sum()) for c in (0, 1)]
+    torch.testing.assert_close(Dice(cross_entropy=0.0)(outputs, targets), 1 - sum(shares) / 2)
+    both = Dice(cross_entropy=0.5)(outputs, targets)
+    torch.testing.assert_close(both, 1 - sum(shares) / 2 + 0.5 * nn.functional.cross_entropy(outputs, targets))
+    right = 100.0 * y
+    assert float(Dice(cross_entropy=0.0)(right, targets)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_picture_of_masks() -> None:
+    images, masks = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8), torch.randint(0, 3, (3, 8, 8))
+    masks[0, 0] = 255
+    for colour in (images, images.expand(-1, 3, -1, -1)):
+        found = _segmentation().figures(None, Split(colour, masks), lambda batch: torch.randn(3, 3, 8, 8))
+        assert set(found) == {"segmentation"}
