@@ -8,6 +8,8 @@ from torch import Tensor
 
 Batch = Mapping[str, Tensor]
 """Fields by name, a row a sample, on the run's device: `inputs` and `targets`, or the data's own names."""
+IGNORED = -100
+"""The class number of what counts neither in the loss nor in a metric; torch's own."""
 
 
 def mapped(function: Callable[[Tensor], Tensor], tree: Any) -> Any:

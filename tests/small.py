@@ -41,7 +41,7 @@ def pairs(batches: Batches, epoch: int = 0, start: int = 0) -> list[tuple[Tensor
 
 def task_with(criterion: nn.Module, num_outputs: int = 2) -> Task:
     """Returns a classification with this criterion."""
-    task = Classification(class_names=None, num_outputs=num_outputs, targets="classes")
+    task = Classification(class_names=None, num_outputs=num_outputs, targets="classes", ignore_index=None)
     task.criterion = criterion
     return task
 

@@ -41,7 +41,14 @@ FLOORS = [
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Groups of conf/ and the folders that hold what their options call, where a folder holds nothing else.
-FOLDERS = {"model": "models", "data": "data", "criterion": "criteria", "scheduler": "schedules", "task": "tasks"}
+FOLDERS = {
+    "model": "models",
+    "data": "data",
+    "criterion": "criteria",
+    "scheduler": "schedules",
+    "task": "tasks",
+    "metric": "metrics",
+}
 
 
 def name_of(file: Path) -> str:
@@ -251,10 +258,11 @@ def test_torchvision_has_one_door() -> None:
     assert mentions <= {"models.vision"}
 
 
-# Of Python, NumPy and Hydra. A private name of torch belongs into `torch_private.py`, with its gain and a test.
+# Of Python, NumPy, Hydra and torchmetrics. A private name of torch belongs into `torch_private.py`, with its gain and
+# a test.
 OTHERS_PRIVATE = set(
-    "_args_ _asdict _check_help _exit _fields _find_and_load _get_root _getframe _open _partial_ _reconstruct _replace"
-    " _target_ _thread".split()
+    "_args_ _asdict _check_help _exit _fields _find_and_load _get_root _getframe _open _partial_ _reconstruct"
+    " _reductions _replace _target_ _thread".split()
 )
 
 

@@ -159,14 +159,21 @@ def _in_groups(parameters: list[Any]) -> list[Any]:
 
 
 def build_task(config: Mapping[str, Any]) -> Any:
-    """Makes the task, with the criterion in it."""
+    """Makes the task, with the criterion in it and the metrics that were chosen."""
     from dlexp.methods.method import Moment
+    from dlexp.tasks.task import choose_metrics
 
-    task = build(config["task"])
-    task.moment = Moment.beginning()
+    node = {key: value for key, value in config["task"].items() if key != "metric"}
+    targets = node["targets"]
+    taken = inspect.signature(target(node["_target_"])).parameters
+    if "targets" not in taken and not any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+        del node["targets"]
+    task = build(node)
+    task.targets, task.moment = targets, Moment.beginning()
     task.criterion = criterion = build(config["criterion"])
     asks = "moment" in inspect.signature(getattr(criterion, "forward", criterion)).parameters
     task.tells_moment = task.tells_moment or asks
+    choose_metrics(task, build_each(config["metric"]), config["task"]["metric"])
     return task
 
 

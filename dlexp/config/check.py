@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
-from dlexp.config.schema import GROUPS, CheckpointSettings, DataSettings, PartSettings, Settings
+from dlexp.config.schema import GROUPS, CheckpointSettings, DataSettings, PartSettings, Settings, TaskSettings
 from dlexp.errors import UserError, did_you_mean
 
-# What every data set understands besides its own settings.
-COMMON_DATA_KEYS = ("_target_", *DataSettings.__dataclass_fields__)
+# What every option of a group understands besides its own settings.
+COMMON: dict[str, Any] = {"data": DataSettings, "task": TaskSettings}
 
 
 def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
@@ -38,7 +38,7 @@ def config_problems(config: Mapping[str, Any]) -> list[str]:
 def settings_problems(config: Mapping[str, Any]) -> list[str]:
     """Returns what is wrong with the run's own settings and the common ones of the data, without importing torch."""
     problems = _against_hints(config, Settings, "")
-    for name, schema in (("data", DataSettings), ("checkpoint", CheckpointSettings)):
+    for name, schema in {**COMMON, "checkpoint": CheckpointSettings}.items():
         if isinstance(config[name], dict):
             problems += _against_hints(config[name], schema, f"{name}.")
     return problems or _fold_problems(config["data"])
@@ -89,7 +89,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
         function = target(node["_target_"], launcher=name == "launcher")
     except UserError as error:
         return [f"{name}: {error}"]
-    shared = COMMON_DATA_KEYS if name == "data" else ("_target_",)
+    shared = ("_target_", *(COMMON[name].__dataclass_fields__ if name in COMMON else ()))
     if name.startswith("watch."):
         node, only_looks = {key: value for key, value in node.items() if key != "only_looks"}, node.get("only_looks")
         if not isinstance(only_looks, bool | None):

@@ -69,7 +69,7 @@ class _Training:
         else:
             task.loss(mapped(_with_gradient, outputs), batch).backward()
         with torch.no_grad():
-            task.measure(outputs, batch)
+            task.sums(outputs, batch)
         for watcher in self._watchers:
             watcher.before_update(ViewStandIn(self.model, self.step, batch, self.folder))
 
@@ -86,7 +86,7 @@ class _Training:
     def evaluate(self, outputs: Any, batch: Batch) -> None:
         task = self.parts["task"].eval()
         task.loss(outputs, batch)
-        task.measure(outputs, batch)
+        task.sums(outputs, batch)
         task.train()
         if overrides(self.parts["method"], Method, "evaluate"):
             self.parts["method"].evaluate(task, self.model.eval(), batch, lambda task, *args: task(*args))

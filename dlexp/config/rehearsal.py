@@ -1,6 +1,7 @@
 """The dress rehearsal: device, model, criterion, optimizer and schedule tried on shapes, before any data is read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -151,23 +152,31 @@ def _or_assumed(config: Mapping[str, Any], outputs: tuple[Any, Any] | None, fiel
 def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tuple[Any, Any] | None) -> None:
     """Tries the loss and what is measured on what the model answers in training and in evaluation."""
     batch, name = examples(fields, NUM_SAMPLES), config["task"]["_target_"]
+    criterion = config["criterion"]["_target_"]
+    goes_with = "classes take criterion=cross_entropy, nll, hinge or dice, values mse, labels bce"
     for answer, is_training in zip(_or_assumed(config, outputs, fields), (True, False), strict=True):
         task.train(is_training)
-        try:
+        with _explained(f"criterion {criterion} does not go with task {name}", f"; {goes_with}"):
             loss: Any = task.loss(answer, batch)
-            sums = task.measure(answer, batch)
-        except UserError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(
-                f"criterion {config['criterion']['_target_']} does not go with task {name}: {reason}"
-                f"; classification takes criterion=cross_entropy, nll or hinge, regression criterion=mse"
-            ) from error
         if not isinstance(loss, torch.Tensor) or loss.ndim:
             told = f"tensor of shape {list(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
-            raise UserError(f"criterion {config['criterion']['_target_']} gives a {told}, not one number")
+            raise UserError(f"criterion {criterion} gives a {told}, not one number")
+        measures = f"metric=[{','.join(task.chosen)}]" if task.chosen else "what it measures"
+        with _explained(f"{measures} can't be made of what task {name} has as outputs and targets"):
+            sums = task.sums(answer, batch)
         hold_to_metrics(task, sums, NUM_SAMPLES, name)
+
+
+@contextmanager
+def _explained(what: str, advice: str = "") -> Iterator[None]:
+    """Makes a sentence of whatever a person's settings make go wrong in a part that is tried."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{what}: {reason}{advice}") from error
 
 
 def _small_parameters(config: Mapping[str, Any], model: nn.Module | None) -> list[tuple[str, nn.Parameter]]:
@@ -209,7 +218,7 @@ def _augment(
     answer = _or_assumed(config, outputs, fields)[0]
     try:
         task.train().loss(answer, batch)
-        task.measure(answer, batch)
+        task.sums(answer, batch)
     except Exception as error:
         names = [name for name, node in config["augment"].items() if node is not None]
         mixers = [f"augment.{name}" for name, each in zip(names, augment, strict=True) if isinstance(each, Mixing)]

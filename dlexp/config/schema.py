@@ -91,6 +91,13 @@ class PartSettings:
 
 
 @dataclass
+class TaskSettings:
+    """What every task understands."""
+
+    metric: str | None
+
+
+@dataclass
 class DataSettings:
     """What every data set understands, and the facts that every data set states."""
 

@@ -44,7 +44,7 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
             outcome = method.loss(task, copied.train(), batch, Moment.beginning())
         with torch.no_grad():
             measured, own = method.evaluate(task, copied.eval(), batch, build(config["evaluation"]))
-        sums = [task.measure(each.outputs, each.batch or batch) for each in (outcome, measured) if each is not None]
+        sums = [task.sums(each.outputs, each.batch or batch) for each in (outcome, measured) if each is not None]
     for each in sums:
         hold_to_metrics(task, each, NUM_SAMPLES, f"with method {name}")
     if found := set(method.conclude(own, NUM_SAMPLES)) ^ set(method.metrics):

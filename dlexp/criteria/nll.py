@@ -7,7 +7,7 @@ from dlexp.criteria.targets import at_least_float32, want_classes
 
 
 class NLL(nn.Module):
-    """Mean negative log likelihood of class numbers N (int64) under logits N×classes.
+    """Mean negative log likelihood of class numbers N×… (int64), but `IGNORED`, under logits N×classes×….
 
     Applies log-softmax itself, since all models here return logits: the same number as cross entropy, in two
     steps.

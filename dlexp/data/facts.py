@@ -5,6 +5,7 @@ reads files is imported when it is asked.
 """
 
 from collections.abc import Callable, Sized
+from pathlib import Path
 from typing import Any
 
 MOST_NAMES = 100_000
@@ -21,8 +22,15 @@ def numbered(word: str, number: int) -> list[str]:
 
 
 def fake_classes(num_outputs: int, targets: str) -> list[str] | None:
-    """Returns names for generated classes, or None when values are asked for."""
-    return numbered("class", num_outputs) if targets == "classes" else None
+    """Returns names for generated classes, labels too, or None when values are asked for."""
+    return numbered("class", num_outputs) if targets != "values" else None
+
+
+def text_characters(file: str | None) -> list[str]:
+    """Returns the characters of a text, each a class. Raises UserError as `text_of` does."""
+    from dlexp.data.formats.characters import characters_of, text_of
+
+    return characters_of(text_of(None if file is None else Path(file).expanduser()))
 
 
 def image_classes(folder: str | None) -> list[str]:
@@ -55,5 +63,14 @@ def table_outputs(*settings: Any) -> int:
 
 RESOLVERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (count, numbered, fake_classes, image_classes, table_shape, table_classes, table_outputs)
+    for function in (
+        count,
+        numbered,
+        fake_classes,
+        image_classes,
+        table_shape,
+        table_classes,
+        table_outputs,
+        text_characters,
+    )
 }

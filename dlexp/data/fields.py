@@ -96,11 +96,13 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
             )
 
 
-def hold_to_classes(split: Split, num_outputs: int, what: str) -> None:
+def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: str) -> None:
     """Raises UserError where a class number is none: on CUDA one too many would abort the process."""
     if not len(split) or split.fields["targets"].dtype.is_floating_point:
         return
-    targets = split.targets
+    targets = split.targets if ignored is None else split.targets[split.targets != ignored]
+    if not len(targets):
+        return
     least, most = int(targets.min()), int(targets.max())
     if not 0 <= least <= most < num_outputs:
         raise UserError(

@@ -108,8 +108,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     splits = prepared(loaded, data)
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
-        if config["task"]["targets"] == "classes":
-            hold_to_classes(split, data["num_outputs"], name)
+        if config["task"]["targets"] in ("classes", "mask"):
+            hold_to_classes(split, data["num_outputs"], config["task"].get("ignore_index"), name)
     normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
@@ -186,7 +186,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         average=build(config["ema"], model),
         losses=torch.zeros(len(train), device=plan.device),
         sums={},
-        counts=torch.ones(len(train), device=plan.device) if overrides(task, Task, "weight") else None,
+        counts=torch.ones(len(train), device=plan.device) if task.weighs else None,
         initial_weights=initial_weights,
     )
 

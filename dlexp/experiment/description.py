@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
-from dlexp.config.build import allowed_modules, build
+from dlexp.config.build import allowed_modules, build_task
 from dlexp.config.cell import cell, code_version
 from dlexp.config.composed import Composed
 from dlexp.experiment.assemble import Assembly
@@ -25,7 +25,7 @@ def what_it_is(composed: Composed) -> dict[str, Any]:
     """
     config = composed.config
     facts = {"cell": cell(config), "code": code_version(allowed_modules()), "follows": composed.follows}
-    return facts | measured(build(config["task"]))
+    return facts | measured(build_task(config))
 
 
 def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:

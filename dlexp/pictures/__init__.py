@@ -1,7 +1,7 @@
 """Pure functions from numbers to matplotlib figures; none of them opens a window or keeps global state."""
 
-from dlexp.pictures.classes import confusion_matrix, per_class_accuracy
-from dlexp.pictures.grids import image_grid, mistakes
+from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
+from dlexp.pictures.grids import image_grid, mistakes, segmentation
 from dlexp.pictures.lines import curves
 from dlexp.pictures.planes import decision_regions, prediction_against_truth
 from dlexp.pictures.rates import learning_rates
@@ -14,5 +14,7 @@ __all__ = [
     "learning_rates",
     "mistakes",
     "per_class_accuracy",
+    "per_label_f1",
     "prediction_against_truth",
+    "segmentation",
 ]

@@ -45,6 +45,23 @@ def per_class_accuracy(confusion: Tensor, class_names: Sequence[str]) -> Figure:
     return figure
 
 
+@styled
+def per_label_f1(counts: Tensor, class_names: Sequence[str]) -> Figure:
+    """Returns a bar a label, worst first, from counts 3×labels: how often each is right, answered and true. Labels
+    without samples are left out; of more than 40 the worst are shown.
+    """
+    right, answered, true = counts
+    shares = 2 * right / (answered + true).clamp(min=1)
+    order = [index for index in shares.argsort(stable=True).tolist() if true[index]]
+    shown, mean = order[:ROWS_IN_A_COLUMN], float(shares[order].mean()) if order else 0.0
+    rows = max(len(shown), 2)
+    figure, axes = new_plot(6.4, 1.2 + 0.3 * rows)
+    _bars(axes, [shortened(class_names[index], 20) for index in shown], shares[shown].tolist(), mean, rows)
+    title = f"F1 by label, {len(order)} labels, worst first  (mean: {percent(mean, 2)})"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
 def _bars(axes: Axes, names: list[str], shares: list[float], mean: float, rows: int) -> None:
     places = range(len(names))
     colours = [COLOURS[0] if share >= mean else COLOURS[1] for share in shares]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST_IMAGES = 64
 MOST_MISTAKES = 24
+MOST_LEGENDS = 20
 GAP = 0.08
 LINE = 0.155
 PADDING = 0.2
@@ -59,6 +60,35 @@ def mistakes(
     columns = 8 if len(surest) > 12 else max(4, math.ceil(len(surest) / 2))
     separator = ", " if columns == 8 else "\n"
     return _tiles(images[surest], lines, columns, f"Most confident mistakes{separator}{share}")
+
+
+@styled
+def segmentation(images: Tensor, truths: Tensor, answers: Tensor, class_names: Sequence[str]) -> Figure:
+    """Returns a row for every two images N×C×H×W: each beside its truth and the answer, N×H×W class numbers.
+
+    Class numbers that are none, of what is ignored, are white; the names of up to 20 classes stand beside.
+    """
+    import torch
+    from matplotlib import colormaps
+    from matplotlib.patches import Patch
+
+    palette = [colormaps["tab20"](index % 20)[:3] for index in range(len(class_names))]
+    colours = torch.tensor([*palette, (1.0, 1.0, 1.0)])
+
+    def painted(masks: Tensor) -> Tensor:
+        known = (masks >= 0) & (masks < len(class_names))
+        return colours[masks.where(known, len(class_names))].movedim(-1, 1)
+
+    shown = images.float() / (1 if images.is_floating_point() else 255)
+    shown = shown if images.shape[1] == 3 else shown.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    tiles = torch.stack([shown, painted(truths), painted(answers)], dim=1).flatten(0, 1)
+    words = [[(word, INK)] for word in ("image", "truth", "answer")] * len(images)
+    share = percent(float((truths == answers)[truths >= 0].float().mean())) if (truths >= 0).any() else "nothing"
+    figure = _tiles(tiles, words, 6 if len(images) > 1 else 3, f"{len(images)} images, {share} of their pixels right")
+    if len(class_names) <= MOST_LEGENDS:
+        patches = [Patch(color=colour, label=name) for colour, name in zip(palette, class_names, strict=True)]
+        figure.axes[0].legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=7)
+    return figure
 
 
 def _tiles(images: Tensor, lines: Sequence[Sequence[tuple[str, str]]] | None, columns: int, heading: str) -> Figure:

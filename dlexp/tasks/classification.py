@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor
 
-from dlexp.batch import Batch
-from dlexp.errors import UserError
+from dlexp.batch import IGNORED, Batch
 from dlexp.metric import Metric
+from dlexp.metrics.classes import Accuracy
+from dlexp.metrics.measure import Measure
 from dlexp.ranges import Choice, Range
-from dlexp.tasks.task import Task, shape_in_words
+from dlexp.tasks.classes import Classes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,15 +21,12 @@ if TYPE_CHECKING:
     from dlexp.data.splits import Split
 
 
-class Classification(Task):
-    """One class a sample: outputs are logits N×classes, targets class numbers N (int64).
-
-    While training, targets may also be probabilities N×classes (float), as augmentation by mixing makes them.
-    Raises UserError where there are not as many class names as outputs. Without names the classes are numbered.
-    """
+class Classification(Classes):
+    """One class a sample, or one a place of it (see `Classes`)."""
 
     metric = "accuracy"
-    metrics: Mapping[str, Metric] = {"accuracy": Metric(unit="%", higher_is_better=True)}
+    own: Mapping[str, Measure] = {"accuracy": Accuracy()}
+    metrics: Mapping[str, Metric] = {"accuracy": Accuracy.facts}
 
     def __init__(
         self,
@@ -37,34 +34,13 @@ class Classification(Task):
         class_names: list[str] | None,
         num_outputs: Annotated[int, Range(ge=2)],
         targets: Annotated[str, Choice("classes")],
+        ignore_index: int | None,
     ) -> None:
-        super().__init__()
-        if class_names is not None and len(class_names) != num_outputs:
-            raise UserError(
-                f"data.class_names lists {len(class_names)} names but data.num_outputs is {num_outputs}: "
-                "give as many names as classes, or null."
-            )
-        self.class_names = list(map(str, range(num_outputs) if class_names is None else class_names))
-        self.num_outputs = num_outputs
-        self.targets = targets
-        self.chance = {"loss": math.log(num_outputs), "accuracy": 1 / num_outputs}
-
-    def misfit(self, outputs: Any, batch: Batch) -> str | None:
-        """Returns what is wrong with outputs that are not N×classes."""
-        if isinstance(outputs, Tensor) and outputs.shape == (len(batch["targets"]), self.num_outputs):
-            return None
-        return f"{shape_in_words(outputs)}, but data.num_outputs={self.num_outputs} asks for N×{self.num_outputs}"
-
-    def measure(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Returns `accuracy`, the number of right answers; of probabilities, what they give the answers."""
-        answers, targets = outputs.argmax(dim=1), batch["targets"]
-        if targets.is_floating_point():
-            return {"accuracy": targets.gather(1, answers[:, None]).sum(dtype=torch.float32)}
-        return {"accuracy": (answers == targets).sum()}
+        super().__init__(class_names=class_names, num_outputs=num_outputs, targets=targets, ignore_index=ignore_index)
 
     def summary(self, outputs: Tensor, split: Split) -> dict[str, Any]:
         """Returns each class's accuracy by name, None where the split has no sample of it."""
-        counts = confusion(outputs, split.targets)
+        counts = confusion(outputs, self._answers(outputs, split))
         right, totals = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
         shares = [hits / total if total else None for hits, total in zip(right, totals, strict=True)]
         return {"per_class_accuracy": dict(zip(self.class_names, shares, strict=True))}
@@ -73,12 +49,14 @@ class Classification(Task):
         """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions."""
         from dlexp import pictures
 
-        inputs, targets = split.inputs, split.targets
+        inputs, targets = split.inputs, self._answers(outputs, split)
         counts = confusion(outputs, targets)
         figures = {
             "per_class_accuracy": pictures.per_class_accuracy(counts, self.class_names),
             "confusion_matrix": pictures.confusion_matrix(counts, self.class_names),
         }
+        if targets.ndim > 1:
+            return figures
         if inputs.ndim == 4:
             confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
             figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
@@ -88,9 +66,15 @@ class Classification(Task):
             )
         return figures
 
+    def _answers(self, outputs: Tensor, split: Split) -> Tensor:
+        _, batch = self.judged(outputs, {"targets": split.targets})
+        return batch["targets"]
+
 
 def confusion(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Counts classes×classes (int64): row the true class, column the answer. Outputs are logits N×classes."""
-    num_classes = outputs.shape[1]
-    cells = targets * num_classes + outputs.argmax(dim=1)
+    """Counts classes×classes (int64): row the true class, column the answer. Outputs are logits N×classes×…, targets
+    class numbers N×…, of which `IGNORED` counts nowhere.
+    """
+    num_classes, kept = outputs.shape[1], targets != IGNORED
+    cells = (targets * num_classes + outputs.argmax(dim=1))[kept]
     return torch.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch
 from dlexp.metric import Metric
+from dlexp.metrics.measure import Measure
+from dlexp.metrics.values import MAE
 from dlexp.ranges import Choice
 from dlexp.tasks.task import Task, shape_in_words
 
@@ -28,7 +30,8 @@ class Regression(Task):
     """
 
     metric = "loss"
-    metrics: Mapping[str, Metric] = {"mae": Metric(unit="", higher_is_better=False, title="mean absolute error")}
+    own: Mapping[str, Measure] = {"mae": MAE()}
+    metrics: Mapping[str, Metric] = {"mae": MAE.facts}
 
     def __init__(self, *, targets: Annotated[str, Choice("values")]) -> None:
         super().__init__()
@@ -41,16 +44,6 @@ class Regression(Task):
         wanted = shape_in_words(batch["targets"]).rpartition(" ")[2]
         key = "data.num_outputs" if batch["targets"].ndim == 2 else "data.fields.targets"
         return f"{shape_in_words(outputs)}, but {key} asks for {wanted}"
-
-    def measure(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Returns `mae`, the absolute error averaged over outputs.
-
-        Raises ValueError where the shapes differ, since N×1 against N would broadcast to N×N.
-        """
-        targets = batch["targets"]
-        if outputs.shape != targets.shape:
-            raise ValueError(f"outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} differ in shape")
-        return {"mae": (outputs - targets).abs().sum(dtype=torch.float32) / (targets.numel() // len(targets))}
 
     def summary(self, outputs: Tensor, split: Split) -> dict[str, Any]:
         """Returns `mae` and `r2` of each output, of other shapes over all; r2 is None where the truth never varies."""

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.batch import Batch, mapped
-from dlexp.errors import UserError
+from dlexp.errors import UserError, listed
 from dlexp.metric import LOSS, Metric, facts_of
+from dlexp.metrics.measure import Measure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ UNITS = ("", "%")
 
 
 class Task(nn.Module):
-    """What is learnt. A class that inherits from this one owes `metric`, `metrics`, `targets` and `measure`, no more.
+    """What is learnt. A class that inherits from this one owes `metric`, `metrics`, `targets`, and `measure` or `own`.
 
     Its parameters are trained with the model's, and its buffers are saved with them. The module of the group criterion
     becomes its `criterion`. Outputs are whatever the model returns: a tensor, or tensors in a tuple, list or dict.
@@ -35,6 +36,10 @@ class Task(nn.Module):
     targets: str
     """The field `targets`: "classes" (int64 N), "values" (float32 N×outputs), "labels" (float32 N×outputs, 0 or 1),
     "mask" (int64 N×H×W) or "none"; `data.fields.targets` may say otherwise."""
+    own: Mapping[str, Measure] = {}
+    """Metrics of `dlexp.metrics` that the default `measure` and `conclude` are made of, by name."""
+    chosen: Mapping[str, Measure] = {}
+    """Those of the group `metric`, which stand in place of all that the task measures; set by the engine."""
     chance: Mapping[str, float] = {}
     """What guessing reaches, by metric ("loss" too); empty where nobody knows."""
     keeps_outputs: bool = True
@@ -46,6 +51,11 @@ class Task(nn.Module):
     """Where the training is (`dlexp.methods.method.Moment`), set by the engine for a criterion or task that looks."""
     tells_moment: bool = False
     """Whether the criterion asks for it, or (set by a class) the task itself looks."""
+
+    @property
+    def learns(self) -> str:
+        """The kind of answers that `judged` returns: "classes", "values", "labels", or what only the task knows."""
+        return "classes" if self.targets == "mask" else self.targets
 
     def forward(self, model: nn.Module, batch: Batch) -> Any:
         """Returns what the model says of a batch: of its one input, of several by their names as keywords."""
@@ -62,11 +72,20 @@ class Task(nn.Module):
         """Returns, before a run, what is wrong with what the model returns, as in "model NAME returns …", else None."""
         return None
 
+    def judged(self, outputs: Any, batch: Batch) -> tuple[Any, Batch]:
+        """Returns outputs and a batch whose `targets` metrics of `dlexp.metrics` can compare (see their `Measure`)."""
+        return outputs, batch
+
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """Returns the loss, a mean over the samples. A criterion whose `forward` has a parameter `moment` gets it."""
         more = {"moment": self.moment} if self.tells_moment else {}
         loss: Tensor = self.criterion(outputs, batch["targets"], **more)
         return loss
+
+    @property
+    def weighs(self) -> bool:
+        """Whether `weight` says anything."""
+        return type(self).weight is not Task.weight
 
     def weight(self, outputs: Any, batch: Batch) -> Tensor | int | None:
         """Returns what `loss` is a mean over, such as the tokens that count; None: the rows of the batch."""
@@ -76,16 +95,38 @@ class Task(nn.Module):
         """Returns sums over the samples of the batch, of any fixed shapes, on its device; counts as int64.
 
         Called with every batch, without gradients, so it never waits for the device. Where augmentation mixes,
-        targets of classes are probabilities N×classes (float) while training.
+        targets of classes are probabilities N×classes (float) while training. By default the sums of `own`.
         """
-        raise NotImplementedError
+        outputs, batch = self.judged(outputs, batch)
+        return {
+            f"{name}/{key}": value
+            for name, each in self._measures.items()
+            for key, value in each.sums(outputs, batch).items()
+        }
 
     def conclude(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
         """Returns the value of each of `metrics` over `count` samples from their sums, which lie on the CPU.
 
-        By default each metric is the mean of the sum of its name.
+        By default what `own` makes of its sums; of the others each metric is the mean of the sum of its name.
         """
-        return {name: float(total) / count for name, total in sums.items()}
+        found = {name: float(total) / count for name, total in sums.items() if "/" not in name}
+        for name, each in self._measures.items():
+            parts = {key.removeprefix(f"{name}/"): sums[key] for key in sums if key.startswith(f"{name}/")}
+            if parts:
+                found[name] = each.conclude(parts, count)
+        return found
+
+    @property
+    def _measures(self) -> Mapping[str, Measure]:
+        return self.chosen or self.own
+
+    def sums(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+        """Returns what is added up over batches: of the chosen metrics, else what `measure` returns."""
+        return Task.measure(self, outputs, batch) if self.chosen else self.measure(outputs, batch)
+
+    def results(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
+        """Returns all metrics by name from the sums over `count` samples, which lie on the CPU."""
+        return Task.conclude(self, sums, count) if self.chosen else self.conclude(sums, count)
 
     def summary(self, outputs: Any, split: Split) -> dict[str, Any]:
         """Returns what `results.json` says of the chosen weights, outputs (None: not kept) and split on the CPU."""
@@ -106,6 +147,19 @@ class Task(nn.Module):
         return {}
 
 
+def choose_metrics(task: Task, chosen: Mapping[str, Measure], metric: str | None) -> None:
+    """Has a task measure what was chosen of the group `metric`, if anything, and be led by the metric of that name.
+
+    metric: None: the task's own where it is among those chosen, else the first of them.
+    """
+    if chosen:
+        task.chosen, task.metrics = chosen, {name: each.facts for name, each in chosen.items() if _is_measure(each)}
+        if metric is None and getattr(task, "metric", None) not in chosen:
+            metric = next(iter(chosen))
+    if metric is not None:
+        task.metric = metric
+
+
 def measures_of(task: Task) -> dict[str, Metric]:
     """Returns all that is measured, by name: the loss and the task's own metrics."""
     return {"loss": LOSS, **task.metrics}
@@ -121,10 +175,15 @@ def hold_to_protocol(task: Any, name: str) -> None:
     if not isinstance(task, Task):
         raise UserError(f"task {name} must inherit from dlexp.tasks.task.Task")
     missing = [member for member in ("metric", "metrics", "targets") if not hasattr(task, member)]
-    missing += ["measure"] * (type(task).measure is Task.measure)
+    missing += ["measure"] * (type(task).measure is Task.measure and not task.own and not task.chosen)
     if missing:
         raise UserError(f"task {name} has no {', '.join(missing)}; a class that inherits from dlexp.tasks.task.Task"
                         " owes metric, metrics, targets and measure")  # fmt: skip
+    for key, each in task.chosen.items():
+        if not _is_measure(each):
+            raise UserError(f"metric {key} must inherit from dlexp.metrics.measure.Measure, and have facts, a Metric")
+        if task.learns not in each.of:
+            raise UserError(f"metric={key} measures {listed(each.of)}, and task {name} learns {task.learns}")
     metrics: Any = task.metrics
     if not isinstance(metrics, Mapping) or not all(isinstance(each, Metric) for each in metrics.values()):
         raise UserError(f"task {name}: metrics must name each metric with a Metric of dlexp.metric, not {metrics!r}")
@@ -142,12 +201,12 @@ def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:
     """Raises UserError where what is concluded from the sums of `count` samples are not the task's metrics."""
     if not isinstance(sums, Mapping) or not all(isinstance(each, Tensor) for each in sums.values()):
         raise UserError(f"task {name}: measure must return tensors by name, and it returns {sums!r}")
-    default = type(task).conclude is Task.conclude
-    shaped = next((key for key, total in sums.items() if total.ndim), None)
+    default = type(task).conclude is Task.conclude or bool(task.chosen)
+    shaped = next((key for key, total in sums.items() if total.ndim and "/" not in key), None)
     if default and shaped is not None:
         raise UserError(f"task {name}: the sum of {shaped} has the shape {list(sums[shaped].shape)}; one number is"
                         " wanted, or a method conclude(sums, count) that makes numbers of it")  # fmt: skip
-    found: Any = task.conclude({key: total.cpu() for key, total in sums.items()}, count)
+    found: Any = task.results({key: total.cpu() for key, total in sums.items()}, count)
     if not isinstance(found, Mapping) or found.keys() != task.metrics.keys():
         told = ", ".join(found) if isinstance(found, Mapping) and found else "nothing"
         where = "measure" if default else "conclude"
@@ -160,6 +219,10 @@ def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:
                 f"task {name}: {key} is {value:g} of {count} samples of zeros, and with the unit '%' it must be a share"
                 " between 0 and 1: measure returns sums over samples, one count a sample"
             )
+
+
+def _is_measure(each: Any) -> bool:
+    return isinstance(each, Measure) and isinstance(getattr(each, "facts", None), Metric)
 
 
 def shape_in_words(outputs: Any) -> str:

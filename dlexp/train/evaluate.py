@@ -54,7 +54,7 @@ def evaluate(
         count = len(next(iter(batch.values())))
         weight = count if outcome.weight is None else outcome.weight
         loss, weights = loss + outcome.loss.to(sum_dtype(plan.device)) * weight, weights + weight
-        sums = _added(sums, task.measure(outcome.outputs, outcome.batch or batch))
+        sums = _added(sums, task.sums(outcome.outputs, outcome.batch or batch))
         own = _added(own, measured)
         seen += count
         if keeps_outputs:
@@ -62,8 +62,8 @@ def evaluate(
     for module, was_training in modes:
         module.train(was_training)
     metrics = {"loss": float(loss) / float(weights)}
-    for part, totals in ((task, sums), (method, own)):
-        metrics |= part.conclude({name: total.cpu() for name, total in totals.items()}, seen)
+    for conclude, totals in ((task.results, sums), (method.conclude, own)):
+        metrics |= conclude({name: total.cpu() for name, total in totals.items()}, seen)
     return Evaluation(metrics, mapped(Tensor.cpu, joined(outputs)) if keeps_outputs else None)
 
 

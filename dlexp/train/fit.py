@@ -150,7 +150,7 @@ def _keep(state: TrainState, outcome: Outcome) -> None:
     if state.counts is not None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
     with torch.no_grad():
-        measured = state.task.measure(outcome.outputs, outcome.batch or {})
+        measured = state.task.sums(outcome.outputs, outcome.batch or {})
     for name, value in measured.items():
         state.sums[name] = state.sums[name] + value if name in state.sums else value
     state.batch += 1

@@ -21,7 +21,7 @@ class Reading:
     def __init__(self, state: TrainState, accumulate: int, log_steps: int, seen: int) -> None:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
         self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, seen
-        self._conclude, self._sums = state.task.conclude, state.sums
+        self._conclude, self._sums = state.task.results, state.sums
         self._weighted = state.counts is not None
         weights = [] if state.counts is None else [state.counts[: state.batch]]
         self._watched = list(state.watched)

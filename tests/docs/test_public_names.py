@@ -21,6 +21,7 @@ PUBLIC = {
     "dlexp.ranges.Range",
     "dlexp.ranges.Choice",
     "dlexp.metric.Metric",
+    "dlexp.metrics.measure.Measure",
     "dlexp.tasks.task.Task",
     "dlexp.tasks.classification.Classification",
     "dlexp.data.splits.Split",

@@ -245,9 +245,10 @@ def test_the_settings_documented_are_the_settings() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", text.partition("## Groups")[0], re.MULTILINE))
     config = yaml.safe_load((registry.CONF / "config.yaml").read_text(encoding="utf-8"))
-    nested = {f"{part}.{key}": value for part in ("data", "checkpoint") for key, value in config[part].items()}
+    parts = ("data", "task", "checkpoint")
+    nested = {f"{part}.{key}": value for part in parts for key, value in config[part].items()}
     nested["data.root"] = None
-    top = {key: value for key, value in config.items() if key not in ("defaults", "hydra", "data", "checkpoint")}
+    top = {key: value for key, value in config.items() if key not in ("defaults", "hydra", *parts)}
     assert documented == {key: json.dumps(value).strip('"') for key, value in (top | nested).items()}
 
 

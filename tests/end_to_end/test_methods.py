@@ -281,7 +281,7 @@ class Annealed(nn.CrossEntropyLoss):
 
 def test_a_criterion_may_see_the_moment(own: Path, every_state_is_kept: None) -> None:
     (own / "my_methods.py").write_text(MOMENT, encoding="utf-8")
-    words = [*SPIRAL, "criterion._target_=my_methods.Annealed", "~criterion.label_smoothing"]
+    words = [*SPIRAL, "criterion._target_=my_methods.Annealed", "~criterion.label_smoothing", "~criterion.weight"]
     resumes_exactly(words, own, (1, 9))
     losses = [row["train/recent_loss"] for row in metrics_of(own / "whole") if row["kind"] == "steps"]
     assert losses[-1] < 0.1 * losses[0]

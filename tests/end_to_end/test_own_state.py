@@ -38,8 +38,8 @@ from dlexp.tasks.classification import Classification
 
 class CountingBuffer(CrossEntropy):
     """The loss grows with a counter."""
-    def __init__(self, *, label_smoothing: float):
-        super().__init__(label_smoothing=label_smoothing)
+    def __init__(self, *, label_smoothing: float, weight: list[float] | None):
+        super().__init__(label_smoothing=label_smoothing, weight=weight)
         self.register_buffer("count", torch.zeros(()))
 
     def forward(self, outputs, targets):
@@ -70,8 +70,8 @@ class Plainly(Extra):
 
 class Scaled(CrossEntropy):
     """A temperature is trained, an offset is not."""
-    def __init__(self, *, label_smoothing: float):
-        super().__init__(label_smoothing=label_smoothing)
+    def __init__(self, *, label_smoothing: float, weight: list[float] | None):
+        super().__init__(label_smoothing=label_smoothing, weight=weight)
         self.scale = nn.Parameter(torch.ones(()))
         self.offset = nn.Parameter(torch.zeros(()), requires_grad=False)
 
@@ -157,13 +157,13 @@ class Growing(LRScheduler):
 
 class Averaging(Classification):
     """Keeps what a task has no place for."""
-    def __init__(self, *, class_names: list[str] | None, num_outputs: int, targets: str):
-        super().__init__(class_names=class_names, num_outputs=num_outputs, targets=targets)
+    def __init__(self, **settings):
+        super().__init__(**settings)
         self.means = {"accuracy": [0.0]}
 
     def measure(self, outputs, batch):
         found = super().measure(outputs, batch)
-        self.means["accuracy"][0] = 0.9 * self.means["accuracy"][0] + 0.1 * float(found["accuracy"])
+        self.means["accuracy"][0] = 0.9 * self.means["accuracy"][0] + 0.1 * float(found["accuracy/right"])
         return found
 
 
@@ -208,8 +208,8 @@ class Inner(nn.Module):
 
 
 class Unpersistent(CrossEntropy):
-    def __init__(self, *, label_smoothing: float):
-        super().__init__(label_smoothing=label_smoothing)
+    def __init__(self, *, label_smoothing: float, weight: list[float] | None):
+        super().__init__(label_smoothing=label_smoothing, weight=weight)
         self.inner = Inner()
 
     def forward(self, outputs, targets):
@@ -218,8 +218,8 @@ class Unpersistent(CrossEntropy):
 
 
 class Drawer(CrossEntropy):
-    def __init__(self, *, label_smoothing: float):
-        super().__init__(label_smoothing=label_smoothing)
+    def __init__(self, *, label_smoothing: float, weight: list[float] | None):
+        super().__init__(label_smoothing=label_smoothing, weight=weight)
         self.generator, self.rng = torch.Generator().manual_seed(1), random.Random(1)
 
     def forward(self, outputs, targets):
@@ -228,8 +228,8 @@ class Drawer(CrossEntropy):
 
 
 class Stretching(CrossEntropy):
-    def __init__(self, *, label_smoothing: float):
-        super().__init__(label_smoothing=label_smoothing)
+    def __init__(self, *, label_smoothing: float, weight: list[float] | None):
+        super().__init__(label_smoothing=label_smoothing, weight=weight)
         self.register_buffer("history", torch.zeros(0))
 
     def forward(self, outputs, targets):

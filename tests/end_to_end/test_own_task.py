@@ -36,6 +36,7 @@ _target_: my_tasks.Certainty
 class_names: ${data.class_names}
 num_outputs: ${data.num_outputs}
 targets: classes
+ignore_index: null
 """
 WORDS = ["--config-dir", "my_options", "allow=my_tasks", "data.points_per_class=60", "threads=1", "epochs=4"]
 
@@ -150,6 +151,11 @@ def test_the_example_of_the_documents(cli, workdir: Path) -> None:
     ended = cli("--config-dir", "my_conf", "allow=my_tasks", "task=mistakes", *words)
     sys.modules.pop("my_tasks", None)
     assert ended.code == 0 and "test error" in ended.out and " %, test loss" in ended.out, ended
+    ended = cli(
+        "--config-dir", "my_conf", "allow=my_spread", "metric=[accuracy,confidence]", *words, "task.metric=confidence"
+    )
+    sys.modules.pop("my_spread", None)
+    assert ended.code == 0 and "test confidence" in ended.out and "test accuracy" in ended.out, ended
 
 
 def test_a_class_of_any_kind_is_told_what_it_owes(cli, own: Path) -> None:

@@ -29,7 +29,8 @@ COMMON = {"root": None, "download": False, "url": None, "val_size": 0.1, "split_
 FACTS = {"shape", "num_outputs", "class_names", "mean", "std"}
 # Data last: Hydra lets an option override only groups that stand before its own.
 PRIMARY = """
-defaults: [_self_, task: classification, criterion: cross_entropy, augment: none, data: spiral, experiment: null]
+defaults: [_self_, task: classification, model: mlp, criterion: cross_entropy, augment: none, data: spiral,
+  experiment: null]
 hydra: {searchpath: ["file://CONF"]}
 device: cpu
 """
@@ -104,7 +105,7 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
     function = target(node)
     parameters = set(inspect.signature(function).parameters)
     keys = set(node) - {"_target_"}
-    assert parameters <= keys and keys <= parameters | set(COMMON) | FACTS and keys >= FACTS
+    assert parameters <= keys and keys <= parameters | set(COMMON) | FACTS | {"fields"} and keys >= FACTS
     assert typing.get_type_hints(function, include_extras=True)["return"] is Splits
     assert all(parameter.default is parameter.empty for parameter in inspect.signature(function).parameters.values())
     assert (
@@ -113,7 +114,7 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
     assert all(node[fact] is None or len(node[fact]) == node["shape"][0] for fact in ("mean", "std"))
     header = (CONF / "data" / f"{name}.yaml").read_text(encoding="utf-8")
     assert header.startswith("# ")
-    if "root" not in parameters:  # needs no published files
+    if "root" not in parameters and "fields" not in node:  # needs no published files
         check_splits(function(**{key: node[key] for key in parameters}), node)
 
 

@@ -9,7 +9,9 @@ import yaml
 from conftest import ROOT
 from torch import Tensor, nn
 
+from dlexp.batch import IGNORED
 from dlexp.criteria.cross_entropy import CrossEntropy
+from dlexp.criteria.dice import Dice
 from dlexp.criteria.hinge import Hinge
 from dlexp.criteria.mse import MeanSquaredError
 from dlexp.criteria.nll import NLL
@@ -18,12 +20,13 @@ from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.tasks.classification import Classification, confusion
 from dlexp.tasks.regression import Regression
+from dlexp.tasks.segmentation import Segmentation
 
 CONF = ROOT / "conf"
 
 
 def _classification(num_outputs: int = 3) -> Classification:
-    return Classification(class_names=None, num_outputs=num_outputs, targets="classes")
+    return Classification(class_names=None, num_outputs=num_outputs, targets="classes", ignore_index=None)
 
 
 def _regression() -> Regression:
@@ -34,8 +37,9 @@ def test_accuracy_counts_right_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1], [1, 0, 0]])
     sums = task.measure(outputs, {"targets": torch.tensor([0, 2, 2, 0])})
-    assert {name: value.item() for name, value in sums.items()} == {"accuracy": 3.0}
-    assert sums["accuracy"].shape == ()
+    assert {name: value.item() for name, value in sums.items()} == {"accuracy/right": 3, "accuracy/count": 4}
+    assert all(total.shape == () and total.dtype == torch.int64 for total in sums.values())
+    assert task.conclude(sums, 4) == {"accuracy": 0.75}
     assert task.chance == {"loss": pytest.approx(math.log(3)), "accuracy": pytest.approx(1 / 3)}
     assert task.metric == "accuracy" and task.metrics["accuracy"] == Metric(unit="%", higher_is_better=True)
 
@@ -44,16 +48,16 @@ def test_accuracy_of_probabilities_is_what_they_give_the_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1]])
     targets = torch.tensor([[0.75, 0.25, 0], [0, 1, 0], [0.5, 0.5, 0]])
-    assert task.measure(outputs, {"targets": targets})["accuracy"].item() == 0.75 + 0 + 0.5
+    assert task.measure(outputs, {"targets": targets})["accuracy/right"].item() == 0.75 + 0 + 0.5
     classes = torch.tensor([0, 2, 2])
     certain = nn.functional.one_hot(classes, 3).float()
-    found, expected = (task.measure(outputs, {"targets": each})["accuracy"] for each in (certain, classes))
+    found, expected = (task.measure(outputs, {"targets": each})["accuracy/right"] for each in (certain, classes))
     assert found == expected
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_cross_entropy_takes_probabilities(label_smoothing: float) -> None:
-    criterion = CrossEntropy(label_smoothing=label_smoothing)
+    criterion = CrossEntropy(label_smoothing=label_smoothing, weight=None)
     outputs, classes, others = torch.randn(8, 5), torch.randint(0, 5, (8,)), torch.randint(0, 5, (8,))
     one_hot, other = (nn.functional.one_hot(each, 5).float() for each in (classes, others))
     torch.testing.assert_close(criterion(outputs, one_hot), criterion(outputs, classes))
@@ -65,7 +69,7 @@ def test_cross_entropy_takes_probabilities(label_smoothing: float) -> None:
 def test_absolute_errors_are_averaged_over_outputs() -> None:
     outputs, targets = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 7.0]])
     sums = _regression().measure(outputs, {"targets": targets})
-    assert sums["mae"].item() == 2.0
+    assert _regression().conclude(sums, 2) == {"mae": 1.0}
     with pytest.raises(ValueError, match="differ in shape"):
         _regression().measure(torch.zeros(4, 1), {"targets": torch.zeros(4)})
 
@@ -75,16 +79,23 @@ def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
     # On the meta device anything that reads a value raises.
     outputs = torch.zeros(8, 3, dtype=dtype, device="meta")
     classes = torch.zeros(8, dtype=torch.int64, device="meta")
-    assert _classification().measure(outputs, {"targets": classes})["accuracy"].is_meta
-    assert _regression().measure(outputs, {"targets": outputs})["mae"].is_meta
-    for criterion in (CrossEntropy(label_smoothing=0.1), NLL(), Hinge(margin=1.0, p=1)):
+    assert _classification().measure(outputs, {"targets": classes})["accuracy/right"].is_meta
+    assert _regression().measure(outputs, {"targets": outputs})["mae/errors"].is_meta
+    for criterion in (
+        CrossEntropy(label_smoothing=0.1, weight=None),
+        NLL(),
+        Hinge(margin=1.0, p=1),
+        Dice(cross_entropy=1),
+    ):
         assert criterion(outputs, classes).is_meta
-    assert _classification().measure(outputs, {"targets": outputs})["accuracy"].is_meta
-    assert CrossEntropy(label_smoothing=0.1)(outputs, outputs.float()).is_meta
+    pixels, masks = (torch.zeros(*shape, device="meta") for shape in ((8, 3, 4, 4), (8, 4, 4)))
+    assert all(total.is_meta for total in _segmentation().measure(pixels, {"targets": masks.long()}).values())
+    assert _classification().measure(outputs, {"targets": outputs})["accuracy/right"].is_meta
+    assert CrossEntropy(label_smoothing=0.1, weight=None)(outputs, outputs.float()).is_meta
 
 
 def test_the_summary_of_classes() -> None:
-    task = Classification(class_names=["cat", "dog", "bird"], num_outputs=3, targets="classes")
+    task = Classification(class_names=["cat", "dog", "bird"], num_outputs=3, targets="classes", ignore_index=None)
     outputs = torch.eye(3)[torch.tensor([0, 1, 1, 1])]
     targets = torch.tensor([0, 0, 1, 1])
     assert task.summary(outputs, Split(outputs, targets)) == {
@@ -101,7 +112,7 @@ def test_the_summary_of_numbers() -> None:
 
 def test_as_many_names_as_classes() -> None:
     with pytest.raises(UserError, match="lists 2 names but data.num_outputs is 3"):
-        Classification(class_names=["a", "b"], num_outputs=3, targets="classes")
+        Classification(class_names=["a", "b"], num_outputs=3, targets="classes", ignore_index=None)
 
 
 def _figures(task: Any, split: Split, outputs: Tensor) -> set[str]:
@@ -155,7 +166,7 @@ def test_other_models_have_no_coefficients(model: nn.Module) -> None:
 def test_criteria_are_those_of_torch(dtype: torch.dtype) -> None:
     outputs, targets = torch.randn(16, 5, dtype=dtype), torch.randint(0, 5, (16,))
     same = [
-        (CrossEntropy(label_smoothing=0.1), nn.CrossEntropyLoss(label_smoothing=0.1)),
+        (CrossEntropy(label_smoothing=0.1, weight=None), nn.CrossEntropyLoss(label_smoothing=0.1)),
         (NLL(), nn.CrossEntropyLoss()),
         (Hinge(margin=0.7, p=1), nn.MultiMarginLoss(margin=0.7, p=1)),
         (Hinge(margin=1.0, p=2), nn.MultiMarginLoss(margin=1.0, p=2)),
@@ -170,7 +181,7 @@ def test_criteria_are_those_of_torch(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize(
-    "criterion", [CrossEntropy(label_smoothing=0.0), NLL(), Hinge(margin=1.0, p=1), MeanSquaredError()]
+    "criterion", [CrossEntropy(label_smoothing=0.0, weight=None), NLL(), Hinge(margin=1.0, p=1), MeanSquaredError()]
 )
 def test_half_precision_outputs_give_a_float32_loss(criterion: nn.Module) -> None:
     outputs = torch.randn(4, 3).bfloat16().requires_grad_()
@@ -182,9 +193,9 @@ def test_half_precision_outputs_give_a_float32_loss(criterion: nn.Module) -> Non
 
 # N×1 values and N classes, with as many classes as samples too: the cases torch lets pass.
 WRONG = [
-    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 1), torch.zeros(4, 1)),
-    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 3), torch.zeros(4, 3)),
-    (CrossEntropy(label_smoothing=0.0), torch.zeros(4, 3), torch.full((4, 2), 0.5)),
+    (CrossEntropy(label_smoothing=0.0, weight=None), torch.zeros(4, 1), torch.zeros(4, 1)),
+    (CrossEntropy(label_smoothing=0.0, weight=None), torch.zeros(4, 3), torch.zeros(4, 3)),
+    (CrossEntropy(label_smoothing=0.0, weight=None), torch.zeros(4, 3), torch.full((4, 2), 0.5)),
     (NLL(), torch.zeros(4, 2), torch.full((4, 2), 0.5)),
     (Hinge(margin=1.0, p=1), torch.zeros(4, 2), torch.full((4, 2), 0.5)),
     (NLL(), torch.zeros(4, 1), torch.zeros(4, 1)),
@@ -214,3 +225,62 @@ def test_every_yaml_names_something_that_takes_its_keys(group: str, names: int) 
         node = yaml.safe_load(text)
         module, _, name = node.pop("_target_").rpartition(".")
         inspect.signature(getattr(importlib.import_module(module), name)).bind(**node)
+
+
+def _segmentation(**settings: Any) -> Segmentation:
+    return Segmentation(**{"class_names": None, "num_outputs": 3, "targets": "mask", "ignore_index": 255} | settings)
+
+
+def test_segmentation_counts_pixels_that_count() -> None:
+    truth = torch.tensor([[[0, 0, 1], [1, 255, 255]], [[2, 2, 2], [2, 2, 2]]])
+    answers = torch.tensor([[[0, 1, 1], [1, 2, 0]], [[2, 2, 2], [2, 2, 0]]])
+    outputs, batch = nn.functional.one_hot(answers, 3).movedim(-1, 1).float(), {"targets": truth}
+    task = _segmentation()
+    found = task.conclude(task.measure(outputs, batch), 2)
+    assert found == {"iou": pytest.approx((1 / 3 + 2 / 3 + 5 / 6) / 3), "pixel_accuracy": pytest.approx(8 / 10)}
+    assert task.weight(outputs, batch) == 10
+    task.criterion = CrossEntropy(label_smoothing=0.0, weight=None)
+    kept = truth != 255
+    expected = nn.functional.cross_entropy(outputs.movedim(1, -1)[kept], truth[kept])
+    torch.testing.assert_close(task.loss(outputs, batch), expected)
+    assert task.misfit(outputs[:, :, :1], batch) == "outputs of shape N×3×1×3, but data.num_outputs=3 asks for N×3×2×3"
+    assert task.misfit(outputs, batch) is None
+
+
+def test_a_batch_of_which_nothing_counts_has_no_loss() -> None:
+    task, outputs = _segmentation(), torch.randn(2, 3, 2, 2, requires_grad=True)
+    for criterion in (CrossEntropy(label_smoothing=0.1, weight=[1.0, 2.0, 3.0]), Dice(cross_entropy=1.0)):
+        task.criterion = criterion
+        loss = task.loss(outputs, {"targets": torch.full((2, 2, 2), 255)})
+        loss.backward()
+        assert loss.item() in (0.0, 1.0) and outputs.grad is not None and not outputs.grad.any()
+
+
+def test_class_weights_are_those_of_torch_for_pixels_too() -> None:
+    outputs, targets = torch.randn(4, 3, 5), torch.randint(0, 3, (4, 5))
+    targets[0, :2] = IGNORED
+    for smoothing in (0.0, 0.1):
+        ours = CrossEntropy(label_smoothing=smoothing, weight=[1, 2, 0.5])
+        theirs = nn.CrossEntropyLoss(weight=torch.tensor([1, 2, 0.5]), label_smoothing=smoothing)
+        torch.testing.assert_close(ours(outputs, targets), theirs(outputs, targets))
+        torch.testing.assert_close(ours(outputs[..., 3], targets[:, 3]), theirs(outputs[..., 3], targets[:, 3]))
+    assert not ours.state_dict(), "a setting is no state"
+
+
+def test_the_dice_loss_by_hand() -> None:
+    outputs, targets = torch.randn(2, 3, 4, 4), torch.randint(0, 2, (2, 4, 4))  # of the third class there is none
+    p, y = outputs.softmax(dim=1), nn.functional.one_hot(targets, 3).movedim(-1, 1)
+    shares = [2 * (p * y)[:, c].sum() / ((p**2)[:, c].sum() + y[:, c].sum()) for c in (0, 1)]
+    torch.testing.assert_close(Dice(cross_entropy=0.0)(outputs, targets), 1 - sum(shares) / 2)
+    both = Dice(cross_entropy=0.5)(outputs, targets)
+    torch.testing.assert_close(both, 1 - sum(shares) / 2 + 0.5 * nn.functional.cross_entropy(outputs, targets))
+    right = 100.0 * y
+    assert float(Dice(cross_entropy=0.0)(right, targets)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_picture_of_masks() -> None:
+    images, masks = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8), torch.randint(0, 3, (3, 8, 8))
+    masks[0, 0] = 255
+    for colour in (images, images.expand(-1, 3, -1, -1)):
+        found = _segmentation().figures(None, Split(colour, masks), lambda batch: torch.randn(3, 3, 8, 8))
+        assert set(found) == {"segmentation"}

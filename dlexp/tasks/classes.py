@@ -1,0 +1,69 @@
+"""What tasks of classes share, be it one class a sample or one a pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlexp.batch import IGNORED, Batch
+from dlexp.errors import UserError
+from dlexp.tasks.task import Task, shape_in_words
+
+
+class Classes(Task):
+    """Outputs are logits N×classes×…, targets class numbers N×… (int64), of which `ignore_index` counts nowhere.
+
+    While training, targets N may also be probabilities N×classes (float), as augmentation by mixing makes them.
+    Raises UserError where there are not as many class names as outputs. Without names the classes are numbered.
+    """
+
+    def __init__(
+        self, *, class_names: list[str] | None, num_outputs: int, targets: str, ignore_index: int | None
+    ) -> None:
+        super().__init__()
+        if class_names is not None and len(class_names) != num_outputs:
+            raise UserError(
+                f"data.class_names lists {len(class_names)} names but data.num_outputs is {num_outputs}: "
+                "give as many names as classes, or null."
+            )
+        self.class_names = list(map(str, range(num_outputs) if class_names is None else class_names))
+        self.num_outputs = num_outputs
+        self.targets = targets
+        self.ignore_index = ignore_index
+        self.chance: Mapping[str, float] = {"loss": math.log(num_outputs), "accuracy": 1 / num_outputs}
+
+    def misfit(self, outputs: Any, batch: Batch) -> str | None:
+        """Returns what is wrong with outputs that are not N×classes×…."""
+        count, *others = batch["targets"].shape
+        if isinstance(outputs, Tensor) and list(outputs.shape) == [count, self.num_outputs, *others]:
+            return None
+        wanted = "×".join(map(str, ["N", self.num_outputs, *others]))
+        key = f"data.num_outputs={self.num_outputs}"
+        return f"{shape_in_words(outputs)}, but {key} asks for {wanted}"
+
+    def judged(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
+        """Returns the batch with `IGNORED` in place of `ignore_index`."""
+        targets = batch["targets"]
+        if self.ignore_index is None or targets.is_floating_point():
+            return outputs, batch
+        return outputs, {**batch, "targets": torch.where(targets == self.ignore_index, IGNORED, targets)}
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Returns the loss, a mean over all that counts."""
+        return super().loss(*self.judged(outputs, batch))
+
+    @property
+    def weighs(self) -> bool:
+        """Only where answers are ignored batches of one size differ in how many count."""
+        return self.ignore_index is not None
+
+    def weight(self, outputs: Tensor, batch: Batch) -> Tensor | None:
+        """Returns how many answers the loss is a mean over, None where all of them count."""
+        targets = batch["targets"]
+        return (
+            None if self.ignore_index is None or targets.is_floating_point() else (targets != self.ignore_index).sum()
+        )
