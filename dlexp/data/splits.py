@@ -105,6 +105,11 @@ class Split:
             for name, column in self.fields.items()
         }
 
+    def without_targets(self) -> "Split":
+        """Returns the same samples for a task that wants no targets."""
+        kept = {name: column for name, column in self.fields.items() if name != "targets"}
+        return Split(**kept, groups=self.groups, weights=self.weights)
+
     def weighted(self, weights: Tensor) -> "Split":
         """Returns the same samples, to be drawn in training by other weights."""
         return self._with(lambda column: column, self.groups, weights)

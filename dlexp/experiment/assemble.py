@@ -106,6 +106,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     loaded = load_data(data)
     content = content or of_splits(loaded)
     splits = prepared(loaded, data)
+    if "targets" not in fields:
+        splits = replace(splits, **{name: split.without_targets() for name, split in _named(splits).items()})
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dlexp.machine.cores import sharers
+from dlexp.machine.one_core import OneCore
 from dlexp.machine.openmp import ShortSpins
 
 WINDOW_SECONDS = 1.0
@@ -17,17 +18,21 @@ Times = Mapping[str, tuple[int, int]]
 
 
 class BusyCores:
-    """Looks whether a run's threads get much less of the cores than they ask for: idle ones then sleep, and it is told.
+    """Looks whether a run's threads get much less of the cores than they ask for: idle ones then sleep, two of them
+    share a core, and it is told.
 
-    Of a run with readers, processes of its own that read images, it tells nothing: they may be what threads wait for.
+    Of a run with readers of its own it tells nothing, and leaves its cores alone: they may be what threads wait for.
     """
 
     def __init__(self, threads: int, *, has_readers: bool) -> None:
         self._threads = threads
-        self._spins = ShortSpins()
+        self._spins, self._core = ShortSpins(), OneCore()
+        self._may_share = not has_readers
         self._begun, self._times = time.perf_counter(), thread_times()
         self._calm = self._begun
         self._is_told = has_readers
+        # What the process has met while it began, for seconds, tells before the first step.
+        self._act(waiting_share(dict.fromkeys(self._times, (0, 0)), self._times), is_quiet=False)
 
     def look(self) -> str | None:
         """Returns, once, the sentence to tell after some busy seconds; may be called at any rate."""
@@ -35,12 +40,9 @@ class BusyCores:
         if now - self._begun < WINDOW_SECONDS:
             return None
         times = thread_times()  # 0.2 ms
-        share = waiting_share(self._times, times)
+        share, is_quiet = waiting_share(self._times, times), self._core.is_quiet(now - self._begun)
         self._begun, self._times = now, times
-        if self._threads > 1 and share >= SHORT_SPINS_SHARE:
-            self._spins.begin()
-        else:
-            self._spins.end()
+        self._act(share, is_quiet)
         if share < TOLD_SHARE:
             self._calm = now
         if self._is_told or now - self._calm < TOLD_SECONDS:
@@ -51,8 +53,21 @@ class BusyCores:
         remedy = f"; {' or '.join(words)} may be faster" if words else ""
         return f"the machine is busy: {who} {round(100 * share)} % of the time for a core{remedy}"
 
+    def _act(self, share: float, is_quiet: bool) -> None:
+        if self._threads > 1 and share >= SHORT_SPINS_SHARE and not is_quiet:
+            self._spins.begin()
+            if self._may_share:
+                self._core.begin(self._threads)
+        elif is_quiet or not self._core.holds:
+            # Threads that share a core wait for each other too: then only the other cores tell.
+            self._let_go()
+
     def close(self) -> None:
-        """Lets idle threads spin as usual again."""
+        """Lets idle threads spin as usual again, where they like."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._core.end()
         self._spins.end()
 
 

@@ -273,7 +273,9 @@ MOMENT = """\
 from torch import nn
 
 class Annealed(nn.CrossEntropyLoss):
-    def __init__(self): super().__init__()
+    def __init__(self, *, label_smoothing: float, weight: list[float] | None):
+        super().__init__(label_smoothing=label_smoothing)
+
     def forward(self, outputs, targets, moment):
         return (1 - moment.progress) * super().forward(outputs, targets)
 """
@@ -281,7 +283,7 @@ class Annealed(nn.CrossEntropyLoss):
 
 def test_a_criterion_may_see_the_moment(own: Path, every_state_is_kept: None) -> None:
     (own / "my_methods.py").write_text(MOMENT, encoding="utf-8")
-    words = [*SPIRAL, "criterion._target_=my_methods.Annealed", "~criterion.label_smoothing", "~criterion.weight"]
+    words = [*SPIRAL, "criterion._target_=my_methods.Annealed"]
     resumes_exactly(words, own, (1, 9))
     losses = [row["train/recent_loss"] for row in metrics_of(own / "whole") if row["kind"] == "steps"]
     assert losses[-1] < 0.1 * losses[0]

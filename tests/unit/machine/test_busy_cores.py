@@ -13,6 +13,22 @@ from dlexp.machine import busy_cores
 from dlexp.machine.busy_cores import BusyCores, thread_times, waiting_share
 
 
+class Core:
+    """Stands in for what holds two threads on one core."""
+
+    holds = quiet = False
+
+    def begin(self, threads: int) -> None:
+        self.holds = threads == 2
+
+    def end(self) -> None:
+        self.holds = False
+
+    def is_quiet(self, seconds: float) -> bool:
+        assert seconds == pytest.approx(1, abs=0.2)
+        return self.quiet
+
+
 class Machine:
     """Simulated clocks: every second a run's threads want `threads` cores, and wait for `share` of what they want."""
 
@@ -22,6 +38,8 @@ class Machine:
         monkeypatch.setattr(busy_cores, "thread_times", self.times)
         self.spins: list[str] = []
         monkeypatch.setattr(busy_cores, "ShortSpins", lambda: self)
+        self.core = Core()
+        monkeypatch.setattr(busy_cores, "OneCore", lambda: self.core)
 
     def begin(self) -> None:
         self.spins.append("short")
@@ -73,7 +91,7 @@ def test_nothing_is_said_of_an_idle_machine_or_of_a_short_moment(monkeypatch: py
 
 def test_idle_threads_sleep_while_the_machine_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, threads=2, share=0.01)
-    busy = BusyCores(2, has_readers=True)
+    busy = BusyCores(2, has_readers=True)  # so they are not held on one core
     machine.told(busy, seconds=4)
     assert set(machine.spins) == {"usual"}
     machine.share = 0.2
@@ -86,6 +104,33 @@ def test_idle_threads_sleep_while_the_machine_is_busy(monkeypatch: pytest.Monkey
     machine.told(busy, seconds=4)
     busy.close()
     assert machine.spins[-2:] == ["short", "usual"]
+
+
+def test_threads_on_one_core_are_let_go_when_the_others_are_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, threads=2, share=0.3)
+    busy = BusyCores(2, has_readers=False)
+    machine.told(busy, seconds=3)
+    assert machine.core.holds and machine.spins[-1] == "short"
+    machine.share = 0.01
+    machine.told(busy, seconds=3)
+    assert machine.core.holds, "they wait for each other there, so that their share tells nothing"
+    machine.core.quiet = True
+    machine.told(busy, seconds=3)
+    assert not machine.core.holds and machine.spins[-1] == "usual"
+    machine.core.quiet, machine.share = False, 0.3
+    beside_readers = BusyCores(2, has_readers=True)
+    machine.told(beside_readers, seconds=3)
+    assert not machine.core.holds
+
+
+def test_a_machine_that_was_busy_while_the_run_began_is_known_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = Machine(monkeypatch, threads=2, share=0.3)
+    machine.seconds, machine.waited = 10.0, 3.0
+    busy = BusyCores(2, has_readers=False)
+    assert machine.core.holds and machine.spins == ["short"]
+    busy.close()
 
 
 def test_one_thread_has_no_idle_ones(monkeypatch: pytest.MonkeyPatch) -> None:
