@@ -32,7 +32,8 @@ def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
 
 def config_problems(config: Mapping[str, Any]) -> list[str]:
     """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
-    return settings_problems(config) + [p for group in GROUPS for p in group_problems(group, config[group])]
+    problems = settings_problems(config) + [p for group in GROUPS for p in group_problems(group, config[group])]
+    return list(dict.fromkeys(problems))  # a setting that all options of a group share may be described twice
 
 
 def settings_problems(config: Mapping[str, Any]) -> list[str]:
@@ -61,10 +62,7 @@ def group_problems(group: str, node: Any) -> list[str]:
         ]
     if group == "optimizer" and "parts" in node:
         return _parts_problems(node["parts"])
-    problems = _node_problems(group, node, GROUPS[group].passed, GROUPS[group].named)
-    if group == "task" and not problems and "targets" not in node:  # data sets and augmentation read it
-        problems = ["task.targets is missing in the config: classes or values"]
-    return problems
+    return _node_problems(group, node, GROUPS[group].passed, GROUPS[group].named)
 
 
 def _parts_problems(parts: Any) -> list[str]:
@@ -94,11 +92,11 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
         node, only_looks = {key: value for key, value in node.items() if key != "only_looks"}, node.get("only_looks")
         if not isinstance(only_looks, bool | None):
             return [f"{name}.only_looks={only_looks} must be true or false"]
-    values = {key: value for key, value in node.items() if key not in shared}
     signature = list(inspect.signature(function).parameters.values())[num_positional:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature)
     parameters = {p.name: p for p in signature if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     known = sorted({*parameters, *shared} - {"_target_"})
+    values = {key: value for key, value in node.items() if key not in shared or (name == "task" and key in parameters)}
     unknown = [] if takes_any else [key for key in values if key not in known]
     needed = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
     required = [key for key in needed if key not in named]

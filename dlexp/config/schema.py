@@ -95,6 +95,7 @@ class TaskSettings:
     """What every task understands."""
 
     metric: str | None
+    targets: Annotated[str, Choice("classes", "values", "labels", "mask", "none")]
 
 
 @dataclass

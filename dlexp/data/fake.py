@@ -22,21 +22,22 @@ def fake(
     num_samples: Annotated[int, Range(ge=1)],
     num_test_samples: Annotated[int, Range(ge=1)],
     noise: Annotated[float, Range(ge=0)],
-    targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
+    targets: Annotated[str, Choice("classes", "values", "labels", "mask", "none")],
     data_seed: Annotated[int, Range(ge=0)],
 ) -> Splits:
     """Returns samples that can be learnt: one random pattern per output plus normal noise.
 
     shape: three numbers give uint8 images C×H×W, any other count float32. targets: "classes" = the pattern's
-    number; "values" = how much of each pattern (standard normal, N×num_outputs) is in the sample; "labels" = which
-    patterns are in it, each of them in half of the samples; "mask" = whose pattern each pixel is of, in squares.
+    number, which a task that wants none ("none") does not see; "values" = how much of each pattern (standard normal,
+    N×num_outputs) is in the sample; "labels" = which patterns are in it, each of them in half of the samples; "mask" =
+    whose pattern each pixel is of, in squares.
     noise: standard deviation, in units of the pattern's.
     """
     generator = torch.Generator().manual_seed(data_seed)
     patterns = torch.randn(num_outputs, *shape, generator=generator)
 
     def split(count: int) -> Split:
-        if targets == "classes":
+        if targets in ("classes", "none"):
             # Every class appears, also in a tiny set: counted off, then shuffled.
             labels = torch.arange(count)[torch.randperm(count, generator=generator)] % num_outputs
             answers, amounts = labels, torch.nn.functional.one_hot(labels, num_outputs).float()

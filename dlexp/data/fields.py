@@ -22,8 +22,6 @@ NORMALISED, MOVED = ("image", "normalised"), ("image", "mask")
 # What a free size is in the rehearsal and in the model's summary.
 SOME_SIZE = 8
 KEYS = ("shape", "dtype", "kind", "fill")
-# What `task.targets` may be, and the field `targets` of each where the data says nothing else.
-TARGETS = ("classes", "values", "labels", "mask", "none")
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ class Task(nn.Module):
     tells_moment: bool = False
     """Whether the criterion asks for it, or (set by a class) the task itself looks."""
 
+    def __init__(self) -> None:  # nn.Module's own takes any keyword
+        super().__init__()
+
     @property
     def learns(self) -> str:
         """The kind of answers that `judged` returns: "classes", "values", "labels", or what only the task knows."""

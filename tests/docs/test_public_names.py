@@ -22,12 +22,15 @@ PUBLIC = {
     "dlexp.ranges.Choice",
     "dlexp.metric.Metric",
     "dlexp.metrics.measure.Measure",
+    "dlexp.methods.method.Method",
+    "dlexp.methods.method.Outcome",
     "dlexp.tasks.task.Task",
     "dlexp.tasks.classification.Classification",
     "dlexp.data.splits.Split",
     "dlexp.data.splits.Splits",
     "dlexp.data.stream.rows.Stream",
     "dlexp.optimizers.muon.Muon",
+    "dlexp.watch.watcher.Watcher",
 }
 TEXTS = [(ROOT / "README.md"), *sorted((ROOT / "docs").glob("*.md"))]
 
