@@ -27,7 +27,8 @@ from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
-from dlexp.experiment.initial_weights import freeze, initialise
+from dlexp.experiment.identity import sources_of
+from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.methods.method import Method, Moment, Start, overrides
@@ -158,7 +159,9 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     initial_weights = None
     if config["init_from"] is not None and not is_resumed:
         source = Path(config["init_from"]).expanduser()
-        initial_weights = initialise(model, source, config["data"]["class_names"])
+        initialise(model, source, config["data"]["class_names"])
+    if not is_resumed and (sources := sources_of(config)):
+        initial_weights = fingerprint_of_all(sources)
     freeze(model, config["freeze"])
     model = model.to(plan.device)
     init_from_data: Any = getattr(model, "init_from_data", None)

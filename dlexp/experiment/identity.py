@@ -2,12 +2,13 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlexp.config.cell import cell
+from dlexp.records.folder import RECORD
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Identity:
     """The hash of a config, and those of what it names: of the data (None: it can't be read now), and of the weights
-    that `init_from` names (None without it, or where they can't be read).
+    that `init_from` and the method name (None without any, or where they can't be read).
     """
 
     cell: str
@@ -32,7 +33,7 @@ class Identity:
             return "the data changed"
         if None not in (entry.get("initial_weights"), self.initial_weights):
             same = entry["initial_weights"] == self.initial_weights
-            return None if same else "the weights of init_from changed"
+            return None if same else "the weights of init_from or of the method's teacher changed"
         return None  # what can't be read here is not known to have changed; a run that goes on tells
 
 
@@ -52,9 +53,16 @@ def identity(
         return known[key]
 
     data = once({"data": config["data"]}, lambda: _data(config["data"], may_load))
-    source = config["init_from"]
-    weights = None if source is None else once({"init_from": source}, lambda: _weights(source))
+    sources = sources_of(config)
+    weights = once({"weights": sources}, lambda: _weights(sources)) if sources else None
     return Identity(cell(config), data, weights)
+
+
+def sources_of(config: Mapping[str, Any]) -> list[Path]:
+    """Returns the runs and files whose weights a run begins with: of `init_from`, and of runs that its method names."""
+    named = [Path(value).expanduser() for value in config["method"].values() if isinstance(value, str)]
+    given = [Path(config["init_from"]).expanduser()] if config["init_from"] is not None else []
+    return [*given, *(folder for folder in named if (folder / RECORD).is_file())]
 
 
 def _data(node: Mapping[str, Any], may_load: bool) -> str | None:
@@ -68,11 +76,11 @@ def _data(node: Mapping[str, Any], may_load: bool) -> str | None:
         return None
 
 
-def _weights(source: str) -> str | None:
+def _weights(sources: Sequence[Path]) -> str | None:
     from dlexp.errors import UserError
-    from dlexp.experiment.initial_weights import fingerprint_of, read_weights
+    from dlexp.experiment.initial_weights import fingerprint_of_all
 
     try:
-        return fingerprint_of(read_weights(Path(source).expanduser()))
+        return fingerprint_of_all(sources)
     except UserError:  # the job tells of it
         return None

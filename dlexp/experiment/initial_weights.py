@@ -19,10 +19,10 @@ from dlexp.train.fingerprint import fingerprint
 log = logging.getLogger(__name__)
 
 
-def initialise(model: nn.Module, source: Path, class_names: list[str] | None) -> str:
+def initialise(model: nn.Module, source: Path, class_names: list[str] | None) -> None:
     """Copies the weights of a run folder or a file into the parameters and buffers of the same name and shape.
 
-    Says what matched and what did not. Returns the fingerprint of the weights at `source`.
+    Says what matched and what did not.
 
     Raises:
         UserError: there are no weights at `source`, they can't be read, none of them fits, or they are a run's whose
@@ -44,7 +44,6 @@ def initialise(model: nn.Module, source: Path, class_names: list[str] | None) ->
     }.items():
         if names:
             log.info(f"  {title}: {listed(names, 6)} ({len(names)})")
-    return fingerprint_of(weights)
 
 
 def fingerprint_of(weights: Mapping[str, Tensor]) -> str:
@@ -52,6 +51,11 @@ def fingerprint_of(weights: Mapping[str, Tensor]) -> str:
     names = [f"{name} {value.dtype} {list(value.shape)}" for name, value in weights.items()]
     text = torch.frombuffer(bytearray("\0".join(names).encode()), dtype=torch.uint8)
     return fingerprint(text, *weights.values())
+
+
+def fingerprint_of_all(sources: Sequence[Path]) -> str:
+    """Returns the fingerprints of the weights of all sources. Raises UserError as `read_weights` does."""
+    return "-".join(fingerprint_of(read_weights(source)) for source in sources)
 
 
 def _compare_classes(source: Path, class_names: list[str] | None) -> None:

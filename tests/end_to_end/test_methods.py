@@ -174,6 +174,16 @@ def test_a_teacher_is_as_good_within_the_run_as_its_record_says(workdir: Path, t
     assert not trained & {id(each) for each in run.state.method.parameters()}, "a teacher is not trained"
 
 
+def test_a_sweep_trains_again_when_the_teacher_changed(cli, workdir: Path, teacher: Path) -> None:
+    words = ["-m", *words_of("distillation"), "seed=0", "epochs=1"]
+    assert cli(*words).code == 0 and "1 of them done already" in cli(*words).out
+    api.run([*CNN, "epochs=1", "seed=5"], folder=workdir / "other")
+    for name in ("best.pt", "last.pt"):
+        (teacher / "weights" / name).write_bytes((workdir / "other" / "weights" / name).read_bytes())
+    again = cli(*words)
+    assert "the method's teacher changed since job-0 ran" in again.out and "done already" not in again.out, again
+
+
 def test_a_teacher_of_other_classes_is_refused(workdir: Path, teacher: Path) -> None:
     with pytest.raises(UserError, match="classes of teacher"):
         api.run([*words_of("distillation"), "data.num_outputs=7"], folder="run")

@@ -328,7 +328,7 @@ def test_verify_needs_the_weights_a_run_began_with_only_from_the_beginning(cli, 
     assert cli("verify", "states").code == 0
     api.run([*TINY, "seed=4"], folder="first")
     ended = cli("verify", "none")
-    assert ended.code == 1 and "the weights of init_from changed since none was trained" in ended.err
+    assert ended.code == 1 and "method's teacher changed since none was trained" in ended.err
 
 
 def test_init_from_and_freeze(cli, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -248,7 +248,7 @@ def test_changed_initial_weights_are_trained_again(cli, workdir: Path) -> None:
     assert "1 of them done already" in cli(*sweep).out
     shutil.copy("second/weights/last.pt", "weights.pt")
     ended = cli(*sweep)
-    assert ended.code == 0 and "the weights of init_from changed since job-0 ran" in ended.out
+    assert ended.code == 0 and "method's teacher changed since job-0 ran" in ended.out
     assert statuses(sweep_folder(workdir)) == {"job-0": "finished", "job-0-2": "finished"}
 
 
