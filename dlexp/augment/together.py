@@ -11,11 +11,12 @@ from dlexp.errors import UserError, listed
 
 
 def refuse_what_would_not_fit(
-    augment: Sequence[Operation | Mixing], moved: Mapping[str, int], others: list[str]
+    augment: Sequence[Operation | Mixing], moved: Mapping[str, int], others: list[str], stay: list[str]
 ) -> None:
     """Raises UserError where an operation would change the first field and leave one behind that belongs to it.
 
-    moved: the fields that move with the first. others: all but the first and `targets`.
+    moved: the fields that move with the first. others: all but the first and `targets`. stay: those that look like the
+    first and do not move.
     """
     for each in augment:
         name = type(each).__name__
@@ -23,6 +24,9 @@ def refuse_what_would_not_fit(
             left = [*others, *(["targets"] if "targets" in moved else [])]
             if left:
                 raise UserError(f"augment: {name} mixes samples and can't mix their {listed(left)}; leave it out")
+        elif stay and not getattr(each, "keeps_place", False):
+            field = f"data.fields.{stay[0]}.kind=mask"
+            raise UserError(f"augment: {name} would move the images and not their {stay[0]}; {field} moves both")
         elif moved and not isinstance(each, Rearrangement) and not getattr(each, "keeps_place", False):
             raise UserError(
                 f"augment: {name} would change the images and leave their {listed(list(moved))} behind; crop and flip"

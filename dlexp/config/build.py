@@ -75,7 +75,8 @@ def _origin(found: Callable[..., Any]) -> str | None:
 
 def _not_allowed(path: str, module: str, why: str = "") -> UserError:
     return UserError(
-        f"_target_ '{path}' is not allowed to run{why}; if you trust it, add allow={module} to the command"
+        f"_target_ '{path}' is not allowed to run{why}; if you trust it, add allow={module} to the command, or"
+        f" set DLEXP_ALLOW={module}"
     )
 
 
@@ -190,12 +191,11 @@ def build_schedule(node: Mapping[str, Any], optimizer: Any, total_steps: int) ->
     """
     names = inspect.signature(target(node["_target_"])).parameters
     length = {"total_steps": total_steps} if "total_steps" in names and "total_steps" not in node else {}
-    schedule = build({**node, **length}, optimizer)
-    if type(schedule).__name__ == "ReduceLROnPlateau":
+    if node["_target_"].endswith("ReduceLROnPlateau"):
         raise UserError(
             "ReduceLROnPlateau wants a number after each validation; scheduler=plateau follows validation here"
         )
-    return schedule
+    return build({**node, **length}, optimizer)
 
 
 def build_each(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
     kept["data"] = {key: value for key, value in kept["data"].items() if not is_incidental(f"data.{key}")}
     kept["augment"] = list(kept["augment"].items())
+    kept["metric"] = list(kept["metric"].items())  # the first one leads
     kept["watch"] = {name: node for name, node in kept["watch"].items() if node and not node.get("only_looks")}
     if "parts" in kept["optimizer"]:
         kept["optimizer"]["parts"] = list(kept["optimizer"]["parts"].items())

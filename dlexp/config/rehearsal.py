@@ -14,7 +14,7 @@ from dlexp.batch import mapped
 from dlexp.config.build import build, build_each, build_task
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.config.steps import refused, try_method, try_optimizer
-from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of
+from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of, left_behind
 from dlexp.errors import UserError, listed
 from dlexp.machine import generators
 from dlexp.machine.device import select_device, select_precision
@@ -201,7 +201,9 @@ def _augment(
     moved = {name: field.fill for name, field in fields.items() if field.kind in MOVED and name != first}
     with refused(f"augment at data shape {shape}"):
         augment = list(build_each(config["augment"]).values())
-        refuse_what_would_not_fit(augment, moved, others)
+        if getattr(task, "ignore_index", None) is not None and any(isinstance(each, Mixing) for each in augment):
+            raise UserError("augment mixes samples, and this task has some that count nowhere (task.ignore_index)")
+        refuse_what_would_not_fit(augment, moved, others, left_behind(fields))
         for operation in augment:
             if not isinstance(operation, Mixing):
                 change(batch, first, moved, operation, draw)

@@ -17,6 +17,8 @@ from dlexp.models.layers import shadow
 from dlexp.tasks.task import Task, hold_to_metrics, measures_of
 from dlexp.train.step import wants_closure
 
+NO_AVERAGE = "dlexp.train.average.NoAverage"
+
 
 def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field]) -> None:
     """Tries a method that is not the plain one: set up, a batch, an evaluation, on a model of zeros."""
@@ -30,6 +32,10 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
         raise UserError(
             f"method {name} makes its own steps, so accumulate={config['accumulate']} can't be: leave it out"
         )
+    if overrides(method, Method, "step") and config["precision"] == "float16":
+        raise UserError(f"method {name} makes its own steps, whose gradients float16 would need scaled: take bfloat16")
+    if not method.goes_with_average and config["ema"]["_target_"] != NO_AVERAGE:
+        raise UserError(f"method {name} is not about an average of the weights: leave ema out")
     clash = method.metrics.keys() & measures_of(task).keys()
     if clash:
         raise UserError(f"method {name} and the task both measure {listed(sorted(clash))}; give one another name")
@@ -44,6 +50,12 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
             outcome = method.loss(task, copied.train(), batch, Moment.beginning())
         with torch.no_grad():
             measured, own = method.evaluate(task, copied.eval(), batch, build(config["evaluation"]))
+        others = [len(next(iter(each.batch.values()))) for each in (outcome, measured) if each and each.batch]
+        if set(others) - {NUM_SAMPLES}:
+            raise UserError(
+                f"method {name} returns outputs of {others[0]} samples for a batch of {NUM_SAMPLES}: outputs that are"
+                " measured must be those of as many"
+            )
         sums = [task.sums(each.outputs, each.batch or batch) for each in (outcome, measured) if each is not None]
     for each in sums:
         hold_to_metrics(task, each, NUM_SAMPLES, f"with method {name}")
@@ -59,6 +71,9 @@ def try_optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, n
             f"optimizer {config['optimizer']['_target_']} asks for the loss as often as it wants, so"
             f" accumulate={config['accumulate']} can't be: a larger batch_size does the same"
         )
+    if wants_closure(optimizer) and config["precision"] == "float16":
+        name = config["optimizer"]["_target_"]
+        raise UserError(f"optimizer {name} asks for the loss again, whose gradients float16 would need scaled")
     for part in getattr(optimizer, "parts", []):
         if wants_closure(part):
             raise UserError(
@@ -66,7 +81,7 @@ def try_optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, n
             )
     with refused("scheduler"):
         schedule = build_schedule(config["scheduler"], optimizer, 100)
-    if hasattr(schedule, "validated") and config["data"]["val_size"] == 0:
+    if hasattr(schedule, "validated") and config["data"]["val_size"] == 0 and config["data"]["folds"] is None:
         raise UserError(
             f"scheduler {config['scheduler']['_target_']} follows validation, which data.val_size=0 leaves out"
         )

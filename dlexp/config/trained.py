@@ -45,7 +45,7 @@ class TrainedModel(nn.Module):
             raise UserError(f"the model takes {names[0] if len(names) == 1 else f'{listed(names)}, each by its name'}")
         batch = dict(zip(names, inputs, strict=False)) | fields
         batch |= {name: normalise(batch[name]) for name, normalise in self.normalised.items() if name in batch}
-        return self.task.predict(self.model, batch)
+        return self.task.answer(self.task.predict(self.model, batch))
 
 
 def read_trained(folder: Path) -> TrainedModel:

@@ -64,6 +64,15 @@ def fields_of(
     return fields
 
 
+def left_behind(fields: Mapping[str, Field]) -> list[str]:
+    """Returns the fields of the first one's height and width that do not move with it, which is mostly a mistake."""
+    first, *others = [name for name in fields if name != "targets"] or ["targets"]
+    others += ["targets"] * ("targets" in fields and first != "targets")
+    size = fields[first].shape[-2:]
+    alike = [name for name in others if len(fields[name].shape) > 1 and fields[name].shape[-2:] == size]
+    return [name for name in alike if fields[name].kind not in MOVED] if fields[first].kind == "image" else []
+
+
 def examples(fields: Mapping[str, Field], count: int) -> dict[str, Tensor]:
     """Returns a batch of `count` samples of zeros."""
     return {name: field.example(count) for name, field in fields.items()}

@@ -88,6 +88,7 @@ def some_of_each(split: Split, count: int, seed: int) -> Split:
     """
     order, classes = torch.randperm(len(split), generator=_generator(seed)), split.classes
     if classes is not None:
+        classes = classes - classes.min()  # what a task ignores may lie below 0
         by_class = classes[order].argsort(stable=True)
         counts = classes.bincount()
         first = (counts.cumsum(0) - counts).repeat_interleave(counts)

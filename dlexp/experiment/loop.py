@@ -153,7 +153,9 @@ def _validate(training: _Training) -> dict[str, float]:
     with run.state.as_before_unless_finished(), training.stops.impatient():
         found = evaluate(run.state.average.module, run.task, run.state.method, run.ask, run.val, run.plan).metrics
     higher_is_better = run.measures[run.task.metric].higher_is_better
-    improved = run.state.improves(found[run.task.metric], found["loss"], higher_is_better)
+    improved = run.state.method.may_choose(run.state.step) and run.state.improves(
+        found[run.task.metric], found["loss"], higher_is_better
+    )
     if improved:
         training.best.keep(run.state.weights())
     follow: Any = getattr(run.state.schedule, "validated", None)

@@ -33,6 +33,14 @@ class RunView:
         self.found: dict[str, float] = {}  # what was logged after an epoch
 
     @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def only_looks(self) -> bool:
+        return self._name in self._run.only_look
+
+    @property
     def model(self) -> torch.nn.Module:
         return self._run.state.model
 
@@ -72,6 +80,8 @@ class RunView:
         self._tracker.figure(name, figure)
 
     def freeze(self, patterns: Sequence[str], frozen: bool = True) -> None:
+        if self.only_looks:
+            raise UserError(f"watch.{self._name} only looks, so it freezes nothing; only_looks: false lets it")
         parameters = dict(self._run.state.model.named_parameters())
         for pattern in patterns:
             names = fnmatch.filter(parameters, pattern)
@@ -109,6 +119,8 @@ class Watchers:
             view.found = {}
             reason = watcher.epoch(view, shown)
             metrics |= view.found
+            if reason and view.only_looks:
+                raise UserError(f"watch.{view.name} only looks, so it ends no training; only_looks: false lets it")
             if reason:
                 self._state.stopped = str(reason)
 

@@ -1,6 +1,7 @@
 """Two threads on one core: what they hand to each other then waits for nobody, on a machine that others keep busy."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from dlexp.machine.openmp import in_all_threads
@@ -20,6 +21,7 @@ class OneCore:
 
     def __init__(self) -> None:
         self._before: set[int] | None = None
+        self._core = 0
         self._idle = idle_times()
 
     @property
@@ -34,12 +36,17 @@ class OneCore:
         cores = os.sched_getaffinity(0)
         if len(cores) > 1:
             self._before = cores
-            self._set({min(cores)})
+            self._core = sorted(cores)[os.getpid() % len(cores)]  # runs beside each other take different ones
+            self._set({self._core})
 
     def end(self) -> None:
         """Lets them go where they could before."""
         if self._before is not None:
             self._set(self._before)
+            for thread in os.listdir("/proc/self/task"):  # begun meanwhile by one that was held
+                with suppress(OSError):
+                    if os.sched_getaffinity(int(thread)) == {self._core}:
+                        os.sched_setaffinity(int(thread), self._before)
             self._before = None
 
     def is_quiet(self, seconds: float) -> bool:

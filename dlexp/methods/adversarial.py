@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch
 from dlexp.errors import UserError
-from dlexp.methods.method import Method, Moment, Outcome, Start
+from dlexp.methods.method import Method, Moment, Outcome, Start, want_classes
 from dlexp.metric import Metric
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
@@ -35,10 +35,15 @@ class Adversarial(Method):
         self.size, self.step_size, self.steps = size, step_size, steps
 
     def setup(self, start: Start) -> None:
-        """Looks at how pictures are normalised, since pixels are limited in their own units."""
+        """Looks at how pictures are normalised, since pixels are limited in their own units. Raises UserError where
+        classes are not what is learnt, or the data are no pictures of bytes or in [0, 1].
+        """
+        want_classes(start, "adversarial")
         if len(start.normalised) != 1:
             raise UserError(f"method=adversarial changes one normalised input, and here are {len(start.normalised)}")
         ((self.field, normalised),) = start.normalised.items()
+        if max(map(abs, normalised.mean)) > 1:
+            raise UserError("method=adversarial changes pictures of bytes or in [0, 1], and here the mean is beyond 1")
         device = next(start.model.parameters()).device
         mean, std = (torch.tensor(each, device=device).view(1, -1, 1, 1) for each in (normalised.mean, normalised.std))
         self.unit, self.least, self.most = 1 / std, (0 - mean) / std, (1 - mean) / std
@@ -49,7 +54,7 @@ class Adversarial(Method):
         start = clean + (2 * torch.rand_like(clean) - 1) * self.size * self.unit
         changed = self._worst(task, model, batch, start)
         outputs = task.predict(model, changed)
-        return Outcome(task.loss(outputs, batch), outputs)
+        return Outcome(task.loss(outputs, batch), outputs, weight=task.weight(outputs, batch))
 
     def evaluate(
         self, task: Task, model: nn.Module, batch: Batch, ask: Callable[..., Any]
@@ -58,11 +63,16 @@ class Adversarial(Method):
         outcome, _ = super().evaluate(task, model, batch, ask)
         changed = self._worst(task, model, batch, batch[self.field])
         answers = task.predict(model, changed, ask).argmax(dim=1)
-        return outcome, {"robust_accuracy": (answers == batch["targets"]).sum()}
+        right = (answers == batch["targets"]).float()
+        return outcome, {
+            "robust_accuracy": right.flatten(start_dim=1).mean(dim=1).sum() if right.ndim > 1 else right.sum()
+        }
 
     def _worst(self, task: Task, model: nn.Module, batch: Batch, start: Tensor) -> Batch:
         """Returns the batch with pictures that raise the loss; the model's gradients stay as they were."""
         clean = batch[self.field]
+        if clean.ndim != 4:
+            raise UserError(f"method=adversarial changes pictures, and here a sample is {list(clean.shape[1:])}")
         lowest = torch.maximum(clean - self.size * self.unit, self.least)
         highest = torch.minimum(clean + self.size * self.unit, self.most)
         pictures = start.detach().clamp(lowest, highest)

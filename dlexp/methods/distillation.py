@@ -1,7 +1,7 @@
 """Distillation: a small model learns what a trained one says of each sample."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from dlexp.batch import Batch
 from dlexp.errors import UserError
-from dlexp.methods.method import Method, Moment, Outcome, Start
+from dlexp.methods.method import Method, Moment, Outcome, Start, want_classes
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -19,7 +19,7 @@ class Distillation(Method):
     and Dean 2015, arXiv:1503.02531, section 2).
 
     teacher: the folder of the run that trained it; it sees each batch as this run augments it, normalised as its own
-    data was. Its weights are kept with the state, so that a resume needs no folder.
+    data was. Its weights are kept with the state, and its folder is needed to go on, too.
     """
 
     teacher: nn.Module
@@ -37,9 +37,11 @@ class Distillation(Method):
         self.folder, self.temperature, self.weight = teacher, temperature, weight
 
     def setup(self, start: Start) -> None:
-        """Loads the teacher."""
+        """Loads the teacher. Raises UserError where classes are not what is learnt, or not the teacher's."""
+        want_classes(start, "distillation")
         self.teacher, self.undone = start.load(self.folder), start.undone
-        names, own = getattr(self.teacher, "class_names", None), getattr(start.task, "class_names", None)
+        taught: Any = getattr(self.teacher, "task", None)
+        names, own = getattr(taught, "class_names", None), getattr(start.task, "class_names", None)
         if names != own:
             raise UserError(f"the classes of {Path(self.folder)} are {names}, and here they are {own}")
 
@@ -49,10 +51,12 @@ class Distillation(Method):
         with torch.no_grad():
             wanted = self.teacher.eval()(**self.undone(batch))
         learnt = softened(outputs, wanted, self.temperature)
-        return Outcome((1 - self.weight) * task.loss(outputs, batch) + self.weight * learnt, outputs)
+        loss = (1 - self.weight) * task.loss(outputs, batch) + self.weight * learnt
+        return Outcome(loss, outputs, weight=task.weight(outputs, batch))
 
 
 def softened(outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """Returns T² times the mean divergence of the distributions that logits N×classes stand for at a temperature."""
-    one, other = (functional.log_softmax(logits / temperature, dim=1) for logits in (outputs, wanted))
+    """Returns T² times the mean divergence of the distributions that logits N×classes×… stand for at a temperature."""
+    rows = (logits.movedim(1, -1).flatten(0, -2) for logits in (outputs, wanted))
+    one, other = (functional.log_softmax(logits / temperature, dim=1) for logits in rows)
     return temperature**2 * functional.kl_div(one, other, reduction="batchmean", log_target=True)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from dlexp.batch import Batch
-from dlexp.methods.method import Method, Moment, Outcome, Start
+from dlexp.methods.method import Method, Moment, Outcome, Start, want_classes
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -36,7 +36,8 @@ class MeanTeacher(Method):
         self.decay, self.weight, self.ramp, self.noise = decay, weight, ramp, noise
 
     def setup(self, start: Start) -> None:
-        """Begins with the student's weights."""
+        """Begins with the student's weights. Raises UserError where classes are not what is learnt."""
+        want_classes(start, "mean_teacher")
         self.teacher = copy.deepcopy(start.model)
 
     def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
@@ -47,7 +48,8 @@ class MeanTeacher(Method):
         apart = functional.mse_loss(outputs.softmax(dim=1), wanted.softmax(dim=1))
         left = 1 - (moment.progress / self.ramp).clamp(max=1)
         weight = self.weight * torch.exp(-5 * left**2)
-        return Outcome(task.loss(outputs, batch) + weight * apart, outputs)
+        loss = task.loss(outputs, batch) + weight * apart
+        return Outcome(loss, outputs, weight=task.weight(outputs, batch))
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Moves the teacher after the student, faster in the beginning."""

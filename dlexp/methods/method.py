@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.batch import Batch
+from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.tasks.task import Task
 
@@ -60,7 +61,7 @@ class Loop(Protocol):
     task: Task
 
     def gradients(self, loss: Tensor) -> None:
-        """Adds the gradients of a loss to the parameters' `grad`, scaled as the precision needs."""
+        """Adds the gradients of a loss to the parameters' `grad`."""
 
     def clear(self) -> None:
         """Forgets the gradients of all parameters."""
@@ -101,6 +102,12 @@ class Method(nn.Module):
     """Whether the optimizer trains the method's own parameters; else only `setup` and `after_step` change them."""
     metrics: Mapping[str, Metric] = {}
     """What `evaluate` measures besides the task's metrics, by name."""
+    goes_with_average: bool = True
+    """Whether an average of the weights (the group ema) is what the method is about, too."""
+
+    def may_choose(self, step: int) -> bool:
+        """Returns whether the weights after so many steps are such as the method is to end with."""
+        return True
 
     def setup(self, start: Start) -> None:
         """Called once before the training; a saved state replaces what is made here. Raises UserError."""
@@ -136,6 +143,12 @@ class Method(nn.Module):
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Called after each optimizer step, the first being 1, without gradients: masks, averaged copies."""
+
+
+def want_classes(start: Start, name: str) -> None:
+    """Raises UserError where a task learns no classes, of which a method makes distributions."""
+    if start.task.learns != "classes" or getattr(start.task, "class_names", None) is None:
+        raise UserError(f"method={name} is about classes, and this task ({type(start.task).__name__}) learns none")
 
 
 def overrides(part: nn.Module, base: type[nn.Module], name: str) -> bool:

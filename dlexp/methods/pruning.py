@@ -1,12 +1,17 @@
 """Pruning: the smallest weights are removed round by round, and the others go on or back to where they began."""
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from dlexp.methods.method import Method, Start
+from dlexp.batch import Batch
+from dlexp.errors import UserError
+from dlexp.methods.method import Method, Outcome, Start
+from dlexp.metric import Metric
 from dlexp.ranges import Range
+from dlexp.tasks.task import Task
 
 
 class Pruning(Method):
@@ -16,9 +21,13 @@ class Pruning(Method):
     stay there, so that `sparsity` of them are gone in the end. With `rewind` the others go back to their values after
     `rewind_steps` steps: iterative magnitude pruning (Frankle and Carbin 2019, arXiv:1803.03635, section 2; rewinding
     to an early step: Frankle et al. 2020, arXiv:1912.05671); without, they go on (Han et al. 2015, arXiv:1506.02626).
-    The schedule of the learning rate is that of the whole training: scheduler=constant gives every round the same.
-    Weights with one axis (biases, norms) are kept.
+    Only epochs after the last round are chosen from, and `sparsity`, the share that is gone, is measured with each
+    validation. The schedule of the learning rate is that of the whole training: scheduler=constant gives every round
+    the same. Weights with one axis (biases, norms) are kept.
     """
+
+    metrics: Mapping[str, Metric] = {"sparsity": Metric(unit="%", higher_is_better=True)}
+    goes_with_average = False
 
     def __init__(
         self,
@@ -34,12 +43,27 @@ class Pruning(Method):
     def setup(self, start: Start) -> None:
         """Keeps the weights there are; a mask for each says which are left."""
         self.names = [name for name, each in start.model.named_parameters() if each.ndim > 1 and each.requires_grad]
+        if start.steps <= self.rounds:
+            raise UserError(f"method=pruning has {self.rounds} rounds, and the training only {start.steps} steps")
         self.ends = [round(start.steps * number / (self.rounds + 1)) for number in range(1, self.rounds + 1)]
         weights = dict(start.model.named_parameters())
         for name in self.names:
             self.register_buffer(f"mask {name}".replace(".", "/"), torch.ones_like(weights[name], dtype=torch.bool))
             if self.rewind:
                 self.register_buffer(f"kept {name}".replace(".", "/"), weights[name].detach().clone())
+
+    def may_choose(self, step: int) -> bool:
+        """Returns whether the last round has removed what it should."""
+        return step >= self.ends[-1]
+
+    def evaluate(
+        self, task: Task, model: nn.Module, batch: Batch, ask: Callable[..., Any]
+    ) -> tuple[Outcome, Mapping[str, Tensor]]:
+        """Measures besides what share of the weights is gone."""
+        outcome, _ = super().evaluate(task, model, batch, ask)
+        masks = [self._buffer("mask", name) for name in self.names]
+        gone = 1 - torch.stack([each.sum() for each in masks]).sum() / sum(each.numel() for each in masks)
+        return outcome, {"sparsity": gone * len(next(iter(batch.values())))}
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Keeps removed weights at 0, and removes more at the end of a round."""

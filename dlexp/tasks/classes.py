@@ -58,12 +58,18 @@ class Classes(Task):
 
     @property
     def weighs(self) -> bool:
-        """Only where answers are ignored batches of one size differ in how many count."""
-        return self.ignore_index is not None
+        """Only where answers are ignored, or classes weighed, batches of one size differ in how much counts."""
+        return self.ignore_index is not None or self._class_weights is not None
+
+    @property
+    def _class_weights(self) -> Tensor | None:
+        found = getattr(self.criterion, "weight", None)
+        return found if isinstance(found, Tensor) else None
 
     def weight(self, outputs: Tensor, batch: Batch) -> Tensor | None:
-        """Returns how many answers the loss is a mean over, None where all of them count."""
-        targets = batch["targets"]
-        return (
-            None if self.ignore_index is None or targets.is_floating_point() else (targets != self.ignore_index).sum()
-        )
+        """Returns what the loss is a mean over: answers that count, or their classes' weights; None: all alike."""
+        targets, weights = batch["targets"], self._class_weights
+        if not self.weighs or targets.is_floating_point():
+            return None
+        kept = torch.ones_like(targets, dtype=torch.bool) if self.ignore_index is None else targets != self.ignore_index
+        return kept.sum() if weights is None else (weights[torch.where(kept, targets, 0)] * kept).sum()

@@ -57,6 +57,10 @@ class Language(Task):
         """Classes, which is what tokens are to a metric."""
         return "classes"
 
+    def answer(self, outputs: tuple[Tensor, Tensor]) -> Tensor:
+        """Returns the logits."""
+        return outputs[0]
+
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns logits N×L×tokens and the answers N×L, `IGNORED` where nothing is to be guessed."""
         (tokens,) = batch.values()
@@ -65,9 +69,9 @@ class Language(Task):
             nothing = torch.full_like(tokens[:, :1], IGNORED)
             return model(tokens), torch.cat([answers[:, 1:], nothing], dim=1)
         draws = self._draws(tokens)
-        is_guessed = draws < self.hidden
+        is_guessed = (draws < self.hidden) & (answers != IGNORED)
         part = draws / self.hidden
-        other = (draws * 2**20).long() % self.num_outputs
+        other = mixed_bits((draws * 2**24).long(), 2) % self.num_outputs
         shown = torch.where(is_guessed & (part < HIDDEN + REPLACED), other, tokens)
         shown = torch.where(is_guessed & (part < HIDDEN), self.mask_token, shown)
         return model(shown), torch.where(is_guessed, answers, IGNORED)
@@ -77,7 +81,10 @@ class Language(Task):
         if self.training:
             return torch.rand(tokens.shape, device=tokens.device)
         places = torch.arange(tokens.shape[1], device=tokens.device)
-        rows = mixed_bits(tokens * (places + 1), 0).sum(dim=1, keepdim=True)
+        bits = mixed_bits(tokens * (places + 1), 0)
+        if self.padding is not None:  # of which a row has more in another batch
+            bits = bits * (tokens != self.padding)
+        rows = bits.sum(dim=1, keepdim=True)
         return mixed_bits(rows + places, 1).float() / 2**32
 
     def misfit(self, outputs: Any, batch: Batch) -> str | None:

@@ -40,6 +40,12 @@ class Segmentation(Classes):
     ) -> None:
         super().__init__(class_names=class_names, num_outputs=num_outputs, targets=targets, ignore_index=ignore_index)
 
+    def misfit(self, outputs: Any, batch: Batch) -> str | None:
+        """Returns what is wrong with outputs that are no classes of pixels."""
+        if batch["targets"].ndim != 3:
+            return "what has no masks N×H×W to compare with: the data's targets are no masks"
+        return super().misfit(outputs, batch)
+
     def figures(self, outputs: None, split: Split, predict: Callable[[Batch], Any]) -> dict[str, Figure]:
         """Returns a picture of the first images, each beside its truth and the answer."""
         from dlexp import pictures

@@ -71,6 +71,10 @@ class Task(nn.Module):
             outputs = self(model, batch) if ask is None else ask(self, model, batch)
         return mapped(_at_least_float32, outputs)
 
+    def answer(self, outputs: Any) -> Any:
+        """Returns what `dlexp.load` gives of outputs, by default all of them."""
+        return outputs
+
     def misfit(self, outputs: Any, batch: Batch) -> str | None:
         """Returns, before a run, what is wrong with what the model returns, as in "model NAME returns …", else None."""
         return None
@@ -177,6 +181,9 @@ def hold_to_protocol(task: Any, name: str) -> None:
     """Raises UserError where an object is no task: a member is missing, or its metrics are not what they should be."""
     if not isinstance(task, Task):
         raise UserError(f"task {name} must inherit from dlexp.tasks.task.Task")
+    hidden = [name for name, each in vars(Task).items() if callable(each) and not callable(getattr(task, name))]
+    if hidden:
+        raise UserError(f"task {name} keeps a value as {hidden[0]}, which is the name of a function of every task")
     missing = [member for member in ("metric", "metrics", "targets") if not hasattr(task, member)]
     missing += ["measure"] * (type(task).measure is Task.measure and not task.own and not task.chosen)
     if missing:

@@ -9,7 +9,7 @@ from dlexp.augment.operation import Draw, Mixing, Operation
 from dlexp.augment.rearrange import fused
 from dlexp.augment.seeds import derived_seed
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
-from dlexp.data.fields import MOVED, NORMALISED, Field
+from dlexp.data.fields import MOVED, NORMALISED, Field, left_behind
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
 from dlexp.data.stream.stored import Stored, streamed
@@ -55,7 +55,7 @@ class Batches:
         self.shuffle = shuffle
         self.moved = {name: field.fill for name, field in fields.items() if field.kind in MOVED and name != split.first}
         others = [name for name in fields if name not in (split.first, "targets")]
-        refuse_what_would_not_fit(augment, self.moved, others)
+        refuse_what_would_not_fit(augment, self.moved, others, left_behind(fields))
         self.formats = {
             name: torch.channels_last if channels_last and len(fields[name].shape) == 3 else torch.contiguous_format
             for name in self.normalised

@@ -103,8 +103,9 @@ def _fit(
                 state.first_batch = fingerprint(*batch.values())
             group_start = state.batch - state.batch % plan.accumulate
             group_size = min(plan.accumulate, num_batches - group_start)
+            state.progress = state.step / total_steps
             if looks:
-                state.moment.move(step=state.step, epoch=state.epoch, progress=state.step / total_steps)
+                state.moment.move(step=state.step, epoch=state.epoch, progress=state.progress)
             outcome = gradients(batch, state.scaler.scale(one) / (1 if divisors is not None else group_size))
 
             _keep(state, outcome)

@@ -40,6 +40,7 @@ class TrainState:
     watched: dict[str, Tensor] = field(default_factory=dict)  # the last numbers that watchers logged of a step
     stopped: str | None = None  # why a watcher ended the training
     counts: Tensor | None = None  # what each of `losses` is a mean over, where that is not the rows of a batch
+    progress: float = 0.0  # the share of the training that was done at the last step
     epoch: int = 0  # finished epochs
     batch: int = 0  # batches done in this epoch
     step: int = 0  # optimizer steps
@@ -98,7 +99,8 @@ class TrainState:
             epoch["frozen"] = [name for name, each in named if not each.requires_grad]
             epoch["watched"] = self.watched
             epoch["watchers"] = {name: each.state_dict() for name, each in self.watchers.items()}
-        return parts | scalars | epoch | {"generators": drawn, "data": self.data}
+        measures = [self.task.metric, *sorted(self.task.metrics)]
+        return parts | scalars | epoch | {"generators": drawn, "data": self.data, "measures": measures}
 
     def load_state_dict(self, saved: dict[str, Any], *, keep_settings: bool = False) -> None:
         """Continues from a saved state.
@@ -125,6 +127,11 @@ class TrainState:
         if self.counts is not None:
             self.counts[: self.batch] = saved["counts"].to(self.losses.device)
         self.sums = {name: total.to(self.losses.device) for name, total in saved["sums"].items()}
+        if saved["measures"] != [self.task.metric, *sorted(self.task.metrics)]:
+            if self.batch:
+                raise ValueError("another metric is measured, and this state is within an epoch")
+            self.forget_best()
+        self.moment.move(step=self.step, epoch=self.epoch, progress=self.progress)
         self._load_watchers(saved, keep_settings)
         generators.restore(saved["generators"], self.losses.device)
 
@@ -228,7 +235,7 @@ def _walk(schedule: LRScheduler, steps: int) -> None:
 
 
 _PARTS = ("model", "task", "method", "optimizer", "schedule", "scaler", "average")
-_SCALARS = ("epoch", "batch", "step", "best", "best_loss", "best_epoch", "bad_validations", "first_batch", "stopped")
+_SCALARS = tuple("epoch batch step best best_loss best_epoch bad_validations first_batch stopped progress".split())
 
 
 def trained_parameters(

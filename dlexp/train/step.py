@@ -132,7 +132,7 @@ def update_of(
         if divisor is not None:
             for parameter in parameters:
                 if parameter.grad is not None:
-                    parameter.grad.div_(divisor)
+                    parameter.grad.div_(divisor.clamp_min(1))  # nothing may have counted
         if grad_clip is not None or look is not None:
             scaler.unscale_(optimizer)
         if look is not None:

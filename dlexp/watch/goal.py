@@ -17,6 +17,12 @@ class Goal(Watcher):
 
     def epoch(self, view: View, metrics: Mapping[str, float]) -> str | None:
         """Returns the reason once the goal is reached."""
+        if (
+            self.metric not in metrics
+            and self.metric.startswith("val/")
+            and not any(name.startswith("val/") for name in metrics)
+        ):
+            return None  # there is no validation after this epoch
         if self.metric not in metrics:
             raise UserError(f"watch.goal.metric={self.metric} is not measured; there are {listed(sorted(metrics), 9)}")
         found = metrics[self.metric]

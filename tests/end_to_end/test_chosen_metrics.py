@@ -167,3 +167,22 @@ def test_ignored_classes_count_nowhere(workdir: Path, monkeypatch: pytest.Monkey
         shares = run_json.read_json(result.folder / "results.json")["per_class_accuracy"]
         assert min(shares.values()) > 0.8
     assert api.run([*named, "overfit_batches=1"], folder=workdir / "overfit").metrics
+
+
+def test_the_order_of_metrics_is_another_experiment() -> None:
+    from dlexp.config.cell import cell
+    from dlexp.config.compose import compose
+
+    cells = {cell(compose([f"metric=[{names}]"]).config) for names in ("macro_f1,ece", "ece,macro_f1")}
+    assert len(cells) == 2
+
+
+def test_a_resume_with_another_metric_chooses_anew(workdir: Path) -> None:
+    from dlexp import api
+    from dlexp.experiment import resume
+
+    words = ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1", "task.metric=loss"]
+    folder = api.run(words, folder="run").folder
+    longer = resume.resume(folder, ["task.metric=accuracy", "epochs=5", resume.CONSENT])
+    best = max(range(2, 5), key=lambda epoch: longer.history[epoch]["val/accuracy"])
+    assert longer.objective == longer.history[best]["val/accuracy"]

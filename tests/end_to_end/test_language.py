@@ -98,7 +98,8 @@ def test_a_text_is_learnt(words: list[str], file: str, workdir: Path) -> None:
     assert metrics["test/perplexity"] < 0.5 * tokens and metrics["test/accuracy"] > 0.3
     model = api.load(result.folder)
     test = load_data(compose([*SMALL, *words, file]).config["data"]).test
-    logits, answers = model(test.inputs)
+    tokens_shown, model.task.training = test.inputs, False
+    logits, (_, answers) = model(tokens_shown), model.task(model.model, {"inputs": tokens_shown})
     kept = answers != IGNORED
     loss = float(nn.functional.cross_entropy(logits[kept].double(), answers[kept]))
     assert metrics["test/perplexity"] == pytest.approx(math.exp(loss), rel=1e-4)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 from conftest import COMPILES
-from resuming import CNN, SHORT, metrics_of, resumes_exactly
+from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
 
 import dlexp
 from dlexp import api
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
+from dlexp.experiment import resume
 from dlexp.experiment.assemble import assemble
 from dlexp.methods.method import Moment, Outcome
 from dlexp.methods.sam import SAM
@@ -29,7 +30,7 @@ METHODS = {
     "distillation": ["method.teacher=teacher", "model.dropout=0.2", "accumulate=2"],
     "mean_teacher": ["model.dropout=0.2", "ema=ema", "accumulate=2"],
     "adversarial": ["method.steps=2", "model.dropout=0.2"],
-    "pruning": ["method.rounds=2", "method.sparsity=0.5", "method.rewind=true", "method.rewind_steps=3", "ema=ema"],
+    "pruning": ["method.rounds=2", "method.sparsity=0.5", "method.rewind=true", "method.rewind_steps=3"],
 }
 OWN = """\
 import torch
@@ -226,6 +227,32 @@ def test_pruned_weights_are_gone_and_the_others_begin_anew(workdir: Path) -> Non
     assert zeros / sum(each.numel() for each in weights.values()) == pytest.approx(0.75, abs=1e-3)
 
 
+def test_only_pruned_weights_are_chosen_and_the_share_is_measured(workdir: Path) -> None:
+    words = [*SPIRAL, "method=pruning", "method.sparsity=0.9", "method.rounds=2", "epochs=6", "optimizer.lr=0.001"]
+    result = api.run(words, folder="run")
+    shares = [row["val/sparsity"] for row in result.history]
+    assert shares[0] < 0.5 < 0.9 == pytest.approx(shares[-1], abs=1e-3)
+    chosen = read_json(result.folder / "run.json")["chosen_epoch"]
+    assert shares[chosen - 1] == pytest.approx(0.9, abs=1e-3) and result.metrics["test/sparsity"] > 0.89
+    weights = [each for each in dlexp.load(result.folder).model.parameters() if each.ndim > 1]
+    gone = sum(int((each == 0).sum()) for each in weights) / sum(each.numel() for each in weights)
+    assert gone == pytest.approx(0.9, abs=1e-3)
+    for more, sentence in (
+        (["ema=ema"], "leave ema out"),
+        (["method.rounds=200"], "200 rounds, and the training only"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            api.run([*words, *more], folder="other")
+
+
+@pytest.mark.parametrize("method", ["distillation", "mean_teacher", "adversarial"])
+def test_methods_of_classes_refuse_other_tasks(method: str, workdir: Path) -> None:
+    (workdir / "teacher").mkdir()
+    words = [*SHORT, "data=linear", "model=linear", f"method={method}", "epochs=1"]
+    with pytest.raises(UserError, match=f"method={method} is about classes, and this task|is not the folder of a run"):
+        api.run([*words, *(["method.teacher=teacher"] if method == "distillation" else [])], folder="run")
+
+
 def test_a_mean_teacher_follows_the_student(workdir: Path) -> None:
     run = assemble(compose([*SPIRAL, "method=mean_teacher", "method.decay=0.5", "max_steps=3"]).config)
     method: Any = run.state.method
@@ -297,6 +324,10 @@ def test_a_criterion_may_see_the_moment(own: Path, every_state_is_kept: None) ->
     resumes_exactly(words, own, (1, 9))
     losses = [row["train/recent_loss"] for row in metrics_of(own / "whole") if row["kind"] == "steps"]
     assert losses[-1] < 0.1 * losses[0]
+    last = int(sorted((own / "whole" / "checkpoints").glob("*.pt"))[-1].stem.partition("-")[2])
+    part = as_killed_at(own / "whole", last, own / "at-the-end")
+    resume.resume(part, [])
+    assert_same(own / "whole", part)  # the test too is at that moment
 
 
 PLATEAU = ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=1"]

@@ -71,6 +71,18 @@ TRAINED = {group: options for group, options in GROUPS.items() if group != "laun
 OPTIONS = [(group, option) for group, options in TRAINED.items() for option in options]
 
 
+VALUES, LABELS = ["task=regression", "criterion=mse"], ["task=multi_label", "criterion=bce"]
+ASKS = {
+    **dict.fromkeys(("mse", "mae", "rmse", "r2"), VALUES),
+    **dict.fromkeys(("bce", "subset_accuracy"), LABELS),
+    **dict.fromkeys(("dice", "cross_entropy_dice"), ["task=segmentation"]),
+    "regression": ["criterion=mse"],
+    "multi_label": ["criterion=bce"],
+    "torchmetrics": ["metric.torchmetrics.name=MulticlassMatthewsCorrCoef",
+                     "metric.torchmetrics.arguments={num_classes: 3}"],
+}  # fmt: skip
+
+
 def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Returns a training of a few steps with an option."""
     words = [f"{group}={option}"]
@@ -80,9 +92,19 @@ def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPa
         words = [f"model={option.partition('/')[0]}", f"data={option.partition('/')[2]}"]
     elif group == "data":
         words += option_data(option, folder)
-    elif group in ("criterion", "task"):
-        other = {"mse": "task=regression", "regression": "criterion=mse"}.get(option, "test=true")
-        words += [other, *FAKE, "data.shape=[3]", "data.num_outputs=3"]
+    elif (group, option) == ("task", "language"):
+        (folder / "text.txt").write_text("the cat sat on the mat. " * 40, encoding="utf-8")
+        words += [
+            "data=text",
+            "data.file=text.txt",
+            "data.length=8",
+            "model=transformer",
+            "model.width=8",
+            "model.depth=1",
+        ]
+    elif group in ("criterion", "task", "metric"):
+        words += [*ASKS.get(option, []), *FAKE, "data.num_outputs=3"]
+        words += ["data.shape=[3,8,8]", "model=unet"] if "task=segmentation" in words else ["data.shape=[3]"]
     elif group in ("augment", "ema", "evaluation", "optimizer"):
         words += [*FAKE, "data.shape=[3,24,24]", "model=cnn", "model.widths=[4,4]", "epochs=9"]
     found = compose(words)
@@ -182,6 +204,8 @@ def test_every_option(
 ) -> None:
     words = words_of(group, option, workdir, monkeypatch)
     gives_the_numbers_of_the_cpu(words, workdir)
+    if option in ("lbfgs", "torchmetrics"):  # look at values all the time
+        return
     found, expected = waits_of_an_epoch(words, same_draws, monkeypatch)
     assert found == expected, same_draws.waits
 
@@ -193,5 +217,5 @@ def test_streamed_images(same_draws: Module, workdir: Path) -> None:
 
 @pytest.mark.slow
 def test_bfloat16(same_draws: Module, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "TOLERANCE", 0.02)
+    monkeypatch.setitem(globals(), "TOLERANCE", 0.05)  # accuracy counts 48 samples, and roundings decide one of them
     gives_the_numbers_of_the_cpu([*CNN, "precision=bfloat16", "max_steps=6"], workdir)

@@ -128,6 +128,12 @@ def test_one_that_only_looks_changes_nothing_and_is_no_other_experiment(own: Pat
     assert cells[0] == cells[1] != cells[2]
 
 
+@pytest.mark.parametrize(("name", "settings"), [("Freezing", {}), ("Stopping", {"after": 1})])
+def test_one_that_only_looks_may_neither_freeze_nor_end(own: Path, name: str, settings: dict[str, int]) -> None:
+    with pytest.raises(UserError, match=r"watch\.own only looks"):
+        api.run([*SPIRAL, *watching(name, only_looks=True, **settings)], folder="run")
+
+
 def test_the_test_set_is_sealed_until_the_end(own: Path) -> None:
     with pytest.raises(UserError, match=r"watch\.own asks for the test samples before the end"):
         api.run([*SPIRAL, *watching("Peeking")], folder="run")
@@ -175,6 +181,11 @@ def test_a_goal_ends_the_run(workdir: Path) -> None:
                       "watch.goal.above=false"], folder="run")  # fmt: skip
     assert len(result.history) == 1
     assert json.loads((result.folder / "run.json").read_text(encoding="utf-8"))["status"] == "finished"
+
+
+def test_a_goal_waits_for_a_validation(workdir: Path) -> None:
+    words = [*SPIRAL, "watch=goal", "watch.goal.value=0.01", "val_every=2"]
+    assert len(api.run(words, folder="run").history) == 2
 
 
 def test_mistakes_are_sentences(workdir: Path) -> None:

@@ -26,9 +26,9 @@ def test_two_threads_are_held_and_let_go(cores: set[int]) -> None:
     core = OneCore()
     core.begin(2)
     try:
-        assert core.holds and os.sched_getaffinity(0) == {min(cores)}
+        assert core.holds and (held_on := os.sched_getaffinity(0)) < cores and len(held_on) == 1
         held = [os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")]
-        assert held.count({min(cores)}) >= 2, "the other thread of OpenMP too"
+        assert held.count(held_on) >= 2, "the other thread of OpenMP too"
         core.begin(2)
     finally:
         core.end()
@@ -63,9 +63,10 @@ def test_quiet_is_what_the_other_cores_are(cores: set[int], monkeypatch: pytest.
     core.begin(2)
     try:
         assert not core.is_quiet(1.0)
-        idle[min(cores)] = 1.0
+        (here,) = os.sched_getaffinity(0)
+        idle[here] = 1.0
         assert not core.is_quiet(1.0), "that is where they compute"
-        idle[max(cores)] += 0.6
+        idle[min(cores - {here})] += 0.6
         assert core.is_quiet(1.0) and not core.is_quiet(1.0)
     finally:
         core.end()
