@@ -25,9 +25,8 @@ class Normalisation:
 
     def undone(self, inputs: Tensor) -> Tensor:
         """Returns normalised inputs as they were, images in [0, 1]."""
-        shape = self._shape(inputs)
-        mean, std = (torch.tensor(values, device=inputs.device).view(shape) for values in (self.mean, self.std))
-        return inputs * std + mean
+        scale, shift = self.scale_and_shift(inputs)
+        return (inputs - shift) / scale
 
     def scale_and_shift(self, inputs: Any) -> tuple[Tensor, Tensor]:
         """Returns the factors for such inputs (type, axes, device), made once: a host waits for them to arrive."""

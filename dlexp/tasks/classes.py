@@ -63,7 +63,7 @@ class Classes(Task):
 
     @property
     def _class_weights(self) -> Tensor | None:
-        found = getattr(self.criterion, "weight", None)
+        found = getattr(getattr(self, "criterion", None), "weight", None)
         return found if isinstance(found, Tensor) else None
 
     def weight(self, outputs: Tensor, batch: Batch) -> Tensor | None:

@@ -76,6 +76,7 @@ def compiled_gradients_of(state: TrainState, *, weighs: bool = False) -> Gradien
         gradients = torch.autograd.grad(whole * factor, trained, allow_unused=True)
         return loss.detach(), mapped(Tensor.detach, outputs), used, weight, gradients
 
+    torch.compiler.reset()  # of earlier runs of this process: torch keeps 8 versions of one function, then it fails
     mode = "reduce-overhead" if device.type == "cuda" else None
     # Each size of image has its own code: one for all would depend on the sizes that came before, so a run that goes on
     # would differ in its last bits from one that was never stopped.

@@ -103,7 +103,7 @@ def test_command(words: list[str], run_cli: RunCli) -> None:
     shortened = SHORT if trains(words) else ["data.download=false"] if "download" in words else []
     ended = run_cli([*words[3:], *shortened])
     has_succeeded(ended)
-    said = ("test accuracy", "test/accuracy", "learnt by heart")  # a run, the table of a sweep, a trial
+    said = ("test accuracy", "test/accuracy", "test macro_f1", "learnt by heart")  # a run, a sweep, its metric, a trial
     assert not trains(words) or any(text in ended.out for text in said)
 
 

@@ -215,7 +215,7 @@ class Fragile(nn.Module):
         self.layer, self.seed = nn.Linear(shape[0], num_outputs), seed
 
     def forward(self, x):
-        if self.training and x.device.type == "cpu" and Path("trouble").exists():
+        if self.training and torch.is_grad_enabled() and Path("trouble").exists():  # not in the rehearsal
             if self.seed == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.seed == 2:

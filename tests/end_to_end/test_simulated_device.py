@@ -105,6 +105,11 @@ def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPa
     elif group in ("criterion", "task", "metric"):
         words += [*ASKS.get(option, []), *FAKE, "data.num_outputs=3"]
         words += ["data.shape=[3,8,8]", "model=unet"] if "task=segmentation" in words else ["data.shape=[3]"]
+    elif option == "distillation":
+        api.run([*CNN, "epochs=1"], folder=folder / "teacher")
+        words += [*CNN, "method.teacher=teacher"]
+    elif option == "adversarial":
+        words += [*CNN, "method.steps=2"]
     elif group in ("augment", "ema", "evaluation", "optimizer"):
         words += [*FAKE, "data.shape=[3,24,24]", "model=cnn", "model.widths=[4,4]", "epochs=9"]
     found = compose(words)
@@ -207,7 +212,8 @@ def test_every_option(
     if option in ("lbfgs", "torchmetrics"):  # look at values all the time
         return
     found, expected = waits_of_an_epoch(words, same_draws, monkeypatch)
-    assert found == expected, same_draws.waits
+    once = 4 * (option == "distillation")  # the factors of both normalisations
+    assert found == expected + once, same_draws.waits
 
 
 @pytest.mark.slow
