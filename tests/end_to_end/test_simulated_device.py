@@ -108,6 +108,8 @@ def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPa
     elif option == "distillation":
         api.run([*CNN, "epochs=1"], folder=folder / "teacher")
         words += [*CNN, "method.teacher=teacher"]
+    elif option == "pruning":
+        words.append("method.rounds=1")
     elif option == "adversarial":
         words += [*CNN, "method.steps=2"]
     elif group in ("augment", "ema", "evaluation", "optimizer"):
