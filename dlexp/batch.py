@@ -12,6 +12,11 @@ IGNORED = -100
 """The class number of what counts neither in the loss nor in a metric; torch's own."""
 
 
+def added(totals: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns totals by name with those of another batch added."""
+    return {name: totals[name] + value if name in totals else value for name, value in found.items()}
+
+
 def mapped(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
     """Returns the same tree with another tensor for each; what is no tensor stays as it is."""
     if isinstance(tree, Tensor):

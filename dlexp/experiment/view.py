@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +98,7 @@ class Watchers:
     """All watchers of a run, called one after the other in the order in which they were chosen."""
 
     def __init__(self, run: Assembly, tracker: Tracker) -> None:
-        self._state, self._only_look = run.state, run.only_look
+        self._state = run.state
         self._views = {name: RunView(run, tracker, name) for name in run.state.watchers}
 
     def before_update(self) -> None:
@@ -137,11 +137,9 @@ class Watchers:
         for name, watcher in self._state.watchers.items():
             if getattr(type(watcher), moment) is getattr(Watcher, moment):
                 continue
-            if name in self._only_look:
-                with self._as_before():
-                    yield watcher, self._views[name]
-            else:
-                yield watcher, self._views[name]
+            view = self._views[name]
+            with self._as_before() if view.only_looks else nullcontext():
+                yield watcher, view
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:

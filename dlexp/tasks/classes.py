@@ -14,6 +14,16 @@ from dlexp.errors import UserError
 from dlexp.tasks.task import Task, shape_in_words
 
 
+def names_of(class_names: list[str] | None, num_outputs: int, what: str) -> list[str]:
+    """Returns the names of classes or labels, else their numbers. Raises UserError where they are not one an output."""
+    if class_names is not None and len(class_names) != num_outputs:
+        raise UserError(
+            f"data.class_names lists {len(class_names)} names but data.num_outputs is {num_outputs}: "
+            f"give as many names as {what}, or null."
+        )
+    return list(map(str, range(num_outputs) if class_names is None else class_names))
+
+
 class Classes(Task):
     """Outputs are logits N×classes×…, targets class numbers N×… (int64), of which `ignore_index` counts nowhere.
 
@@ -25,12 +35,7 @@ class Classes(Task):
         self, *, class_names: list[str] | None, num_outputs: int, targets: str, ignore_index: int | None
     ) -> None:
         super().__init__()
-        if class_names is not None and len(class_names) != num_outputs:
-            raise UserError(
-                f"data.class_names lists {len(class_names)} names but data.num_outputs is {num_outputs}: "
-                "give as many names as classes, or null."
-            )
-        self.class_names = list(map(str, range(num_outputs) if class_names is None else class_names))
+        self.class_names = names_of(class_names, num_outputs, "classes")
         self.num_outputs = num_outputs
         self.targets = targets
         self.ignore_index = ignore_index

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from dlexp.batch import Batch
-from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.metrics.classes import F1, SubsetAccuracy
 from dlexp.metrics.measure import Measure
 from dlexp.ranges import Choice, Range
+from dlexp.tasks.classes import names_of
 from dlexp.tasks.task import Task, shape_in_words
 
 if TYPE_CHECKING:
@@ -44,12 +44,7 @@ class MultiLabel(Task):
         targets: Annotated[str, Choice("labels")],
     ) -> None:
         super().__init__()
-        if class_names is not None and len(class_names) != num_outputs:
-            raise UserError(
-                f"data.class_names lists {len(class_names)} names but data.num_outputs is {num_outputs}: "
-                "give as many names as labels, or null."
-            )
-        self.class_names = list(map(str, range(num_outputs) if class_names is None else class_names))
+        self.class_names = names_of(class_names, num_outputs, "labels")
         self.targets = targets
 
     def misfit(self, outputs: Any, batch: Batch) -> str | None:
@@ -64,8 +59,7 @@ class MultiLabel(Task):
 
     def summary(self, outputs: Tensor, split: Split) -> dict[str, Any]:
         """Returns precision, recall and F1 of each label by name, None where the split has no sample of it."""
-        answered, true = outputs > 0, split.targets > 0.5
-        counts = [each.sum(dim=0).tolist() for each in (answered & true, answered, true)]
+        counts = _counts(outputs, split).tolist()
         return {
             "per_label": {
                 name: {"precision": right / max(shown, 1), "recall": right / there, "f1": 2 * right / (shown + there)}
@@ -79,6 +73,10 @@ class MultiLabel(Task):
         """Returns a picture of F1 by label."""
         from dlexp import pictures
 
-        answered, true = outputs > 0, split.targets > 0.5
-        counts = torch.stack([each.sum(dim=0) for each in (answered & true, answered, true)])
-        return {"per_label_f1": pictures.per_label_f1(counts, self.class_names)}
+        return {"per_label_f1": pictures.per_label_f1(_counts(outputs, split), self.class_names)}
+
+
+def _counts(outputs: Tensor, split: Split) -> Tensor:
+    """Returns 3×labels (int64): how often each label is answered rightly, is answered, and is there."""
+    answered, true = outputs > 0, split.targets > 0.5
+    return torch.stack([each.sum(dim=0) for each in (answered & true, answered, true)])

@@ -1,13 +1,13 @@
 """Evaluation of a model on one split."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch, joined, mapped
+from dlexp.batch import Batch, added, joined, mapped
 from dlexp.machine.device import flushing_denormals, sum_dtype
 from dlexp.methods.method import Method
 from dlexp.tasks.task import Task
@@ -54,8 +54,8 @@ def evaluate(
         count = len(next(iter(batch.values())))
         weight = count if outcome.weight is None else outcome.weight
         loss, weights = loss + outcome.loss.to(sum_dtype(plan.device)) * weight, weights + weight
-        sums = _added(sums, task.sums(outcome.outputs, outcome.batch or batch))
-        own = _added(own, measured)
+        sums = added(sums, task.sums(outcome.outputs, outcome.batch or batch))
+        own = added(own, measured)
         seen += count
         if keeps_outputs:
             outputs.append(outcome.outputs)
@@ -65,7 +65,3 @@ def evaluate(
     for conclude, totals in ((task.results, sums), (method.conclude, own)):
         metrics |= conclude({name: total.cpu() for name, total in totals.items()}, seen)
     return Evaluation(metrics, mapped(Tensor.cpu, joined(outputs)) if keeps_outputs else None)
-
-
-def _added(sums: dict[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: sums[name] + value if name in sums else value for name, value in found.items()}

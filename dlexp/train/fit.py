@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from dlexp.batch import added
 from dlexp.errors import UnreadableError
 from dlexp.machine.device import flushing_denormals
 from dlexp.methods.method import Method, Outcome, overrides
@@ -152,8 +153,7 @@ def _keep(state: TrainState, outcome: Outcome) -> None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
     with torch.no_grad():
         measured = state.task.sums(outcome.outputs, outcome.batch or {})
-    for name, value in measured.items():
-        state.sums[name] = state.sums[name] + value if name in state.sums else value
+    state.sums = added(state.sums, measured)
     state.batch += 1
 
 

@@ -99,8 +99,7 @@ class TrainState:
             epoch["frozen"] = [name for name, each in named if not each.requires_grad]
             epoch["watched"] = self.watched
             epoch["watchers"] = {name: each.state_dict() for name, each in self.watchers.items()}
-        measures = [self.task.metric, *sorted(self.task.metrics)]
-        return parts | scalars | epoch | {"generators": drawn, "data": self.data, "measures": measures}
+        return parts | scalars | epoch | {"generators": drawn, "data": self.data, "measures": self._measures()}
 
     def load_state_dict(self, saved: dict[str, Any], *, keep_settings: bool = False) -> None:
         """Continues from a saved state.
@@ -127,13 +126,16 @@ class TrainState:
         if self.counts is not None:
             self.counts[: self.batch] = saved["counts"].to(self.losses.device)
         self.sums = {name: total.to(self.losses.device) for name, total in saved["sums"].items()}
-        if saved["measures"] != [self.task.metric, *sorted(self.task.metrics)]:
+        if saved["measures"] != self._measures():
             if self.batch:
                 raise ValueError("another metric is measured, and this state is within an epoch")
             self.forget_best()
         self.moment.move(step=self.step, epoch=self.epoch, progress=self.progress)
         self._load_watchers(saved, keep_settings)
         generators.restore(saved["generators"], self.losses.device)
+
+    def _measures(self) -> list[str]:
+        return [self.task.metric, *sorted(self.task.metrics)]
 
     def _load_watchers(self, saved: dict[str, Any], keep_settings: bool) -> None:
         """Continues with those watchers that were there before; with other settings the training may go on again."""
