@@ -25,14 +25,17 @@ class CrossEntropy(nn.Module):
     def __init__(self, *, label_smoothing: Annotated[float, Range(ge=0, lt=1)], weight: list[float] | None) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
-        self.register_buffer("weight", None if weight is None else torch.tensor(weight).float(), persistent=False)
+        if weight is None:
+            self.weight = None  # no buffer, which a module looks for last of all
+        else:
+            self.register_buffer("weight", torch.tensor(weight).float(), persistent=False)
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if not are_probabilities(outputs, targets):
             want_classes("cross_entropy", outputs, targets)
-        if self.weight is not None and len(self.weight) != outputs.shape[1]:
-            raise UserError(f"criterion.weight lists {len(self.weight)} weights for {outputs.shape[1]} classes")
         weight, outputs = self.weight, at_least_float32(outputs)
+        if weight is not None and len(weight) != outputs.shape[1]:
+            raise UserError(f"criterion.weight lists {len(weight)} weights for {outputs.shape[1]} classes")
         if targets.ndim == 1 or targets.is_floating_point():
             return functional.cross_entropy(outputs, targets, weight, label_smoothing=self.label_smoothing)
         # A batch may hold no pixel or token that counts, and torch's mean over none is no number.

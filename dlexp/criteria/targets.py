@@ -23,7 +23,7 @@ def are_probabilities(outputs: Tensor, targets: Tensor) -> bool:
 
 
 def want_classes(criterion: str, outputs: Tensor, targets: Tensor) -> None:
-    if outputs.ndim >= 2 and targets.shape == outputs[:, 0].shape and targets.dtype == torch.int64:
+    if outputs.ndim >= 2 and targets.shape == outputs.shape[:1] + outputs.shape[2:] and targets.dtype == torch.int64:
         return
     raise UserError(
         f"criterion={criterion} wants one score a class and class numbers (int64) as targets, but "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -64,7 +65,11 @@ class Classes(Task):
     @property
     def weighs(self) -> bool:
         """Only where answers are ignored, or classes weighed, batches of one size differ in how much counts."""
-        return self.ignore_index is not None or self._class_weights is not None
+        return self.ignore_index is not None or self._weighs_classes
+
+    @cached_property  # asked for with every batch, and a module is slow to say what it does not have
+    def _weighs_classes(self) -> bool:
+        return self._class_weights is not None
 
     @property
     def _class_weights(self) -> Tensor | None:
@@ -73,8 +78,9 @@ class Classes(Task):
 
     def weight(self, outputs: Tensor, batch: Batch) -> Tensor | None:
         """Returns what the loss is a mean over: answers that count, or their classes' weights; None: all alike."""
-        targets, weights = batch["targets"], self._class_weights
+        targets = batch["targets"]
         if not self.weighs or targets.is_floating_point():
             return None
+        weights = self._class_weights
         kept = torch.ones_like(targets, dtype=torch.bool) if self.ignore_index is None else targets != self.ignore_index
         return kept.sum() if weights is None else (weights[torch.where(kept, targets, 0)] * kept).sum()

@@ -38,6 +38,16 @@ class Classification(Classes):
     ) -> None:
         super().__init__(class_names=class_names, num_outputs=num_outputs, targets=targets, ignore_index=ignore_index)
 
+    def measure(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+        """Returns the sums of `own`; where every sample counts, only how many answers are right: counting all, too,
+        took 1 % of the time of MNIST's multi-layer perceptron.
+        """
+        targets = batch["targets"]
+        plain = self.own is Classification.own and self.ignore_index is None
+        if plain and targets.ndim == 1 and not targets.is_floating_point():
+            return {"accuracy": (outputs.argmax(dim=1) == targets).count_nonzero()}
+        return super().measure(outputs, batch)
+
     def summary(self, outputs: Tensor, split: Split) -> dict[str, Any]:
         """Returns each class's accuracy by name, None where the split has no sample of it."""
         counts = confusion(outputs, self._answers(outputs, split))
