@@ -18,14 +18,20 @@ class Accuracy(Measure):
     of = ("classes",)
 
     def sums(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-        answers, targets = outputs.argmax(dim=1), batch["targets"]
-        if targets.is_floating_point():
-            right = targets.gather(1, answers[:, None]).sum(dtype=torch.float32)
-            return {"right": right, "count": torch.ones_like(answers).sum()}
-        return {"right": (answers == targets).sum(), "count": is_kept(targets).sum()}
+        targets = batch["targets"]
+        kept = is_kept(targets[:, 0] if targets.is_floating_point() else targets)
+        return {"right": right_answers(outputs, targets), "count": kept.sum()}
 
     def conclude(self, sums: Sums, count: int) -> float:
         return float(ratio(sums["right"], sums["count"]))
+
+
+def right_answers(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Counts right answers (int64); of probabilities, what they give the answers (float32)."""
+    answers = outputs.argmax(dim=1)
+    if targets.is_floating_point():
+        return targets.gather(1, answers[:, None]).sum(dtype=torch.float32)
+    return (answers == targets).count_nonzero()
 
 
 class TopK(Measure):

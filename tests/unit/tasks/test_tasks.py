@@ -37,7 +37,7 @@ def test_accuracy_counts_right_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1], [1, 0, 0]])
     sums = task.measure(outputs, {"targets": torch.tensor([0, 2, 2, 0])})
-    assert {name: value.item() for name, value in sums.items()} == {"accuracy/right": 3, "accuracy/count": 4}
+    assert {name: value.item() for name, value in sums.items()} == {"accuracy": 3}
     assert all(total.shape == () and total.dtype == torch.int64 for total in sums.values())
     assert task.conclude(sums, 4) == {"accuracy": 0.75}
     assert task.chance == {"loss": pytest.approx(math.log(3)), "accuracy": pytest.approx(1 / 3)}
@@ -48,10 +48,10 @@ def test_accuracy_of_probabilities_is_what_they_give_the_answers() -> None:
     task = _classification()
     outputs = torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 5, 1]])
     targets = torch.tensor([[0.75, 0.25, 0], [0, 1, 0], [0.5, 0.5, 0]])
-    assert task.measure(outputs, {"targets": targets})["accuracy/right"].item() == 0.75 + 0 + 0.5
+    assert task.measure(outputs, {"targets": targets})["accuracy"].item() == 0.75 + 0 + 0.5
     classes = torch.tensor([0, 2, 2])
     certain = nn.functional.one_hot(classes, 3).float()
-    found, expected = (task.measure(outputs, {"targets": each})["accuracy/right"] for each in (certain, classes))
+    found, expected = (task.measure(outputs, {"targets": each})["accuracy"] for each in (certain, classes))
     assert found == expected
 
 
@@ -79,7 +79,7 @@ def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
     # On the meta device anything that reads a value raises.
     outputs = torch.zeros(8, 3, dtype=dtype, device="meta")
     classes = torch.zeros(8, dtype=torch.int64, device="meta")
-    assert _classification().measure(outputs, {"targets": classes})["accuracy/right"].is_meta
+    assert _classification().measure(outputs, {"targets": classes})["accuracy"].is_meta
     assert _regression().measure(outputs, {"targets": outputs})["mae/errors"].is_meta
     for criterion in (
         CrossEntropy(label_smoothing=0.1, weight=None),
@@ -90,7 +90,7 @@ def test_sums_never_wait_for_the_device(dtype: torch.dtype) -> None:
         assert criterion(outputs, classes).is_meta
     pixels, masks = (torch.zeros(*shape, device="meta") for shape in ((8, 3, 4, 4), (8, 4, 4)))
     assert all(total.is_meta for total in _segmentation().measure(pixels, {"targets": masks.long()}).values())
-    assert _classification().measure(outputs, {"targets": outputs})["accuracy/right"].is_meta
+    assert _classification().measure(outputs, {"targets": outputs})["accuracy"].is_meta
     assert CrossEntropy(label_smoothing=0.1, weight=None)(outputs, outputs.float()).is_meta
 
 
