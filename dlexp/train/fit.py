@@ -132,7 +132,7 @@ def _fit(
         yield from _arrived(lines, waiting=True)
         numbers = read().numbers()
         seconds = time.perf_counter() - epoch_start
-        speed = {"time/train": seconds, "time/images_per_second": (seen() - seen_before) / seconds}
+        speed = {"time/train": seconds, "time/samples_per_second": (seen() - seen_before) / seconds}
         yield {"kind": "epoch"} | numbers | speed
         if state.batch < num_batches:
             return  # cut short by max_steps: it stays open for a resume with more
