@@ -191,3 +191,51 @@ def test_the_examples_are_all_run() -> None:
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8").partition("## Tasks")[0]
     modules = set(re.findall(r"^# (my_\w+)\.py$", text, re.MULTILINE))
     assert modules == {module for module in MODULES if module != "my_model"}
+
+
+TAGGED = """\
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from dlexp.data.splits import Split, Splits
+
+class Sentences(list):
+    def read(self, rows):
+        found = [torch.randn(self[row], 3, generator=torch.Generator().manual_seed(row)) for row in rows]
+        tags = pad_sequence([(each[:, 0] > 0).long() for each in found], batch_first=True, padding_value=-1)
+        lengths = torch.tensor([len(each) for each in found])
+        return {"inputs": pad_sequence(found, batch_first=True), "lengths": lengths, "targets": tags}
+
+def sentences() -> Splits:
+    return Splits(train=Split(Sentences([2 + i % 7 + i // 64 for i in range(200)])), test=Split(Sentences([3, 5, 9])))
+
+class Tagger(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+    def forward(self, inputs, lengths):
+        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return self.head(pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0]).movedim(2, 1)
+"""
+
+
+def test_lengths_can_be_packed(cli, workdir: Path) -> None:
+    """Samples of unequal length through a recurrent net: before the run it is tried on lengths, not on zeros."""
+    (workdir / "my_tagger.py").write_text(TAGGED, encoding="utf-8")
+    for group, text in {"model": "_target_: my_tagger.Tagger\n", "data": SENTENCES}.items():
+        (workdir / "mine" / group).mkdir(parents=True)
+        (workdir / "mine" / group / "tags.yaml").write_text(text, encoding="utf-8")
+    words = ["--config-dir", "mine", "allow=my_tagger", "data=tags", "model=tags", "task.ignore_index=-1", "epochs=1"]
+    ended = cli(*words, *SHORT, "hydra.run.dir=run")
+    assert ended.code == 0, ended
+
+
+SENTENCES = f"""\
+_target_: my_tagger.sentences
+shape: [null, 3]
+{FACTS}
+fields:
+  inputs: {{kind: plain, dtype: float32}}
+  lengths: {{shape: [], dtype: int64, kind: plain}}
+  targets: {{shape: [null], dtype: int64, kind: plain}}
+"""
