@@ -93,7 +93,8 @@ def test_the_estimate_is_one_rounded_number(per_step: float, steps: int, words: 
 
 def test_an_epoch_in_one_line() -> None:
     assert epoch_line(RECORD, 30, MEASURES, "2 min 10 s left") == (
-        "epoch  3/30  train loss 0.512  accuracy 81.3 %  val loss 0.47  accuracy 83.0 %  1234 samples/s  2 min 10 s left"
+        "epoch  3/30  train loss 0.512  accuracy 81.3 %  val loss 0.47  accuracy 83.0 %  1234 samples/s"
+        "  2 min 10 s left"
     )
     assert describe({"train/loss": float("nan"), "val/loss": None}, MEASURES) == "train loss nan  val loss nan"
 
