@@ -15,7 +15,6 @@ from dlexp import api
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.records import run_json
-from dlexp.records.folder import saved_states
 
 pytestmark = pytest.mark.usefixtures("every_state_is_kept")
 
@@ -163,28 +162,61 @@ def test_what_is_documented_trains_sweeps_loads_and_resumes(cli, documented: Pat
     assert ended.code == 0 and ("mean over 2 folds" in ended.out) is (data != "coins"), ended
 
 
-def test_samples_that_do_not_come_again_are_told_on_resume(documented: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A generator of its own goes on from epoch to epoch: what was passed over would be other samples."""
+@pytest.mark.parametrize("seeded", ["OWN.seed()", "OWN.manual_seed(0)"])
+def test_a_resume_of_samples_that_do_not_come_again_is_refused(
+    documented: Path, caplog: pytest.LogCaptureFixture, seeded: str
+) -> None:
+    """A generator of its own goes on from epoch to epoch: what follows would be other samples, between epochs too."""
     text = (documented / "my_stream.py").read_text(encoding="utf-8")
     text = text.replace("torch.randn(4)", "torch.randn(4, generator=OWN)")
     head = "class Coins(torch.utils.data.IterableDataset):\n"
-    told = f'OWN = torch.Generator()\nOWN.seed()\n\n\n{head}    content = "coins".upper\n\n'
+    told = f'OWN = torch.Generator()\n{seeded}\n\n\n{head}    content = "coins".upper\n\n'
     text = text.replace(head, told)
     (documented / "my_stream.py").write_text(text, encoding="utf-8")
-    caplog.set_level("INFO")
     words = ["--config-dir", "my_conf", "data=coins", "batch_size=8", "epochs=2", "data.mean=[0,0,0,0]",
              "data.std=[1,1,1,1]", "checkpoint.every_steps=1", *SHORT]  # fmt: skip
     whole = api.run(words, folder=documented / "whole").folder
-    part = as_killed_at(whole, 14, documented / "part")
-    resume.resume(part, [])
-    assert "the data does not give again the samples that epoch 2 began with" in caplog.text
-    assert "goes on after epoch 1" in caplog.text, "between epochs nothing is passed over"
-    part = as_killed_at(whole, 14, documented / "within")
-    for state in saved_states(part):
-        if int(state.stem.partition("-")[2]) <= 11:
-            state.unlink()
-    with pytest.raises(UserError, match="none of the states .* does not give again the samples that epoch 2"):
-        resume.resume(part, [])
+    assert "Coins gives another sample when it is read again, so a resume will be refused" in caplog.text
+    for step in (11, 14):
+        part = as_killed_at(whole, step, documented / f"part-{step}")
+        for words in ([], ["epochs=3"]):
+            with pytest.raises(UserError, match="none of the states .* does not give again the samples that epoch"):
+                resume.resume(part, words)
+
+
+def test_a_generator_of_its_own_that_is_seldom_asked_is_found_on_resume(documented: Path) -> None:
+    """Not by the first sample, which is looked at before the run, but by the first batch."""
+    text = (documented / "my_dataset.py").read_text(encoding="utf-8")
+    text = text.replace("torch.randn(16)", "torch.randn(16, generator=OWN) * (index > 3)")
+    text = text.replace("class Waves", "OWN = torch.Generator()\n\n\nclass Waves")
+    text = text.replace("def __len__", 'content = "waves".upper\n\n    def __len__')
+    (documented / "my_dataset.py").write_text(text, encoding="utf-8")
+    words = ["--config-dir", "my_conf", "data=waves", "batch_size=8", "epochs=2", "checkpoint.every_steps=1", *SHORT]
+    whole = api.run(words, folder=documented / "whole").folder
+    for step in (10, 14):
+        with pytest.raises(UserError, match="does not give again the samples that epoch [12] began with"):
+            resume.resume(as_killed_at(whole, step, documented / f"part-{step}"), [])
+
+
+def test_a_stream_that_tells_where_it_is_resumes_there(documented: Path) -> None:
+    text = (documented / "my_stream.py").read_text(encoding="utf-8")
+    told = "    def __iter__(self) -> Iterator[tuple[torch.Tensor, int]]:\n        while True:\n"
+    assert told in text
+    counted = f"""    at = 0
+
+    def state_dict(self):
+        return {{"at": self.at}}
+
+    def load_state_dict(self, state):
+        self.at = state["at"]
+
+{told}            self.at += 1
+"""
+    (documented / "my_stream.py").write_text(
+        text.replace(told, counted).replace("torch.randn(4)", "torch.randn(4) + self.at"), encoding="utf-8"
+    )
+    words = ["--config-dir", "my_conf", "data=coins", "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
+    resumes_exactly(words, documented, steps=[3, 14])
 
 
 def test_the_examples_are_all_run() -> None:

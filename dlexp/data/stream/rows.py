@@ -54,7 +54,7 @@ def stored(given: Any) -> dict[str, Stored] | None:
         return None
     if not len(rows):
         raise UserError(f"{type(given).__name__} holds no samples")
-    source = _Source(rows, type(given).__name__)
+    source = _Source(rows, type(rows.dataset if isinstance(rows, Samples | Stream) else given).__name__)
     return {
         name: Stored(source, name, [len(rows), *field.shape[1:]], field.dtype) for name, field in source.first.items()
     }
