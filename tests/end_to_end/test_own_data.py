@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from resuming import SHORT, as_killed_at, metrics_of, resumes_exactly
+from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
 
 import dlexp
 from dlexp import api
@@ -54,6 +54,30 @@ def test_weighted_samples_resume_in_the_middle_of_an_epoch(workdir: Path) -> Non
     np.savez("weighted.npz", x=x, y=(x[:, 0] > 1).astype(np.int64), weights=1 + np.arange(120) % 5)
     words = ["data=arrays", "data.file=weighted.npz", "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
     resumes_exactly([*words, "data.sampling=balanced"], workdir, steps=[4, 13])
+
+
+def test_groups_and_weights_of_files_resume_until_the_files_change(workdir: Path) -> None:
+    for name, values in {
+        "groups": [f"p{i % 30}" for i in range(120)],
+        "weights": [1 + i % 5 for i in range(120)],
+    }.items():
+        (workdir / f"{name}.txt").write_text("\n".join(map(str, values)), encoding="utf-8")
+    files = ["data.group_file=groups.txt", "data.weight_file=weights.txt"]
+    resumes_exactly([*CNN, *files, "data.val_size=0.2"], workdir, steps=[4, 13])
+    (workdir / "weights.txt").write_text("\n".join(["1"] * 120), encoding="utf-8")
+    with pytest.raises(UserError, match="the data of .* changed since it was trained"):
+        resume.resume(as_killed_at(workdir / "whole", 4, workdir / "changed"), [])
+
+
+def test_a_run_from_before_there_were_such_files_goes_on(workdir: Path) -> None:
+    whole = api.run([*CNN, "checkpoint.every_steps=1"], folder=workdir / "whole").folder
+    part = as_killed_at(whole, 5, workdir / "part")
+    lines = (part / "config.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+    older = [line for line in lines if not re.match(r"\s+(group_file|group_pattern|weight_file):", line)]
+    assert len(older) == len(lines) - 3
+    (part / "config.yaml").write_text("".join(older), encoding="utf-8")
+    resume.resume(part, [])
+    assert_same(whole, part)
 
 
 def test_balanced_sampling_changes_the_training(cli, workdir: Path) -> None:
@@ -121,7 +145,7 @@ def documented(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sys.modules.pop(name, None)
 
 
-MODULES = ["my_maps", "my_dataset", "my_stream", "my_rows", "my_model"]
+MODULES = ["my_maps", "my_dataset", "my_stream", "my_hdf5", "my_rows", "my_model"]
 POOLED = """\
 import torch
 from torch import nn
@@ -139,12 +163,14 @@ FACTS = "num_outputs: 2\nclass_names: null\nmean: null\nstd: null\n"
 OPTIONS = [
     ("model", "pooled", "_target_: my_model.Pooled\nnum_outputs: ${data.num_outputs}\n"),
     ("data", "maps", f"_target_: my_maps.maps\nfolder: maps\nnum_training: 90\nshape: [4]\n{FACTS}"),
+    ("data", "hdf5", f"_target_: my_hdf5.hdf5\nfile: data.h5\nshape: [4]\n{FACTS}"),
     ("data", "coins", f"_target_: my_stream.coins\nnum_training: 90\nnum_others: 30\nshape: [4]\n{FACTS}"),
     ("data", "waves", f"_target_: my_dataset.waves\ncount: 90\nshape: [16]\n{FACTS}"),
 ]
 RUNS = {
     "maps": ["model.dropout=0.2"],
     "waves": ["model.dropout=0.2"],
+    "hdf5": ["model.dropout=0.2"],
     "coins": ["model.dropout=0.2"],
     "recordings": ["model=pooled"],
 }
@@ -153,6 +179,11 @@ RUNS = {
 @pytest.mark.parametrize("data", RUNS)
 def test_what_is_documented_trains_sweeps_loads_and_resumes(cli, documented: Path, data: str) -> None:
     """In mid-epoch, with dropout: what was read ahead or drawn while reading must not show."""
+    if data == "hdf5":
+        with pytest.importorskip("h5py").File("data.h5", "w") as file:
+            for name, rows in {"train": slice(0, 90), "test": slice(90, 120)}.items():
+                for key in ("x", "y"):
+                    file[f"{name}/{key}"] = np.load(f"maps/{key}.npy")[rows]
     words = ["--config-dir", "my_conf", f"data={data}", *RUNS[data], "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
     resumes_exactly(words, documented, steps=[3, 14])
     model = dlexp.load(documented / "whole")

@@ -113,6 +113,25 @@ def test_batches_are_those_of_tensors(kind: str, tmp_path: Path) -> None:
     assert torch.equal(some_of_each(split, 10, 0).inputs, some_of_each(memory, 10, 0).inputs)
 
 
+def test_a_column_of_parquet(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"x": X.flatten(1).tolist(), "y": Y.tolist()}), tmp_path / "table.parquet")
+
+    class Table:
+        def __init__(self) -> None:
+            self.table = parquet.read_table(tmp_path / "table.parquet", memory_map=True)
+
+        def __len__(self) -> int:
+            return int(self.table.num_rows)
+
+        def read(self, rows: list[int]) -> dict[str, Any]:
+            chosen = self.table.take(rows)
+            x = np.stack(chosen["x"].to_numpy()).astype(np.float32).reshape(len(rows), 2, 5)
+            return {"inputs": x, "targets": chosen["y"].to_numpy()}
+
+    assert same(batches(Split(Table())), batches(Split(X, Y)))
+
+
 def test_several_fields_of_one_object_are_read_once() -> None:
     split = Split(Named())
     assert list(split.fields) == ["inputs", "extra", "targets"] and isinstance(split.targets, Tensor)
