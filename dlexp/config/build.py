@@ -213,7 +213,7 @@ def load_data(node: Mapping[str, Any]) -> Any:
     function = target(node["_target_"])
     seed_everything(node["split_seed"])
     splits, names = _called(function, node), inspect.signature(function).parameters
-    if "group_file" in names or not any(node[key] for key in LATER_OF_DATA):
+    if "group_file" in names or not any(node[key] for key in LATER_OF_DATA.keys() & node.keys()):
         return splits
     from dlexp.data.per_sample import described
 

@@ -38,14 +38,14 @@ class LoadedSamples(Samples):
                 " torch.utils.data.Subset(dataset, rows) is some of them"
             )
         super().__init__(loader.dataset, collate_of(loader))
-        self._loader = loader
+        self._loader, self.num_workers = loader, loader.num_workers
 
     def read_elsewhere(self, batches: Sequence[list[int]], seeds: Sequence[int]) -> Iterator[Any] | None:
         """Yields the fields of each batch, read ahead by worker processes; returns None where there are to be none.
 
         seeds: of what reading a batch draws from the default generators, so that it is the same in whatever process.
         """
-        if self._loader.num_workers == 0 or len(batches) < 2:
+        if self.num_workers == 0 or len(batches) < 2:
             return None
         return self._read_elsewhere(list(zip(seeds, batches, strict=True)))
 
@@ -57,7 +57,7 @@ class LoadedSamples(Samples):
                 _Seeded(self.dataset, self.collate),  # type: ignore[arg-type]
                 batch_size=None,
                 sampler=todo,
-                num_workers=own.num_workers,
+                num_workers=self.num_workers,
                 prefetch_factor=own.prefetch_factor,
                 worker_init_fn=partial(_begin_work, own.worker_init_fn),
                 multiprocessing_context=own.multiprocessing_context,

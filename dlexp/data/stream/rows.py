@@ -109,7 +109,9 @@ class _Source:
             again, _ = self._first_sample()
             self.repeats = _are_same(self.first, again)
             self._tells = self._leads_back()
-        if self._draws:
+        if not self._tells:
+            self.position = None
+        if self._draws and not (isinstance(rows, LoadedSamples) and rows.num_workers):
             log.info(f"{kind} draws random numbers when it is read: it is not read ahead of the training")
         if not self.repeats:
             log.warning(
@@ -194,7 +196,6 @@ class _Source:
             if _are_same(following, again):
                 return True
             reason = "does not lead back to where it was"
-        self.position = None
         log.info(f"the state_dict of {self._kind} {reason}: a resume passes over what was trained on")
         return False
 
