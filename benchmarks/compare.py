@@ -59,7 +59,7 @@ def recorded(output: str, folder: Path, seconds: float) -> dict[str, float]:
     steps = epochs[0]["step"]
     later = sorted(row["time/train"] for row in epochs[1:] or epochs)
     result = {"steps": steps / later[len(later) // 2], "seconds": sum(row["time/train"] for row in epochs)}
-    result["images"] = statistics.median(row["time/images_per_second"] for row in epochs[1:] or epochs)
+    result["images"] = statistics.median(row["time/samples_per_second"] for row in epochs[1:] or epochs)
     tests = [row["test/accuracy"] for row in rows if "test/accuracy" in row]
     return result | ({"accuracy": tests[-1]} if tests else {})
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlexp.config.build import loading_once
 from dlexp.config.check import check, group_problems
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
+from dlexp.config.loaded_once import loading_once
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume

@@ -55,5 +55,9 @@ class Incidental:
     """Marks a setting that changes no result: where things lie, how much is shown or saved, what runs at once."""
 
 
+class Later:
+    """Marks a setting that came when there were runs already: null is as if it weren't there, so that theirs stay."""
+
+
 class OfSweeps:
     """Marks a setting that says how a sweep goes: a single run has nothing to do with it."""

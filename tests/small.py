@@ -28,6 +28,10 @@ def batches_of(split: Split, *, mean: list[float], std: list[float], **settings:
     return Batches(split, fields=fields, normalised={split.first: Normalisation(mean, std)}, **settings)
 
 
+# What the data sets take that divide their samples themselves, and nobody names here.
+NO_FILES = {"group_file": None, "group_pattern": None, "weight_file": None}
+
+
 def divided(splits: Splits, **changes: Any) -> Splits:
     """Returns what a run makes of a data set: a tenth of the training samples validates, if nothing else is said."""
     unchanged = {"val_size": 0.1, "split_seed": 0, "limit": None, "folds": None, "fold": None, "sampling": None}

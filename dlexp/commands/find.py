@@ -98,14 +98,14 @@ def _find_batch_size(options: argparse.Namespace, composed: "Composed", name: st
     device = select_device(config["device"])
     room = int(SHARE_OF_CPU * available_bytes()) if device.type == "cpu" else None
     widths, right = (10, 9, 9), (0, 1, 2)
-    print(row(("batch_size", "memory", "images/s"), widths, right))
+    print(row(("batch_size", "memory", "samples/s"), widths, right))
 
     def shown(size: int) -> Trial | None:
         trial = attempt(config, size, room)
         if trial is None:
             print(f"{size:>10}  does not fit", flush=True)
         else:
-            memory, speed = f"{trial.memory / 1e9:.2f} GB", f"{trial.images_per_second:,.0f}"
+            memory, speed = f"{trial.memory / 1e9:.2f} GB", f"{trial.samples_per_second:,.0f}"
             print(row((str(trial.batch_size), memory, speed), widths, right), flush=True)
         return trial
 

@@ -4,13 +4,12 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
-from dlexp.config.schema import GROUPS, PartSettings
-from dlexp.data.fingerprint import Content, of_splits, teller
+from dlexp.config.loaded_once import handed_on, keep
+from dlexp.config.schema import GROUPS, LATER_OF_DATA, PartSettings
+from dlexp.data.fingerprint import Content, beside, of_splits, teller
 from dlexp.errors import UserError
 
 # What a `_target_` may name: modules that lie directly in a group's package, and these of torch; a person adds a module
@@ -18,8 +17,6 @@ from dlexp.errors import UserError
 PACKAGES = {group.package for name, group in GROUPS.items() if name != "launcher"}
 LAUNCHERS = {GROUPS["launcher"].package}
 TORCH = ("torch.nn.", "torch.optim.")
-# What was loaded to know its content, each with the node it was loaded for, and waits for the run that trains on it.
-_waiting: ContextVar[list[tuple[Mapping[str, Any], Any]] | None] = ContextVar("waiting", default=None)
 
 
 def allowed_modules() -> list[str]:
@@ -203,30 +200,24 @@ def build_each(node: Mapping[str, Any]) -> dict[str, Any]:
     return {name: build(each) for name, each in node.items() if each is not None}
 
 
-@contextmanager
-def loading_once() -> Iterator[None]:
-    """Within the block, what `content_of` had to load is handed on to the next `load_data` of the same settings."""
-    token = _waiting.set([])
-    try:
-        yield
-    finally:
-        _waiting.reset(token)
-
-
 def load_data(node: Mapping[str, Any]) -> Any:
     """Calls the data set's function with those keys of its node that its signature names; returns `Splits`.
 
+    Groups and weights of files are added, unless the function does that itself: one that divides the samples it reads.
     What it draws from the default generators is the same for the same `split_seed`, whenever it is called.
     """
     from dlexp.machine.device import seed_everything
 
-    waiting = _waiting.get() or []
-    for index, (loaded_for, _) in enumerate(waiting):
-        if loaded_for == node:
-            return waiting.pop(index)[1]
+    if (waiting := handed_on(node)) is not None:
+        return waiting
     function = target(node["_target_"])
     seed_everything(node["split_seed"])
-    return _called(function, node)
+    splits, names = _called(function, node), inspect.signature(function).parameters
+    if "group_file" in names or not any(node[key] for key in LATER_OF_DATA.keys() & node.keys()):
+        return splits
+    from dlexp.data.per_sample import described
+
+    return _called(functools.partial(described, splits), node)
 
 
 def prepared(splits: Any, node: Mapping[str, Any]) -> Any:
@@ -239,7 +230,7 @@ def prepared(splits: Any, node: Mapping[str, Any]) -> Any:
 def told_content(node: Mapping[str, Any]) -> Content | None:
     """Returns what the data set's function tells of its content without loading it, None where it tells nothing."""
     tell = teller(target(node["_target_"]))
-    return None if tell is None else _called(tell, node)
+    return None if tell is None else beside(_called(tell, node), [node["group_file"], node["weight_file"]])
 
 
 def _called(function: Callable[..., Any], node: Mapping[str, Any]) -> Any:
@@ -255,6 +246,5 @@ def content_of(node: Mapping[str, Any]) -> Content:
     if told := told_content(node):
         return told
     splits = load_data(node)
-    if (waiting := _waiting.get()) is not None:
-        waiting.append((node, splits))
+    keep(node, splits)
     return of_splits(splits)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.schema import FileSettings, Settings, marked
+from dlexp.config.schema import LATER_OF_DATA, FileSettings, Settings, marked
 from dlexp.ranges import Incidental
 
 CODE = Path(__file__).parents[1]
@@ -34,7 +34,8 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     counts, of augmentations and of an optimizer's parts, they stand as lists.
     """
     kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
-    kept["data"] = {key: value for key, value in kept["data"].items() if not is_incidental(f"data.{key}")}
+    unused = {key for key in LATER_OF_DATA if kept["data"].get(key) is None}
+    kept["data"] = {k: value for k, value in kept["data"].items() if k not in unused and not is_incidental(f"data.{k}")}
     kept["augment"] = list(kept["augment"].items())
     kept["metric"] = list(kept["metric"].items())  # the first one leads
     kept["watch"] = {name: node for name, node in kept["watch"].items() if node and not node.get("only_looks")}

@@ -30,7 +30,7 @@ Fields = Mapping[str, Field]
 def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
     """Returns what would go wrong in the first step, or be lost after it, a sentence each.
 
-    The model is built on the meta device (shapes without memory) and asked with samples of zeros, in training and in
+    The model is built on the meta device (shapes without memory) and asked with made-up samples, in training and in
     evaluation; task and criterion see what it answers; the optimizer gets one small parameter. Device and memory are
     looked at for a run that `is_here`. The generators are left as they were.
     """

@@ -4,7 +4,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from dlexp.ranges import Choice, Incidental, OfSweeps, Range, Sizes
+from dlexp.ranges import Choice, Incidental, Later, OfSweeps, Range, Sizes
 
 MISSING: Any = "???"  # OmegaConf's word for a value that a YAML file has to give
 
@@ -110,6 +110,9 @@ class DataSettings:
     limit: Annotated[int | None, Range(ge=1)]
     folds: Annotated[int | None, Range(ge=2)]
     fold: Annotated[int | None, Range(ge=0)]
+    group_file: Annotated[str | None, Later()]
+    group_pattern: Annotated[str | None, Later()]
+    weight_file: Annotated[str | None, Later()]
     sampling: Annotated[str | None, Choice("balanced")]
     fields: dict[str, Any] | None
     shape: Annotated[list[int | None], Sizes()]
@@ -136,4 +139,5 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
     }
 
 
+LATER_OF_DATA = marked(DataSettings, Later)
 GROUPS: dict[str, Group] = marked(Settings, Group)

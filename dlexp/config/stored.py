@@ -12,7 +12,7 @@ import yaml
 
 from dlexp.config import mistakes
 from dlexp.config.cell import is_incidental
-from dlexp.config.schema import Settings
+from dlexp.config.schema import LATER_OF_DATA, Settings
 from dlexp.errors import UserError, did_you_mean
 from dlexp.records.folder import CONFIG, RECORD
 from dlexp.records.run_json import read_entry, refuse_other_version
@@ -40,6 +40,8 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     missing = [key for key in Settings.__dataclass_fields__ if key not in stored]
     if missing:
         raise UserError(f"{folder / CONFIG} lacks {', '.join(missing)}")
+    if isinstance(stored["data"], dict):
+        stored["data"] = {**dict.fromkeys(LATER_OF_DATA), **stored["data"]}
     return stored, entry
 
 

@@ -37,9 +37,9 @@ def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric]) -> str:
         names = sorted((name for name in values if not name.startswith("recent_")), key=lambda name: name != "loss")
         words = [named(name, values[name], measures, digits=1) for name in names]
         parts += [f"{split} {word}" if position == 0 else word for position, word in enumerate(words)]
-    speed = numbers.get("time/images_per_second")
+    speed = numbers.get("time/samples_per_second")
     if speed is not None:
-        parts.append(f"{speed:.0f} images/s" if speed >= 10 else f"{speed:.2g} images/s")
+        parts.append(f"{speed:.0f} samples/s" if speed >= 10 else f"{speed:.2g} samples/s")
     return "  ".join(parts)
 
 

@@ -1,6 +1,7 @@
 """A person's own table: an NPZ of arrays or a CSV with a label column."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from dlexp.data.fields import NORMALISED
 from dlexp.data.fingerprint import Content, of_arrays, tells_content
 from dlexp.data.formats.array_files import Samples, read_table
 from dlexp.data.partition import held_out
+from dlexp.data.per_sample import described
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
@@ -35,6 +37,9 @@ def arrays(
     targets: Annotated[str, Choice("classes", "values")],
     test_size: Annotated[float, Range(gt=0, lt=1)],
     split_seed: int,
+    group_file: str | None,
+    group_pattern: str | None,
+    weight_file: str | None,
 ) -> Splits:
     """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
 
@@ -46,13 +51,16 @@ def arrays(
     parts = {name: _split(each, (fields or {}).get("inputs") or {}) for name, each in table.splits.items()}
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
-    if "test" not in parts:
+    splits = Splits(train=whole, test=parts.get("test"), val=parts.get("val"))
+    splits = described(splits, group_file=group_file, group_pattern=group_pattern, weight_file=weight_file)
+    if splits.test is None:
         num_samples = len(whole)
         num_test = max(1, round(num_samples * test_size))
         if num_test >= num_samples:
             raise UserError(f"{file}: {num_samples} samples are too few to split off a test set.")
-        whole, parts["test"] = held_out(whole, num_test, split_seed)
-    return Splits(train=whole, test=parts["test"], val=parts.get("val"))
+        train, test = held_out(splits.train, num_test, split_seed)
+        splits = replace(splits, train=train, test=test)
+    return splits
 
 
 def _split(samples: Samples, stated: Mapping[str, Any]) -> Split:

@@ -1,7 +1,7 @@
 """What a sample holds, field by field, as the data set's YAML states it before anything is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
-from dlexp.data.statistics import statistics
+from dlexp.data.statistics import chunks, statistics
 from dlexp.errors import UserError, did_you_mean, listed
 
 KINDS = {
@@ -21,19 +21,20 @@ KINDS = {
 NORMALISED, MOVED = ("image", "normalised"), ("image", "mask")
 # What a free size is in the rehearsal and in the model's summary.
 SOME_SIZE = 8
-KEYS = ("shape", "dtype", "kind", "fill")
+KEYS = ("shape", "dtype", "kind", "fill", "example")
 
 
 @dataclass(frozen=True)
 class Field:
     """shape: of one sample, None where sizes differ and a batch is padded. kind: one of `KINDS`. fill: of a mask, its
-    value where augmentation shows nothing.
+    value where augmentation shows nothing. made_up: what samples hold with which a model is tried before a run.
     """
 
     shape: list[int | None]
     dtype: torch.dtype
     kind: str
     fill: int = 0
+    made_up: float = 0
 
     @property
     def sizes(self) -> list[int]:
@@ -41,8 +42,9 @@ class Field:
         return [SOME_SIZE if size is None else size for size in self.shape]
 
     def example(self, count: int) -> Tensor:
-        """Returns `count` samples of zeros, as a batch holds them: normalised."""
-        return torch.zeros(count, *self.sizes, dtype=torch.float32 if self.kind in NORMALISED else self.dtype)
+        """Returns `count` made-up samples, as a batch holds them: normalised."""
+        dtype = torch.float32 if self.kind in NORMALISED else self.dtype
+        return torch.full((count, *self.sizes), self.made_up, dtype=dtype)
 
 
 def fields_of(
@@ -61,7 +63,8 @@ def fields_of(
     default = _targets(targets, shape, num_outputs)
     if default is not None or "targets" in given:
         fields["targets"] = _field("targets", given.get("targets", {}), None, default)
-    return fields
+    is_padded = any(None in field.shape for field in fields.values())
+    return {name: _made_up(name, field, given.get(name, {}), is_padded) for name, field in fields.items()}
 
 
 def left_behind(fields: Mapping[str, Field]) -> list[str]:
@@ -74,7 +77,7 @@ def left_behind(fields: Mapping[str, Field]) -> list[str]:
 
 
 def examples(fields: Mapping[str, Field], count: int) -> dict[str, Tensor]:
-    """Returns a batch of `count` samples of zeros."""
+    """Returns a batch of `count` made-up samples."""
     return {name: field.example(count) for name, field in fields.items()}
 
 
@@ -107,10 +110,11 @@ def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: s
     """Raises UserError where a class number is none: on CUDA one too many would abort the process."""
     if not len(split) or split.fields["targets"].dtype.is_floating_point:
         return
-    targets = split.targets if ignored is None else split.targets[split.targets != ignored]
-    if not len(targets):
-        return
-    least, most = int(targets.min()), int(targets.max())
+    ends: list[int] = []
+    for chunk in chunks(split.fields["targets"], "Reading the targets"):  # of padded ones each has its own size
+        targets = chunk if ignored is None else chunk[chunk != ignored]
+        ends += [int(targets.min()), int(targets.max())] if targets.numel() else []
+    least, most = min(ends, default=0), max(ends, default=0)
     if not 0 <= least <= most < num_outputs:
         raise UserError(
             f"data.num_outputs={num_outputs}, but the classes of the {what} split are numbered {least} to {most}"
@@ -196,6 +200,20 @@ def _field(name: str, given: Any, shape: list[int | None] | None, default: Field
     if type(fill) is not int:
         raise UserError(f"{where}.fill={fill} must be a whole number")
     return Field(found, dtype, kind, fill)
+
+
+def _made_up(name: str, field: Field, given: Mapping[str, Any], is_padded: bool) -> Field:
+    """Returns a field with what its made-up samples hold.
+
+    Numbers that are normalised are 0, and so are class numbers; a mask lets all be seen, and a length is at least 1
+    (of samples that are padded, the size they are made up with): packing and means over a mask fail with zeros.
+    """
+    is_number = not field.shape and not field.dtype.is_floating_point and field.dtype != torch.bool
+    usual = 0 if field.kind in NORMALISED or name == "targets" else SOME_SIZE if is_number and is_padded else 1
+    value = given.get("example", usual)
+    if type(value) not in (int, float):
+        raise UserError(f"data.fields.{name}.example={value} must be a number")
+    return replace(field, made_up=value)
 
 
 def _name(dtype: torch.dtype) -> str:

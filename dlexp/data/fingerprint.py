@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +59,14 @@ def teller(function: Callable[..., Any]) -> Callable[..., Content] | None:
 def of_source(source: "Source") -> Content:
     """Returns the content of a published data set: its files are read only if they have these MD5s."""
     return Content(_digest(f"{name} {md5}".encode() for name, md5 in sorted(source.files.items())))
+
+
+def beside(content: Content, files: Sequence[str | None]) -> Content:
+    """Returns the content of a data set and of files that hold groups and weights for it; None is no file."""
+    given = [_of_file(str(Path(file).expanduser())) for file in files if file is not None]
+    if not given:
+        return content
+    return replace(content, fingerprint=_digest([content.fingerprint.encode(), *given]))
 
 
 def of_splits(splits: "Splits") -> Content:

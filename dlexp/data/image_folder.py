@@ -4,7 +4,7 @@ import logging
 import math
 import random
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from dlexp.data.fingerprint import Content, of_files, tells_content
 from dlexp.data.formats.image_tree import image_tree
 from dlexp.data.formats.images import read_images
 from dlexp.data.formats.pixels import image_endings
+from dlexp.data.partition import held_out
+from dlexp.data.per_sample import groups_by_name, shares
 from dlexp.data.splits import Split, Splits
 from dlexp.data.stream.image_files import ImageFiles, default_workers
 from dlexp.errors import UserError
@@ -24,13 +26,33 @@ log = logging.getLogger(__name__)
 # Splitting off the validation samples copies the training images once.
 COPIES = 2
 
-Files = list[tuple[Path, int]]
+
+class Image(NamedTuple):
+    """A file, its class number, and what it belongs to and how often it is drawn, where somebody says that."""
+
+    path: Path
+    label: int
+    group: Any = None
+    weight: float | None = None
 
 
-def _content(folder: str | None, test_size: float, split_seed: int, val_size: float, limit: int | None) -> Content:
+Files = list[Image]
+
+
+def _content(
+    folder: str | None,
+    test_size: float,
+    split_seed: int,
+    val_size: float,
+    limit: int | None,
+    group_file: str | None,
+    group_pattern: str | None,
+    weight_file: str | None,
+) -> Content:
     """Returns the content of the files that are used, and of the names of all classes."""
-    chosen = _chosen(folder, test_size, split_seed, val_size, limit)
-    paths = [path for files in chosen.values() for path, _ in files]
+    images = _images(folder, group_file, group_pattern, weight_file)
+    chosen = _chosen(images, test_size, split_seed, val_size, limit)
+    paths = [image.path for files in chosen.values() for image in files]
     assert folder is not None
     return of_files(paths, Path(folder).expanduser(), image_tree(folder).class_names)
 
@@ -47,35 +69,46 @@ def image_folder(
     split_seed: int,
     val_size: float,
     limit: int | None,
+    group_file: str | None,
+    group_pattern: str | None,
+    weight_file: str | None,
     device: str,
 ) -> Splits:
     """Returns uint8 images channels×size×size (channels: 3 or 1) and their class numbers.
 
     folder: tree as in `image_tree`; without splits a part `test_size` becomes the test split. With `limit`
-    only about as many files are used as will be needed. in_memory: True reads all images now, False leaves them in
+    only about as many files are used as will be needed. group_pattern: a regular expression that gives each image's
+    group, from its path below `folder`. in_memory: True reads all images now, False leaves them in
     their files for `workers` processes (None: one a core, at most 16) to read when they are needed, "auto" does that if
     they don't fit. device: the run's. Raises UserError for a tree without images,
     and, in memory, for images that cannot be read or do not fit at this size.
     """
     if channels == 2:
         raise UserError("data.channels must be 3 (colour) or 1 (grey), not 2.")
-    splits = _chosen(folder, test_size, split_seed, val_size, limit)
+    described = _images(folder, group_file, group_pattern, weight_file)
+    splits = _chosen(described, test_size, split_seed, val_size, limit)
     # All in one go: one sentence counts the damaged files of all splits, and all splits share the processes.
-    files = [pair for part in splits.values() for pair in part]
-    paths = [str(path) for path, _ in files]
+    files = [image for part in splits.values() for image in part]
+    paths = [str(image.path) for image in files]
     images: Tensor | ImageFiles
     if _streams(in_memory, workers, len(files), size, channels, device):
         num_workers = workers or default_workers()
         images = ImageFiles(paths, size=size, channels=channels, num_workers=num_workers)
     else:
         images = read_images(paths, size=size, channels=channels)
-    labels = torch.tensor([label for _, label in files])
+    labels = torch.tensor([image.label for image in files])
     loaded, first = {}, 0
     for name, part in splits.items():
         rows = torch.arange(first, first := first + len(part))
         # A tensor's part is a view: a copy would double the memory.
         own = images.index_select(0, rows) if isinstance(images, ImageFiles) else images[first - len(part) : first]
-        loaded[name] = Split(own, labels[rows])
+        groups, weights = ([image[field] for image in part] for field in (2, 3))
+        loaded[name] = Split(
+            own,
+            labels[rows],
+            groups=None if None in groups else groups,
+            weights=None if None in weights else weights,
+        )
     return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"))
 
 
@@ -111,34 +144,60 @@ def _streams(
 
 
 def _chosen(
-    folder: str | None, test_size: float, split_seed: int, val_size: float, limit: int | None
+    images: dict[str, Files], test_size: float, split_seed: int, val_size: float, limit: int | None
 ) -> dict[str, Files]:
     """Returns the files of each split, with `limit` about as many as will be needed."""
-    splits = _file_lists(folder, test_size, split_seed)
+    splits = _with_test_split(images, test_size, split_seed)
     if limit is None:
         return splits
     extra = 0 if "val" in splits or val_size == 0 else _val_extra(limit, val_size)
     return {name: _some(files, limit + (extra if name == "train" else 0), split_seed) for name, files in splits.items()}
 
 
-def _file_lists(folder: str | None, test_size: float, split_seed: int) -> dict[str, Files]:
+def _images(
+    folder: str | None, group_file: str | None, group_pattern: str | None, weight_file: str | None
+) -> dict[str, Files]:
+    """Returns the files as they lie in splits, or all of them, each with its group and weight."""
     tree = image_tree(folder)
     endings = image_endings()
-    splits = {name: tree.images(name, endings) for name in tree.splits}
+    splits = {name: [Image(*pair) for pair in tree.images(name, endings)] for name in tree.splits}
     known = splits.get("train", splits.get("all", []))
-    empty = sorted(set(range(len(tree.class_names))) - {label for _, label in known})
+    empty = sorted(set(range(len(tree.class_names))) - {image.label for image in known})
     if empty:
         names = ", ".join(tree.class_names[index] for index in empty[:5])
         raise UserError(
             f"{folder} has no images for training in {len(empty)} of {len(tree.class_names)} classes: {names}."
         )
-    splits = {name: files for name, files in splits.items() if files}
-    if "all" in splits:
-        files = splits.pop("all")
-        random.Random(split_seed).shuffle(files)
-        num_test = min(max(1, round(len(files) * test_size)), len(files) - 1)
-        splits = {"train": sorted(files[num_test:]), "test": sorted(files[:num_test])}
+    splits = {name: splits[name] for name in ("all", "train", "val", "test") if splits.get(name)}
+    if group_pattern is not None and group_file is not None:
+        raise UserError("data.group_file and data.group_pattern both name the groups: one of them will do")
+    if group_pattern is not None:
+        assert folder is not None
+        groups = groups_by_name(
+            group_pattern, [image.path for files in splits.values() for image in files], Path(folder).expanduser()
+        )
+        splits = {name: [each._replace(group=groups[each.path]) for each in files] for name, files in splits.items()}
+    sizes = {name: len(files) for name, files in splits.items()}
+    for field, key, file in (("group", "group_file", group_file), ("weight", "weight_file", weight_file)):
+        for name, values in (shares(key, file, sizes) if file is not None else {}).items():
+            pairs = zip(splits[name], values.tolist(), strict=True)
+            splits[name] = [image._replace(**{field: value}) for image, value in pairs]
     return splits
+
+
+def _with_test_split(images: dict[str, Files], test_size: float, split_seed: int) -> dict[str, Files]:
+    """Returns files by split; of those that lie in none some become the test split, of groups whole ones."""
+    if "all" not in images:
+        return images
+    files = list(images["all"])
+    num_test = min(max(1, round(len(files) * test_size)), len(files) - 1)
+    if files[0].group is not None:
+        numbered = Split(torch.arange(len(files)), groups=[image.group for image in files])
+        parts = held_out(numbered, num_test, split_seed)
+        train, test = ([files[number] for number in part.fields["inputs"][:].tolist()] for part in parts)
+        return {"train": train, "test": test}
+    random.Random(split_seed).shuffle(files)
+    return {"train": sorted(files[num_test:]), "test": sorted(files[:num_test])}
 
 
 def _val_extra(limit: int, val_size: float) -> int:

@@ -28,11 +28,14 @@ def statistics(inputs: Column) -> tuple[list[float], list[float]]:
     return [float(value) for value in mean], [float(value) for value in std]
 
 
-def chunks(column: Column) -> Iterator[Tensor]:
-    """Returns all samples, some after the other: views of a few thousand of a tensor, what is stored is read."""
+def chunks(column: Column, label: str = "Mean and standard deviation of the training samples") -> Iterator[Tensor]:
+    """Returns all samples, some after the other: views of a few thousand of a tensor, what is stored is read.
+
+    label: what a pass over what is stored is called, since it may take minutes.
+    """
     if isinstance(column, Tensor):
         return (column[first : first + CHUNK] for first in range(0, len(column), CHUNK))
-    return column.chunks("Mean and standard deviation of the training samples")
+    return column.chunks(label)
 
 
 def _computed(inputs: Column) -> tuple[Tensor, Tensor]:

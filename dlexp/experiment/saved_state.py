@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlexp.data.stream.stored import Stored
 from dlexp.errors import UserError, listed
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine.shortage import is_out_of_memory
@@ -18,7 +17,6 @@ from dlexp.records import checkpoints
 from dlexp.records.folder import BEST, saved_states
 from dlexp.records.metrics import metrics_before
 from dlexp.records.run_json import read_entry
-from dlexp.train.fingerprint import fingerprint
 from dlexp.train.state import TrainState
 from dlexp.train.step import update_of
 
@@ -60,8 +58,7 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
             saved = read_state(path)
             other_data = _change_of_data(saved.get("data"), run.state.data, folder)
             load_state(run, saved, keep_settings=resumption.changed)
-            if not resumption.changed and other_data is None:
-                _hold_against_first_batch(run)
+            _hold_against_first_batch(run, is_unchanged=not resumption.changed and other_data is None)
         except UserError as error:
             reasons.append(error)
         else:
@@ -89,17 +86,18 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     return []
 
 
-def _hold_against_first_batch(run: Assembly) -> None:
-    """Raises UserError where what reads the samples gives others than when this epoch was begun."""
-    is_read = any(isinstance(column, Stored) for column in run.train.split.fields.values())
-    if is_read and run.state.batch and run.state.first_batch:
-        batch = next(run.train.epoch(run.state.epoch))
-        if fingerprint(*batch.values()) != run.state.first_batch:
-            raise UserError(
-                f"the data does not give again the samples that epoch {run.state.epoch + 1} began with, so nobody knows"
-                " which were trained on: what it draws has to come from the default generators; between epochs"
-                " (checkpoint.every_epochs=1) it can go on"
-            )
+def _hold_against_first_batch(run: Assembly, is_unchanged: bool) -> None:
+    """Raises UserError where the data does not give again the samples that this epoch, or the last, began with."""
+    state = run.state
+    repeats = all(each.repeats for each in (run.train, run.val, run.test) if each is not None)
+    if repeats and is_unchanged and run.train.stored and state.first_batch:
+        repeats = run.train.begins_with(state.epoch if state.batch else state.epoch - 1, state.first_batch)
+    if not repeats:
+        raise UserError(
+            f"the data does not give again the samples that epoch {state.epochs_begun} began with, so no resume would"
+            " be exact: what it draws at random has to come from the default generators; init_from= starts another"
+            " run from its weights"
+        )
 
 
 def _refuse_without_consent(resumption: Resumption, other_data: str | None) -> None:

@@ -28,8 +28,8 @@ class Search:
     @property
     def fastest(self) -> Trial:
         """The smallest that is within 5 % of the best speed."""
-        best = max(trial.images_per_second for trial in self.trials)
-        return next(trial for trial in self.trials if trial.images_per_second >= AS_FAST * best)
+        best = max(trial.samples_per_second for trial in self.trials)
+        return next(trial for trial in self.trials if trial.samples_per_second >= AS_FAST * best)
 
     @property
     def is_whole_split(self) -> bool:
@@ -54,7 +54,7 @@ def search(attempt: Callable[[int], Trial | None], seconds: float) -> Search:
     trials = [trial]
     too_slow = None
     while (following := _next(trials[-1], too_large)) is not None:
-        if following / trials[-1].images_per_second > seconds:
+        if following / trials[-1].samples_per_second > seconds:
             too_slow = following
             break
         trial = attempt(following)

@@ -22,7 +22,7 @@ class Trial:
     batch_size: int
     num_samples: int
     memory: int
-    images_per_second: float
+    samples_per_second: float
 
 
 def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial | None:

@@ -192,7 +192,7 @@ class TorchProfile:
             "timed_batches": self._num_timed,
             "recorded_batches": num_recorded,
             "seconds_per_batch": seconds,
-            "images_per_second": size / seconds,
+            "samples_per_second": size / seconds,
             "data_share": data_share,
             "device_busy": None if device == "cpu" else min(1.0, operators.device_seconds / num_recorded / seconds),
             "flops_per_second": achieved,
@@ -232,7 +232,7 @@ def _started(device: str, warmup: int, active: int) -> Any:
 
 def _said(summary: dict[str, Any]) -> str:
     """Returns what was found in two lines."""
-    speed = f"profile: {summary['images_per_second']:,.0f} images/s"
+    speed = f"profile: {summary['samples_per_second']:,.0f} samples/s"
     if summary["flops_per_second"] is not None:
         speed += f", {summary['flops_per_second'] / 1e9:,.1f} GFLOP/s"
     if summary["utilization"] is not None:

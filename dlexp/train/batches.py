@@ -1,6 +1,7 @@
 """Batches: a batch is an index into tensors on the device, or into files; the rest works on whole batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from dlexp.data.fields import MOVED, NORMALISED, Field, left_behind
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
 from dlexp.data.stream.stored import Stored, streamed
+from dlexp.train.fingerprint import fingerprint
 
 # What is drawn while samples are read is not what augmentation draws.
 READING = 1
@@ -66,6 +68,7 @@ class Batches:
             normalise.scale_and_shift(column)  # now, so that no host waits for it within an epoch
             if isinstance(column, Tensor) and 4 * column.numel() <= READY_BYTES and not self.operations:
                 self.ready[name] = normalise(column)
+        self.stored = {name: each for name, each in split.fields.items() if isinstance(each, Stored)}
         self.to_normalise = [name for name in self.normalised if name not in self.ready]
 
     def __len__(self) -> int:
@@ -84,12 +87,30 @@ class Batches:
         batch = self.split.read(torch.arange(count) * len(self.split) // count)
         return batch | {name: normalise(batch[name]) for name, normalise in self.normalised.items()}
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
-        """Yields the fields of one batch after the other, of one epoch from step `start` on."""
+    @property
+    def position(self) -> Any:
+        """Where a stream that tells it is after the last batch; None for all else."""
+        return next((each.source.position for each in self.stored.values()), None)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether samples that are read again are the same."""
+        return all(each.source.repeats for each in self.stored.values())
+
+    def begins_with(self, epoch: int, first_batch: str) -> bool:
+        """Returns whether an epoch begins with the batch of a fingerprint, each time that it is read."""
+        # Twice: a generator of the data's own may just be where it was when the epoch began.
+        return all(fingerprint(*next(self.epoch(epoch)).values()) == first_batch for _ in range(2))
+
+    def epoch(self, epoch: int, start: int = 0, position: Any = None) -> Iterator[dict[str, Tensor]]:
+        """Yields the fields of one batch after the other, of one epoch from step `start` on.
+
+        position: `self.position` before that step; without it a stream begins anew, and passes over what was before.
+        """
         device = self.split.inputs.device
         generator = torch.Generator(device=device)
         order = self._order(epoch, generator, device) if self.shuffle else None
-        for step, (rows, batch) in enumerate(self._columns(epoch, order, start), start):
+        for step, (rows, batch) in enumerate(self._columns(epoch, order, start, position), start):
             if isinstance(rows, Tensor) and (self.operations or self.mixings):
                 seed = derived_seed(self.seed, epoch, step)
                 draw = Draw(generator.manual_seed(seed), epoch, rows, self.seed)
@@ -123,28 +144,31 @@ class Batches:
             batch[name] = self.normalised[name](batch[name])
 
     def _columns(
-        self, epoch: int, order: Tensor | None, start: int
+        self, epoch: int, order: Tensor | None, start: int, position: Any
     ) -> Iterator[tuple[Tensor | slice, dict[str, Tensor]]]:
         """Yields which rows a batch has, and its fields, normalised where all samples are; stored ones are overwritten
         by the next.
         """
-        elsewhere = {name: each for name, each in self.split.fields.items() if isinstance(each, Stored)}
-        if elsewhere:
+        if self.stored:
             numbers = torch.arange(len(self.split)) if order is None else order.cpu()
-            # A stream has no other way to where it was than to begin anew.
-            first = start if all(each.source.chooses for each in elsewhere.values()) else 0
+            if self.position is None:
+                position = None  # it was told by what does not tell it any more
+            may_enter = position is not None or all(each.source.chooses for each in self.stored.values())
+            first = start if may_enter else 0
             batches = torch.split(numbers, self.batch_size)[first : len(self)]
-            read = streamed(elsewhere, batches, lambda number: derived_seed(self.seed, epoch, first + number, READING))
+
+            def seed_of(number: int) -> int:
+                return derived_seed(self.seed, epoch, first + number, READING)
+
+            read = streamed(self.stored, batches, seed_of, position)
             for _ in range(start - first):
                 next(read)
         for row in range(start * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            found = next(read) if elsewhere else {}
+            found = next(read) if self.stored else {}
             place = slice(row, row + self.batch_size)
             rows = place if order is None else order[place]
-            yield (
-                rows,
-                {name: found[name] if name in found else self._part(name, rows) for name in self.split.fields},
-            )
+            fields = self.split.fields
+            yield rows, {name: found[name] if name in found else self._part(name, rows) for name in fields}
 
     def _part(self, name: str, rows: Tensor | slice) -> Tensor:
         column = self.ready[name] if name in self.ready else self.split.fields[name]

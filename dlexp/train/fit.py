@@ -97,7 +97,7 @@ def _fit(
             module.train()
         epoch_start = last_yield = time.perf_counter()
         seen_before = seen()
-        for batch in batches.epoch(state.epoch, start=state.batch):
+        for batch in batches.epoch(state.epoch, state.batch, state.position):
             if state.step >= total_steps:
                 break  # saved when max_steps had been reached and the epoch was still to be closed
             if state.batch == 0:
@@ -110,6 +110,7 @@ def _fit(
             outcome = gradients(batch, state.scaler.scale(one) / (1 if divisors is not None else group_size))
 
             _keep(state, outcome)
+            state.position = batches.position
             if state.batch == group_start + group_size:
                 update(None if divisors is None else divisors[group_start : state.batch].sum())
                 _step(state)
@@ -132,11 +133,11 @@ def _fit(
         yield from _arrived(lines, waiting=True)
         numbers = read().numbers()
         seconds = time.perf_counter() - epoch_start
-        speed = {"time/train": seconds, "time/images_per_second": (seen() - seen_before) / seconds}
+        speed = {"time/train": seconds, "time/samples_per_second": (seen() - seen_before) / seconds}
         yield {"kind": "epoch"} | numbers | speed
         if state.batch < num_batches:
             return  # cut short by max_steps: it stays open for a resume with more
-        state.epoch, state.batch, state.sums = state.epoch + 1, 0, {}
+        state.epoch, state.batch, state.sums, state.position = state.epoch + 1, 0, {}, None
         yield {"kind": "save"} | numbers
 
 

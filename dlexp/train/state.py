@@ -44,6 +44,7 @@ class TrainState:
     epoch: int = 0  # finished epochs
     batch: int = 0  # batches done in this epoch
     step: int = 0  # optimizer steps
+    position: Any = None  # where a stream of samples is within the epoch, if it tells that
     best: float | None = None  # best validation value so far, and the loss that came with it
     best_loss: float | None = None
     best_epoch: int | None = None
@@ -94,6 +95,8 @@ class TrainState:
         epoch = {"losses": done, "num_batches": len(self.losses), "sums": self.sums}
         if self.counts is not None:
             epoch["counts"] = self.counts[: self.batch]
+        if self.position is not None:
+            epoch["position"] = self.position
         if self.watchers:
             named = self.model.named_parameters()
             epoch["frozen"] = [name for name, each in named if not each.requires_grad]
@@ -122,6 +125,7 @@ class TrainState:
             load_state_of(self.schedule, saved["schedule"])
         for name in _SCALARS:
             setattr(self, name, saved[name])
+        self.position = saved.get("position")
         self.losses[: self.batch] = saved["losses"].to(self.losses.device)
         if self.counts is not None:
             self.counts[: self.batch] = saved["counts"].to(self.losses.device)

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from resuming import SHORT, as_killed_at, metrics_of, resumes_exactly
+from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
 
 import dlexp
 from dlexp import api
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.records import run_json
-from dlexp.records.folder import saved_states
 
 pytestmark = pytest.mark.usefixtures("every_state_is_kept")
 
@@ -55,6 +54,30 @@ def test_weighted_samples_resume_in_the_middle_of_an_epoch(workdir: Path) -> Non
     np.savez("weighted.npz", x=x, y=(x[:, 0] > 1).astype(np.int64), weights=1 + np.arange(120) % 5)
     words = ["data=arrays", "data.file=weighted.npz", "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
     resumes_exactly([*words, "data.sampling=balanced"], workdir, steps=[4, 13])
+
+
+def test_groups_and_weights_of_files_resume_until_the_files_change(workdir: Path) -> None:
+    for name, values in {
+        "groups": [f"p{i % 30}" for i in range(120)],
+        "weights": [1 + i % 5 for i in range(120)],
+    }.items():
+        (workdir / f"{name}.txt").write_text("\n".join(map(str, values)), encoding="utf-8")
+    files = ["data.group_file=groups.txt", "data.weight_file=weights.txt"]
+    resumes_exactly([*CNN, *files, "data.val_size=0.2"], workdir, steps=[4, 13])
+    (workdir / "weights.txt").write_text("\n".join(["1"] * 120), encoding="utf-8")
+    with pytest.raises(UserError, match="the data of .* changed since it was trained"):
+        resume.resume(as_killed_at(workdir / "whole", 4, workdir / "changed"), [])
+
+
+def test_a_run_from_before_there_were_such_files_goes_on(workdir: Path) -> None:
+    whole = api.run([*CNN, "checkpoint.every_steps=1"], folder=workdir / "whole").folder
+    part = as_killed_at(whole, 5, workdir / "part")
+    lines = (part / "config.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+    older = [line for line in lines if not re.match(r"\s+(group_file|group_pattern|weight_file):", line)]
+    assert len(older) == len(lines) - 3
+    (part / "config.yaml").write_text("".join(older), encoding="utf-8")
+    resume.resume(part, [])
+    assert_same(whole, part)
 
 
 def test_balanced_sampling_changes_the_training(cli, workdir: Path) -> None:
@@ -122,7 +145,7 @@ def documented(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sys.modules.pop(name, None)
 
 
-MODULES = ["my_maps", "my_dataset", "my_stream", "my_rows", "my_model"]
+MODULES = ["my_maps", "my_dataset", "my_stream", "my_hdf5", "my_rows", "my_model"]
 POOLED = """\
 import torch
 from torch import nn
@@ -140,12 +163,14 @@ FACTS = "num_outputs: 2\nclass_names: null\nmean: null\nstd: null\n"
 OPTIONS = [
     ("model", "pooled", "_target_: my_model.Pooled\nnum_outputs: ${data.num_outputs}\n"),
     ("data", "maps", f"_target_: my_maps.maps\nfolder: maps\nnum_training: 90\nshape: [4]\n{FACTS}"),
+    ("data", "hdf5", f"_target_: my_hdf5.hdf5\nfile: data.h5\nshape: [4]\n{FACTS}"),
     ("data", "coins", f"_target_: my_stream.coins\nnum_training: 90\nnum_others: 30\nshape: [4]\n{FACTS}"),
     ("data", "waves", f"_target_: my_dataset.waves\ncount: 90\nshape: [16]\n{FACTS}"),
 ]
 RUNS = {
     "maps": ["model.dropout=0.2"],
     "waves": ["model.dropout=0.2"],
+    "hdf5": ["model.dropout=0.2"],
     "coins": ["model.dropout=0.2"],
     "recordings": ["model=pooled"],
 }
@@ -154,6 +179,11 @@ RUNS = {
 @pytest.mark.parametrize("data", RUNS)
 def test_what_is_documented_trains_sweeps_loads_and_resumes(cli, documented: Path, data: str) -> None:
     """In mid-epoch, with dropout: what was read ahead or drawn while reading must not show."""
+    if data == "hdf5":
+        with pytest.importorskip("h5py").File("data.h5", "w") as file:
+            for name, rows in {"train": slice(0, 90), "test": slice(90, 120)}.items():
+                for key in ("x", "y"):
+                    file[f"{name}/{key}"] = np.load(f"maps/{key}.npy")[rows]
     words = ["--config-dir", "my_conf", f"data={data}", *RUNS[data], "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
     resumes_exactly(words, documented, steps=[3, 14])
     model = dlexp.load(documented / "whole")
@@ -163,31 +193,112 @@ def test_what_is_documented_trains_sweeps_loads_and_resumes(cli, documented: Pat
     assert ended.code == 0 and ("mean over 2 folds" in ended.out) is (data != "coins"), ended
 
 
-def test_samples_that_do_not_come_again_are_told_on_resume(documented: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A generator of its own goes on from epoch to epoch: what was passed over would be other samples."""
+@pytest.mark.parametrize("seeded", ["OWN.seed()", "OWN.manual_seed(0)"])
+def test_a_resume_of_samples_that_do_not_come_again_is_refused(
+    documented: Path, caplog: pytest.LogCaptureFixture, seeded: str
+) -> None:
+    """A generator of its own goes on from epoch to epoch: what follows would be other samples, between epochs too."""
     text = (documented / "my_stream.py").read_text(encoding="utf-8")
     text = text.replace("torch.randn(4)", "torch.randn(4, generator=OWN)")
     head = "class Coins(torch.utils.data.IterableDataset):\n"
-    told = f'OWN = torch.Generator()\nOWN.seed()\n\n\n{head}    content = "coins".upper\n\n'
+    told = f'OWN = torch.Generator()\n{seeded}\n\n\n{head}    content = "coins".upper\n\n'
     text = text.replace(head, told)
     (documented / "my_stream.py").write_text(text, encoding="utf-8")
-    caplog.set_level("INFO")
     words = ["--config-dir", "my_conf", "data=coins", "batch_size=8", "epochs=2", "data.mean=[0,0,0,0]",
              "data.std=[1,1,1,1]", "checkpoint.every_steps=1", *SHORT]  # fmt: skip
     whole = api.run(words, folder=documented / "whole").folder
-    part = as_killed_at(whole, 14, documented / "part")
-    resume.resume(part, [])
-    assert "the data does not give again the samples that epoch 2 began with" in caplog.text
-    assert "goes on after epoch 1" in caplog.text, "between epochs nothing is passed over"
-    part = as_killed_at(whole, 14, documented / "within")
-    for state in saved_states(part):
-        if int(state.stem.partition("-")[2]) <= 11:
-            state.unlink()
-    with pytest.raises(UserError, match="none of the states .* does not give again the samples that epoch 2"):
-        resume.resume(part, [])
+    assert "Coins gives another sample when it is read again, so a resume will be refused" in caplog.text
+    for step in (11, 14):
+        part = as_killed_at(whole, step, documented / f"part-{step}")
+        for words in ([], ["epochs=3"]):
+            with pytest.raises(UserError, match="none of the states .* does not give again the samples that epoch"):
+                resume.resume(part, words)
+
+
+def test_a_generator_of_its_own_that_is_seldom_asked_is_found_on_resume(documented: Path) -> None:
+    """Not by the first sample, which is looked at before the run, but by the first batch."""
+    text = (documented / "my_dataset.py").read_text(encoding="utf-8")
+    text = text.replace("torch.randn(16)", "torch.randn(16, generator=OWN) * (index > 3)")
+    text = text.replace("class Waves", "OWN = torch.Generator()\n\n\nclass Waves")
+    text = text.replace("def __len__", 'content = "waves".upper\n\n    def __len__')
+    (documented / "my_dataset.py").write_text(text, encoding="utf-8")
+    words = ["--config-dir", "my_conf", "data=waves", "batch_size=8", "epochs=2", "checkpoint.every_steps=1", *SHORT]
+    whole = api.run(words, folder=documented / "whole").folder
+    for step in (10, 14):
+        with pytest.raises(UserError, match="does not give again the samples that epoch [12] began with"):
+            resume.resume(as_killed_at(whole, step, documented / f"part-{step}"), [])
+
+
+def test_a_stream_that_tells_where_it_is_resumes_there(documented: Path) -> None:
+    text = (documented / "my_stream.py").read_text(encoding="utf-8")
+    told = "    def __iter__(self) -> Iterator[tuple[torch.Tensor, int]]:\n        while True:\n"
+    assert told in text
+    counted = f"""    at = 0
+
+    def state_dict(self):
+        return {{"at": self.at}}
+
+    def load_state_dict(self, state):
+        self.at = state["at"]
+
+{told}            self.at += 1
+"""
+    (documented / "my_stream.py").write_text(
+        text.replace(told, counted).replace("torch.randn(4)", "torch.randn(4) + self.at"), encoding="utf-8"
+    )
+    words = ["--config-dir", "my_conf", "data=coins", "batch_size=8", "epochs=2", "log_steps=1", *SHORT]
+    resumes_exactly(words, documented, steps=[3, 14])
 
 
 def test_the_examples_are_all_run() -> None:
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8").partition("## Tasks")[0]
     modules = set(re.findall(r"^# (my_\w+)\.py$", text, re.MULTILINE))
     assert modules == {module for module in MODULES if module != "my_model"}
+
+
+TAGGED = """\
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from dlexp.data.splits import Split, Splits
+
+class Sentences(list):
+    def read(self, rows):
+        found = [torch.randn(self[row], 3, generator=torch.Generator().manual_seed(row)) for row in rows]
+        tags = pad_sequence([(each[:, 0] > 0).long() for each in found], batch_first=True, padding_value=-1)
+        lengths = torch.tensor([len(each) for each in found])
+        return {"inputs": pad_sequence(found, batch_first=True), "lengths": lengths, "targets": tags}
+
+def sentences() -> Splits:
+    return Splits(train=Split(Sentences([2 + i % 7 + i // 64 for i in range(200)])), test=Split(Sentences([3, 5, 9])))
+
+class Tagger(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+    def forward(self, inputs, lengths):
+        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return self.head(pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0]).movedim(2, 1)
+"""
+
+
+def test_lengths_can_be_packed(cli, workdir: Path) -> None:
+    """Samples of unequal length through a recurrent net: before the run it is tried on lengths, not on zeros."""
+    (workdir / "my_tagger.py").write_text(TAGGED, encoding="utf-8")
+    for group, text in {"model": "_target_: my_tagger.Tagger\n", "data": SENTENCES}.items():
+        (workdir / "mine" / group).mkdir(parents=True)
+        (workdir / "mine" / group / "tags.yaml").write_text(text, encoding="utf-8")
+    words = ["--config-dir", "mine", "allow=my_tagger", "data=tags", "model=tags", "task.ignore_index=-1", "epochs=1"]
+    ended = cli(*words, *SHORT, "hydra.run.dir=run")
+    assert ended.code == 0, ended
+
+
+SENTENCES = f"""\
+_target_: my_tagger.sentences
+shape: [null, 3]
+{FACTS}
+fields:
+  inputs: {{kind: plain, dtype: float32}}
+  lengths: {{shape: [], dtype: int64, kind: plain}}
+  targets: {{shape: [null], dtype: int64, kind: plain}}
+"""

@@ -117,7 +117,7 @@ def test_metrics(image_run: Result) -> None:
     rows = epochs(image_run.folder)
     assert [row["epoch"] for row in rows] == [1, 2] and [row["step"] for row in rows] == [6, 12]
     for row in rows:
-        assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "time/images_per_second"} <= set(row)
+        assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "time/samples_per_second"} <= set(row)
         assert 0 <= row["train/accuracy"] <= 1 and 0 <= row["val/accuracy"] <= 1
     assert [row["step"] for row in records if row["kind"] == "steps"] == [3, 6, 9, 12]
     last = records[-1]
@@ -133,7 +133,7 @@ def test_the_tags_in_tensorboard(image_run: Result) -> None:
 
     events = EventAccumulator(str(image_run.folder)).Reload()
     tags = events.Tags()
-    wanted = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "train/lr", "time/images_per_second"}
+    wanted = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "train/lr", "time/samples_per_second"}
     assert wanted | {"test/loss", "test/accuracy"} <= set(tags["scalars"])
     shown = {"training_images", "confusion_matrix", "per_class_accuracy", "mistakes", "loss", "accuracy"}
     assert {f"plots/{name}" for name in shown} == set(tags["images"])
@@ -353,7 +353,7 @@ def test_a_few_batches_hold_all_classes(workdir: Path) -> None:
 def test_the_accuracy_of_a_few_batches_counts_the_samples_that_are_there(workdir: Path) -> None:
     words = [*SPIRAL, "overfit_batches=1", "batch_size=4096", "optimizer=adam", "optimizer.lr=0.01"]
     last = [row for row in lines(api.run(words, folder="run").folder) if row["kind"] == "epoch"][-1]
-    assert last["train/accuracy"] > 0.9 and last["time/images_per_second"] > 0
+    assert last["train/accuracy"] > 0.9 and last["time/samples_per_second"] > 0
 
 
 def test_a_regression_learns_by_heart_too(workdir: Path) -> None:

@@ -73,7 +73,7 @@ def test_metrics_that_travel_for_long_are_logged_in_their_order(workdir: Path, m
     at_once = metrics_of(api.run(words, folder=workdir / "at_once").folder)
     monkeypatch.setattr(Reading, "is_there", lambda reading: False)
     late = metrics_of(api.run(words, folder=workdir / "late").folder)
-    clocks = {"time/train", "time/val", "time/images_per_second"}
+    clocks = {"time/train", "time/val", "time/samples_per_second"}
     assert [row.keys() for row in late] == [row.keys() for row in at_once]
     assert all({k: v for k, v in a.items() if k not in clocks} == {k: v for k, v in b.items() if k not in clocks}
                for a, b in zip(at_once, late, strict=True))  # fmt: skip

@@ -1,6 +1,7 @@
 """Images that stay in their files until a batch needs them, read by processes of their own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,10 +36,13 @@ class _Files:
         self.paths, self.shape, self.num_workers = paths, shape, num_workers
         self.content: str | None = None  # it is that of the files which are used
         self.largest = CHUNK  # its memory is made for as many
-        self.chooses = True
+        self.chooses = self.repeats = True
+        self.position = None
         self._readers: Readers | None = None
 
-    def stream(self, batches: Sequence[Tensor], seed_of: Callable[[int], int]) -> Iterator[Mapping[str, Tensor]]:
+    def stream(
+        self, batches: Sequence[Tensor], seed_of: Callable[[int], int], position: Any = None
+    ) -> Iterator[Mapping[str, Tensor]]:
         readers = self._of(max(map(len, batches), default=1))
         for pixels in readers.stream([self.paths[i] for i in index.tolist()] for index in batches):
             yield {"images": pixels}

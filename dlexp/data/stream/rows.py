@@ -3,25 +3,20 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    IterableDataset,
-    RandomSampler,
-    SequentialSampler,
-    default_collate,
-)
+from torch.utils.data import DataLoader, IterableDataset
 
+from dlexp.data.stream.loaders import LoadedSamples, collate_of
 from dlexp.data.stream.readers import leave_signals_to_others
+from dlexp.data.stream.samples import ArrayRows, Samples, as_tensor, by_name
 from dlexp.data.stream.stored import Stored
+from dlexp.data.stream.streams import Pass, Stream, as_saved
 from dlexp.errors import UserError
 from dlexp.machine import generators
 
@@ -46,51 +41,20 @@ class Rows(Protocol):
         ...
 
 
-class Stream:
-    """Samples that come one after the other, `length` of them an epoch, in which they begin anew.
-
-    dataset: gives them when it is iterated over. A method `collate(samples)` of it makes a dict of a batch of them.
-    """
-
-    def __init__(self, dataset: Iterable[Any], length: int) -> None:
-        self.dataset, self.length, self.collate = dataset, length, getattr(dataset, "collate", _stacked)
-        if hasattr(dataset, "content"):
-            self.content = dataset.content
-
-    def __len__(self) -> int:
-        return self.length
-
-    def begin(self) -> Callable[[list[int]], Any]:
-        """Returns what reads the next samples each time, as many as it is given rows."""
-
-        def one_by_one() -> Iterator[Any]:  # so that it begins with the first batch, seeded as that
-            yield from self.dataset
-
-        samples = one_by_one()
-
-        def read(rows: list[int]) -> Any:
-            found = list(islice(samples, len(rows)))
-            if len(found) < len(rows):
-                raise UserError(f"{type(self.dataset).__name__} ended before it had given its {self.length} samples")
-            return self.collate(found)
-
-        return read
-
-
 def stored(given: Any) -> dict[str, Stored] | None:
     """Returns the fields of an object that reads samples, "" where it is one without a name; None where it is none.
 
     given: `Rows`, a `Stream` or what is iterated over and has a length, an array that is mapped into memory, or what
     has a length and gives a sample for a number: a field, a pair of inputs and targets, or a dict of fields. Its method
-    `collate(samples)`, if there is one, makes a dict of a batch of them. Of a DataLoader of torch the dataset and its
-    way to collate are taken: order and batches are dlexp's.
+    `collate(samples)`, if there is one, makes a dict of a batch of them. Of a DataLoader of torch the dataset, its way
+    to collate and its worker processes are taken (a stream has none): order and batches are dlexp's.
     """
     rows = _rows_of(given)
     if rows is None:
         return None
     if not len(rows):
         raise UserError(f"{type(given).__name__} holds no samples")
-    source = _Source(rows, type(given).__name__)
+    source = _Source(rows, type(rows.dataset if isinstance(rows, Samples | Stream) else given).__name__)
     return {
         name: Stored(source, name, [len(rows), *field.shape[1:]], field.dtype) for name, field in source.first.items()
     }
@@ -98,9 +62,13 @@ def stored(given: Any) -> dict[str, Stored] | None:
 
 def _rows_of(given: Any) -> Any:
     if isinstance(given, DataLoader):
-        return _loaded(given)
+        if not isinstance(given.dataset, IterableDataset):
+            return LoadedSamples(given)
+        found = _rows_of(given.dataset)
+        found.collate = collate_of(given) or found.collate
+        return found
     if isinstance(given, np.memmap):
-        return _Array(given)
+        return ArrayRows(given)
     if isinstance(given, Stream) or hasattr(given, "read") and hasattr(given, "__len__"):
         return given
     if isinstance(given, list | tuple | str | bytes | Mapping | np.ndarray):
@@ -113,7 +81,7 @@ def _rows_of(given: Any) -> Any:
                 " dlexp.data.stream.rows, says how many of its samples are an epoch"
             )
         return Stream(given, len(given))
-    return _Samples(given) if _is_map(given) and hasattr(given, "__len__") else None
+    return Samples(given) if _is_map(given) and hasattr(given, "__len__") else None
 
 
 def _is_map(given: Any) -> bool:
@@ -122,7 +90,7 @@ def _is_map(given: Any) -> bool:
 
 
 class _Source:
-    """What reads in a thread of its own, ahead of the training.
+    """What reads in a thread of its own, ahead of the training, or in the worker processes of a DataLoader.
 
     An object that draws from the default generators is read in the training's thread, seeded for each batch, since they
     are those of all threads.
@@ -134,25 +102,43 @@ class _Source:
         self.content = None if tell is None else str(tell())
         self.largest = len(rows)  # samples of unequal length are padded to one, so they are read as one
         self.chooses = not isinstance(rows, Stream)
+        self.position: Any = None
+        self._tells = True
         with generators.kept():
-            generators.seed(0)
-            untouched = generators.next_numbers()
-            generators.seed(0)
-            self.first = self._read(self._begun(), [0])
-            self._draws = generators.next_numbers() != untouched
-        if self._draws:
+            self.first, self._draws = self._first_sample()
+            again, _ = self._first_sample()
+            self.repeats = _are_same(self.first, again)
+            self._tells = self._leads_back()
+        if not self._tells:
+            self.position = None
+        if self._draws and not (isinstance(rows, LoadedSamples) and rows.num_workers):
             log.info(f"{kind} draws random numbers when it is read: it is not read ahead of the training")
+        if not self.repeats:
+            log.warning(
+                f"warning: {kind} gives another sample when it is read again, so a resume will be refused; what it"
+                " draws at random has to come from the default generators"
+            )
 
-    def stream(self, batches: Sequence[Tensor], seed_of: Callable[[int], int]) -> Iterator[Mapping[str, Tensor]]:
-        begun = self._begun()
+    def stream(
+        self, batches: Sequence[Tensor], seed_of: Callable[[int], int], position: Any = None
+    ) -> Iterator[Mapping[str, Tensor]]:
+        elsewhere = None
+        if isinstance(self._rows, LoadedSamples):
+            seeds = [seed_of(number) for number in range(len(batches))]
+            elsewhere = self._rows.read_elsewhere([rows.tolist() for rows in batches], seeds)
+        if elsewhere is not None:
+            for rows, fields in zip(batches, elsewhere, strict=True):
+                yield self._checked(fields, len(rows))
+            return
+        begun = self._begun(position)
         if self._draws:
             for number, rows in enumerate(batches):
                 with generators.kept():
                     generators.seed(seed_of(number))
-                    fields = self._read(begun, rows.tolist())
+                    fields, self.position = self._read(begun, rows.tolist())
                 yield fields
             return
-        todo, ahead = iter(batches), deque[Future[dict[str, Tensor]]]()
+        todo, ahead = iter(batches), deque[Future[tuple[dict[str, Tensor], Any]]]()
         with ThreadPoolExecutor(1, "rows", initializer=leave_signals_to_others) as thread:
             try:
                 while True:
@@ -160,95 +146,65 @@ class _Source:
                         ahead.append(thread.submit(self._read, begun, following.tolist()))
                     if not ahead:
                         return
-                    yield ahead.popleft().result()
+                    fields, self.position = ahead.popleft().result()
+                    yield fields
             finally:
                 for each in ahead:
                     each.cancel()
 
-    def _begun(self) -> Callable[[list[int]], Any]:
-        return self._rows.read if self.chooses else self._rows.begin()  # type: ignore[no-any-return]
+    def _begun(self, position: Any = None) -> Callable[[list[int]], Any]:
+        return self._rows.read if self.chooses else self._rows.begin(position)  # type: ignore[no-any-return]
 
-    def _read(self, begun: Callable[[list[int]], Any], rows: list[int]) -> dict[str, Tensor]:
+    def _read(self, begun: Callable[[list[int]], Any], rows: list[int]) -> tuple[dict[str, Tensor], Any]:
+        """Returns the fields of the samples, and where a stream that tells it is after them."""
         with self._lock:
             found = begun(rows)
-        fields = {name: _tensor(field) for name, field in _by_name(found).items()}
+            position = begun.position() if self._tells and isinstance(begun, Pass) else None
+        return self._checked({name: as_tensor(field) for name, field in by_name(found).items()}, len(rows)), position
+
+    def _checked(self, fields: dict[str, Tensor], count: int) -> dict[str, Tensor]:
         for name, field in fields.items():
-            if field.ndim == 0 or len(field) != len(rows):
+            if field.ndim == 0 or len(field) != count:
                 what = f"{name} of " if name else ""
-                raise UserError(f"{self._kind} was asked for {len(rows)} rows, and {what}what it read has the shape"
+                raise UserError(f"{self._kind} was asked for {count} rows, and {what}what it read has the shape"
                                 f" {list(field.shape)}")  # fmt: skip
         return fields
 
+    def _first_sample(self) -> tuple[dict[str, Tensor], bool]:
+        """Returns its fields, and whether the default generators were drawn from."""
+        generators.seed(0)
+        untouched = generators.next_numbers()
+        generators.seed(0)
+        fields, self.position = self._read(self._begun(), [0])
+        return fields, generators.next_numbers() != untouched
 
-class _Array:
-    """An array that lies in a file."""
-
-    def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        self.array = array
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def read(self, rows: list[int]) -> Any:
-        return np.asarray(self.array[rows])
-
-
-class _Samples:
-    """What gives one sample after the other."""
-
-    def __init__(self, dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -> None:
-        self.dataset = dataset
-        self.collate: Any = collate or getattr(dataset, "collate", _stacked)
-        if hasattr(dataset, "content"):
-            self.content = dataset.content
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def read(self, rows: list[int]) -> Any:
-        return self.collate([self.dataset[row] for row in rows])
-
-
-def _loaded(loader: DataLoader[Any]) -> "_Samples | Stream":
-    """Returns the samples of a DataLoader, whatever its order and batches.
-
-    Raises:
-        UserError: how it chooses samples can't be taken over.
-    """
-    own = None if loader.collate_fn is default_collate else loader.collate_fn
-    if isinstance(loader.dataset, IterableDataset):
-        found = _rows_of(loader.dataset)
-        found.collate = own or found.collate
-        return found  # type: ignore[no-any-return]
-    chooses = loader.sampler if type(loader.batch_sampler) is BatchSampler else loader.batch_sampler
-    if type(chooses) not in (SequentialSampler, RandomSampler) or getattr(chooses, "replacement", False):
-        raise UserError(
-            f"dlexp chooses the samples of a DataLoader itself, and this one has a {type(chooses).__name__}:"
-            " Split(dataset, weights=…) draws samples by weights, groups=… keeps them together"
-        )
-    return _Samples(loader.dataset, own)
+    def _leads_back(self) -> bool:
+        """Returns whether the position after the first sample, as a file of the run holds it, leads to the second."""
+        if self.position is None or len(self._rows) < 2:
+            return False
+        begun = self._begun()
+        _, position = self._read(begun, [0])
+        try:
+            saved = as_saved(position)
+        except Exception as error:  # of the person's objects, of pickle, or of torch about what it would not load
+            reason = f"can't be saved ({' '.join(str(error).split())[:100]})"
+        else:
+            generators.seed(1)
+            following, _ = self._read(begun, [1])
+            generators.seed(1)
+            again, _ = self._read(self._begun(saved), [1])
+            if _are_same(following, again):
+                return True
+            reason = "does not lead back to where it was"
+        log.info(f"the state_dict of {self._kind} {reason}: a resume passes over what was trained on")
+        return False
 
 
-def _stacked(samples: Sequence[Any]) -> dict[str, Tensor]:
-    """Returns the samples' fields, each one after the other; numbers in double precision become float32."""
-    of_samples = [_by_name(sample) for sample in samples]
-    found = {}
-    for name in of_samples[0]:
-        field = torch.stack([_tensor(sample[name]) for sample in of_samples])
-        found[name] = field.float() if field.dtype == torch.float64 else field
-    return found
+def _are_same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Returns whether samples are the same to the bit."""
 
+    def content(fields: Mapping[str, Tensor]) -> list[Any]:
+        values = [each.contiguous().flatten().view(torch.uint8).tolist() for each in fields.values()]
+        return [[(name, each.shape, each.dtype) for name, each in fields.items()], values]
 
-def _tensor(values: Any) -> Tensor:
-    # Copied: an array may be a part of the data, and a model may change its input.
-    return values if isinstance(values, Tensor) else torch.tensor(np.asarray(values))
-
-
-def _by_name(sample: Any) -> Mapping[str, Any]:
-    if isinstance(sample, Mapping):
-        return sample
-    if not isinstance(sample, tuple | list):
-        return {"": sample}
-    if len(sample) != 2:
-        raise UserError(f"a sample of {len(sample)} parts has to be a dict that names them; a pair is inputs, targets")
-    return dict(zip(("inputs", "targets"), sample, strict=True))
+    return content(one) == content(other)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,17 +20,23 @@ class Source(Protocol):
     """Where samples lie, each with fields by name.
 
     content: what tells it from another one, where that is known. largest: samples read as one where no batch size is
-    given. chooses: whether any samples can be asked for; else they come one after the other.
+    given. chooses: whether any samples can be asked for; else they come one after the other. repeats: whether a sample
+    that is read again is the same. position: where it is after what it gave last, None where it can't go on from there.
     """
 
     content: str | None
     largest: int
     chooses: bool
+    repeats: bool
+    position: Any
 
-    def stream(self, batches: Sequence[Tensor], seed_of: Callable[[int], int]) -> Iterator[Mapping[str, Tensor]]:
+    def stream(
+        self, batches: Sequence[Tensor], seed_of: Callable[[int], int], position: Any = None
+    ) -> Iterator[Mapping[str, Tensor]]:
         """Yields the fields of the samples of each index on the CPU, read ahead; they may be overwritten by the next.
 
-        seed_of: gives for the number of a batch the seed of what reading it draws at random.
+        seed_of: gives for the number of a batch the seed of what reading it draws at random. position: what was before
+        the first of them, of a source that has one.
         """
         ...
 
@@ -115,13 +121,16 @@ class Stored:
 
 
 def streamed(
-    columns: Mapping[str, Stored], batches: Sequence[Tensor], seed_of: Callable[[int], int] = lambda number: number
+    columns: Mapping[str, Stored],
+    batches: Sequence[Tensor],
+    seed_of: Callable[[int], int] = lambda number: number,
+    position: Any = None,
 ) -> Iterator[dict[str, Tensor]]:
     """Yields as `Stored.stream` does, of several fields; those of one source are read together, once."""
     of_source: dict[int, dict[str, Stored]] = {}
     for name, column in columns.items():
         of_source.setdefault(id(column.source), {})[name] = column
-    streams = [_streamed(own, batches, seed_of) for own in of_source.values()]
+    streams = [_streamed(own, batches, seed_of, position) for own in of_source.values()]
     for parts in zip(*streams, strict=True):
         yield {name: field for part in parts for name, field in part.items()}
 
@@ -140,10 +149,10 @@ def read(columns: Mapping[str, Stored], rows: Tensor) -> dict[str, Tensor]:
 
 
 def _streamed(
-    columns: Mapping[str, Stored], batches: Sequence[Tensor], seed_of: Callable[[int], int]
+    columns: Mapping[str, Stored], batches: Sequence[Tensor], seed_of: Callable[[int], int], position: Any
 ) -> Iterator[dict[str, Tensor]]:
     first = next(iter(columns.values()))
-    for fields in first.source.stream([first.index[rows] for rows in batches], seed_of):
+    for fields in first.source.stream([first.index[rows] for rows in batches], seed_of, position):
         yield {name: _delivered(fields[column.name], column.device) for name, column in columns.items()}
 
 

@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from dlexp.config.build import loading_once
 from dlexp.config.composed import Composed
+from dlexp.config.loaded_once import loading_once
 from dlexp.console.exit_code import answering
 from dlexp.console.streams import log_to_console, log_when_begun
 from dlexp.errors import UserError

@@ -24,7 +24,7 @@ RECORD = {
     "train/recent_loss": 0.4,
     "val/loss": 0.47,
     "val/accuracy": 0.83,
-    "time/images_per_second": 1234.4,
+    "time/samples_per_second": 1234.4,
 }
 
 
@@ -93,7 +93,8 @@ def test_the_estimate_is_one_rounded_number(per_step: float, steps: int, words: 
 
 def test_an_epoch_in_one_line() -> None:
     assert epoch_line(RECORD, 30, MEASURES, "2 min 10 s left") == (
-        "epoch  3/30  train loss 0.512  accuracy 81.3 %  val loss 0.47  accuracy 83.0 %  1234 images/s  2 min 10 s left"
+        "epoch  3/30  train loss 0.512  accuracy 81.3 %  val loss 0.47  accuracy 83.0 %  1234 samples/s"
+        "  2 min 10 s left"
     )
     assert describe({"train/loss": float("nan"), "val/loss": None}, MEASURES) == "train loss nan  val loss nan"
 
@@ -141,9 +142,9 @@ def test_a_bar_on_a_terminal(clock: _Clock, terminal: _Terminal) -> None:
     bar = make_progress(30, 100, MEASURES, terminal)
     for step in range(1, 101):
         clock.now += 0.01
-        bar.step(3, step, {"train/loss": 0.5, "train/accuracy": 0.8, "time/images_per_second": 999.0})
+        bar.step(3, step, {"train/loss": 0.5, "train/accuracy": 0.8, "time/samples_per_second": 999.0})
     drawn = terminal.getvalue()
-    assert "epoch 3/30  step 91/100" in drawn and "train loss 0.5  accuracy 80.0 %  999 images/s" in drawn
+    assert "epoch 3/30  step 91/100" in drawn and "train loss 0.5  accuracy 80.0 %  999 samples/s" in drawn
     assert "27 s left" in drawn
     # A hundred reports in one second are drawn at most about ten times.
     assert 5 <= drawn.count("train loss") <= 11

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small import NO_FILES
 
 from dlexp.data import facts
 from dlexp.data.arrays import arrays
@@ -15,7 +16,7 @@ from dlexp.errors import UserError
 
 def load(file: Path | None, **changes: Any) -> Splits:
     left_out = dict.fromkeys(("label_column", "group_column", "layout", "fields"))
-    settings = {**left_out, "targets": "classes", "test_size": 0.2, "split_seed": 0}
+    settings = {**left_out, "targets": "classes", "test_size": 0.2, "split_seed": 0, **NO_FILES}
     return arrays(file=file and str(file), **(settings | changes))
 
 

@@ -34,3 +34,23 @@ def test_means_over_padding_are_refused(tmp_path: Path) -> None:
     config = compose([*words, "threads=1"]).config
     with pytest.raises(UserError, match=r"the samples' inputs differ in size.*data\.mean and data\.std say what it is"):
         assemble(config | {"model": {"_target_": "torch.nn.Flatten"}})
+
+
+def test_made_up_samples_can_be_packed_and_are_all_seen() -> None:
+    """Zeros are no lengths, and a mean over nothing is no number."""
+    stated = {
+        "inputs": {"kind": "plain", "dtype": "float32"},
+        "lengths": {"shape": [], "dtype": "int64", "kind": "plain"},
+        "mask": {"shape": [None], "dtype": "bool", "kind": "plain"},
+        "kind_of": {"shape": [], "dtype": "int64", "kind": "plain", "example": 2},
+        "targets": {"shape": [None], "dtype": "int64", "kind": "plain"},
+    }
+    found = examples(fields_of(stated, [None, 3], 4, "classes"), 2)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(found["inputs"], found["lengths"], batch_first=True)
+    padded = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0]
+    assert padded.shape[1] == found["targets"].shape[1] and found["mask"].all() and not found["targets"].any()
+    assert found["kind_of"].tolist() == [2, 2]
+    fixed = examples(fields_of({**stated, "mask": {"shape": [5]}, "targets": {}}, [5, 3], 4, "classes"), 2)
+    assert fixed["lengths"].tolist() == [1, 1]
+    with pytest.raises(UserError, match=r"data.fields.inputs.example=two must be a number"):
+        fields_of({"inputs": {"example": "two"}}, [3], 4, "classes")

@@ -297,7 +297,7 @@ def test_batch_sizes_are_tried_in_processes_of_their_own(cli, monkeypatch: pytes
     monkeypatch.setattr(batch_size, "FIRST", 64)
     ended = cli("find", "batch_size", "data.points_per_class=60", "threads=1", "device=cpu")
     lines = ended.out.splitlines()
-    assert ended.code == 0 and lines[0].split() == ["batch_size", "memory", "images/s"], ended
+    assert ended.code == 0 and lines[0].split() == ["batch_size", "memory", "samples/s"], ended
     assert [line.split()[0] for line in lines[1:4]] == ["64", "128", "162"]
     assert lines[4] == "batch_size=162   all 162 training samples in one batch" and lines[5].startswith("batch_size=")
 

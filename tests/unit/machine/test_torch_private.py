@@ -209,7 +209,7 @@ def test_a_run_without_any_private_name_is_the_same_run(
         patch.delattr(_pytorch_graph, "graph")
         plain = api.run(words, folder=workdir / "plain")
     usual = api.run(words, folder=workdir / "usual")
-    clocks = ("time/train", "time/val", "time/images_per_second")
+    clocks = ("time/train", "time/val", "time/samples_per_second")
     rows = [[{k: v for k, v in row.items() if k not in clocks} for row in metrics_of(run.folder)]
             for run in (usual, plain)]  # fmt: skip
     assert rows[0] == rows[1] and plain.metrics == usual.metrics

@@ -47,9 +47,9 @@ def test_a_profile_is_written_and_changes_nothing(workdir: Path, caplog: pytest.
 
     found = summary(profiled.folder)
     assert found["recorded_batches"] == 3 and found["timed_batches"] == 3 and found["batch_size"] == 16
-    assert found["images_per_second"] == pytest.approx(16 / found["seconds_per_batch"])
+    assert found["samples_per_second"] == pytest.approx(16 / found["seconds_per_batch"])
     flops = json.loads((profiled.folder / "model.json").read_text(encoding="utf-8"))["flops"]
-    assert found["flops_per_second"] == pytest.approx(3 * flops * found["images_per_second"])
+    assert found["flops_per_second"] == pytest.approx(3 * flops * found["samples_per_second"])
     assert found["utilization"] == pytest.approx(found["flops_per_second"] / found["peak_flops_per_second"])
     assert 0 < found["data_share"] < 1 and found["device_busy"] is None
 
@@ -61,7 +61,7 @@ def test_a_profile_is_written_and_changes_nothing(workdir: Path, caplog: pytest.
     shares = [float(line.split()[-2]) for line in table.splitlines()[1:]]
     assert shares == sorted(shares, reverse=True) and 30 < sum(shares) <= 100.5
     assert table.strip() in caplog.text
-    for piece in ("images/s", "GFLOP/s of the", "making batches takes", "perfetto"):
+    for piece in ("samples/s", "GFLOP/s of the", "making batches takes", "perfetto"):
         assert piece in caplog.text
 
 
@@ -70,7 +70,7 @@ def test_flops_are_those_of_the_images_seen(workdir: Path) -> None:
     found = summary(api.run([*WORDS, *PROFILE, *grown, "epochs=1"], folder="run").folder)
     small = api.run([*WORDS, "augment=none", "data.shape=[3,6,6]", "max_steps=1"], folder="small").folder
     flops = json.loads((small / "model.json").read_text(encoding="utf-8"))["flops"]
-    assert found["flops_per_second"] == pytest.approx(3 * flops * found["images_per_second"])
+    assert found["flops_per_second"] == pytest.approx(3 * flops * found["samples_per_second"])
 
 
 def test_a_profile_makes_no_other_cell() -> None:

@@ -1,6 +1,9 @@
 """Samples that a person's own object reads: the same batches as from memory, read ahead, whatever is asked of them."""
 
+import multiprocessing
+import os
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +14,14 @@ import pytest
 import torch
 from small import batches_of, divided
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, WeightedRandomSampler
 
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
 from dlexp.data.statistics import statistics
 from dlexp.data.stream.rows import AHEAD, Stream
-from dlexp.errors import UserError
+from dlexp.errors import UnreadableError, UserError
 
 X = torch.randn(100, 2, 5, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(100) % 3
@@ -80,8 +83,11 @@ def mapped(folder: Path) -> np.memmap[Any, Any]:
     return found  # type: ignore[no-any-return]
 
 
+SETTINGS: Any = {"batch_size": 8, "seed": 0, "augment": [], "shuffle": True, "channels_last": False}
+
+
 def batches(split: Split, **changes: Any) -> Iterator[dict[str, Tensor]]:
-    settings: Any = {"batch_size": 8, "seed": 0, "augment": [], "shuffle": True, "channels_last": False} | changes
+    settings = SETTINGS | changes
     start, epoch = settings.pop("start", 0), settings.pop("epoch", 1)
     return batches_of(split, mean=[0.5, 0.1], std=[2.0, 1.0], **settings).epoch(epoch, start)
 
@@ -105,6 +111,25 @@ def test_batches_are_those_of_tensors(kind: str, tmp_path: Path) -> None:
         assert same(batches(one), batches(other)) and len(one) == len(other)
     assert torch.allclose(torch.tensor(statistics(split.inputs)), torch.tensor(statistics(X)))
     assert torch.equal(some_of_each(split, 10, 0).inputs, some_of_each(memory, 10, 0).inputs)
+
+
+def test_a_column_of_parquet(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"x": X.flatten(1).tolist(), "y": Y.tolist()}), tmp_path / "table.parquet")
+
+    class Table:
+        def __init__(self) -> None:
+            self.table = parquet.read_table(tmp_path / "table.parquet", memory_map=True)
+
+        def __len__(self) -> int:
+            return int(self.table.num_rows)
+
+        def read(self, rows: list[int]) -> dict[str, Any]:
+            chosen = self.table.take(rows)
+            x = np.stack(chosen["x"].to_numpy()).astype(np.float32).reshape(len(rows), 2, 5)
+            return {"inputs": x, "targets": chosen["y"].to_numpy()}
+
+    assert same(batches(Split(Table())), batches(Split(X, Y)))
 
 
 def test_several_fields_of_one_object_are_read_once() -> None:
@@ -235,6 +260,109 @@ def test_a_dataloader_is_its_dataset_and_its_way_to_collate() -> None:
     for dataset in (Pairs(), Sized()):
         split = Split(DataLoader(dataset, collate_fn=doubled))
         assert same(batches(split, shuffle=False), batches(Split(2 * X, Y), shuffle=False))
-    for sampler in ([3, 1, 2], WeightedRandomSampler([1.0] * 100, 50)):
-        with pytest.raises(UserError, match=rf"this one has a {type(sampler).__name__}: Split\(dataset, weights="):
+    for sampler in ([3, 1, 2], WeightedRandomSampler([1.0] * 100, 50), RandomSampler(Pairs(), num_samples=7)):
+        told = rf"this one has a {type(sampler).__name__} of {len(sampler)}: Split\(dataset, weights=.*Subset"
+        with pytest.raises(UserError, match=told):
             Split(DataLoader(Pairs(), sampler=sampler))
+    with pytest.raises(UserError, match=r"a DataLoader with batch_size=None .* read\(rows\)"):
+        Split(DataLoader(Pairs(), batch_size=None))
+
+
+@pytest.mark.parametrize("kind", [Pairs, Noisy])
+def test_the_workers_of_a_dataloader_read_the_same_samples(kind: type[Pairs]) -> None:
+    """From within an epoch too, and with what is drawn while reading."""
+    split, plain = Split(DataLoader(kind(), num_workers=2)), Split(kind())
+    before = torch.get_rng_state()
+    assert same(batches(split, start=3), batches(plain, start=3))
+    assert torch.equal(torch.get_rng_state(), before)
+    partly = batches(split)
+    next(partly)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    del partly
+    assert not multiprocessing.active_children(), "an epoch that is left ends them"
+
+
+def test_a_worker_that_dies_is_a_sentence() -> None:
+    class Dying(Pairs):
+        def __getitem__(self, index: int) -> Any:
+            if torch.utils.data.get_worker_info() is not None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().__getitem__(index)
+
+    with pytest.raises(UnreadableError, match="a process that reads samples ended: DataLoader worker"):
+        list(batches(Split(DataLoader(Dying(), num_workers=1), targets=Y)))
+
+
+class Counted(Flow):
+    """Tells where it is: itself, or its iterator; with `lost` it tells what does not lead back."""
+
+    def __init__(self, lost: bool = False) -> None:
+        super().__init__()
+        self.at, self.lost, self.given = 0, lost, 0
+
+    def __iter__(self) -> Iterator[Any]:
+        while self.at < self.count:
+            self.at += 1
+            self.given += 1
+            yield X[self.at - 1] + torch.rand(1), int(Y[self.at - 1])
+
+    def state_dict(self) -> dict[str, int]:
+        return {"at": 0 if self.lost else self.at}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.at = state["at"]
+
+
+class Pointed(Flow):
+    """Its iterator tells where it is."""
+
+    given = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return Pointer(self)
+
+
+class Pointer(Counted):
+    def __init__(self, flow: Pointed) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self.at == self.count:
+            raise StopIteration
+        self.at += 1
+        self.flow.given += 1
+        return X[self.at - 1] + torch.rand(1), int(Y[self.at - 1])
+
+
+@pytest.mark.parametrize("flow", [Counted(), Pointed(), Counted(lost=True)])
+def test_a_stream_that_tells_where_it_is_is_entered_there(flow: Any) -> None:
+    split, is_lost = Split(Stream(flow, length=100)), getattr(flow, "lost", False)
+    passing = batches_of(split, mean=[0.0, 0.0], std=[1.0, 1.0], **SETTINGS)
+    whole, positions = [], []
+    for batch in passing.epoch(1):
+        whole.append({name: field.clone() for name, field in batch.items()})
+        positions.append(passing.position)
+    assert all((position is None) is is_lost for position in positions)
+    again = batches_of(split, mean=[0.0, 0.0], std=[1.0, 1.0], **SETTINGS)
+    flow.given = 0
+    assert same(iter(whole[7:]), again.epoch(1, 7, positions[6]))
+    assert flow.given == (96 if is_lost else 40), "nothing is read that was trained on"
+    assert same(iter(whole), again.epoch(1)), "the next epoch begins at the beginning"
+
+
+def test_what_gives_other_samples_each_time_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Own(Pairs):
+        generator = torch.Generator().manual_seed(0)
+
+        def __getitem__(self, index: int) -> Any:
+            return X[index] + torch.rand(1, generator=self.generator), int(Y[index])
+
+    own: Any = Split(Own(), Y).inputs
+    assert not own.source.repeats and "Own gives another sample when it is read again" in caplog.text
+    noisy: Any = Split(Noisy(), Y).inputs
+    assert noisy.source.repeats
