@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch, mapped
+from dlexp.batch import Batch, joined, mapped
 from dlexp.config.attributes import values_of
 from dlexp.config.build import build, build_optimizer, build_schedule, build_task, build_watchers, targets_in
 from dlexp.config.stand_ins import TOTAL_STEPS, LoopStandIn, ViewStandIn, start_of
@@ -62,10 +62,11 @@ class _Training:
         task, method = self.parts["task"], self.parts["method"]
         moment = Moment.beginning()
         moment.move(step=self.step, epoch=0, progress=self.step / TOTAL_STEPS)
+        views = joined([batch] * method.views)
         if overrides(method, Method, "step"):
-            method.step(LoopStandIn(self.model, task), batch, moment)
+            method.step(LoopStandIn(self.model, task), views, moment)
         elif overrides(method, Method, "loss"):
-            method.loss(task, self.model.train(), batch, moment).loss.backward()
+            method.loss(task, self.model.train(), views, moment).loss.backward()
         else:
             task.loss(mapped(_with_gradient, outputs), batch).backward()
         with torch.no_grad():

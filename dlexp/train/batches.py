@@ -30,7 +30,11 @@ class Batches:
     mixes samples comes after all other operations and after normalisation, wherever it stands in `augment`. fields:
     what each field is. normalised: by field, for those whose kind says so. Raises UserError where an augmentation would
     leave fields behind that belong together.
+
+    views: how often a batch has each of its samples, every time augmented anew; all of them, then all once more.
     """
+
+    views: int = 1
 
     def __init__(
         self,
@@ -91,9 +95,12 @@ class Batches:
         order = self._order(epoch, generator, device) if self.shuffle else None
         for step, batch in enumerate(self._columns(epoch, order, start), start):
             rows = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            if self.views > 1:
+                batch = {name: torch.cat([each] * self.views) for name, each in batch.items()}
             if order is not None and (self.operations or self.mixings):
                 seed = derived_seed(self.seed, epoch, step)
-                draw = Draw(generator.manual_seed(seed), epoch, order[rows], self.seed)
+                samples = order[rows].repeat(self.views)
+                draw = Draw(generator.manual_seed(seed), epoch, samples, self.seed)
                 self._augment(batch, draw)
             else:
                 self._normalise(batch)

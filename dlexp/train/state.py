@@ -18,6 +18,7 @@ from dlexp.methods.method import Method, Moment, overrides
 from dlexp.tasks.task import Task
 from dlexp.train.average import Average
 from dlexp.train.fingerprint import fingerprint
+from dlexp.train.frozen import frozen_names, set_frozen
 from dlexp.train.plain_values import plain_fields
 from dlexp.watch.watcher import Watcher
 
@@ -43,6 +44,7 @@ class TrainState:
     progress: float = 0.0  # the share of the training that was done at the last step
     epoch: int = 0  # finished epochs
     batch: int = 0  # batches done in this epoch
+    measured: int = 0  # rows that `sums` are over
     step: int = 0  # optimizer steps
     best: float | None = None  # best validation value so far, and the loss that came with it
     best_loss: float | None = None
@@ -95,8 +97,7 @@ class TrainState:
         if self.counts is not None:
             epoch["counts"] = self.counts[: self.batch]
         if self.watchers:
-            named = self.model.named_parameters()
-            epoch["frozen"] = [name for name, each in named if not each.requires_grad]
+            epoch["frozen"] = sorted(frozen_names(self.model))
             epoch["watched"] = self.watched
             epoch["watchers"] = {name: each.state_dict() for name, each in self.watchers.items()}
         return parts | scalars | epoch | {"generators": drawn, "data": self.data, "measures": self._measures()}
@@ -144,8 +145,7 @@ class TrainState:
         if not self.watchers or "watchers" not in saved:
             return
         self.watched = {name: each.to(self.losses.device) for name, each in saved["watched"].items()}
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name not in saved["frozen"])
+        set_frozen(self.model, saved["frozen"])
         for name, watcher in self.watchers.items():
             if name in saved["watchers"]:
                 watcher.load_state_dict(saved["watchers"][name])
@@ -237,7 +237,9 @@ def _walk(schedule: LRScheduler, steps: int) -> None:
 
 
 _PARTS = ("model", "task", "method", "optimizer", "schedule", "scaler", "average")
-_SCALARS = tuple("epoch batch step best best_loss best_epoch bad_validations first_batch stopped progress".split())
+_SCALARS = tuple(
+    "epoch batch measured step best best_loss best_epoch bad_validations first_batch stopped progress".split()
+)
 
 
 def trained_parameters(
