@@ -206,6 +206,7 @@ def _problem(group: str, before: dict[str, Any], first: _Training, second: _Trai
     now, loaded = first.values(group), second.values(group)
     changed = [path for path in before | now if before.get(path) != now.get(path)]
     lost = list(dict.fromkeys(_shown(path) for path in changed if now.get(path) != loaded.get(path)))
+    lost = [each for each in lost if each] or lost  # the whole differs too where something is added to it
     if not lost:
         return None
     advice, what = ADVICE[group.partition(".")[0]], listed(lost, most=5)

@@ -50,7 +50,7 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
     if next(copied.parameters()).is_meta:  # too large for the CPU: nothing of it can be tried
         return
     method.setup(start_of(copied, task, fields))
-    with refused(f"method {name}", RuntimeError):
+    with refused(f"method {name}", RuntimeError, IndexError):
         trained = _step(config, method, copied.train(), task, examples(fields, NUM_SAMPLES * method.views))
         batch = examples(fields, NUM_SAMPLES)
         with torch.no_grad():
@@ -61,7 +61,9 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
                 f"method {name} returns outputs of {num_rows(evaluated)} samples for a batch of {NUM_SAMPLES} that is"
                 " evaluated: they must be those of as many"
             )
-        sums = [(task.sums(outputs, used), num_rows(used)) for outputs, used in (trained, (measured.outputs, evaluated))]
+        sums = [
+            (task.sums(outputs, used), num_rows(used)) for outputs, used in (trained, (measured.outputs, evaluated))
+        ]
     for each, count in sums:
         hold_to_metrics(task, each, count, f"with method {name}")
     if found := set(method.conclude(own, NUM_SAMPLES)) ^ set(method.metrics):
@@ -89,8 +91,16 @@ def _try_views(config: Mapping[str, Any], name: str, fields: Mapping[str, Field]
         return
     columns[first] = torch.rand(columns[first].shape).mul(255).to(fields[first].dtype)
     augment = list(build_each(config["augment"]).values())
-    settings = {"batch_size": 16, "seed": 0, "augment": augment, "shuffle": True, "channels_last": False}
-    batches = Batches(Split(**columns), fields=fields, normalised=not_normalised(fields), **settings)
+    batches = Batches(
+        Split(**columns),
+        fields=fields,
+        normalised=not_normalised(fields),
+        batch_size=16,
+        seed=0,
+        augment=augment,
+        shuffle=True,
+        channels_last=False,
+    )
     batches.views = 2
     one, other = next(batches.epoch(0))[first].chunk(2)
     if torch.equal(one, other):

@@ -28,9 +28,7 @@ class Contrastive(Method):
     features: Any = None
     projection: nn.Module
 
-    def __init__(
-        self, *, temperature: Annotated[float, Range(gt=0)], dimension: Annotated[int, Range(ge=1)]
-    ) -> None:
+    def __init__(self, *, temperature: Annotated[float, Range(gt=0)], dimension: Annotated[int, Range(ge=1)]) -> None:
         super().__init__()
         self.temperature, self.dimension = temperature, dimension
 
@@ -53,8 +51,9 @@ class Contrastive(Method):
         head.register_forward_pre_hook(self._cut)
 
     def _cut(self, head: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-        (self.features,) = inputs
-        return self.features.detach()
+        (features,) = inputs
+        self.features = features
+        return features.detach()
 
     def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
         """Returns the contrastive loss plus that of the last layer; what is measured in training is of both views."""

@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Collection, Iterator
+from functools import partial
 
 from torch import nn
 
@@ -30,7 +31,7 @@ def set_frozen(model: nn.Module, names: Collection[str]) -> None:
         elif not _rests(module):
             module.eval()
             # Whoever sets the mode of the whole model passes here.
-            module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]
+            module.train = partial(_as_it_is, module)  # type: ignore[method-assign]
 
 
 def _with_buffers(model: nn.Module) -> Iterator[tuple[nn.Module, set[str]]]:
@@ -38,6 +39,10 @@ def _with_buffers(model: nn.Module) -> Iterator[tuple[nn.Module, set[str]]]:
         names = {f"{prefix}.{name}".removeprefix(".") for name, _ in module.named_buffers(recurse=False)}
         if names:
             yield module, names
+
+
+def _as_it_is(module: nn.Module, mode: bool = True) -> nn.Module:
+    return module
 
 
 def _rests(module: nn.Module) -> bool:

@@ -166,11 +166,15 @@ class TrainState:
 
     @contextmanager
     def as_before_unless_finished(self) -> Iterator[None]:
-        """Takes back what a block that is ended early (an evaluation) has drawn from the generators and counted.
+        """Takes back what a block that is ended early (an evaluation and its watchers) has drawn and counted.
 
-        The evaluation is then done again, from its beginning. Weights are not looked after: it changes none.
+        All of it is then done again, from its beginning. Weights are not looked after: it changes none.
         """
         drawn = generators.states(self.losses.device)
+        scalars, resting = {name: getattr(self, name) for name in _SCALARS}, frozen_names(self.model)
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        followed = copy.deepcopy(state_of(self.schedule))
+        watchers = {name: copy.deepcopy(each.state_dict()) for name, each in self.watchers.items()}
         others = {part: copy.deepcopy(part.state_dict()) for name, part in self.evaluated().items() if name != "model"}
         buffers = [
             (module, {name: buffer.clone() for name, buffer in module.named_buffers()})
@@ -180,6 +184,13 @@ class TrainState:
             yield
         except BaseException:
             generators.restore(drawn, self.losses.device)
+            vars(self).update(scalars)
+            set_frozen(self.model, resting)
+            load_state_of(self.schedule, followed)
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            for name, each in self.watchers.items():
+                each.load_state_dict(watchers[name])
             for part, state in others.items():
                 part.load_state_dict(state)
             for module, before in buffers:
