@@ -166,16 +166,12 @@ class TrainState:
 
     @contextmanager
     def as_before_unless_finished(self) -> Iterator[None]:
-        """Takes back what a block that is ended early (an evaluation and its watchers) has drawn and counted.
-
-        All of it is then done again, from its beginning. Weights are not looked after: it changes none.
-        """
+        """Takes back what a block that ends early (an evaluation, its watchers) drew and counted, but no weights."""
         drawn = generators.states(self.losses.device)
         scalars, resting = {name: getattr(self, name) for name in _SCALARS}, frozen_names(self.model)
         rates = [group["lr"] for group in self.optimizer.param_groups]
-        followed = copy.deepcopy(state_of(self.schedule))
-        watchers = {name: copy.deepcopy(each.state_dict()) for name, each in self.watchers.items()}
-        others = {part: copy.deepcopy(part.state_dict()) for name, part in self.evaluated().items() if name != "model"}
+        evaluated = [part for name, part in self.evaluated().items() if name != "model"]
+        parts = [(each, copy.deepcopy(state_of(each))) for each in (*evaluated, *self.watchers.values(), self.schedule)]
         buffers = [
             (module, {name: buffer.clone() for name, buffer in module.named_buffers()})
             for module in {self.model, self.average.module}
@@ -186,13 +182,10 @@ class TrainState:
             generators.restore(drawn, self.losses.device)
             vars(self).update(scalars)
             set_frozen(self.model, resting)
-            load_state_of(self.schedule, followed)
+            for part, state in parts:
+                load_state_of(part, state)
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
-            for name, each in self.watchers.items():
-                each.load_state_dict(watchers[name])
-            for part, state in others.items():
-                part.load_state_dict(state)
             for module, before in buffers:
                 module.load_state_dict(before, strict=False)
             raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from resuming import SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
+from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
 
 from dlexp import api
 from dlexp.config.cell import cell
@@ -195,6 +195,14 @@ def test_layers_are_frozen_and_thawed(own: Path, every_state_is_kept: None) -> N
         "in the second epoch"
     )
     assert not same[1]["linear1.weight"] and same[1]["output.weight"], "in the third"
+
+
+def test_running_statistics_rest_until_their_layer_is_thawed(workdir: Path, every_state_is_kept: None) -> None:
+    words = [*CNN, "freeze=[norm*]", "watch=thaw", "watch.thaw.patterns=[norm*]", "ema=ema"]
+    resumes_exactly(words, workdir, (10, 20))
+    states = {int(path.stem.partition("-")[2]): path for path in saved_states(workdir / "whole")}
+    first, end, second = (checkpoints.load(states[step])["model"]["norm1_1.running_mean"] for step in (1, 13, 26))
+    assert torch.equal(first, end) and not first.any() and second.any(), "they begin at 0"
 
 
 def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
