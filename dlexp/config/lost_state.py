@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch, mapped
+from dlexp.batch import Batch, joined, mapped
 from dlexp.config.attributes import values_of
 from dlexp.config.build import build, build_optimizer, build_schedule, build_task, build_watchers, targets_in
 from dlexp.config.stand_ins import TOTAL_STEPS, LoopStandIn, ViewStandIn, start_of
@@ -62,10 +62,11 @@ class _Training:
         task, method = self.parts["task"], self.parts["method"]
         moment = Moment.beginning()
         moment.move(step=self.step, epoch=0, progress=self.step / TOTAL_STEPS)
+        views = joined([batch] * method.views)
         if overrides(method, Method, "step"):
-            method.step(LoopStandIn(self.model, task), batch, moment)
+            method.step(LoopStandIn(self.model, task), views, moment)
         elif overrides(method, Method, "loss"):
-            method.loss(task, self.model.train(), batch, moment).loss.backward()
+            method.loss(task, self.model.train(), views, moment).loss.backward()
         else:
             task.loss(mapped(_with_gradient, outputs), batch).backward()
         with torch.no_grad():
@@ -205,6 +206,7 @@ def _problem(group: str, before: dict[str, Any], first: _Training, second: _Trai
     now, loaded = first.values(group), second.values(group)
     changed = [path for path in before | now if before.get(path) != now.get(path)]
     lost = list(dict.fromkeys(_shown(path) for path in changed if now.get(path) != loaded.get(path)))
+    lost = [each for each in lost if each] or lost  # the whole differs too where something is added to it
     if not lost:
         return None
     advice, what = ADVICE[group.partition(".")[0]], listed(lost, most=5)

@@ -19,13 +19,21 @@ TOTAL_STEPS = 100
 
 
 def start_of(model: nn.Module, task: Task, fields: Mapping[str, Field]) -> Start:
-    """Returns what a method is set up with before there is data: nothing is known of its normalisation."""
-    normalised = {
+    """Returns what a method is set up with before there is data."""
+
+    def load(folder: str) -> nn.Module:
+        return read_trained(Path(folder).expanduser())
+
+    return Start(model, task, load, not_normalised(fields), TOTAL_STEPS)
+
+
+def not_normalised(fields: Mapping[str, Field]) -> dict[str, Normalisation]:
+    """Returns how fields are normalised as long as nothing is known of the data: not at all."""
+    return {
         key: Normalisation([0.0] * field.sizes[0], [1.0] * field.sizes[0])
         for key, field in fields.items()
         if field.kind in NORMALISED
     }
-    return Start(model, task, lambda folder: read_trained(Path(folder).expanduser()), normalised, TOTAL_STEPS)
 
 
 @dataclass

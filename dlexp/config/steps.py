@@ -2,20 +2,25 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
 
-from dlexp.config.build import build, build_optimizer, build_schedule
+from dlexp.batch import Batch, num_rows
+from dlexp.config.build import build, build_each, build_optimizer, build_schedule
 from dlexp.config.lost_state import NUM_SAMPLES
-from dlexp.config.stand_ins import start_of
-from dlexp.data.fields import Field, examples
+from dlexp.config.stand_ins import not_normalised, start_of
+from dlexp.data.fields import NORMALISED, Field, examples
+from dlexp.data.splits import Split
 from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import shadow
 from dlexp.tasks.task import Task, hold_to_metrics, measures_of
-from dlexp.train.step import wants_closure
+from dlexp.train.batches import Batches
+from dlexp.train.state import trained_parameters
+from dlexp.train.step import OwnSteps, gradients_of, wants_closure
 
 NO_AVERAGE = "dlexp.train.average.NoAverage"
 
@@ -39,28 +44,68 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
     clash = method.metrics.keys() & measures_of(task).keys()
     if clash:
         raise UserError(f"method {name} and the task both measure {listed(sorted(clash))}; give one another name")
+    if method.views > 1:
+        _try_views(config, name, fields)
     copied = shadow(model)
     if next(copied.parameters()).is_meta:  # too large for the CPU: nothing of it can be tried
         return
     method.setup(start_of(copied, task, fields))
-    batch = examples(fields, NUM_SAMPLES)
-    with refused(f"method {name}", RuntimeError):
-        outcome = None
-        if not overrides(method, Method, "step"):
-            outcome = method.loss(task, copied.train(), batch, Moment.beginning())
+    with refused(f"method {name}", RuntimeError, IndexError):
+        trained = _step(config, method, copied.train(), task, examples(fields, NUM_SAMPLES * method.views))
+        batch = examples(fields, NUM_SAMPLES)
         with torch.no_grad():
             measured, own = method.evaluate(task, copied.eval(), batch, build(config["evaluation"]))
-        others = [len(next(iter(each.batch.values()))) for each in (outcome, measured) if each and each.batch]
-        if set(others) - {NUM_SAMPLES}:
+        evaluated = measured.batch or batch
+        if num_rows(evaluated) != NUM_SAMPLES:
             raise UserError(
-                f"method {name} returns outputs of {others[0]} samples for a batch of {NUM_SAMPLES}: outputs that are"
-                " measured must be those of as many"
+                f"method {name} returns outputs of {num_rows(evaluated)} samples for a batch of {NUM_SAMPLES} that is"
+                " evaluated: they must be those of as many"
             )
-        sums = [task.sums(each.outputs, each.batch or batch) for each in (outcome, measured) if each is not None]
-    for each in sums:
-        hold_to_metrics(task, each, NUM_SAMPLES, f"with method {name}")
+        sums = [
+            (task.sums(outputs, used), num_rows(used)) for outputs, used in (trained, (measured.outputs, evaluated))
+        ]
+    for each, count in sums:
+        hold_to_metrics(task, each, count, f"with method {name}")
     if found := set(method.conclude(own, NUM_SAMPLES)) ^ set(method.metrics):
         raise UserError(f"method {name}: what evaluate measures and metrics differ in {listed(sorted(found))}")
+
+
+def _step(config: Mapping[str, Any], method: Method, model: nn.Module, task: Task, batch: Batch) -> tuple[Any, Batch]:
+    """Makes a method's gradients of a batch, or its whole step; returns the outputs and the batch they belong to."""
+    parameters = trained_parameters(model, task, method if method.trains else None)
+    optimizer = build_optimizer(config["optimizer"], parameters) if overrides(method, Method, "step") else None
+    parts = {"method": method, "model": model, "task": task, "optimizer": optimizer, "moment": Moment.beginning()}
+    state: Any = SimpleNamespace(**parts, losses=torch.zeros(1))
+    outcome = (OwnSteps(state, None, None) if optimizer else gradients_of(state))(batch, 1.0)
+    return outcome.outputs, outcome.batch or batch
+
+
+def _try_views(config: Mapping[str, Any], name: str, fields: Mapping[str, Field]) -> None:
+    """Raises UserError where the views of a sample would all be the same: noise tells."""
+    told, advice = f"method {name} compares views of each sample", "'augment=[crop_flip,color_jitter]'"
+    if config["overfit_batches"] is not None:
+        raise UserError(f"{told}, and with overfit_batches each is seen as it is: leave it out")
+    columns = examples(fields, 16)
+    first = next(name for name in columns if name != "targets")
+    if fields[first].kind not in NORMALISED:
+        return
+    columns[first] = torch.rand(columns[first].shape).mul(255).to(fields[first].dtype)
+    augment = list(build_each(config["augment"]).values())
+    batches = Batches(
+        Split(**columns),
+        fields=fields,
+        normalised=not_normalised(fields),
+        batch_size=16,
+        seed=0,
+        augment=augment,
+        shuffle=True,
+        channels_last=False,
+    )
+    batches.views = 2
+    one, other = next(batches.epoch(0))[first].chunk(2)
+    if torch.equal(one, other):
+        what = "the chosen augmentation makes equal ones" if augment else "without augmentation they are equal"
+        raise UserError(f"{told}, and {what}: {advice} draws each anew")
 
 
 def try_optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> None:

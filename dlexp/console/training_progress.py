@@ -58,6 +58,8 @@ class _Pace:
 class Progress:
     """One line an epoch; epochs of under half a second share one, so that a thousand of them stay readable.
 
+    The best of those that share one is shown too, so that the line of the chosen epoch is there.
+
     The numbers that it is told are those of a metrics record (`train/loss`, …), already on the host.
     """
 
@@ -66,16 +68,20 @@ class Progress:
         self._total_epochs, self._steps_per_epoch = total_epochs, steps_per_epoch
         self._pace = _Pace(total_epochs * steps_per_epoch)
         self._last_line = float("-inf")
+        self._unseen: Mapping[str, Any] | None = None  # the best epoch, as long as it has no line
 
     def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
         """Tells that `step_in_epoch` steps of `epoch` (both counted from 1) are done."""
         self._pace.reached((epoch - 1) * self._steps_per_epoch + step_in_epoch)
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Tells that the epoch `record["epoch"]` is done, with its validation."""
+    def epoch(self, record: Mapping[str, Any], *, is_best: bool) -> None:
+        """Tells that the epoch `record["epoch"]` is done, with its validation, and whether it is the best so far."""
         self._pace.reached(int(record["epoch"]) * self._steps_per_epoch)
         now = time.monotonic()
-        if now - self._last_line >= LINE_INTERVAL or record["epoch"] >= self._total_epochs:
+        is_due = now - self._last_line >= LINE_INTERVAL or record["epoch"] >= self._total_epochs
+        if is_best:
+            self._unseen = None if is_due else record
+        if is_due:
             self._last_line = now
             self._line(record)
 
@@ -84,12 +90,22 @@ class Progress:
 
     def message(self, text: str) -> None:
         """Shows a line without disturbing the display."""
+        self._show_unseen()
+        self._write(text)
+        log.debug(text)  # the console has it from here, log.txt from the logger
+
+    def _show_unseen(self) -> None:
+        record, self._unseen = self._unseen, None
+        if record is not None:
+            self._line(record)
+
+    def _write(self, text: str) -> None:
         self._stream.write(text + "\n")
         self._stream.flush()
-        log.debug(text)  # the console has it from here, log.txt from the logger
 
     def close(self) -> None:
         """Ends the display; may be called twice."""
+        self._show_unseen()
 
 
 class _Bar(Progress):
@@ -138,11 +154,11 @@ class _Bar(Progress):
         self._bar.update(self._task, completed=self._pace.done, description=where, numbers=numbers)
         self._bar.refresh()
 
-    def message(self, text: str) -> None:
+    def _write(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
-        log.debug(text)
 
     def close(self) -> None:
+        super().close()
         self._bar.stop()
 
 

@@ -119,6 +119,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
+    train.views = state.method.views
     state.data = asdict(content)
     return Assembly(
         plan=plan,

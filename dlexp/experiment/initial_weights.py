@@ -1,6 +1,5 @@
 """Initial weights from another run or file, by name, and parameters that stay as they are."""
 
-import fnmatch
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from dlexp.records.folder import DATA, LAST
 from dlexp.records.run_json import read_json
 from dlexp.records.weights import chosen
 from dlexp.train.fingerprint import fingerprint
+from dlexp.train.frozen import frozen_names, matching, set_frozen
 
 log = logging.getLogger(__name__)
 
@@ -115,19 +115,19 @@ def read_weights(source: Path) -> dict[str, Tensor]:
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
-    """Takes the parameters whose names match a pattern (`features.*`) out of the training.
+    """Takes the parameters whose names match a pattern (`features.*`) out of the training, with running statistics.
 
     Raises:
         UserError: a pattern matches nothing, or everything is frozen.
     """
     names = [name for name, _ in model.named_parameters()]
-    for pattern in patterns:
-        if not fnmatch.filter(names, pattern):
+    chosen = {pattern: matching(model, pattern) for pattern in patterns}
+    for pattern, found in chosen.items():
+        if not found:
             raise UserError(f"freeze={pattern} matches none of the parameters: {listed(names)}")
-    frozen = {name for pattern in patterns for name in fnmatch.filter(names, pattern)}
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(parameter.requires_grad and name not in frozen)
+    resting = {name for found in chosen.values() for name in found}
+    set_frozen(model, frozen_names(model) | resting)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f"freeze={','.join(patterns)} leaves no parameter to train")
-    if frozen:
-        log.info(f"frozen: {len(frozen)} of {len(names)} parameters")
+    if resting:
+        log.info(f"frozen: {len(resting.intersection(names))} of {len(names)} parameters")

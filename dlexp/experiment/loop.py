@@ -119,14 +119,15 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     run, config = training.run, training.composed.config
     del event["train/recent_loss"]
     is_last = event["step"] >= run.total_steps
-    if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
-        event |= _validate(training)
-    event["fingerprint/batch"] = run.state.first_batch
-    event["fingerprint/weights"] = run.state.fingerprint()
-    training.watchers.epoch(event)
+    with run.state.as_before_unless_finished():
+        if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
+            event |= _validate(training)
+        event["fingerprint/batch"] = run.state.first_batch
+        event["fingerprint/weights"] = run.state.fingerprint()
+        training.watchers.epoch(event)
     training.tracker.log(event)
     training.history.append(event)
-    training.progress.epoch(event)
+    training.progress.epoch(event, is_best=run.state.best_epoch == event["epoch"])
     advice = stuck_at_chance(event, run.task, config["optimizer"]) if training.advice_is_due else None
     if advice:
         training.advice_is_due = False
@@ -150,7 +151,7 @@ def _is_over(training: _Training) -> bool:
 def _validate(training: _Training) -> dict[str, float]:
     run, started = training.run, time.perf_counter()
     assert run.val is not None
-    with run.state.as_before_unless_finished(), training.stops.impatient():
+    with training.stops.impatient():
         found = evaluate(run.state.average.module, run.task, run.state.method, run.ask, run.val, run.plan).metrics
     higher_is_better = run.measures[run.task.metric].higher_is_better
     improved = run.state.method.may_choose(run.state.step) and run.state.improves(

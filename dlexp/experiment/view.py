@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -16,6 +15,7 @@ from dlexp.errors import UserError, listed
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine import generators
 from dlexp.records.tracker import Tracker
+from dlexp.train.frozen import frozen_names, matching, set_frozen
 from dlexp.watch.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -82,16 +82,17 @@ class RunView:
     def freeze(self, patterns: Sequence[str], frozen: bool = True) -> None:
         if self.only_looks:
             raise UserError(f"watch.{self._name} only looks, so it freezes nothing; only_looks: false lets it")
-        parameters = dict(self._run.state.model.named_parameters())
+        model = self._run.state.model
         for pattern in patterns:
-            names = fnmatch.filter(parameters, pattern)
+            names = matching(model, pattern)
             if not names:
-                known = listed(list(parameters), 9)
+                known = listed(list(dict(model.named_parameters())), 9)
                 raise UserError(f"watch.{self._name}: {pattern} matches none of the parameters: {known}")
-            for name in names:
-                parameters[name].requires_grad_(not frozen)
-                if frozen:
-                    parameters[name].grad = None
+            before = frozen_names(model)
+            set_frozen(model, before.union(names) if frozen else before.difference(names))
+        for parameter in model.parameters():
+            if not parameter.requires_grad:
+                parameter.grad = None
 
 
 class Watchers:

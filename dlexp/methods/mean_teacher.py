@@ -18,8 +18,9 @@ class MeanTeacher(Method):
     (Tarvainen and Valpola 2017, arXiv:1703.01780).
 
     Both see a batch once, with noise of their own (dropout, and normal noise of `noise` on the inputs). The weight
-    grows over the first `ramp` of the training as exp(-5(1 - t)²). What is evaluated is the student; ema=ema evaluates
-    an average.
+    grows over the first `ramp` of the training as exp(-5(1 - t)²). Samples of the class `task.ignore_index` are
+    unlabelled: the two agree on them as on all others, and the loss of the others is a mean over all samples. What is
+    evaluated is the student; ema=ema evaluates an average.
     """
 
     teacher: nn.Module
@@ -47,9 +48,13 @@ class MeanTeacher(Method):
             wanted = task.predict(self.teacher, self._noisy(batch))
         apart = functional.mse_loss(outputs.softmax(dim=1), wanted.softmax(dim=1))
         left = 1 - (moment.progress / self.ramp).clamp(max=1)
-        weight = self.weight * torch.exp(-5 * left**2)
-        loss = task.loss(outputs, batch) + weight * apart
-        return Outcome(loss, outputs, weight=task.weight(outputs, batch))
+        loss, counted = task.loss(outputs, batch), task.weight(outputs, batch)
+        num_answers = None
+        if counted is not None:
+            num_answers = outputs.numel() // outputs.shape[1]
+            loss = loss * counted / num_answers
+        loss = loss + self.weight * torch.exp(-5 * left**2) * apart
+        return Outcome(loss, outputs, weight=num_answers)
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Moves the teacher after the student, faster in the beginning."""

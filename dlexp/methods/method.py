@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Outcome(NamedTuple):
     """What a batch came to.
 
-    batch: that which the outputs belong to, where it is not the one that came. weight: what the loss is a mean over
-    (see `Task.weight`); None: each batch counts by its rows.
+    batch: that which the outputs belong to, where it is not the one that came; while training it may have any number of
+    rows, and metrics are means over them. weight: what the loss is a mean over (see `Task.weight`); None: each batch
+    counts by its rows.
     """
 
     loss: Tensor
@@ -98,6 +99,8 @@ class Method(nn.Module):
     default generators may be drawn from: their state is saved. What is not overridden costs nothing.
     """
 
+    views: int = 1
+    """How often a training batch has each sample, every time augmented anew: first all of them, then all once more."""
     trains: bool = False
     """Whether the optimizer trains the method's own parameters; else only `setup` and `after_step` change them."""
     metrics: Mapping[str, Metric] = {}

@@ -32,7 +32,11 @@ class Batches:
     mixes samples comes after all other operations and after normalisation, wherever it stands in `augment`. fields:
     what each field is. normalised: by field, for those whose kind says so. Raises UserError where an augmentation would
     leave fields behind that belong together.
+
+    views: how often a batch has each of its samples, every time augmented anew; all of them, then all once more.
     """
+
+    views: int = 1
 
     def __init__(
         self,
@@ -111,9 +115,11 @@ class Batches:
         generator = torch.Generator(device=device)
         order = self._order(epoch, generator, device) if self.shuffle else None
         for step, (rows, batch) in enumerate(self._columns(epoch, order, start, position), start):
+            if self.views > 1:
+                batch = {name: torch.cat([each] * self.views) for name, each in batch.items()}
             if isinstance(rows, Tensor) and (self.operations or self.mixings):
                 seed = derived_seed(self.seed, epoch, step)
-                draw = Draw(generator.manual_seed(seed), epoch, rows, self.seed)
+                draw = Draw(generator.manual_seed(seed), epoch, rows.repeat(self.views), self.seed)
                 self._augment(batch, draw)
             else:
                 self._normalise(batch)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dlexp.batch import added
+from dlexp.batch import added, num_rows
 from dlexp.errors import UnreadableError
 from dlexp.machine.device import flushing_denormals
 from dlexp.methods.method import Method, Outcome, overrides
@@ -90,7 +90,7 @@ def _fit(
         return min(state.batch * batches.batch_size, batches.num_samples)
 
     def read() -> Reading:
-        return Reading(state, plan.accumulate, plan.log_steps, seen())
+        return Reading(state, plan.accumulate, plan.log_steps)
 
     while state.step < total_steps or state.batch:
         for module in (state.model, task, method):
@@ -137,7 +137,7 @@ def _fit(
         yield {"kind": "epoch"} | numbers | speed
         if state.batch < num_batches:
             return  # cut short by max_steps: it stays open for a resume with more
-        state.epoch, state.batch, state.sums, state.position = state.epoch + 1, 0, {}, None
+        state.epoch, state.batch, state.measured, state.sums, state.position = state.epoch + 1, 0, 0, {}, None
         yield {"kind": "save"} | numbers
 
 
@@ -152,9 +152,10 @@ def _keep(state: TrainState, outcome: Outcome) -> None:
     state.losses[state.batch] = outcome.loss
     if state.counts is not None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
+    batch = outcome.batch or {}
     with torch.no_grad():
-        measured = state.task.sums(outcome.outputs, outcome.batch or {})
-    state.sums = added(state.sums, measured)
+        state.sums = added(state.sums, state.task.sums(outcome.outputs, batch))
+    state.measured += num_rows(batch)
     state.batch += 1
 
 

@@ -13,14 +13,11 @@ class NonFiniteLoss(Exception):
 
 
 class Reading:
-    """The metrics of `state` at the moment of construction.
+    """The metrics of `state` at the moment of construction. `accumulate` and `log_steps` are those of the plan."""
 
-    `accumulate` and `log_steps` are those of the plan, `seen` counts the samples of this epoch so far.
-    """
-
-    def __init__(self, state: TrainState, accumulate: int, log_steps: int, seen: int) -> None:
+    def __init__(self, state: TrainState, accumulate: int, log_steps: int) -> None:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
-        self._accumulate, self._recent, self._seen = accumulate, log_steps * accumulate, seen
+        self._accumulate, self._recent, self._measured = accumulate, log_steps * accumulate, state.measured
         self._conclude, self._sums = state.task.results, state.sums
         self._weighted = state.counts is not None
         weights = [] if state.counts is None else [state.counts[: state.batch]]
@@ -64,7 +61,7 @@ class Reading:
             name: part.to(torch.int64).view(total.shape) if not total.is_floating_point() else part.view(total.shape)
             for (name, total), part in zip(self._sums.items(), parts, strict=True)
         }
-        return numbers | {f"train/{name}": value for name, value in self._conclude(sums, self._seen).items()}
+        return numbers | {f"train/{name}": value for name, value in self._conclude(sums, self._measured).items()}
 
 
 def _mean(losses: Tensor, weights: Tensor | None) -> float:

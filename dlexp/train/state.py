@@ -18,6 +18,7 @@ from dlexp.methods.method import Method, Moment, overrides
 from dlexp.tasks.task import Task
 from dlexp.train.average import Average
 from dlexp.train.fingerprint import fingerprint
+from dlexp.train.frozen import frozen_names, set_frozen
 from dlexp.train.plain_values import plain_fields
 from dlexp.watch.watcher import Watcher
 
@@ -43,6 +44,7 @@ class TrainState:
     progress: float = 0.0  # the share of the training that was done at the last step
     epoch: int = 0  # finished epochs
     batch: int = 0  # batches done in this epoch
+    measured: int = 0  # rows that `sums` are over
     step: int = 0  # optimizer steps
     position: Any = None  # where a stream of samples is within the epoch, if it tells that
     best: float | None = None  # best validation value so far, and the loss that came with it
@@ -95,11 +97,8 @@ class TrainState:
         epoch = {"losses": done, "num_batches": len(self.losses), "sums": self.sums}
         if self.counts is not None:
             epoch["counts"] = self.counts[: self.batch]
-        if self.position is not None:
-            epoch["position"] = self.position
         if self.watchers:
-            named = self.model.named_parameters()
-            epoch["frozen"] = [name for name, each in named if not each.requires_grad]
+            epoch["frozen"] = sorted(frozen_names(self.model))
             epoch["watched"] = self.watched
             epoch["watchers"] = {name: each.state_dict() for name, each in self.watchers.items()}
         return parts | scalars | epoch | {"generators": drawn, "data": self.data, "measures": self._measures()}
@@ -125,7 +124,6 @@ class TrainState:
             load_state_of(self.schedule, saved["schedule"])
         for name in _SCALARS:
             setattr(self, name, saved[name])
-        self.position = saved.get("position")
         self.losses[: self.batch] = saved["losses"].to(self.losses.device)
         if self.counts is not None:
             self.counts[: self.batch] = saved["counts"].to(self.losses.device)
@@ -148,8 +146,7 @@ class TrainState:
         if not self.watchers or "watchers" not in saved:
             return
         self.watched = {name: each.to(self.losses.device) for name, each in saved["watched"].items()}
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name not in saved["frozen"])
+        set_frozen(self.model, saved["frozen"])
         for name, watcher in self.watchers.items():
             if name in saved["watchers"]:
                 watcher.load_state_dict(saved["watchers"][name])
@@ -170,12 +167,12 @@ class TrainState:
 
     @contextmanager
     def as_before_unless_finished(self) -> Iterator[None]:
-        """Takes back what a block that is ended early (an evaluation) has drawn from the generators and counted.
-
-        The evaluation is then done again, from its beginning. Weights are not looked after: it changes none.
-        """
+        """Takes back what a block that ends early (an evaluation, its watchers) drew and counted, but no weights."""
         drawn = generators.states(self.losses.device)
-        others = {part: copy.deepcopy(part.state_dict()) for name, part in self.evaluated().items() if name != "model"}
+        scalars, resting = {name: getattr(self, name) for name in _SCALARS}, frozen_names(self.model)
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        evaluated = [part for name, part in self.evaluated().items() if name != "model"]
+        parts = [(each, copy.deepcopy(state_of(each))) for each in (*evaluated, *self.watchers.values(), self.schedule)]
         buffers = [
             (module, {name: buffer.clone() for name, buffer in module.named_buffers()})
             for module in {self.model, self.average.module}
@@ -184,8 +181,12 @@ class TrainState:
             yield
         except BaseException:
             generators.restore(drawn, self.losses.device)
-            for part, state in others.items():
-                part.load_state_dict(state)
+            vars(self).update(scalars)
+            set_frozen(self.model, resting)
+            for part, state in parts:
+                load_state_of(part, state)
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
             for module, before in buffers:
                 module.load_state_dict(before, strict=False)
             raise
@@ -241,7 +242,9 @@ def _walk(schedule: LRScheduler, steps: int) -> None:
 
 
 _PARTS = ("model", "task", "method", "optimizer", "schedule", "scaler", "average")
-_SCALARS = tuple("epoch batch step best best_loss best_epoch bad_validations first_batch stopped progress".split())
+_SCALARS = tuple(
+    "epoch batch measured position step best best_loss best_epoch bad_validations first_batch stopped progress".split()
+)
 
 
 def trained_parameters(

@@ -110,7 +110,7 @@ def test_a_line_is_there_when_its_event_is(copies: list[bool]) -> None:
     losses = torch.tensor([1.0, 3.0]).as_subclass(OnCuda)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     state = TrainState(model, task_with(nn.MSELoss()), Method(), optimizer, schedule, scaler, Any, losses, {}, batch=2)
-    line = Reading(state, accumulate=1, log_steps=1, seen=2)
+    line = Reading(state, accumulate=1, log_steps=1)
     assert [line.is_there() for _ in range(3)] == [False, False, True]
     numbers = line.numbers()
     assert (numbers["train/loss"], numbers["train/recent_loss"]) == (2.0, 3.0)

@@ -16,6 +16,7 @@ from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.experiment.assemble import assemble
+from dlexp.methods.contrastive import told_apart
 from dlexp.methods.method import Moment, Outcome
 from dlexp.methods.sam import SAM
 from dlexp.records.metrics import read_epochs
@@ -29,6 +30,7 @@ METHODS = {
     "sam": ["model.dropout=0.2"],
     "distillation": ["method.teacher=teacher", "model.dropout=0.2", "accumulate=2"],
     "mean_teacher": ["model.dropout=0.2", "ema=ema", "accumulate=2"],
+    "contrastive": ["augment=crop_flip", "augment.crop.padding=1", "ema=ema", "accumulate=2"],
     "adversarial": ["method.steps=2", "model.dropout=0.2"],
     "pruning": ["method.rounds=2", "method.sparsity=0.5", "method.rewind=true", "method.rewind_steps=3"],
 }
@@ -66,6 +68,41 @@ class Doubling(Method):
     def loss(self, task, model, batch, moment):
         outputs = task.predict(model, {**batch, "inputs": batch["inputs"].repeat(2, 1)})
         return Outcome(outputs.square().mean(), outputs)
+
+
+class Twice(Method):
+    '''Looks at a batch two times, and measures both.'''
+    def loss(self, task, model, batch, moment):
+        both = {name: torch.cat([each, each]) for name, each in batch.items()}
+        outputs = task.predict(model, both)
+        return Outcome(task.loss(outputs, both), outputs, both)
+
+
+class Stepping(Method):
+    part = None
+
+    def step(self, loop, batch, moment):
+        outcome = self.loss(loop.task, loop.model, batch, moment)
+        loop.gradients(outcome.loss)
+        loop.update(self.part)
+        return outcome
+
+
+class OfNoPart(Stepping):
+    part = "discriminator"
+
+
+class Flattening(Stepping):
+    def loss(self, task, model, batch, moment):
+        return super().loss(task, model, {**batch, "inputs": batch["inputs"].flatten()}, moment)
+
+
+class CountingSteps(Stepping):
+    calls = 0
+
+    def step(self, *args):
+        self.calls += 1
+        return super().step(*args)
 
 
 class Alternating(Method):
@@ -110,7 +147,7 @@ def test_each_resumes_to_the_bit(method: str, workdir: Path, teacher: Path, ever
     resumes_exactly(words_of(method), workdir, steps)
 
 
-@pytest.mark.parametrize("method", ["sam", "distillation", "adversarial"])
+@pytest.mark.parametrize("method", ["sam", "distillation", "adversarial", "contrastive"])
 def test_each_is_swept_and_loaded(cli, method: str, workdir: Path, teacher: Path) -> None:
     ended = cli("-m", *words_of(method), "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep")
     assert ended.code == 0 and ended.out.count("finished") == 2, ended
@@ -253,6 +290,75 @@ def test_methods_of_classes_refuse_other_tasks(method: str, workdir: Path) -> No
         api.run([*words, *(["method.teacher=teacher"] if method == "distillation" else [])], folder="run")
 
 
+def test_views_are_told_apart_pair_by_pair() -> None:
+    projected, temperature = torch.randn(10, 4), 0.3
+
+    def likeness(i: int, j: int) -> torch.Tensor:
+        return torch.cosine_similarity(projected[i], projected[j], dim=0) / temperature
+
+    total = torch.zeros(())
+    for i in range(10):
+        others = torch.stack([likeness(i, k).exp() for k in range(10) if k != i]).sum()
+        total -= likeness(i, (i + 5) % 10) - others.log()
+    torch.testing.assert_close(told_apart(projected, temperature), total / 10)
+
+
+def test_views_are_two_of_each_sample(workdir: Path) -> None:
+    run = assemble(compose([*CNN, "method=contrastive", "augment=flip"]).config)
+    batches = list(run.train.epoch(0))
+    for batch in batches:
+        (one, other), labels = batch["inputs"].chunk(2), batch["targets"].chunk(2)
+        assert len(one) == len(other) == 8 and torch.equal(*labels) and not torch.equal(one, other)
+        pixels = (each.flatten(1).sort(dim=1).values for each in (one, other))
+        assert torch.equal(*pixels), "a mirrored picture has the same pixels"
+    later = next(run.train.epoch(0, start=5))
+    assert all(torch.equal(later[name], each) for name, each in batches[5].items())
+
+
+def test_labels_reach_the_last_layer_alone(workdir: Path) -> None:
+    run = assemble(compose([*words_of("contrastive"), "model.dropout=0"]).config)
+    model, batch = run.state.model.train(), next(run.train.epoch(0))
+
+    def gradients(targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        parts = {**dict(model.named_parameters()), **dict(run.state.method.named_parameters())}
+        outcome = run.state.method.loss(run.task, model, {**batch, "targets": targets}, run.state.moment)
+        assert len(outcome.outputs) == 16
+        return dict(zip(parts, torch.autograd.grad(outcome.loss, list(parts.values())), strict=True))
+
+    one, other = gradients(batch["targets"]), gradients((batch["targets"] + 1) % 10)
+    differ = {name for name in one if not torch.equal(one[name], other[name])}
+    assert differ == {"output.weight", "output.bias"}
+    assert all(float(each.abs().sum()) > 0 for name, each in one.items() if "norm" not in name)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["augment=none"], r"without augmentation they are equal: 'augment=\[crop_flip,color_jitter\]'"),
+        (["augment=alternating_flip"], "the chosen augmentation makes equal ones"),
+        (["overfit_batches=1"], "with overfit_batches each is seen as it is"),
+        (
+            ["model=linear"],
+            "before a last linear layer, and of this model's 1 layers with weights the last is a Linear",
+        ),
+        (["model=unet", "task=segmentation", "augment=flip"], "the last is a Conv2d"),
+    ],
+)
+def test_where_no_views_can_be_told_apart(more: list[str], sentence: str, workdir: Path) -> None:
+    with pytest.raises(UserError, match=sentence):
+        api.run([*CNN, "method=contrastive", "augment=crop_flip", *more], folder="run")
+    assert not Path("run").exists()
+
+
+def test_a_linear_probe_leaves_the_encoder_as_it_is(workdir: Path) -> None:
+    words = [*CNN, "augment=flip", "epochs=1"]
+    source = api.run([*words, "method=contrastive"], folder="encoder").folder
+    probe = api.run([*words, f"init_from={source}", "freeze=[conv*,norm*]"], folder="probe").folder
+    before, after = (dlexp.records.checkpoints.load(each / "weights" / "best.pt")["model"] for each in (source, probe))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"output.weight", "output.bias"}, "running statistics stay too"
+
+
 def test_a_mean_teacher_follows_the_student(workdir: Path) -> None:
     run = assemble(compose([*SPIRAL, "method=mean_teacher", "method.decay=0.5", "max_steps=3"]).config)
     method: Any = run.state.method
@@ -264,6 +370,33 @@ def test_a_mean_teacher_follows_the_student(workdir: Path) -> None:
             )
             torch.testing.assert_close(next(iter(method.teacher.parameters())), mean)
             break
+
+
+def test_a_mean_teacher_learns_from_samples_without_labels(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All agree with the teacher; the loss is that of the labelled ones, a mean over all."""
+    words = [*SPIRAL, "method=mean_teacher", "method.noise=0.5", "method.ramp=0.01", "task.ignore_index=2"]
+    run = assemble(compose(words).config)
+    method, task, batch = run.state.method, run.task, next(run.train.epoch(0))
+    moment = run.state.moment
+    moment.move(step=5, epoch=1, progress=0.5)
+    labelled = batch["targets"] != 2
+    assert 0 < int(labelled.sum()) < len(labelled)
+
+    def of(targets: torch.Tensor) -> Outcome:
+        torch.manual_seed(0)
+        return method.loss(task, run.state.model, {**batch, "targets": targets}, moment)
+
+    some = of(batch["targets"])
+    alone = torch.nn.functional.cross_entropy(some.outputs[labelled], batch["targets"][labelled], reduction="sum")
+    loss = task.loss
+    nothing_counts = some.outputs.sum() * 0  # what a task owes where nothing is labelled
+    monkeypatch.setattr(task, "loss", lambda outputs, batch: nothing_counts)
+    none = of(torch.full_like(batch["targets"], 2))
+    monkeypatch.setattr(task, "loss", loss)
+    assert none.loss.item() > 0 and none.weight == some.weight == len(labelled)
+    torch.testing.assert_close(some.loss, alone / len(labelled) + none.loss)
+    none.loss.backward()
+    assert all(bool(each.grad.isfinite().all()) for each in run.state.model.parameters() if each.grad is not None)
 
 
 def test_a_method_of_ones_own_is_saved_with_the_training(own: Path, every_state_is_kept: None) -> None:
@@ -281,6 +414,30 @@ def test_a_method_that_would_lose_its_state_is_refused_by_name(own: Path) -> Non
 def test_outputs_of_another_batch_are_refused(own: Path) -> None:
     with pytest.raises(UserError, match=r"method my_methods\.Doubling"):
         api.run([*SPIRAL, "method._target_=my_methods.Doubling"], folder="run")
+
+
+def test_what_is_measured_counts_its_own_rows(own: Path) -> None:
+    plain, twice = (
+        api.run([*SPIRAL, *more, "model.dropout=0"], folder=own / name)
+        for name, more in (("plain", []), ("twice", ["method._target_=my_methods.Twice"]))
+    )
+    for one, other in zip(plain.history, twice.history, strict=True):
+        assert other["train/accuracy"] == pytest.approx(one["train/accuracy"], abs=0.02)
+        assert one["val/accuracy"] == pytest.approx(other["val/accuracy"], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("OfNoPart", "the optimizer has no part 'discriminator'"),
+        ("Flattening", r"method my_methods\.Flattening: Dimension out of range"),
+        ("CountingSteps", r"method my_methods\.CountingSteps changes calls while it trains.*register_buffer"),
+    ],
+)
+def test_a_step_of_ones_own_is_tried_before_the_run(own: Path, name: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        api.run([*SPIRAL, f"method._target_=my_methods.{name}"], folder="run")
+    assert not Path("run").exists()
 
 
 def test_a_step_of_ones_own_updates_parts_and_counts_once(own: Path, every_state_is_kept: None) -> None:

@@ -112,6 +112,8 @@ def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPa
         words.append("method.rounds=1")
     elif option == "adversarial":
         words += [*CNN, "method.steps=2"]
+    elif option == "contrastive":
+        words += [*CNN, "augment=flip"]
     elif group in ("augment", "ema", "evaluation", "optimizer"):
         words += [*FAKE, "data.shape=[3,24,24]", "model=cnn", "model.widths=[4,4]", "epochs=9"]
     found = compose(words)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from resuming import SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
+from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
 
 from dlexp import api
 from dlexp.config.cell import cell
@@ -19,6 +19,7 @@ from dlexp.records.metrics import read_epochs
 
 SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=4", "log_steps=2", *SHORT]
 OWN = """\
+from pathlib import Path
 import torch
 from dlexp.watch.watcher import Watcher
 
@@ -71,6 +72,25 @@ class Stopping(Watcher):
         return "enough" if view.epoch == self.after else None
 
 
+class Interrupted(Watcher):
+    '''Counts epochs, and is once hit by a signal after the second one.'''
+    def __init__(self):
+        self.count = 0
+
+    def epoch(self, view, metrics):
+        self.count += 1
+        view.log("count", self.count)
+        if view.epoch == 2 and not Path("was-hit").exists():
+            Path("was-hit").touch()
+            raise KeyboardInterrupt
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dict(self, state):
+        self.count = state["count"]
+
+
 class Freezing(Watcher):
     '''Freezes a layer after the first epoch, thaws another one after the second.'''
     def epoch(self, view, metrics):
@@ -112,6 +132,19 @@ def test_what_a_watcher_logs_draws_and_writes_is_there(own: Path) -> None:
 def test_it_resumes_to_the_bit(own: Path, every_state_is_kept: None, name: str) -> None:
     freeze = ["freeze=[linear1*]"] if name == "Freezing" else []
     resumes_exactly([*SPIRAL, *freeze, *watching(name)], own, (1, 7, 12, 13, 20))
+
+
+def test_a_validation_counts_once_where_a_watcher_ends_the_run(own: Path) -> None:
+    """By then schedule, patience and the watcher itself have counted it, and a resume validates again."""
+    words = [*SPIRAL, "optimizer.lr=1e-9", "scheduler=plateau", "scheduler.patience=1", *watching("Interrupted")]
+    with pytest.raises(KeyboardInterrupt):
+        api.run(words, folder="part")
+    resume.resume(own / "part", [])
+    whole = api.run(words, folder="whole").folder
+    assert_same(whole, own / "part")
+    assert [row["lr"] for row in read_epochs(whole)][-1] < 1e-9, "the rate falls after the third validation"
+    states = [checkpoints.load(saved_states(own / name)[0]) for name in ("whole", "part")]
+    assert states[0]["bad_validations"] == states[1]["bad_validations"] == 3
 
 
 def test_what_it_keeps_beside_its_state_is_refused_by_name(own: Path) -> None:
@@ -162,6 +195,14 @@ def test_layers_are_frozen_and_thawed(own: Path, every_state_is_kept: None) -> N
         "in the second epoch"
     )
     assert not same[1]["linear1.weight"] and same[1]["output.weight"], "in the third"
+
+
+def test_running_statistics_rest_until_their_layer_is_thawed(workdir: Path, every_state_is_kept: None) -> None:
+    words = [*CNN, "freeze=[norm*]", "watch=thaw", "watch.thaw.patterns=[norm*]", "ema=ema"]
+    resumes_exactly(words, workdir, (10, 20))
+    states = {int(path.stem.partition("-")[2]): path for path in saved_states(workdir / "whole")}
+    first, end, second = (checkpoints.load(states[step])["model"]["norm1_1.running_mean"] for step in (1, 13, 26))
+    assert torch.equal(first, end) and not first.any() and second.any(), "they begin at 0"
 
 
 def test_the_options(workdir: Path, every_state_is_kept: None) -> None:

@@ -106,7 +106,7 @@ def test_plain_lines_where_there_is_no_terminal(clock: _Clock) -> None:
         for step in range(1, 11):
             clock.now += 1
             lines.step(epoch, step, {"train/loss": 1.0})
-        lines.epoch({"epoch": epoch, "train/loss": 1.0})
+        lines.epoch({"epoch": epoch, "train/loss": 1.0}, is_best=False)
     lines.message("done")
     lines.close()
     assert stream.getvalue().splitlines() == [
@@ -122,10 +122,25 @@ def test_a_thousand_fast_epochs_share_lines(clock: _Clock) -> None:
     lines = make_progress(1000, 1, MEASURES, stream)
     for epoch in range(1, 1001):
         clock.now += 0.002
-        lines.epoch({"epoch": epoch, "train/loss": 1.0})
+        lines.epoch({"epoch": epoch, "train/loss": 1.0}, is_best=False)
     shown = stream.getvalue().splitlines()
     assert 3 <= len(shown) <= 6
     assert shown[-1].startswith("epoch 1000/1000")
+
+
+@pytest.mark.parametrize("ends_early", [False, True])
+def test_the_best_epoch_has_a_line(clock: _Clock, ends_early: bool) -> None:
+    stream = io.StringIO()
+    lines = make_progress(100, 1, MEASURES, stream)
+    for epoch in range(1, 90 if ends_early else 101):
+        clock.now += 1 / 64
+        lines.epoch({"epoch": epoch}, is_best=epoch in (1, 20, 30, 60, 65, 87))
+    if ends_early:
+        lines.message("stopping early")
+    lines.close()
+    shown = [int(line.split("/")[0].removeprefix("epoch ")) for line in stream.getvalue().splitlines() if "/" in line]
+    assert shown == [1, 30, 33, 65, 87, *([] if ends_early else [97, 100])], "20 and 60 were bettered in time"
+    assert not ends_early or stream.getvalue().endswith("stopping early\n")
 
 
 def test_a_resumed_run_judges_its_pace_by_its_own_steps(clock: _Clock) -> None:
@@ -134,7 +149,7 @@ def test_a_resumed_run_judges_its_pace_by_its_own_steps(clock: _Clock) -> None:
     lines.step(9, 1, {})
     clock.now += 9.9
     lines.step(9, 100, {})
-    lines.epoch({"epoch": 9, "train/loss": 1.0})
+    lines.epoch({"epoch": 9, "train/loss": 1.0}, is_best=False)
     assert stream.getvalue().endswith("10 s left\n")
 
 
@@ -148,7 +163,7 @@ def test_a_bar_on_a_terminal(clock: _Clock, terminal: _Terminal) -> None:
     assert "27 s left" in drawn
     # A hundred reports in one second are drawn at most about ten times.
     assert 5 <= drawn.count("train loss") <= 11
-    bar.epoch(RECORD)
+    bar.epoch(RECORD, is_best=True)
     bar.message("saved [best] weights")
     bar.close()
     bar.close()
@@ -160,7 +175,7 @@ def test_a_bar_on_a_terminal(clock: _Clock, terminal: _Terminal) -> None:
 def test_a_dumb_terminal_gets_plain_lines(terminal: _Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     lines = make_progress(1, 1, MEASURES, terminal)
-    lines.epoch({"epoch": 1, "train/loss": 1.0})
+    lines.epoch({"epoch": 1, "train/loss": 1.0}, is_best=False)
     assert terminal.getvalue() == "epoch 1/1  train loss 1\n"
 
 
