@@ -302,5 +302,5 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
         ),  # fmt: skip
     }
     columns = dict.fromkeys(("label_column", "group_column", "layout", "fields"))
-    table = partial(arrays, file=str(path), **columns, targets=targets, test_size=0.3, split_seed=0)
+    table = partial(arrays, file=str(path), **columns, targets=targets, test_size=0.3, split_seed=0, **NO_FILES)
     ends_in_a_sentence("data files", readers.get(kind, table))
