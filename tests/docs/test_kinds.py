@@ -162,7 +162,7 @@ def test_each_is_right_as_it_stands_there(kind: Kind, place: Path) -> None:
     config = compose(words).config
     problems = config_problems(config)
     if not problems and "outputs/" not in kind.words:  # there is no such run
-        problems = rehearse(config)
+        problems = rehearse(config, is_here=True)
     assert not problems
 
 
