@@ -14,7 +14,7 @@ from dlexp.data.fields import Field, examples
 from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import shadow
-from dlexp.tasks.task import Task, hold_to_metrics, measures_of
+from dlexp.tasks.task import Task, hold_to_metrics
 from dlexp.train.step import wants_closure
 
 NO_AVERAGE = "dlexp.train.average.NoAverage"
@@ -36,7 +36,7 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
         raise UserError(f"method {name} makes its own steps, whose gradients float16 would need scaled: take bfloat16")
     if not method.goes_with_average and config["ema"]["_target_"] != NO_AVERAGE:
         raise UserError(f"method {name} is not about an average of the weights: leave ema out")
-    clash = method.metrics.keys() & measures_of(task).keys()
+    clash = method.metrics.keys() & {"loss", *task.metrics}
     if clash:
         raise UserError(f"method {name} and the task both measure {listed(sorted(clash))}; give one another name")
     copied = shadow(model)

@@ -8,7 +8,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector
 
 from dlexp.methods.method import Method, Outcome, Start
 from dlexp.metric import Metric
@@ -31,7 +30,7 @@ class Consolidation(Method):
 
     def setup(self, start: Start) -> None:
         self.switch = start.steps // 2
-        self.register_buffer("anchor", parameters_to_vector(start.model.parameters()).detach())
+        self.register_buffer("anchor", _flat(start.model.parameters()).detach())
         self.register_buffer("fisher", torch.zeros_like(self.anchor))
 
     def may_choose(self, step: int) -> bool:
@@ -41,17 +40,17 @@ class Consolidation(Method):
         is_first = bool(moment.step < self.switch)
         outputs = loop.task.predict(loop.model, batch if is_first else self._second(batch))
         loss = loop.task.loss(outputs, batch)
-        apart = parameters_to_vector(loop.model.parameters()) - self.anchor
+        apart = _flat(loop.model.parameters()) - self.anchor
         loop.gradients(loss if is_first else loss + self.weight / 2 * (self.fisher * apart.square()).sum())
         if is_first:  # squares of a batch's gradient stand for the Fisher information, up to the batch's size
-            gradient = parameters_to_vector(each.grad for each in loop.model.parameters())
+            gradient = _flat(each.grad for each in loop.model.parameters())
             self.fisher.lerp_(gradient.square(), 0.01)
         loop.update()
         return Outcome(loss, outputs)
 
     def after_step(self, model: nn.Module, step: int) -> None:
         if step <= self.switch:
-            self.anchor.copy_(parameters_to_vector(model.parameters()))
+            self.anchor.copy_(_flat(model.parameters()))
 
     def evaluate(self, task, model, batch, ask) -> tuple[Outcome, dict[str, Tensor]]:
         outcome, _ = super().evaluate(task, model, self._second(batch), ask)
@@ -60,3 +59,7 @@ class Consolidation(Method):
 
     def _second(self, batch):
         return {**batch, "inputs": batch["inputs"].flatten(1)[:, self.order].view_as(batch["inputs"])}
+
+
+def _flat(tensors) -> Tensor:
+    return torch.cat([each.flatten() for each in tensors])
