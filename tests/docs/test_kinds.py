@@ -51,7 +51,7 @@ SMALL = {
     "tokens: a small transformer": ["data.file=story.txt", "data.length=8", "model.width=8"],
     "tokens: addition modulo a prime": ["data.modulus=7", "model.width=8"],
     "series N×C×L": ["model.width=4"],
-    "several labels a sample": PHOTOS,
+    "several labels a sample": [],
     "segmentation": [*PHOTOS, "task=segmentation", "model=unet", "model.widths=[4]"],
     "denoising: target pictures": ["data.count=60", "data.size=8", "model.widths=[4,8]"],
     "two inputs by name": ["data.count=60", "data.size=8"],
@@ -101,6 +101,7 @@ def place(kind: Kind, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.setattr("torchvision.datasets.SVHN", lambda **_: numbers)
     draw = np.random.default_rng(0).normal(size=(60, 3, 12)).round(3)
     np.savez("series.npz", x=draw, y=np.arange(60) % 2)
+    np.savez("labels.npz", x=draw[:, 0], y=draw[:, 1, :3] > 0)
     lines = [f"{','.join(map(str, row[0, :4]))},{number % 2}" for number, row in enumerate(draw)]
     for name in ("train", "val", "test"):
         Path(f"{name}.csv").write_text("\n".join(lines), encoding="utf-8")
