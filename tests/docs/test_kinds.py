@@ -1,6 +1,8 @@
 """The table of docs/extending.md: each kind is swept, resumed to the bit, loaded, and as short as it says."""
 
+import math
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +14,7 @@ import pytest
 import torch
 from conftest import ROOT, Ended
 from resuming import SHORT, as_killed_at, assert_same
+from simulated_device import registered, simulated
 from torch.utils.data import TensorDataset
 
 import dlexp
@@ -84,9 +87,14 @@ SMALL = {
 
 def typed(kind: Kind, changes: Sequence[str] = ()) -> list[str]:
     """Returns what is typed after `python -m dlexp`, or after its `-m`: of words with the same key the last one."""
-    words = [*kind.words.removeprefix("-m ").split(), *changes]
+    words = [*shlex.split(kind.words.removeprefix("-m ")), *changes]
     last = {word.partition("=")[0]: word for word in words}
     return [*(["--config-dir", "conf"] if kind.folder else []), *last.values()]
+
+
+def one_run(words: list[str]) -> list[str]:
+    """Returns the words of the first run of a sweep, as `run` takes them."""
+    return [re.sub(r"=(\d+)(,\d+)+$", r"=\1", word) for word in words if not word.startswith("allow=")]
 
 
 @pytest.fixture
@@ -108,6 +116,8 @@ def place(kind: Kind, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     patients = [f"p{number // 5},{line}" for number, line in enumerate(lines)]
     Path("patients.csv").write_text("\n".join(["patient,a,b,c,d,state", *patients]), encoding="utf-8")
     Path("story.txt").write_text("once upon a time " * 40, encoding="utf-8")
+    if "outputs/" in kind.words:
+        api.run(["model=cnn", *DIGITS, *SIZES], folder=workdir / "outputs" / "cnn-mnist-sgd")
     yield workdir
     sys.modules.pop(kind.folder, None)
 
@@ -137,8 +147,6 @@ def test_each_is_swept_resumed_to_the_bit_and_loaded(
     kind: Kind, place: Path, cli: Callable[..., Ended], in_one_process: None, every_state_is_kept: None
 ) -> None:
     words = typed(kind, [*SIZES, *SMALL[kind.name]])
-    if "outputs/" in kind.words:
-        api.run(["model=cnn", *DIGITS, *SIZES], folder=place / "outputs" / "cnn-mnist-sgd")
     varied = [] if kind.words.startswith("-m") else ["seed=0,1"]
     ended = cli("-m", *words, *varied, "checkpoint.every_steps=1", "hydra.sweep.dir=sweep")
     assert ended.code == 0 and ended.out.count("  finished\n") == 2, ended
@@ -157,10 +165,19 @@ def test_each_is_swept_resumed_to_the_bit_and_loaded(
     assert len(first) == 2 and first.isfinite().all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_each_trains_on_a_device_that_is_not_the_cpu(kind: Kind, place: Path) -> None:
+    registered()
+    words = one_run(typed(kind, [*SIZES, *SMALL[kind.name], "device=simulated"]))
+    with simulated():
+        result = api.run(words, folder=place / "run")
+    assert math.isfinite(result.metrics["test/loss"])
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_each_is_right_as_it_stands_there(kind: Kind, place: Path) -> None:
-    words = [re.sub(r"=(\d+)(,\d+)+$", r"=\1", word) for word in typed(kind) if not word.startswith("allow=")]
-    config = compose(words).config
+    config = compose(one_run(typed(kind))).config
     problems = config_problems(config)
     if not problems and "outputs/" not in kind.words:  # there is no such run
         problems = rehearse(config, is_here=True)
