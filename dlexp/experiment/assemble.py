@@ -77,7 +77,7 @@ class Assembly:
     @property
     def measures(self) -> dict[str, Metric]:
         """All that is measured, by name."""
-        return measures_of(self.task)
+        return {**measures_of(self.task), **self.state.method.metrics}
 
 
 def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly:
