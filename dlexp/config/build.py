@@ -169,9 +169,9 @@ def build_task(config: Mapping[str, Any]) -> Any:
     task = build(node)
     task.targets, task.moment = targets, Moment.beginning()
     task.criterion = criterion = build(config["criterion"])
-    asks = "moment" in inspect.signature(getattr(criterion, "forward", criterion)).parameters
-    task.tells_moment = task.tells_moment or asks
+    task.tells_moment |= "moment" in inspect.signature(getattr(criterion, "forward", criterion)).parameters
     choose_metrics(task, build_each(config["metric"]), config["task"]["metric"])
+    task.besides = getattr(target(config["method"]["_target_"]), "metrics", {})
     return task
 
 

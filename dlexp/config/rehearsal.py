@@ -60,7 +60,7 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
             tried(_measures, config, task, fields, outputs)
             if len(problems) == problems_before:
                 tried(_augment, config, model, task, fields, outputs)
-            tried(_evaluation, config, task, fields)
+            tried(_evaluation, config, fields, outputs)
             if model is not None and not problems:
                 tried(try_method, config, model, task, fields)
         parameters = _small_parameters(config, model)
@@ -201,7 +201,10 @@ def _augment(
     moved = {name: field.fill for name, field in fields.items() if field.kind in MOVED and name != first}
     with refused(f"augment at data shape {shape}"):
         augment = list(build_each(config["augment"]).values())
-        if getattr(task, "ignore_index", None) is not None and any(isinstance(each, Mixing) for each in augment):
+        mixes = any(isinstance(each, Mixing) for each in augment)
+        if mixes and "targets" not in fields:
+            raise UserError("augment mixes samples and their targets, and this task has none; leave the mix out")
+        if mixes and getattr(task, "ignore_index", None) is not None:
             raise UserError("augment mixes samples, and this task has some that count nowhere (task.ignore_index)")
         refuse_what_would_not_fit(augment, moved, others, left_behind(fields))
         for operation in augment:
@@ -233,7 +236,7 @@ def _augment(
         ) from error
 
 
-def _evaluation(config: Mapping[str, Any], task: Task, fields: Fields) -> None:
-    """Tries the views on a model that answers the first field itself, whatever the real one does."""
-    first, batch = next(iter(fields)), examples(fields, NUM_SAMPLES)
-    build(config["evaluation"])(lambda model, batch: model(batch[first]), nn.Flatten(), batch)
+def _evaluation(config: Mapping[str, Any], fields: Fields, outputs: tuple[Any, Any] | None) -> None:
+    """Tries the views on what the model answers in evaluation."""
+    answer = _or_assumed(config, outputs, fields)[1]
+    build(config["evaluation"])(lambda model, batch: answer, nn.Identity(), examples(fields, NUM_SAMPLES))

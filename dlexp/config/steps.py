@@ -17,7 +17,7 @@ from dlexp.data.splits import Split
 from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import shadow
-from dlexp.tasks.task import Task, hold_to_metrics, measures_of
+from dlexp.tasks.task import Task, hold_to_metrics
 from dlexp.train.batches import Batches
 from dlexp.train.state import trained_parameters
 from dlexp.train.step import OwnSteps, gradients_of, wants_closure
@@ -41,7 +41,7 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
         raise UserError(f"method {name} makes its own steps, whose gradients float16 would need scaled: take bfloat16")
     if not method.goes_with_average and config["ema"]["_target_"] != NO_AVERAGE:
         raise UserError(f"method {name} is not about an average of the weights: leave ema out")
-    clash = method.metrics.keys() & measures_of(task).keys()
+    clash = method.metrics.keys() & {"loss", *task.metrics}
     if clash:
         raise UserError(f"method {name} and the task both measure {listed(sorted(clash))}; give one another name")
     if method.views > 1:

@@ -61,7 +61,8 @@ def is_learnt_by_heart(record: Mapping[str, Any], task: Task) -> bool:
 
 def _judged(record: Mapping[str, Any], task: Task) -> tuple[str, float]:
     """Returns the name and the value of what tells whether the batches are learnt."""
-    name = task.metric if measures_of(task)[task.metric].unit == "%" else "loss"
+    metric = task.metrics.get(task.metric)  # what only a method measures is not measured in training
+    name = task.metric if metric is not None and metric.unit == "%" else "loss"
     return name, record[f"val/{name}" if f"val/{name}" in record else f"train/{name}"]
 
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from dlexp.batch import Batch
+from dlexp.errors import UserError
 from dlexp.methods.method import Method, Moment, Outcome, Start, want_classes
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
@@ -37,8 +38,13 @@ class MeanTeacher(Method):
         self.decay, self.weight, self.ramp, self.noise = decay, weight, ramp, noise
 
     def setup(self, start: Start) -> None:
-        """Begins with the student's weights. Raises UserError where classes are not what is learnt."""
+        """Begins with the student's weights. Raises UserError where classes are not what is learnt, or no input takes
+        noise.
+        """
         want_classes(start, "mean_teacher")
+        if self.noise and not start.normalised:
+            raise UserError("method=mean_teacher adds noise to normalised inputs, and here are none: method.noise=0")
+        self.noisy = list(start.normalised)
         self.teacher = copy.deepcopy(start.model)
 
     def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
@@ -67,5 +73,4 @@ class MeanTeacher(Method):
     def _noisy(self, batch: Batch) -> Batch:
         if not self.noise:
             return batch
-        first, inputs = next(iter(batch.items()))
-        return {**batch, first: inputs + self.noise * torch.randn_like(inputs)}
+        return {**batch, **{name: batch[name] + self.noise * torch.randn_like(batch[name]) for name in self.noisy}}

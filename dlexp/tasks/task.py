@@ -33,6 +33,8 @@ class Task(nn.Module):
     """The metric that chooses the epoch and is a sweep's objective: "loss", or a key of `metrics`."""
     metrics: Mapping[str, Metric]
     """What `conclude` gives, by name; the loss is measured besides."""
+    besides: Mapping[str, Metric] = {}
+    """What the method measures besides, by name; set by the engine."""
     targets: str
     """The field `targets`: "classes" (int64 N), "values" (float32 N×outputs), "labels" (float32 N×outputs, 0 or 1),
     "mask" (int64 N×H×W) or "none"; `data.fields.targets` may say otherwise."""
@@ -168,8 +170,8 @@ def choose_metrics(task: Task, chosen: Mapping[str, Measure], metric: str | None
 
 
 def measures_of(task: Task) -> dict[str, Metric]:
-    """Returns all that is measured, by name: the loss and the task's own metrics."""
-    return {"loss": LOSS, **task.metrics}
+    """Returns all that is measured, by name: the loss, the task's own metrics and the method's."""
+    return {"loss": LOSS, **task.metrics, **task.besides}
 
 
 def measured(task: Task) -> dict[str, Any]:
@@ -202,9 +204,9 @@ def hold_to_protocol(task: Any, name: str) -> None:
         raise UserError(f"task {name}: the unit {wrong[0]} must be '%' (a share between 0 and 1) or ''")
     if "loss" in metrics:
         raise UserError(f"task {name}: 'loss' is what the criterion gives; give the metric another name")
-    if task.metric not in measures_of(task):
+    if task.metric not in (known := measures_of(task)):
         raise UserError(f"task {name}: metric is '{task.metric}', which is neither loss nor one of"
-                        f" {', '.join(metrics) or 'its metrics, of which there are none'}")  # fmt: skip
+                        f" {', '.join([*known][1:]) or 'its metrics, of which there are none'}")  # fmt: skip
 
 
 def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:

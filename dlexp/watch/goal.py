@@ -9,7 +9,8 @@ from dlexp.watch.watcher import View, Watcher
 class Goal(Watcher):
     """Ends the training once a metric has come to a value, such as `val/accuracy` to 0.98.
 
-    above: whether it must be at least the value, else at most. Raises UserError where nothing is measured by that name.
+    above: whether it must be at least the value, else at most. Raises UserError where nothing is measured by that name,
+    or there is no validation to measure it in.
     """
 
     def __init__(self, *, metric: str, value: float, above: bool) -> None:
@@ -22,6 +23,7 @@ class Goal(Watcher):
             and self.metric.startswith("val/")
             and not any(name.startswith("val/") for name in metrics)
         ):
+            view.batches("val")  # which tells where there are none at all
             return None  # there is no validation after this epoch
         if self.metric not in metrics:
             raise UserError(f"watch.goal.metric={self.metric} is not measured; there are {listed(sorted(metrics), 9)}")

@@ -1,17 +1,14 @@
 """docs/extending.md and docs/examples: what stands there trains, resumes to the bit, and is short."""
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import ROOT
 from resuming import SHORT, resumes_exactly
 
-import dlexp
 from dlexp import api
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -19,11 +16,6 @@ BLOCKS = dict(re.findall(r"^```(?:python|yaml)\n# (my_\S+)\n(.*?)^```$", PAGE, r
 EXAMPLES = ROOT / "docs" / "examples"
 SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=3", *SHORT]
 OWN = {"my_method": ["method=consistency"], "my_watch": ["watch=embeddings", "watch.embeddings.every=2"]}
-NETS = {
-    "gan": ["data.points_per_class=40", "batch_size=32", "epochs=3"],
-    "vae": ["data=fake", "data.shape=[1,6,6]", "data.num_samples=100", "batch_size=16", "epochs=3"],
-    "pinn": ["data.num_points=64", "batch_size=64", "epochs=3", "optimizer.max_iter=4"],
-}
 
 
 @pytest.fixture
@@ -55,29 +47,6 @@ def test_each_is_short() -> None:
 
 def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip() and not line.startswith(("import", "from"))]
-
-
-def test_every_example_is_tried() -> None:
-    assert sorted(NETS) == sorted(path.name for path in EXAMPLES.iterdir())
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_examples_train_resume_and_are_loaded(
-    name: str, workdir: Path, monkeypatch: pytest.MonkeyPatch, every_state_is_kept: None
-) -> None:
-    shutil.copytree(EXAMPLES / name, workdir / "example")
-    monkeypatch.chdir(workdir / "example")
-    monkeypatch.syspath_prepend(workdir / "example")
-    monkeypatch.setenv("DLEXP_ALLOW", name)
-    words = ["--config-dir", "conf", f"experiment={name}", *NETS[name], *SHORT]
-    try:
-        resumes_exactly(words, workdir, (1, 3))
-        loaded = dlexp.load(workdir / "whole")
-        shape = loaded.config["data"]["shape"]
-        outputs = loaded(torch.rand(5, *shape))
-        assert len(outputs[0] if isinstance(outputs, tuple) else outputs) == 5
-    finally:
-        sys.modules.pop(name, None)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,19 @@ import pytest
 import torch
 from conftest import COMPILES
 from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
+from small import task_with
+from torch import nn
 
 import dlexp
 from dlexp import api
 from dlexp.config.compose import compose
+from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.experiment.assemble import assemble
 from dlexp.methods.contrastive import told_apart
-from dlexp.methods.method import Moment, Outcome
+from dlexp.methods.mean_teacher import MeanTeacher
+from dlexp.methods.method import Moment, Outcome, Start
 from dlexp.methods.sam import SAM
 from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
@@ -246,6 +251,30 @@ def test_adversarial_pictures_stay_near_and_raise_the_loss(workdir: Path) -> Non
     assert losses[1] > losses[0]
     found = evaluate(run.state.model, run.task, method, run.ask, run.val, run.plan).metrics
     assert found["robust_accuracy"] <= found["accuracy"]
+
+
+def test_what_a_method_measures_may_choose_the_epoch(workdir: Path) -> None:
+    words = [*words_of("adversarial"), "method.size=0.02", "task.metric=robust_accuracy", "model.dropout=0"]
+    result = api.run(words, folder=workdir / "run")
+    assert result.objective == max(each["val/robust_accuracy"] for each in result.history)
+    entry = read_json(workdir / "run" / "run.json")
+    assert entry["metric"] == "val/robust_accuracy" and entry["measures"]["robust_accuracy"]["unit"] == "%"
+
+
+def test_a_mean_teacher_adds_noise_to_normalised_inputs_alone() -> None:
+    seen: list[Any] = []
+    method = MeanTeacher(decay=0.9, weight=1.0, ramp=0.5, noise=1.0)
+    task = task_with(nn.CrossEntropyLoss())
+    task.class_names, task.forward = ["a", "b"], lambda model, batch: seen.append(batch) or model(batch["inputs"])
+    start = Start(nn.Linear(3, 2), task, lambda run: nn.Identity(), {"inputs": Normalisation([0.0], [1.0])}, 10)
+    method.setup(start)
+    batch = {"targets": torch.tensor([0, 1]), "inputs": torch.ones(2, 3), "mask": torch.ones(2, 3)}
+    method.loss(task, start.model, batch, Moment.beginning())
+    for each in seen:
+        assert each["targets"] is batch["targets"] and each["mask"] is batch["mask"]
+        assert not torch.equal(each["inputs"], batch["inputs"])
+    with pytest.raises(UserError, match="adds noise to normalised inputs, and here are none: method.noise=0"):
+        method.setup(replace(start, normalised={}))
 
 
 def test_pruned_weights_are_gone_and_the_others_begin_anew(workdir: Path) -> None:

@@ -106,6 +106,11 @@ TYPED = [
     (["data=linear", "augment=cutmix"], ["augment=cutmix pastes", "task=regression", "augment=mixup"]),
     (["augment=mixup", "criterion=nll"], ["augment.mixup", "probabilities", "NLL", "criterion=cross_entropy can"]),
     (["augment=[mixup,mixup_cutmix]", "criterion=hinge", *IMAGES], ["augment.mixup and augment.mixup_cutmix", "Hinge"]),
+    (["augment=mixup", "data=text"], ["augment mixes samples and their targets, and this task has none"]),
+    (
+        ["evaluation=mirror_shift", "data=fake", "data.shape=[3,8,8]", "task=segmentation", "model=unet"],
+        ["evaluation can't average pictures over shifted images", "evaluation=mirror turns them back"],
+    ),
     (["augment=mixup", "augment.mixup.alpha=0"], ["augment.mixup.alpha=0 must be > 0"]),
     (["augment=mixup", "augment.mixup.probability=2"], ["augment.mixup.probability=2 must be ≥ 0 and ≤ 1"]),
     (["experiment=cifar10_vgg_512", "augment=none"], ["augment.crop has no _target_", "augment.crop=null"]),

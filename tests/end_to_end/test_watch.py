@@ -215,6 +215,8 @@ def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
     assert norms["all"] > 0.1, "before they are clipped"
     with pytest.raises(UserError, match=r"watch\.goal\.metric=val/f1 is not measured"):
         api.run([*SPIRAL, "watch=goal", "watch.goal.metric=val/f1"], folder="other")
+    with pytest.raises(UserError, match=r"watch\.goal asks for the split 'val', which this run does not have"):
+        api.run([*SPIRAL, "watch=goal", "data.val_size=0"], folder="never")
 
 
 def test_a_goal_ends_the_run(workdir: Path) -> None:

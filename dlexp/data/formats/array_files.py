@@ -18,7 +18,7 @@ SPLITS = ("all", "train", "val", "test")
 
 class Samples(NamedTuple):
     """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else float32 N×…; y: int64 N (classes) or float32
-    N×outputs. Groups and weights as in `Split`.
+    N×outputs (values, or labels of 0 and 1). Groups and weights as in `Split`.
     """
 
     x: NDArray[Any]
@@ -54,8 +54,8 @@ def read_table(
 
     An NPZ may hold groups and weights beside them (or groups_train, …). label_column: the CSV's column of answers,
     None = the last one; group_column: that of groups, None = there are none. layout: whether three axes are grey
-    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words) or "values". The last file read is kept
-    until it changes. Raises UserError for everything a file can lack.
+    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words), "values" or "labels" (N×labels). The last
+    file read is kept until it changes. Raises UserError for everything a file can lack.
     """
     if file is None:
         raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
@@ -92,6 +92,10 @@ def _read(
         raise UserError(f"{path}: samples differ in shape: { {name: each.x.shape for name, each in found.items()} }.")
     if targets == "values":
         return Table({name: each._replace(y=_values(each.y, path)) for name, each in found.items()}, None)
+    if targets == "labels":
+        found = {name: each._replace(y=_zeros_and_ones(each.y, path)) for name, each in found.items()}
+        num_labels = next(iter(found.values())).y.shape[1]
+        return Table(found, [f"label {number}" for number in range(num_labels)])
     names = _classes(found["train" if "train" in found else "all"].y, path)
     return Table(
         {name: each._replace(y=_class_numbers(each.y, names, path)) for name, each in found.items()},
@@ -165,6 +169,13 @@ def _values(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
     if not np.isfinite(values).all():
         raise UserError(f"{path}: some answers are missing or infinite; remove those samples first.")
     return values.reshape(len(values), -1)
+
+
+def _zeros_and_ones(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
+    if y.ndim != 2 or y.dtype.kind not in "buif" or not np.isin(y, (0, 1)).all():
+        told = f"{y.dtype} {list(y.shape)}"
+        raise UserError(f"{path}: task=multi_label wants y as N×labels of 0 and 1, and it has {told} or other values.")
+    return y.astype(np.float32)
 
 
 def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:

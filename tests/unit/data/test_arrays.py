@@ -86,6 +86,17 @@ def test_values(tmp_path: Path) -> None:
     assert load(two, targets="values").train.targets.shape == (4, 2)
 
 
+def test_several_labels_a_sample(tmp_path: Path) -> None:
+    y = np.array([[0, 1, 1], [1, 0, 0]] * 10)
+    file = npz(tmp_path, x=np.zeros((20, 2)), y=y)
+    splits = load(file, targets="labels")
+    assert splits.train.targets.dtype == torch.float32 and splits.train.targets.shape == (16, 3)
+    assert facts.table_classes(str(file), None, None, None, "labels") == ["label 0", "label 1", "label 2"]
+    for wrong in (y + 1, y[:, 0]):
+        with pytest.raises(UserError, match="task=multi_label wants y as N×labels of 0 and 1"):
+            load(npz(tmp_path, x=np.zeros((20, 2)), y=wrong), targets="labels")
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     file = csv(tmp_path, "x,label\n1,a\n2,b\n")
     assert facts.table_classes(str(file), None, None, None, "classes") == ["a", "b"]

@@ -11,7 +11,7 @@ from dlexp.metric import Metric
 
 
 def task(metric: str, chance: dict[str, float] | None = None, **metrics: Metric) -> Any:
-    return SimpleNamespace(metric=metric, metrics=metrics, chance=chance or {})
+    return SimpleNamespace(metric=metric, metrics=metrics, besides={}, chance=chance or {})
 
 
 CLASSIFIER = task("accuracy", {"loss": math.log(10), "accuracy": 0.1}, accuracy=Metric(unit="%", higher_is_better=True))
