@@ -75,11 +75,9 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
     if place is None:
         place = new_folder(OUTPUTS, plain_name(composed.name))
     place.mkdir(parents=True, exist_ok=True)
-    close = log_to(place / LOG)
-    try:
+    with log_to(place / LOG) as begin_log:
+        begin_log()
         return run_experiment(composed, place)
-    finally:
-        close()
 
 
 def _dry_run(composed: Composed) -> "Result":

@@ -10,7 +10,7 @@ from dlexp.config.cell import cell
 from dlexp.config.check import check
 from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, is_free, stored_run, value_of
-from dlexp.console.streams import log_when_begun
+from dlexp.console.streams import log_to
 from dlexp.console.wording import describe
 from dlexp.errors import UserError
 from dlexp.experiment.identity import identity
@@ -84,14 +84,11 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         instead = "train it again" if keep == "metrics" else f"init_from={folder} starts a new run from its weights"
         raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
     other_settings = _other_settings(folder, stored, config, changed)
-    begin_log, close = log_when_begun(folder / LOG)
-    try:
+    with log_to(folder / LOG) as begin_log:
         resumption = Resumption(typed, bool(changed), other_settings, CONSENT in overrides, accepted=begin_log)
         earlier = [*entry["overrides"], *(word for each in entry["resumed"] for word in each["overrides"])]
         composed = Composed(config, [*earlier, *typed], entry["choices"], follows=entry["follows"])
         return run_experiment(composed, folder, resumption)
-    finally:
-        close()
 
 
 def _other_settings(
