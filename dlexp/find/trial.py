@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from dlexp.errors import UserError
-from dlexp.machine.processes import children_context, live_with_parent, take_environment
+from dlexp.machine.processes import children_context, live_with_parent, take_environment, told
 
 # Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
 WARMUP_STEPS, WARMUP_SECONDS = 3, 1.0
@@ -40,10 +40,7 @@ def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial 
     sender.close()
     try:
         wait([receiver, process.sentinel])
-        try:
-            answer = receiver.recv() if receiver.poll() else None
-        except (EOFError, OSError):  # it said nothing; asked of a pipe without a writer, Windows raises the second
-            answer = None
+        answer = told(receiver)
         process.join()
     finally:
         process.terminate()

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import KW_ONLY, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -111,10 +111,11 @@ class Slurm(Options):
             known = slurm_queue.read(sweep)
             self._look(known)
             todo = [index for index, folder in enumerate(folders) if self._state(folder, known) is None]
-            failed = [] if self.retry_failed else [index for index in todo if _has_failed(folders[index])]
+            failed = [index for index in todo if _status(folders[index]) == "failed" and not self.retry_failed]
             todo = [index for index in todo if index not in failed]
-            for index in todo:
-                self._tell_end(folders[index], known)
+            for folder in (folders[index] for index in todo):
+                if end := self._end(folder, known):
+                    log.info(f"{folder.name} is submitted again: {end}")
             if todo:
                 new = self._submit([jobs[index] for index in todo], [folders[index] for index in todo], known)
                 self._words = (self._words or {}) | dict.fromkeys((job.number for job in new), "PENDING")
@@ -145,12 +146,6 @@ class Slurm(Options):
         job, word = jobs[folder.name], self._word(folder, jobs)
         return UserError(f"job {job.number} {f'ended as {word}' if word else 'left the queue'}; it said: {job.output}")
 
-    def _tell_end(self, folder: Path, jobs: Mapping[str, Submitted]) -> None:
-        """Says why a job that was submitted before is submitted again."""
-        end = self._end(folder, jobs)
-        if end is not None:
-            log.info(f"{folder.name} is submitted again: {end}")
-
     def _submit(
         self, jobs: Sequence[Composed], folders: Sequence[Path], known: Mapping[str, Submitted]
     ) -> list[Submitted]:
@@ -163,7 +158,7 @@ class Slurm(Options):
         if "%" in str(sweep.absolute()):
             raise UserError(f"{sweep}: Slurm reads % in the name of a folder as a pattern; choose another name")
         here, allowed = Path.cwd(), os.environ.get("DLEXP_ALLOW", "")
-        place = new_folder(sweep / slurm_queue.FOLDER, "submitted")
+        place, errors = new_folder(sweep / slurm_queue.FOLDER, "submitted"), import_module("submitit.core.utils")
         try:
             with uninterrupted():  # a job whose number nobody knows would be submitted again
                 with redirect_stderr(io.StringIO()):  # submitit prints what is going to be raised
@@ -173,7 +168,7 @@ class Slurm(Options):
                 new = [Submitted(job.job_id, str(job.paths.stdout)) for job in made]
                 names = [folder.name for folder in folders]
                 slurm_queue.write(sweep, {**known, **dict(zip(names, new, strict=True))})
-        except _failures() as error:
+        except (errors.FailedJobError, errors.FailedSubmissionError) as error:
             shutil.rmtree(place)
             raise UserError(f"sbatch refuses the jobs: {' '.join(str(error).split())}; none was submitted") from error
         return new
@@ -207,16 +202,11 @@ class Slurm(Options):
                         log.info(f"[{len(folders) - len(left)}/{len(folders)}] {folder.name}: {_status(folder)}")
                     if left:
                         time.sleep(POLL_SECONDS)
-                        self._look_again(jobs)
+                        with suppress(UserError):  # a busy controller: the jobs go on, and so does the waiting
+                            self._look(jobs)
         except (KeyboardInterrupt, StopRequested):
             log.info(f"the jobs go on: {_how_to_look(theirs)}")
             raise
-
-    def _look_again(self, jobs: Mapping[str, Submitted]) -> None:
-        try:
-            self._look(jobs)
-        except UserError as error:  # a busy controller: the jobs go on, and so does the waiting
-            log.debug(f"{error}")
 
 
 def _submitit() -> Any:
@@ -224,15 +214,6 @@ def _submitit() -> Any:
         return import_module("submitit")
     except ImportError:
         raise UserError("launcher=slurm needs submitit: pip install 'dlexp[slurm]'") from None
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    errors = import_module("submitit.core.utils")
-    return (errors.FailedJobError, errors.FailedSubmissionError)
-
-
-def _has_failed(folder: Path) -> bool:
-    return _status(folder) == "failed"
 
 
 def _status(folder: Path) -> str:
