@@ -6,7 +6,6 @@ Nothing is trained, fetched or written. The time is a guess from earlier runs un
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,10 +65,7 @@ def tell(
 
 def _states(first: Composed, identities: Sequence[Identity], launcher: Launcher | None) -> list[str]:
     """Returns for each job whether it is done, under way, begun or to do, as ledger and launcher have it."""
-    if first.sweep_place is not None:
-        folder: Path | None = first.sweep_place
-    else:
-        folder = None if first.config["rerun"] else find_ledger(OUTPUTS, identities)
+    folder = find_ledger(first.sweep_place, identities, anew=first.config["rerun"])
     if folder is None:
         return ["to do"] * len(identities)
     _, cells = cells_in(folder, dict.fromkeys(identities, "job"))

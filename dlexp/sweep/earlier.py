@@ -11,7 +11,7 @@ from dlexp.errors import UserError
 from dlexp.machine import environment
 from dlexp.records.folder import DATA, ENVIRONMENT, RECORD
 from dlexp.records.metrics import read_epochs
-from dlexp.records.run_json import read_entry, read_json
+from dlexp.records.run_json import read_entry, recorded
 
 # What the time of a step depends on, besides the data's shape.
 PACE = ("model", "augment", "batch_size", "accumulate", "precision", "compile", "deterministic", "device")
@@ -35,19 +35,14 @@ class Earlier:
     @cached_property
     def machine(self) -> tuple[str, str | None] | None:
         """The names of the processor and the GPU it ran on; None where that is not recorded."""
-        try:
-            found = read_json(self.folder / ENVIRONMENT)
-            return str(found["cpu"]["name"]), found["device"]["gpu"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        cpu, gpu = (recorded(self.folder / ENVIRONMENT, *keys) for keys in (("cpu", "name"), ("device", "gpu")))
+        return None if cpu is None else (str(cpu), gpu)
 
     @cached_property
     def num_train(self) -> int | None:
         """Its training samples, without those of validation; None where that is not recorded."""
-        try:
-            return int(read_json(self.folder / DATA)["sizes"]["train"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        count = recorded(self.folder / DATA, "sizes", "train")
+        return count if isinstance(count, int) else None
 
     @cached_property
     def epochs(self) -> list[dict[str, Any]]:

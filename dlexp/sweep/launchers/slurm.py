@@ -27,6 +27,7 @@ from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers import slurm_queue
 from dlexp.sweep.launchers.job_process import run_submitted
 from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
+from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
 
@@ -217,8 +218,7 @@ def _submitit() -> Any:
 
 
 def _status(folder: Path) -> str:
-    entry = read_entry(folder)
-    return "not started" if entry is None else "died" if entry["status"] == "running" else str(entry["status"])
+    return str(report(read_entry(folder), None, None)["status"])
 
 
 def _how_to_look(jobs: Sequence[Submitted]) -> str:
