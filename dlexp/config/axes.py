@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,7 +20,9 @@ def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
     """
     found: list[list[str]] = []
     problems: list[str] = []
-    parser = OverridesParser.create(config_loader=_Options(folders))  # type: ignore[arg-type]
+    groups = registry.groups(folders)  # of which glob(*) chooses, a person's own among them
+    options: Any = SimpleNamespace(get_group_options=lambda group, **_: groups.get(group, []))
+    parser = OverridesParser.create(config_loader=options)
     for word in overrides:
         try:
             (override,) = parser.parse_overrides([word])
@@ -36,13 +39,3 @@ def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
     if problems:
         raise UserError(*problems)
     return found
-
-
-class _Options:
-    """What `glob(*)` chooses from: the options of a group, a person's own among them."""
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._groups = registry.groups(folders)
-
-    def get_group_options(self, group: str, **_: Any) -> list[str]:
-        return self._groups.get(group, [])

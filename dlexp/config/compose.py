@@ -120,7 +120,8 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
         UserError: an interpolation fails; the sentence is the resolver's own where it gave one.
     """
     try:
-        config = {str(key): _resolved(cfg, str(key)) for key in cfg if key != "hydra"}
+        own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        config: Any = OmegaConf.to_container(own, resolve=True)
         place, sweep = (None if name == UNNAMED else Path(name) for name in (cfg.hydra.run.dir, cfg.hydra.sweep.dir))
     except OmegaConfBaseException as error:
         cause: BaseException | None = error
@@ -128,21 +129,16 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
             cause = cause.__cause__ or cause.__context__
         raise cause or UserError(str(error).splitlines()[0]) from None
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
-    unresolved = OmegaConf.to_container(cfg, resolve=False)
-    return Composed(config, typed, _choices(cfg, overrides), place, sweep, dict(_references(unresolved)))
+    follows = dict(_references(OmegaConf.to_container(own, resolve=False)))
+    return Composed(config, typed, _choices(cfg, overrides), place, sweep, follows)
 
 
 def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yields each setting that takes the value of another one, and that one."""
     if isinstance(node, str) and (match := REFERENCE.fullmatch(node)):
         yield path, match[1]
-    for key, value in node.items() if isinstance(node, dict) and path != "hydra" else ():
+    for key, value in node.items() if isinstance(node, dict) else ():
         yield from _references(value, f"{path}.{key}" if path else str(key))
-
-
-def _resolved(cfg: DictConfig, key: str) -> Any:
-    value = cfg[key]
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _choices(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, str]:
