@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.config.cell import cell
+from dlexp.errors import UserError
 from dlexp.records.folder import RECORD
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,6 @@ def _data(node: Mapping[str, Any], may_load: bool) -> str | None:
 
 
 def _weights(sources: Sequence[Path]) -> str | None:
-    from dlexp.errors import UserError
     from dlexp.experiment.initial_weights import fingerprint_of_all
 
     try:
