@@ -64,7 +64,8 @@ def cpu_name() -> str:
 
     By hand: psutil does not know it, and py-cpuinfo takes 1.4 s to find it.
     """
-    return _name_from_proc() or _name_from_sysctl() or _name_from_registry() or platform.machine() or "unknown"
+    name = _name_from_proc() or _output("sysctl", "-n", "machdep.cpu.brand_string") or _name_from_registry()
+    return name or platform.machine() or "unknown"
 
 
 def _name_from_proc() -> str | None:
@@ -74,10 +75,6 @@ def _name_from_proc() -> str | None:
         return None
     names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model", "cpu model")))
     return next(names, None)
-
-
-def _name_from_sysctl() -> str | None:
-    return _output("sysctl", "-n", "machdep.cpu.brand_string") if platform.system() == "Darwin" else None
 
 
 def _name_from_registry() -> str | None:

@@ -18,9 +18,8 @@ log = logging.getLogger(__name__)
 def locked(path: Path, poll_seconds: float = 0.2) -> Iterator[None]:
     """Holds the lock file `path` (created if need be, never removed: that would race) while the block runs.
 
-    Waits as long as another process holds it. Where neither the system nor the file system has locks, the
-    block runs without: files are replaced whole and checked by MD5, so two writers waste work but spoil
-    nothing.
+    Waits as long as another process holds it. Where neither the system nor the file system has locks, the block runs
+    without: files are replaced whole and checked by MD5, so two writers waste work but spoil nothing.
     """
     with path.open("ab") as file:
         waited = False
