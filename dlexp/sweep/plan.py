@@ -6,11 +6,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from dlexp.config import words
-from dlexp.config.axes import axes
 from dlexp.config.build import allowed_modules, build
 from dlexp.config.cell import code_version
 from dlexp.config.check import check, group_problems
-from dlexp.config.compose import composing
+from dlexp.config.compose import axes, composing
 from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
 from dlexp.errors import UserError, listed
