@@ -68,7 +68,11 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
         raise UserError(*problems)
     check(composed.config)
     if composed.config["dry_run"]:
-        return _dry_run(composed)
+        from dlexp.records.result import Result
+        from dlexp.sweep import dry_run
+
+        dry_run.tell([{"run": composed.name}], [composed])
+        return Result({}, [], composed.place or OUTPUTS / plain_name(composed.name), None)
     from dlexp.experiment.run import run_experiment
 
     obey_what_was_put_off()
@@ -78,14 +82,6 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
     with log_to(place / LOG) as begin_log:
         begin_log()
         return run_experiment(composed, place)
-
-
-def _dry_run(composed: Composed) -> "Result":
-    from dlexp.records.result import Result
-    from dlexp.sweep import dry_run
-
-    dry_run.tell([{"run": composed.name}], [composed])
-    return Result({}, [], composed.place or OUTPUTS / plain_name(composed.name), None)
 
 
 _one_at_a_time = threading.RLock()
