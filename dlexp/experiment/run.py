@@ -58,7 +58,7 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
                 if run.state.step == 0:
                     description.describe(run, composed, tracker)
                 with build(config["profile"], run, folder):
-                    train(run, composed, tracker, stops, history)
+                    train(run, config, tracker, stops, history)
                 metrics = closing.finish(run, composed, tracker, history)
                 entry.finished(metrics, chosen_epoch=run.state.best_epoch)
         for line in closing.closing_words(run, folder, metrics):

@@ -1,7 +1,4 @@
-"""`dry_run=true`: what would be trained, how long it would take and what it would keep; nothing is done for it.
-
-Nothing is trained, fetched or written.
-"""
+"""`dry_run=true`: what would be trained, and what it would take; nothing is trained, fetched or written for it."""
 
 import logging
 from collections.abc import Mapping, Sequence
