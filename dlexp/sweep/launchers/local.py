@@ -22,6 +22,7 @@ from dlexp.machine.whole_file import uninterrupted
 from dlexp.records.folder import LOCK
 from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers.job_process import start
+from dlexp.sweep.launchers.launcher import Launcher
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class _Child:
     before: dict[str, Any] | None
 
 
-class Local:
+class Local(Launcher):
     """`launcher=local`: every job is a process of this machine, `n_jobs` at once, or `jobs_per_gpu` on each GPU.
 
     settings: those of the run's config.
@@ -69,10 +70,6 @@ class Local:
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-    def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
-        """Returns None for each: no job of this machine goes on without this process."""
-        return [None] * len(folders)
 
     def launch(
         self, jobs: Sequence[Composed], folders: Sequence[Path], num_cells: int

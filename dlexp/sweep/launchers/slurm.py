@@ -26,6 +26,7 @@ from dlexp.records.naming import new_folder
 from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers import slurm_queue
 from dlexp.sweep.launchers.job_process import run_submitted
+from dlexp.sweep.launchers.launcher import Launcher
 from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
 from dlexp.sweep.table import report
 
@@ -60,7 +61,7 @@ class Options:
 
 
 @dataclass
-class Slurm(Options):
+class Slurm(Options, Launcher):
     """`launcher=slurm`: see conf/launcher/slurm.yaml. The same command again shows how far the jobs are.
 
     It submits what is missing or ended unfinished, and never a job that waits or runs. `settings`: those of the run's
@@ -92,9 +93,6 @@ class Slurm(Options):
         for key, instead in INSTEAD.items():
             if self.settings[key] != unset[key]:
                 raise UserError(f"{key}={self.settings[key]} has no effect with launcher=slurm: {instead}")
-
-    def begin(self) -> None:
-        """Does nothing: the jobs load what they need where they run."""
 
     def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
         """Returns `pending` or `running` for each job that the cluster has, as of the last look at its queue."""
