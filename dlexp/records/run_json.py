@@ -42,7 +42,7 @@ def read_json(path: Path) -> Any:
 
 
 def recorded(path: Path, *keys: str) -> Any:
-    """Returns what stands in a JSON file under a key, and another one within that; None where it can't be read."""
+    """Returns what a JSON file holds, under these keys, each within the one before; None where it can't be read."""
     try:
         found = read_json(path)
         for key in keys:
@@ -54,10 +54,7 @@ def recorded(path: Path, *keys: str) -> Any:
 
 def read_entry(folder: Path) -> dict[str, Any] | None:
     """Returns the record of the run in a folder, or None where there is none of this version that can be read."""
-    try:
-        found = read_json(folder / RECORD)
-    except (OSError, ValueError):
-        return None
+    found = recorded(folder / RECORD)
     return found if _is_entry(found) else None
 
 
