@@ -11,6 +11,7 @@ from dlexp.config.build import loading_once
 from dlexp.config.check import check, group_problems
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
+from dlexp.config.stored import is_free
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
@@ -53,8 +54,10 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
             return resume.resume_named(named, words)
         composed = compose(words)
         place = place or composed.place
-        found = resume.resume_found(composed, place) if named else None
-        return found or _new_run(composed, place)
+        found = resume.find(place, composed.config) if named else None
+        if found is not None:
+            return resume.resume(found, [word for word in composed.words if is_free(word)])
+        return _new_run(composed, place)
 
 
 def _new_run(composed: Composed, place: Path | None) -> "Result":

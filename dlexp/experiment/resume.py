@@ -48,16 +48,6 @@ def resume_named(named: str, typed: list[str]) -> Result:
     return resume(Path(named).expanduser(), read.overrides)
 
 
-def resume_found(composed: Composed, place: Path | None) -> Result | None:
-    """Goes on with the run in `place`, or with the newest under outputs/, that is what was composed, if there is one.
-
-    Raises:
-        UserError: `place` holds a run of these settings that was trained on other data.
-    """
-    folder = find(place, composed.config)
-    return None if folder is None else resume(folder, [word for word in composed.words if is_free(word)])
-
-
 def resume(folder: Path, overrides: list[str]) -> Result:
     """Goes on with the run in `folder`, changed as the words say; a finished one, of which nothing is asked, is read.
 
