@@ -18,15 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def dispatch(words: list[str]) -> int:
-    """Decides what the words ask for: the help page, a command, or a training run."""
-    first = words[0] if words else ""
-    if first and "=" not in first and first[0] not in "-~":  # ~key removes a key
-        return run_command(first, words[1:])
-    return run_command("train", words)
-
-
-def run_command(name: str, words: list[str]) -> int:
-    """Runs dlexp/commands/NAME.py."""
+    """Runs the command that the first word names, dlexp/commands/NAME.py; `train` where that is none."""
+    name = words[0] if words else ""
+    if name and "=" not in name and name[0] not in "-~":  # ~key removes a key
+        words = words[1:]
+    else:
+        name = "train"
     names = registry.commands()
     if name not in names:
         raise UserError(

@@ -11,6 +11,7 @@ from dlexp.config.check import check, group_problems
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.config.loaded_once import loading_once
+from dlexp.config.stored import is_free
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
@@ -53,8 +54,10 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
             return resume.resume_named(named, words)
         composed = compose(words)
         place = place or composed.place
-        found = resume.resume_found(composed, place) if named else None
-        return found or _new_run(composed, place)
+        found = resume.find(place, composed.config) if named else None
+        if found is not None:
+            return resume.resume(found, [word for word in composed.words if is_free(word)])
+        return _new_run(composed, place)
 
 
 def _new_run(composed: Composed, place: Path | None) -> "Result":
@@ -68,26 +71,20 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
         raise UserError(*problems)
     check(composed.config)
     if composed.config["dry_run"]:
-        return _dry_run(composed)
+        from dlexp.records.result import Result
+        from dlexp.sweep import dry_run
+
+        dry_run.tell([{"run": composed.name}], [composed])
+        return Result({}, [], composed.place or OUTPUTS / plain_name(composed.name), None)
     from dlexp.experiment.run import run_experiment
 
     obey_what_was_put_off()
     if place is None:
         place = new_folder(OUTPUTS, plain_name(composed.name))
     place.mkdir(parents=True, exist_ok=True)
-    close = log_to(place / LOG)
-    try:
+    with log_to(place / LOG) as begin_log:
+        begin_log()
         return run_experiment(composed, place)
-    finally:
-        close()
-
-
-def _dry_run(composed: Composed) -> "Result":
-    from dlexp.records.result import Result
-    from dlexp.sweep import dry_run
-
-    dry_run.tell([{"run": composed.name}], [composed])
-    return Result({}, [], composed.place or OUTPUTS / plain_name(composed.name), None)
 
 
 _one_at_a_time = threading.RLock()

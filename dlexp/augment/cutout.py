@@ -15,9 +15,8 @@ from dlexp.ranges import Choice, Range
 class Cutout:
     """Covers one square of each image (DeVries & Taylor 2017, arXiv:1708.04552).
 
-    size: side of the square in pixels; its centre is uniform over the image, so it may reach over the edge.
-    fill: "mean" = the batch's mean colour, which normalisation brings to about 0 as in the paper; "zeros" =
-    black.
+    size: side of the square in pixels; its centre is uniform over the image, so it may reach over the edge. fill:
+    "mean" = the batch's mean colour, which normalisation brings to about 0 as in the paper; "zeros" = black.
     """
 
     size: Annotated[int, Range(ge=1)]

@@ -89,8 +89,7 @@ def _find_lr(options: argparse.Namespace, composed: "Composed", name: str) -> in
 
 def _find_batch_size(options: argparse.Namespace, composed: "Composed", name: str) -> int:
     from dlexp.find.batch_size import search
-    from dlexp.find.memory import SHARE_OF_CPU
-    from dlexp.find.trial import Trial, attempt
+    from dlexp.find.trial import SHARE_OF_CPU, Trial, attempt
     from dlexp.machine.device import select_device
     from dlexp.machine.memory import available_bytes
 

@@ -65,7 +65,8 @@ def code_version(modules: Iterable[str] = ()) -> str:
     """Returns 16 hexadecimal digits for the sources that can change a result, of this package and of the modules a
     person allowed.
     """
-    files = [file for file in sorted(CODE.rglob("*.py")) if not SHOWS & _places(file)]
+    ours = {file: file.relative_to(CODE) for file in sorted(CODE.rglob("*.py"))}
+    files = [file for file, inside in ours.items() if not SHOWS & {inside.as_posix(), inside.parts[0]}]
     for name in modules:
         place = Path(*name.split("."))
         files += sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
@@ -74,9 +75,3 @@ def code_version(modules: Iterable[str] = ()) -> str:
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _places(file: Path) -> set[str]:
-    """Returns a file of this package and its folder, as they are named in `SHOWS`."""
-    inside = file.relative_to(CODE)
-    return {inside.as_posix(), inside.parts[0]}

@@ -98,18 +98,14 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     known = sorted({*parameters, *shared} - {"_target_"})
     values = {key: value for key, value in node.items() if key not in shared or (name == "task" and key in parameters)}
     unknown = [] if takes_any else [key for key in values if key not in known]
-    needed = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
-    required = [key for key in needed if key not in named]
+    has = f" It has: {', '.join(known) or 'none'}"
+    required = [key for key, each in parameters.items() if each.default is each.empty and key not in named]
     missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node]
     return [
-        *(f"{name}.{key} is no setting of {node['_target_']}.{_hint(key, known)}" for key in unknown),
+        *(f"{name}.{key} is no setting of {node['_target_']}.{did_you_mean(key, known) or has}" for key in unknown),
         *(f"{name}.{key} is missing in the config" for key in missing),
         *_against_hints(values, function, f"{name}."),
     ]
-
-
-def _hint(key: str, known: list[str]) -> str:
-    return did_you_mean(key, known) or f" It has: {', '.join(known) or 'none'}"
 
 
 def _hints(function: Any) -> dict[str, Any]:

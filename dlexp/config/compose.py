@@ -8,12 +8,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hydra
 import omegaconf
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -49,6 +52,35 @@ def compose(typed: Sequence[str]) -> Composed:
         found, problems = compose_words(read.overrides)
     if found is None or problems:
         raise UserError(*problems, *([] if found is None else settings_problems(found.config)))
+    return found
+
+
+def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
+    """Returns for each override of a sweep all its values (`a,b`, `choice(…)`, `range(…)`, `glob(*)`), one in each.
+
+    Raises:
+        UserError: lists every override that can't be read, or that asks for random values, which a grid has none of.
+    """
+    found: list[list[str]] = []
+    problems: list[str] = []
+    groups = registry.groups(folders)  # of which glob(*) chooses, a person's own among them
+    options: Any = SimpleNamespace(get_group_options=lambda group, **_: groups.get(group, []))
+    parser = OverridesParser.create(config_loader=options)
+    for word in overrides:
+        try:
+            (override,) = parser.parse_overrides([word])
+            key = override.input_line.partition("=")[0] if override.input_line else override.get_key_element()
+            if not override.is_sweep_override():
+                found.append([word])
+            elif override.is_discrete_sweep():
+                found.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+                problems += [] if found[-1] else [f"{word} names no value to try"]
+            else:
+                problems.append(f"{word} names a range of numbers, and a grid needs values: {key}=a,b,c")
+        except HydraException as error:
+            problems.append(mistakes.sentence(error))
+    if problems:
+        raise UserError(*problems)
     return found
 
 
@@ -120,7 +152,8 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
         UserError: an interpolation fails; the sentence is the resolver's own where it gave one.
     """
     try:
-        config = {str(key): _resolved(cfg, str(key)) for key in cfg if key != "hydra"}
+        own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        config: Any = OmegaConf.to_container(own, resolve=True)
         place, sweep = (None if name == UNNAMED else Path(name) for name in (cfg.hydra.run.dir, cfg.hydra.sweep.dir))
     except OmegaConfBaseException as error:
         cause: BaseException | None = error
@@ -128,21 +161,16 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
             cause = cause.__cause__ or cause.__context__
         raise cause or UserError(str(error).splitlines()[0]) from None
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
-    unresolved = OmegaConf.to_container(cfg, resolve=False)
-    return Composed(config, typed, _choices(cfg, overrides), place, sweep, dict(_references(unresolved)))
+    follows = dict(_references(OmegaConf.to_container(own, resolve=False)))
+    return Composed(config, typed, _choices(cfg, overrides), place, sweep, follows)
 
 
 def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yields each setting that takes the value of another one, and that one."""
     if isinstance(node, str) and (match := REFERENCE.fullmatch(node)):
         yield path, match[1]
-    for key, value in node.items() if isinstance(node, dict) and path != "hydra" else ():
+    for key, value in node.items() if isinstance(node, dict) else ():
         yield from _references(value, f"{path}.{key}" if path else str(key))
-
-
-def _resolved(cfg: DictConfig, key: str) -> Any:
-    value = cfg[key]
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _choices(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, str]:

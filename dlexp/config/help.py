@@ -1,6 +1,7 @@
 """The page that `--help` prints, made from the files of conf/ and dlexp/commands without importing anything heavy."""
 
 import textwrap
+from itertools import starmap
 
 from dlexp.config import registry
 
@@ -27,11 +28,15 @@ Also: --cfg job prints the composed config instead of running it; --info default
 
 def page() -> str:
     """Returns the whole page."""
-    parts = [USAGE, "Groups and their options (default in brackets)\n" + _groups(), "Settings of a run\n" + _settings()]
-    return "\n\n".join([*parts, "Commands: python -m dlexp COMMAND … (or COMMAND --help)\n" + _commands(), MORE])
+    parts = {
+        "Groups and their options (default in brackets)": _groups(),
+        "Settings of a run": _settings(),
+        "Commands: python -m dlexp COMMAND … (or COMMAND --help)": [*starmap(_row, registry.commands().items())],
+    }
+    return "\n\n".join([USAGE, *("\n".join([heading, *rows]) for heading, rows in parts.items()), MORE])
 
 
-def _groups() -> str:
+def _groups() -> list[str]:
     defaults = _defaults()
     rows = []
     for group, options in registry.groups().items():
@@ -39,7 +44,7 @@ def _groups() -> str:
             continue
         words = [f"[{name}]" if name == defaults.get(group) else name for name in options]
         rows.append(_row(group, "  ".join(words)))
-    return "\n".join(rows)
+    return rows
 
 
 def _config_lines() -> list[str]:
@@ -53,7 +58,7 @@ def _defaults() -> dict[str, str]:
     return {pair[0]: pair[1].split("#")[0].strip() for pair in pairs}
 
 
-def _settings() -> str:
+def _settings() -> list[str]:
     rows = []
     prefix = ""
     for line in _config_lines():
@@ -66,11 +71,7 @@ def _settings() -> str:
         elif colon and not key.startswith("-") and (prefix != "skip" or not line.startswith(" ")):
             prefix = prefix if line.startswith(" ") else ""
             rows.append(_row(f"{prefix}{key}", f"{comment.strip()} [{value.strip()}]".strip()))
-    return "\n".join(rows)
-
-
-def _commands() -> str:
-    return "\n".join(_row(name, text) for name, text in registry.commands().items())
+    return rows
 
 
 def _row(name: str, text: str) -> str:

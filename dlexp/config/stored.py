@@ -59,6 +59,7 @@ def changed_config(
     from hydra.errors import HydraException
 
     config, changed, problems = copy.deepcopy(dict(stored)), [], []
+    keys = [*config, *(f"{key}.{inner}" for key, node in config.items() if isinstance(node, dict) for inner in node)]
     for word in words:
         try:
             override = OverridesParser.create().parse_override(word)
@@ -71,7 +72,7 @@ def changed_config(
         if override.is_sweep_override():
             problems.append(f"{word} has several values, and resume= continues one run")
         elif not isinstance(node, dict) or name not in node or key.startswith("+"):
-            problems.append(f"this run has no setting '{key}'.{did_you_mean(key, _keys(config))}")
+            problems.append(f"this run has no setting '{key}'.{did_you_mean(key, keys)}")
         elif isinstance(node[name], dict):
             problems.append(f"{word} would choose another {key}; resume= continues with the one that is stored")
         elif isinstance(value, str) and "${" in value:
@@ -107,8 +108,3 @@ def is_free(change: str) -> bool:
     """Returns whether a change needs no consent."""
     key = change.partition("=")[0]
     return key in FREE or is_incidental(key)
-
-
-def _keys(config: Mapping[str, Any]) -> list[str]:
-    nested = [f"{key}.{inner}" for key, value in config.items() if isinstance(value, dict) for inner in value]
-    return [*config, *nested]

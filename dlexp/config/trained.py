@@ -49,13 +49,7 @@ class TrainedModel(nn.Module):
 
 
 def read_trained(folder: Path) -> TrainedModel:
-    """Returns the model of a run with its chosen weights (without validation the last), on the CPU.
-
-    The config is read as data and built through the allow-list; the weights are read without running anything.
-
-    Raises:
-        UserError: the folder is no finished run of dlexp, or its files are damaged.
-    """
+    """Returns the model of a run, on the CPU, with its chosen weights (else the last); see `dlexp.load`."""
     config, _ = stored_run(folder)
     problems = config_problems(config)
     if problems:

@@ -16,17 +16,14 @@ def answering(work: Callable[[], int]) -> int:
     try:
         with listening():
             return work()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except BrokenPipeError:  # the reader (`| head`) has gone; Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        full = disk_is_full(error)
-        if full is None:
+    except (UserError, OSError) as error:
+        sentence = disk_is_full(error) if isinstance(error, OSError) else str(error)
+        if sentence is None:
             raise
-        print(f"error: {full}", file=sys.stderr)
+        print(f"error: {sentence}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, StopRequested) as stop:
         print(f"stopped by {stop}" if isinstance(stop, StopRequested) else "interrupted", file=sys.stderr)

@@ -3,36 +3,17 @@
 import codecs
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-PLAIN = {
-    "≥": ">=",
-    "≤": "<=",
-    "≈": "~",
-    "≠": "!=",
-    "±": "+/-",
-    "×": "x",
-    "·": "*",
-    "→": "->",
-    "–": "-",
-    "—": "-",
-    "−": "-",
-    "…": "...",
-    "“": '"',
-    "”": '"',
-    "‘": "'",
-    "’": "'",
-    "\u00a0": " ",
-    "²": "^2",
-}
+PLAIN = {"≥": ">=", "≤": "<=", "≈": "~", "≠": "!=", "±": "+/-", "×": "x", "·": "*", "→": "->", "…": "...", "²": "^2"}
+PLAIN |= {"\u00a0": " ", **dict.fromkeys("–—−", "-"), **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'")}
 
 
 def setup_console() -> None:
-    """Lets stdout and stderr write what their encoding lacks in plain characters (≥ as >=), never with an
-    error.
-    """
+    """Lets stdout and stderr write what their encoding lacks in plain characters (≥ as >=), never with an error."""
     codecs.register_error("dlexp.plain", _plain)
     logging.raiseExceptions = False  # a line that log.txt can't take on a full disk would cost a traceback each
     for stream in (sys.stdout, sys.stderr):
@@ -50,9 +31,7 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):
-    """Writes to whatever `sys.stdout` is at that moment: a progress bar replaces it to keep lines above
-    itself.
-    """
+    """Writes to whatever `sys.stdout` is at that moment: a progress bar replaces it to keep lines above itself."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -70,47 +49,27 @@ def log_to_console() -> None:
     logging.getLogger("dlexp").setLevel(logging.INFO)
 
 
-class LogFile(logging.FileHandler):
-    """The log as a file; what is logged before `begin` is kept in memory and touches none."""
+@contextmanager
+def log_to(path: Path) -> Iterator[Callable[[], None]]:
+    """Sends the log of the block to a file too, once what it yields is called; until then it is kept in memory."""
+    from logging.handlers import MemoryHandler
 
-    def __init__(self, file: Path) -> None:
-        super().__init__(file, encoding="utf-8", errors="backslashreplace", delay=True)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        self._kept: list[logging.LogRecord] | None = []
+    root, ours, level = logging.getLogger(), logging.getLogger("dlexp"), logging.getLogger("dlexp").level
+    kept = MemoryHandler(sys.maxsize, flushLevel=sys.maxsize, flushOnClose=False)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Writes a line, or keeps it."""
-        if self._kept is None:
-            super().emit(record)
-        else:
-            self._kept.append(record)
+    def begin() -> None:
+        file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        kept.setTarget(file)
+        kept.capacity = 0  # from here on nothing is kept
+        kept.flush()
 
-    def begin(self) -> None:
-        """Opens the file, writes what was kept, and what is logged from now on."""
-        kept, self._kept = self._kept or [], None
-        if self.stream is None:
-            self.stream = self._open()
-        for record in kept:
-            super().emit(record)
-
-
-def log_to(path: Path) -> Callable[[], None]:
-    """Sends the log to a file too; call what it returns to end that."""
-    begin, close = log_when_begun(path)
-    begin()
-    return close
-
-
-def log_when_begun(path: Path) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Like `log_to`, for a run that may be refused: returns what begins to write, and what ends it."""
-    root, ours, file = logging.getLogger(), logging.getLogger("dlexp"), LogFile(path)
-    level = ours.level
     ours.setLevel(logging.DEBUG)  # a notebook's root logger lets only warnings pass
-    root.addHandler(file)
-
-    def close() -> None:
-        root.removeHandler(file)
-        file.close()
+    root.addHandler(kept)
+    try:
+        yield begin
+    finally:
+        root.removeHandler(kept)
+        if kept.target is not None:
+            kept.target.close()
         ours.setLevel(level)
-
-    return file.begin, close

@@ -25,7 +25,7 @@ def make_progress(
 
         console = Console(file=stream, highlight=False, markup=False, emoji=False)
         if console.is_terminal and not console.is_dumb_terminal:
-            return _Bar(total_epochs, steps_per_epoch, measures, stream, console)
+            return _Bar(total_epochs, steps_per_epoch, measures, console)
     return Progress(total_epochs, steps_per_epoch, measures, stream)
 
 
@@ -39,14 +39,13 @@ class _Pace:
         self._seconds: float | None = None
 
     def reached(self, done: int) -> None:
-        now = time.monotonic()
-        if self._before is not None and done > self._before[0]:
-            new = (now - self._before[1]) / (done - self._before[0])
-            old = new if self._seconds is None else self._seconds
-            self._seconds = old + SHARE_OF_NEW_PACE * (new - old)
-        if self._before is None or done > self._before[0]:
+        now, before, self.done = time.monotonic(), self._before, done
+        if before is None or done > before[0]:
             self._before = (done, now)
-        self.done = done
+            if before is not None:
+                new = (now - before[1]) / (done - before[0])
+                old = new if self._seconds is None else self._seconds
+                self._seconds = old + SHARE_OF_NEW_PACE * (new - old)
 
     def left(self) -> str:
         """Returns the time left in words; empty before there is a pace to tell it from."""
@@ -111,15 +110,8 @@ class Progress:
 class _Bar(Progress):
     """A bar over the whole run, drawn at most ten times a second; lines of epochs stay above it."""
 
-    def __init__(
-        self,
-        total_epochs: int,
-        steps_per_epoch: int,
-        measures: Mapping[str, Metric],
-        stream: TextIO,
-        console: Any,
-    ) -> None:
-        super().__init__(total_epochs, steps_per_epoch, measures, stream)
+    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], console: Any) -> None:
+        super().__init__(total_epochs, steps_per_epoch, measures, console.file)
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
@@ -173,9 +165,7 @@ def _joined(*parts: str) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Returns a duration as people say it, with two units at most: `0.4 s`, `2 min 10 s`, `3 h 05 min`, `2 d
-    4 h`.
-    """
+    """Returns a duration as people say it, in two units at most: `0.4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 4 h`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

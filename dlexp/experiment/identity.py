@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlexp.config.build import content_of, told_content
 from dlexp.config.cell import cell
 from dlexp.records.folder import RECORD
 
@@ -44,17 +45,27 @@ def identity(
 
     Data that can't tell its content is loaded for it, if that `may_load`; else it counts as unknown.
     """
+    from dlexp.experiment.initial_weights import fingerprint_of_all  # imports torch
+
     known = {} if known is None else known
 
-    def once(what: Any, find: Any) -> str | None:
+    def once(what: Any, find: Callable[[], str | None]) -> str | None:
         key = json.dumps(what, sort_keys=True, default=str)
         if key not in known:
-            known[key] = find()
+            try:
+                known[key] = find()
+            except Exception:  # the job that trains on it tells of it, beside those that can run
+                log.debug("what a run begins with can't be read", exc_info=True)
+                known[key] = None
         return known[key]
 
-    data = once({"data": config["data"]}, lambda: _data(config["data"], may_load))
+    def fingerprint_of_data() -> str | None:
+        content = content_of(config["data"]) if may_load else told_content(config["data"])
+        return None if content is None else content.fingerprint
+
+    data = once({"data": config["data"]}, fingerprint_of_data)
     sources = sources_of(config)
-    weights = once({"weights": sources}, lambda: _weights(sources)) if sources else None
+    weights = once({"weights": sources}, lambda: fingerprint_of_all(sources)) if sources else None
     return Identity(cell(config), data, weights)
 
 
@@ -63,24 +74,3 @@ def sources_of(config: Mapping[str, Any]) -> list[Path]:
     named = [Path(value).expanduser() for value in config["method"].values() if isinstance(value, str)]
     given = [Path(config["init_from"]).expanduser()] if config["init_from"] is not None else []
     return [*given, *(folder for folder in named if (folder / RECORD).is_file())]
-
-
-def _data(node: Mapping[str, Any], may_load: bool) -> str | None:
-    from dlexp.config.build import content_of, told_content
-
-    try:
-        content = content_of(node) if may_load else told_content(node)
-        return None if content is None else content.fingerprint
-    except Exception:  # the job that trains on it tells of it, beside those that can run
-        log.debug("the data can't be read", exc_info=True)
-        return None
-
-
-def _weights(sources: Sequence[Path]) -> str | None:
-    from dlexp.errors import UserError
-    from dlexp.experiment.initial_weights import fingerprint_of_all
-
-    try:
-        return fingerprint_of_all(sources)
-    except UserError:  # the job tells of it
-        return None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlexp.errors import UserError, listed
 from dlexp.models.parts import fitting_tensors
 from dlexp.records.folder import DATA, LAST
-from dlexp.records.run_json import read_json
+from dlexp.records.run_json import recorded
 from dlexp.records.weights import chosen
 from dlexp.train.fingerprint import fingerprint
 from dlexp.train.frozen import frozen_names, matching, set_frozen
@@ -66,11 +66,8 @@ def _compare_classes(source: Path, class_names: list[str] | None) -> None:
             is named by itself is taken with a warning.
     """
     folder = source if source.is_dir() else source.parent.parent
-    try:
-        before = read_json(folder / DATA)["class_names"]
-    except (OSError, ValueError, KeyError, TypeError):  # weights from elsewhere
-        return
-    if not isinstance(before, list) or class_names is None:
+    before = recorded(folder / DATA, "class_names")
+    if not isinstance(before, list) or class_names is None:  # weights from elsewhere, or of a task without classes
         return
     moved = [name for name in class_names if name in before and before.index(name) != class_names.index(name)]
     if not moved:

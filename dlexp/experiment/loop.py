@@ -2,11 +2,10 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from dlexp.config.composed import Composed
-from dlexp.console.training_progress import Pace, Progress, make_progress
+from dlexp.console.training_progress import Pace, make_progress
 from dlexp.data.stream.stored import Stored
 from dlexp.errors import UnreadableError, UserError
 from dlexp.experiment.advice import is_learnt_by_heart, stuck_at_chance
@@ -21,39 +20,32 @@ from dlexp.train.evaluate import evaluate
 from dlexp.train.fit import fit
 
 
-@dataclass
 class _Training:
     """What the loop over `fit` keeps: records so far, and whether something was said already."""
 
-    run: Assembly
-    composed: Composed
-    tracker: Tracker
-    checkpoints: Checkpoints
-    best: BestWeights
-    stops: Stops
-    progress: Progress
-    pace: Pace
-    busy: BusyCores
-    watchers: Watchers
-    history: list[dict[str, Any]]
-    advice_is_due: bool = True
+    def __init__(
+        self, run: Assembly, config: Mapping[str, Any], tracker: Tracker, stops: Stops, history: list[dict[str, Any]]
+    ) -> None:
+        self.run, self.config, self.tracker, self.stops, self.history = run, config, tracker, stops, history
+        every = {key: value for key, value in config["checkpoint"].items() if key != "keep"}
+        self.checkpoints, self.best = Checkpoints(tracker.folder, **every), BestWeights(tracker.folder / BEST)
+        steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
+        num_epochs = -(-run.total_steps // steps_per_epoch)
+        self.progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
+        self.pace = Pace(run.total_steps - run.state.step, num_epochs)
+        self.busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, Stored))
+        self.watchers = Watchers(run, tracker)
+        self.advice_is_due = True
 
 
-def train(run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, history: list[dict[str, Any]]) -> None:
+def train(
+    run: Assembly, config: Mapping[str, Any], tracker: Tracker, stops: Stops, history: list[dict[str, Any]]
+) -> None:
     """Trains with bar and checkpoints around it; saves the last state however the training ends.
 
     `history` has the records of the epochs before, and gets those of the new ones.
     """
-    steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
-    num_epochs = -(-run.total_steps // steps_per_epoch)
-    progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
-    every = {key: value for key, value in composed.config["checkpoint"].items() if key != "keep"}
-    checkpoints = Checkpoints(tracker.folder, **every)
-    best = BestWeights(tracker.folder / BEST)
-    pace = Pace(run.total_steps - run.state.step, num_epochs)
-    busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, Stored))
-    watchers = Watchers(run, tracker)
-    training = _Training(run, composed, tracker, checkpoints, best, stops, progress, pace, busy, watchers, history)
+    training = _Training(run, config, tracker, stops, history)
     try:
         with stops.patient():
             _to_the_end(training)
@@ -63,9 +55,9 @@ def train(run: Assembly, composed: Composed, tracker: Tracker, stops: Stops, his
             _save_last(training)
         raise
     finally:
-        busy.close()
-        progress.close()
-        checkpoints.close()
+        training.busy.close()
+        training.progress.close()
+        training.checkpoints.close()
     _save_last(training)
 
 
@@ -116,7 +108,7 @@ def _to_the_end(training: _Training) -> None:
 
 def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     """Validates when that is due, records the epoch, and says once when nothing is being learnt."""
-    run, config = training.run, training.composed.config
+    run, config = training.run, training.config
     del event["train/recent_loss"]
     is_last = event["step"] >= run.total_steps
     with run.state.as_before_unless_finished():
@@ -136,7 +128,7 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
 
 def _is_over(training: _Training) -> bool:
     """Returns whether the training ends before its last step, and says why."""
-    run, config = training.run, training.composed.config
+    run, config = training.run, training.config
     if not training.history:
         return False
     if config["patience"] is not None and run.state.bad_validations >= config["patience"]:

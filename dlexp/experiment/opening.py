@@ -25,10 +25,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def opened(
-    composed: Composed,
-    folder: Path,
-    resumption: saved_state.Resumption | None,
-    identity: Mapping[str, Any],
+    composed: Composed, folder: Path, resumption: saved_state.Resumption | None, identity: Mapping[str, Any]
 ) -> Iterator[tuple[Assembly, RunRecord, list[dict[str, Any]]]]:
     """Yields a run that can train, its record and the records of its epochs so far.
 

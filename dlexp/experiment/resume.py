@@ -10,7 +10,7 @@ from dlexp.config.cell import cell
 from dlexp.config.check import check
 from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, is_free, stored_run, value_of
-from dlexp.console.streams import log_when_begun
+from dlexp.console.streams import log_to
 from dlexp.console.wording import describe
 from dlexp.errors import UserError
 from dlexp.experiment.identity import identity
@@ -48,16 +48,6 @@ def resume_named(named: str, typed: list[str]) -> Result:
     return resume(Path(named).expanduser(), read.overrides)
 
 
-def resume_found(composed: Composed, place: Path | None) -> Result | None:
-    """Goes on with the run in `place`, or with the newest under outputs/, that is what was composed, if there is one.
-
-    Raises:
-        UserError: `place` holds a run of these settings that was trained on other data.
-    """
-    folder = find(place, composed.config)
-    return None if folder is None else resume(folder, [word for word in composed.words if is_free(word)])
-
-
 def resume(folder: Path, overrides: list[str]) -> Result:
     """Goes on with the run in `folder`, changed as the words say; a finished one, of which nothing is asked, is read.
 
@@ -84,14 +74,11 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         instead = "train it again" if keep == "metrics" else f"init_from={folder} starts a new run from its weights"
         raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
     other_settings = _other_settings(folder, stored, config, changed)
-    begin_log, close = log_when_begun(folder / LOG)
-    try:
+    with log_to(folder / LOG) as begin_log:
         resumption = Resumption(typed, bool(changed), other_settings, CONSENT in overrides, accepted=begin_log)
         earlier = [*entry["overrides"], *(word for each in entry["resumed"] for word in each["overrides"])]
         composed = Composed(config, [*earlier, *typed], entry["choices"], follows=entry["follows"])
         return run_experiment(composed, folder, resumption)
-    finally:
-        close()
 
 
 def _other_settings(

@@ -12,7 +12,7 @@ from dlexp.experiment.identity import identity
 from dlexp.experiment.loop import train
 from dlexp.experiment.opening import opened
 from dlexp.experiment.saved_state import Resumption
-from dlexp.machine.lock_file import held_alone, locked
+from dlexp.machine.lock_file import locked
 from dlexp.machine.signals import listening
 from dlexp.records import weights
 from dlexp.records.folder import LOCK, RECORD
@@ -35,8 +35,8 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
     """
     config, choices = composed.config, composed.choices
     shares = resumption is not None and resumption.shares
-    lock = folder / LOCK
-    with locked(lock) if shares else held_alone(lock, f"another process trains in {folder}"), listening() as stops:
+    otherwise = None if shares else f"another process trains in {folder}"
+    with locked(folder / LOCK, otherwise=otherwise), listening() as stops:
         there, facts = read_entry(folder), description.what_it_is(composed)
         holds_a_run = (folder / RECORD).exists()  # also one whose run.json is damaged
         if holds_a_run and (resumption is None or (shares and (there or {}).get("cell") != facts["cell"])):
@@ -58,7 +58,7 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
                 if run.state.step == 0:
                     description.describe(run, composed, tracker)
                 with build(config["profile"], run, folder):
-                    train(run, composed, tracker, stops, history)
+                    train(run, config, tracker, stops, history)
                 metrics = closing.finish(run, composed, tracker, history)
                 entry.finished(metrics, chosen_epoch=run.state.best_epoch)
         for line in closing.closing_words(run, folder, metrics):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,29 +27,11 @@ class RunView:
     """The one `dlexp.watch.watcher.View` of a watcher, which it knows by `name`."""
 
     def __init__(self, run: Assembly, tracker: Tracker, name: str) -> None:
-        self._run, self._tracker, self._name = run, tracker, name
+        self._run, self._tracker, self.name = run, tracker, name
+        self.only_looks = name in run.only_look
+        self.model, self.averaged, self.folder = run.state.model, run.state.average.module, tracker.folder
         self.is_within_step = self.is_at_end = False
         self.found: dict[str, float] = {}  # what was logged after an epoch
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def only_looks(self) -> bool:
-        return self._name in self._run.only_look
-
-    @property
-    def model(self) -> torch.nn.Module:
-        return self._run.state.model
-
-    @property
-    def averaged(self) -> torch.nn.Module:
-        return self._run.state.average.module
-
-    @property
-    def folder(self) -> Path:
-        return self._tracker.folder
 
     @property
     def epoch(self) -> int:
@@ -62,14 +43,14 @@ class RunView:
 
     def batches(self, split: str) -> Iterator[Batch]:
         if split == "test" and not self.is_at_end:
-            raise UserError(f"watch.{self._name} asks for the test samples before the end, where they choose nothing")
+            raise UserError(f"watch.{self.name} asks for the test samples before the end, where they choose nothing")
         batches = self._run.in_order(split)
         if batches is None:
-            raise UserError(f"watch.{self._name} asks for the split '{split}', which this run does not have")
+            raise UserError(f"watch.{self.name} asks for the split '{split}', which this run does not have")
         return batches.epoch(0)
 
     def log(self, name: str, value: Tensor | float) -> None:
-        key = f"{PREFIX}/{self._name}/{name}"
+        key = f"{PREFIX}/{self.name}/{name}"
         if self.is_within_step:
             device = self._run.plan.device
             self._run.state.watched[key] = torch.as_tensor(value, device=device).detach().reshape(())
@@ -81,16 +62,15 @@ class RunView:
 
     def freeze(self, patterns: Sequence[str], frozen: bool = True) -> None:
         if self.only_looks:
-            raise UserError(f"watch.{self._name} only looks, so it freezes nothing; only_looks: false lets it")
-        model = self._run.state.model
+            raise UserError(f"watch.{self.name} only looks, so it freezes nothing; only_looks: false lets it")
         for pattern in patterns:
-            names = matching(model, pattern)
+            names = matching(self.model, pattern)
             if not names:
-                known = listed(list(dict(model.named_parameters())), 9)
-                raise UserError(f"watch.{self._name}: {pattern} matches none of the parameters: {known}")
-            before = frozen_names(model)
-            set_frozen(model, before.union(names) if frozen else before.difference(names))
-        for parameter in model.parameters():
+                known = listed(list(dict(self.model.named_parameters())), 9)
+                raise UserError(f"watch.{self.name}: {pattern} matches none of the parameters: {known}")
+            before = frozen_names(self.model)
+            set_frozen(self.model, before.union(names) if frozen else before.difference(names))
+        for parameter in self.model.parameters():
             if not parameter.requires_grad:
                 parameter.grad = None
 

@@ -71,11 +71,7 @@ def range_test(composed: Composed, steps: int, low: float | None, high: float | 
         raise UserError(f"--steps {steps} is too few to read a curve from: at least {FEWEST_STEPS}")
     if not 0 < low < high:
         raise UserError(f"learning rates grow from --low {low:g} to --high {high:g}: that is no range")
-    scheduler = {
-        "_target_": "dlexp.schedules.exponential.exponential",
-        "initial": low / lr,
-        "final": high / lr,
-    }
+    scheduler = {"_target_": "dlexp.schedules.exponential.exponential", "initial": low / lr, "final": high / lr}
     length = {"max_steps": steps, "epochs": steps, "log_steps": 1}
     config = {**config, "scheduler": scheduler, "optimizer": _of_the_whole_run(config["optimizer"]), **length}
     rates: list[float] = []

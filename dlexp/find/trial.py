@@ -1,18 +1,25 @@
 """Some steps of a training with one batch size, in a process of its own: a failure there hurts nothing here."""
 
+import contextlib
 import os
+import sys
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import psutil
+import torch
+
 from dlexp.errors import UserError
-from dlexp.machine.processes import children_context, live_with_parent, take_environment
+from dlexp.machine.processes import children_context, live_with_parent, take_environment, told
 
 # Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
 WARMUP_STEPS, WARMUP_SECONDS = 3, 1.0
 TIMED_SECONDS = 1.0
 NEVER = 10**9
+# Parts of the free memory that a trial may take. What the machine does besides changes while it trains.
+SHARE_OF_CPU, SHARE_OF_GPU = 0.8, 0.9
 
 
 @dataclass(frozen=True)
@@ -40,10 +47,7 @@ def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial 
     sender.close()
     try:
         wait([receiver, process.sentinel])
-        try:
-            answer = receiver.recv() if receiver.poll() else None
-        except (EOFError, OSError):  # it said nothing; asked of a pipe without a writer, Windows raises the second
-            answer = None
+        answer = told(receiver)
         process.join()
     finally:
         process.terminate()
@@ -59,7 +63,6 @@ def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None
     take_environment(variables)
     live_with_parent()
     from dlexp.experiment.assemble import assemble
-    from dlexp.find.memory import limit_memory
     from dlexp.machine.device import select_device
     from dlexp.machine.shortage import is_out_of_memory
     from dlexp.train.losses import NonFiniteLoss
@@ -82,7 +85,6 @@ def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None
 
 def measured(run: Any) -> Trial:
     """Trains an assembled run until its speed is known."""
-    from dlexp.find.memory import peak_memory
     from dlexp.train.fit import fit
 
     state, began, timed_from = run.state, time.perf_counter(), None
@@ -105,3 +107,43 @@ def measured(run: Any) -> Trial:
             speed = (done - timed_from[1]) * run.train.batch_size / (now - timed_from[0])
             return Trial(run.train.batch_size, run.data_facts["sizes"]["train"], peak_memory(device), speed)
     raise AssertionError("a training of that many epochs does not end")
+
+
+def limit_memory(device: torch.device, room: int | None) -> None:
+    """Makes allocations of this process fail beyond its share: `room` bytes more on a CPU, 90 % of the GPU's free ones.
+
+    Where a system can't do that (macOS, Windows), only the measured peak tells what is too much.
+    """
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        torch.cuda.set_per_process_memory_fraction(SHARE_OF_GPU * free / total, device)
+    elif device.type == "mps":
+        torch.mps.set_per_process_memory_fraction(SHARE_OF_GPU)
+    elif sys.platform == "linux" and room is not None:
+        import resource
+
+        # Private writable memory, so neither the libraries nor files that are mapped.
+        with contextlib.suppress(ValueError):  # a lower limit is set already
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            resource.setrlimit(resource.RLIMIT_DATA, (psutil.Process().memory_info().data + room, hard))
+
+
+def peak_memory(device: torch.device) -> int:
+    """Returns the most bytes that this process has held: of the GPU's memory when it trains there, else of its own.
+
+    Raises:
+        UserError: the device's part of torch does not say.
+    """
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    if device.type != "cpu":
+        asked: Any = getattr(torch.get_device_module(device), "max_memory_allocated", None)
+        if asked is None:
+            raise UserError(f"torch can't tell how much memory device={device.type} has held")
+        return int(asked(device))
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # psutil tells the peak on Windows alone
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

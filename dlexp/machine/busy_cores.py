@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dlexp.machine.cores import sharers
-from dlexp.machine.one_core import OneCore
-from dlexp.machine.openmp import ShortSpins
+from dlexp.machine.openmp import OneCore, ShortSpins
 
 WINDOW_SECONDS = 1.0
 # Of the time in which threads want a core they wait half of it beside one busy process for every core, a third beside
@@ -60,13 +59,10 @@ class BusyCores:
                 self._core.begin(self._threads)
         elif is_quiet or not self._core.holds:
             # Threads that share a core wait for each other too: then only the other cores tell.
-            self._let_go()
+            self.close()
 
     def close(self) -> None:
         """Lets idle threads spin as usual again, where they like."""
-        self._let_go()
-
-    def _let_go(self) -> None:
         self._core.end()
         self._spins.end()
 

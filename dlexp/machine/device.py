@@ -3,7 +3,6 @@
 import ctypes
 import os
 import platform
-import random
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,9 +10,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from numpy import random as numpy_random
 
 from dlexp.errors import UserError
+from dlexp.machine import generators
 from dlexp.machine.cores import share
 from dlexp.machine.openmp import in_all_threads
 
@@ -33,7 +32,9 @@ def select_device(name: str) -> torch.device:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         return _another_device(name)
     if name == "auto":
-        return _best_device()
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if name.startswith("cuda"):
         if not torch.cuda.is_available():
             raise UserError(f"device={name}, but {why_no_cuda()}; device=cpu works")
@@ -58,12 +59,6 @@ def _another_device(name: str) -> torch.device:
     if not module.is_available() or int(index or 0) >= module.device_count():
         raise UserError(f"device={name}, but this torch finds no such device here; device=cpu works")
     return torch.device(kind, int(index or 0))
-
-
-def _best_device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda", 0)
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def why_no_cuda() -> str:
@@ -192,9 +187,8 @@ def _flush_denormals(on: bool) -> None:
 
 def seed_everything(seed: int) -> None:
     """Seeds the default generators, from which initial weights and dropout are drawn, and Python's and NumPy's."""
-    random.seed(seed)
-    numpy_random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    generators.seed(seed)
+    torch.manual_seed(seed)  # those of all devices
 
 
 def set_speed(deterministic: bool) -> None:

@@ -6,47 +6,30 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dlexp.machine.cores import usable_cores
 
-PACKAGES = (
-    "dlexp",
-    "torch",
-    "torchvision",
-    "hydra-core",
-    "omegaconf",
-    "numpy",
-    "tensorboard",
-    "matplotlib",
-    "rich",
-)
+PACKAGES = "dlexp torch torchvision hydra-core omegaconf numpy tensorboard matplotlib rich".split()
 CPU_INFO = Path("/proc/cpuinfo")  # of Linux
 
 
 def environment(device_facts: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a result depends on besides its config: revision, versions, machine. No names of people or
-    hosts.
-    """
+    """Returns it all as `environment.json` holds it."""
     return {
         "git": git_state(Path.cwd()),
         "python": platform.python_version(),
         "packages": package_versions(),
-        "platform": {
-            "system": platform.system(),
-            "release": platform.release(),
-            "machine": platform.machine(),
-        },
+        "platform": {"system": platform.system(), "release": platform.release(), "machine": platform.machine()},
         "cpu": {"name": cpu_name(), "cores": os.cpu_count(), "usable_cores": usable_cores()},
         "device": device_facts,
     }
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Returns the revision of the repository around `folder` and whether it has uncommitted changes; None
-    without one.
-    """
+    """Returns the revision of the repository around `folder` and whether it has uncommitted changes; None without."""
     revision = _output("git", "-C", str(folder), "rev-parse", "HEAD")
     if revision is None:
         return None
@@ -69,14 +52,11 @@ def _output(*command: str) -> str | None:
 @functools.cache  # 14 ms; the jobs of a sweep have it from the server that forks them
 def package_versions() -> dict[str, str | None]:
     """Returns the versions of the packages that a result depends on; None for one that is not installed."""
-    return {name: _version(name) for name in PACKAGES}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    versions: dict[str, str | None] = dict.fromkeys(PACKAGES)
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def cpu_name() -> str:
@@ -84,7 +64,8 @@ def cpu_name() -> str:
 
     By hand: psutil does not know it, and py-cpuinfo takes 1.4 s to find it.
     """
-    return _name_from_proc() or _name_from_sysctl() or _name_from_registry() or platform.machine() or "unknown"
+    name = _name_from_proc() or _output("sysctl", "-n", "machdep.cpu.brand_string") or _name_from_registry()
+    return name or platform.machine() or "unknown"
 
 
 def _name_from_proc() -> str | None:
@@ -94,10 +75,6 @@ def _name_from_proc() -> str | None:
         return None
     names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model", "cpu model")))
     return next(names, None)
-
-
-def _name_from_sysctl() -> str | None:
-    return _output("sysctl", "-n", "machdep.cpu.brand_string") if platform.system() == "Darwin" else None
 
 
 def _name_from_registry() -> str | None:

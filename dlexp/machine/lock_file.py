@@ -15,33 +15,23 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def locked(path: Path, poll_seconds: float = 0.2) -> Iterator[None]:
+def locked(path: Path, poll_seconds: float = 0.2, *, otherwise: str | None = None) -> Iterator[None]:
     """Holds the lock file `path` (created if need be, never removed: that would race) while the block runs.
 
-    Waits as long as another process holds it. Where neither the system nor the file system has locks, the
-    block runs without: files are replaced whole and checked by MD5, so two writers waste work but spoil
-    nothing.
+    Waits as long as another process holds it, or raises UserError with the sentence `otherwise` if there is one. Where
+    neither the system nor the file system has locks, the block runs without: files are replaced whole and checked by
+    MD5, so two writers waste work but spoil nothing.
     """
     with path.open("ab") as file:
         waited = False
         while not _acquired(file):
+            if otherwise is not None:
+                raise UserError(otherwise)
             if not waited:
                 log.info("Another process is at work in %s; waiting for it.", path.parent)
             waited = True
             time.sleep(poll_seconds)
         yield  # closing the file frees the lock
-
-
-@contextmanager
-def held_alone(path: Path, otherwise: str) -> Iterator[None]:
-    """Holds the lock file `path` while the block runs.
-
-    Raises UserError with the sentence `otherwise` when another process holds it.
-    """
-    with path.open("ab") as file:
-        if not _acquired(file):
-            raise UserError(otherwise)
-        yield
 
 
 def is_held(path: Path) -> bool:

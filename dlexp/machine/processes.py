@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import threading
+from multiprocessing.connection import Connection
+from typing import Any
 
 from dlexp.machine.signals import SIGNALS, stop_unless_asked
 
@@ -37,6 +39,14 @@ def live_with_parent() -> None:
         stop_unless_asked()
 
     threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+def told(receiver: Connection) -> Any:
+    """Returns what a process that has ended told through its pipe; None where it told nothing."""
+    try:
+        return receiver.recv() if receiver.poll() else None
+    except (EOFError, OSError):  # asked of a pipe without a writer, Windows raises the second
+        return None
 
 
 def reason(exit_code: int | None) -> str:

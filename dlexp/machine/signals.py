@@ -14,8 +14,6 @@ from typing import Literal
 # Ctrl-C, the end of a cluster's time, and the warning some clusters send before it. Windows lacks some of them.
 NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
-# Shells and schedulers read 128 + the signal's number: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
-EXIT_CODE_BASE = 128
 # How often is looked whether an import is done that a signal must not cut.
 IMPORT_SECONDS = 0.02
 
@@ -29,8 +27,8 @@ class StopRequested(BaseException):
 
 
 def exit_code_of(stop: KeyboardInterrupt | StopRequested) -> int:
-    """Returns what a process should end with: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1."""
-    return EXIT_CODE_BASE + (stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
+    """Returns what a process should end with, as shells and schedulers read it: 130 after Ctrl-C, 143 after SIGTERM."""
+    return 128 + (stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
 
 
 class Stops:

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -75,13 +75,9 @@ def _replace(source: str, target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Makes the new name survive a loss of power, where the system can open a folder."""
-    try:
+    with suppress(OSError):  # Windows opens no folder, and some network file systems bring none to the disk
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems
-        pass
-    finally:
-        os.close(descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from torch import nn
 
-from dlexp.models.parts import WIDEST, image_size, initialise, sequence
+from dlexp.models.parts import WIDEST, image_size, initialised
 from dlexp.ranges import Range
 
 WIDTHS = (64, 192, 384, 256, 256)
@@ -53,7 +53,4 @@ def alexnet(
         layers[f"linear{number}"] = nn.Linear(inputs, hidden)
         layers[f"relu{number}"] = nn.ReLU(inplace=True)
         inputs = hidden
-    output = nn.Linear(hidden, num_outputs)
-    model = sequence(layers | {"output": output})
-    initialise(model, last=output)
-    return model
+    return initialised(layers, nn.Linear(hidden, num_outputs))

@@ -5,7 +5,7 @@ from typing import Annotated
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import MOST_LAYERS, WIDEST, image_size, initialise, sequence
+from dlexp.models.parts import MOST_LAYERS, WIDEST, image_size, initialised
 from dlexp.ranges import Range
 
 
@@ -39,10 +39,7 @@ def cnn(
             layers[f"norm{stage}_{number}"] = nn.BatchNorm2d(width)
             layers[f"relu{stage}_{number}"] = nn.ReLU(inplace=True)
             channels = width
-    output = nn.Linear(channels, num_outputs)
     layers |= {"mean": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
     if dropout:
         layers["dropout"] = nn.Dropout(dropout)
-    model = sequence(layers | {"output": output})
-    initialise(model, last=output)
-    return model
+    return initialised(layers, nn.Linear(channels, num_outputs))

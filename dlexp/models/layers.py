@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -50,12 +50,12 @@ def summarise(model: nn.Module, ask: Callable[[nn.Module], Any]) -> dict[str, An
     }
     counter = FlopCounterMode(display=False)
     copied = shadow(model)
+    _count(copied, rows, counter)
     flops: int | None = None
     with contextlib.suppress(RuntimeError, NotImplementedError):
-        with _counting(copied, rows, counter), counter:
+        with counter, torch.no_grad(), torch.device(_device_of(copied)):
             count_without_compiler(counter)
-            with torch.no_grad(), torch.device(_device_of(copied)):
-                ask(copied)
+            ask(copied)
         flops = counter.get_total_flops()
     parameters = list(model.parameters())
     return {
@@ -135,11 +135,9 @@ def _device_of(model: nn.Module) -> torch.device:
     return next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
 
 
-@contextlib.contextmanager
-def _counting(model: nn.Module, rows: dict[str, dict[str, Any]], counter: FlopCounterMode) -> Iterator[None]:
-    """Fills in output shapes and FLOPs while the model runs; a layer used twice counts twice."""
+def _count(model: nn.Module, rows: dict[str, dict[str, Any]], counter: FlopCounterMode) -> None:
+    """Lets output shapes and FLOPs be filled in when the model runs; a layer used twice counts twice."""
     started: dict[str, int] = {}
-    hooks = []
     for name, module in model.named_modules():
         if name not in rows:
             continue
@@ -152,10 +150,8 @@ def _counting(model: nn.Module, rows: dict[str, dict[str, Any]], counter: FlopCo
             row["flops"] = (row["flops"] or 0) + counter.get_total_flops() - started[name]
             row["output_shape"] = list(output.shape[1:]) if isinstance(output, torch.Tensor) else None
 
-        hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
-    yield
-    for hook in hooks:
-        hook.remove()
+        module.register_forward_pre_hook(before)
+        module.register_forward_hook(after)
 
 
 def _track(model: nn.Module, inside: list[tuple[str, nn.Module, Any]]) -> None:

@@ -1,11 +1,12 @@
 """Multi-layer perceptron for data of any shape."""
 
+import math
 from typing import Annotated
 
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import ACTIVATIONS, MOST_LAYERS, WIDEST, Activation, num_features, sequence
+from dlexp.models.parts import ACTIVATIONS, MOST_LAYERS, WIDEST, Activation, sequence
 from dlexp.ranges import Range
 
 
@@ -32,7 +33,7 @@ def mlp(
         wanted = f"the units of each of model.depth={depth} layers, from 1 to {WIDEST:,}"
         raise UserError(f"model.width={list(widths)} must list {wanted}")
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
-    inputs = num_features(shape)
+    inputs = math.prod(shape)
     for number, units in enumerate(widths, start=1):
         layers[f"linear{number}"] = nn.Linear(inputs, units, bias=not batch_norm)
         if batch_norm:

@@ -1,6 +1,5 @@
 """What several model families share: activations by name, the look at the data's shape, first weights."""
 
-import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Annotated
@@ -30,11 +29,6 @@ def sequence(layers: Mapping[str, nn.Module]) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
-def num_features(shape: list[int]) -> int:
-    """Returns how many numbers a sample of this shape has."""
-    return math.prod(shape)
-
-
 def image_size(shape: list[int], name: str, smallest: int = 1) -> tuple[int, int, int]:
     """Returns channels, height and width of images.
 
@@ -60,12 +54,14 @@ def fitting_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str
     return {name: value for name, value in tensors.items() if name in own and own[name].shape == value.shape}
 
 
-def initialise(model: nn.Module, last: nn.Linear) -> None:
-    """Draws first weights that keep the size of signals through a deep ReLU network, from torch's default generator.
+def initialised(layers: Mapping[str, nn.Module], output: nn.Linear) -> nn.Sequential:
+    """Returns layers and `output` one after another, with first weights that keep the size of signals through a deep
+    ReLU network, from torch's default generator.
 
     Convolutions and hidden linear layers after He et al., arXiv 1502.01852 (convolutions keep the size of gradients,
     fan-out); the last layer starts small, so that the first loss is close to that of a guess, ln(classes).
     """
+    model = sequence({**layers, "output": output})
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -73,4 +69,5 @@ def initialise(model: nn.Module, last: nn.Linear) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
             nn.init.zeros_(module.bias)
-    nn.init.normal_(last.weight, std=0.01)
+    nn.init.normal_(output.weight, std=0.01)
+    return model

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import image_size, initialise, sequence
+from dlexp.models.parts import image_size, initialised, sequence
 from dlexp.ranges import Choice, Range
 
 WIDTHS = (64, 128, 256, 512)
@@ -70,9 +70,8 @@ def resnet(
             blocks[f"block{number}"] = BasicBlock(channels, maps, stride)
             channels = maps
         layers[f"stage{stage}"] = sequence(blocks)
-    output = nn.Linear(channels, num_outputs)
-    model = sequence(layers | {"mean": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "output": output})
-    initialise(model, last=output)
+    layers |= {"mean": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    model = initialised(layers, nn.Linear(channels, num_outputs))
     for module in model.modules():
         if zero_init and isinstance(module, BasicBlock):
             nn.init.zeros_(module.norm2.weight)

@@ -5,7 +5,7 @@ from typing import Annotated
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import image_size, initialise, sequence
+from dlexp.models.parts import image_size, initialised
 from dlexp.ranges import Range
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -58,7 +58,4 @@ def vgg(
     layers["flatten"] = nn.Flatten()
     if dropout:
         layers["dropout"] = nn.Dropout(dropout)
-    output = nn.Linear(head, num_outputs)
-    model = sequence(layers | {"output": output})
-    initialise(model, last=output)
-    return model
+    return initialised(layers, nn.Linear(head, num_outputs))

@@ -2,9 +2,8 @@
 
 from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
 from dlexp.pictures.grids import image_grid, mistakes, segmentation
-from dlexp.pictures.lines import curves
+from dlexp.pictures.lines import curves, learning_rates
 from dlexp.pictures.planes import decision_regions, prediction_against_truth
-from dlexp.pictures.rates import learning_rates
 
 __all__ = [
     "confusion_matrix",

@@ -23,9 +23,7 @@ PADDING = 0.2
 
 @styled
 def image_grid(images: Tensor, titles: Sequence[str] | None = None, heading: str | None = None) -> Figure:
-    """Returns up to 64 images N×C×H×W (uint8, or float in [0, 1]) in rows, each under its title where there
-    are titles.
-    """
+    """Returns up to 64 images N×C×H×W (uint8, or float in [0, 1]) in rows, each under its title if there are any."""
     images = images[:MOST_IMAGES]
     columns = min(8, max(4, math.ceil(math.sqrt(len(images)))))
     lines = [[(title, INK)] for title in titles[: len(images)]] if titles is not None else None

@@ -1,4 +1,4 @@
-"""Curves of a training: each metric of the training and the validation split against the epoch."""
+"""Curves: each metric of a training against the epoch, and the loss of a range test against the learning rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlexp.console.wording import number, title
 from dlexp.metric import LOSS, Metric
-from dlexp.pictures.style import INK, TRAIN, VAL, in_per_cent, legend_on_curves, new_plot, styled
+from dlexp.pictures.style import FAINT, INK, TRAIN, VAL, in_per_cent, legend_on_curves, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,3 +89,41 @@ def _finish(axes: Axes, metric: Metric, values: Sequence[float], epochs: Sequenc
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -0.02), min(high, 1.02) if max(values) <= 1 else high)
     legend_on_curves(axes)
+
+
+@styled
+def learning_rates(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smooth: Sequence[float],
+    name: str,
+    steepest: float | None = None,
+    lowest: float | None = None,
+) -> Figure:
+    """Returns loss against learning rate (logarithmic), a value a step; `smooth` is the curve behind the losses.
+
+    steepest, lowest: the rates at which the curve falls fastest and is lowest, which are marked.
+    """
+    figure, axes = new_plot(6.4, 3.9)
+    axes.plot(rates, losses, color=FAINT, linewidth=0.8, alpha=0.7, label="each step")
+    axes.plot(rates, smooth, color=TRAIN, label="smoothed")
+    if steepest is not None:
+        where = min(range(len(rates)), key=lambda step: abs(rates[step] - steepest))
+        label = f"falls fastest  {steepest:.2g}"
+        axes.axvline(steepest, color=VAL, linewidth=1.2)
+        axes.plot([steepest], [smooth[where]], "o", color=VAL, markersize=6, label=label)
+    if lowest is not None:
+        axes.axvline(lowest, color=INK, lw=1, ls=(0, (1, 2)), label=f"lowest  {lowest:.2g}")
+        axes.axvline(lowest / 10, color=INK, lw=1, ls=(0, (5, 3)), label=f"a tenth of that  {lowest / 10:.2g}")
+    # What diverges would flatten everything else: the picture ends a little above the beginning.
+    early = sorted(losses[: max(5, len(losses) // 4)])
+    bottom, top = min(*losses, *smooth), max(early[int(0.95 * (len(early) - 1))], smooth[0])
+    room = 0.1 * (top - bottom) or 1.0
+    axes.set_ylim(bottom - room, top + 2 * room)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="learning rate", ylabel="training loss")
+    axes.set_title(f"Range test of the learning rate: {shortened(name, 40)}")
+    axes.grid(axis="y")
+    legend_on_curves(axes)
+    return figure

@@ -1,6 +1,4 @@
-"""What a model makes of plain numbers: the regions it divides a plane into, and predictions against the
-truth.
-"""
+"""What a model makes of plain numbers: the regions it divides a plane into, and predictions against the truth."""
 
 from __future__ import annotations
 
@@ -25,11 +23,10 @@ MOST_IN_THE_LEGEND = 12
 def decision_regions(
     predict: Callable[[Tensor], Tensor], points: Tensor, targets: Tensor, class_names: Sequence[str]
 ) -> Figure:
-    """Returns the plane in the colours of the classes, pale where the model is unsure, with the points N×2 on
-    it.
+    """Returns the plane in the colours of the classes, pale where the model is unsure, with the points N×2 on it.
 
-    `predict` takes such points (float32, as they stand in the data) and returns logits N×classes. Wrong ones
-    are ringed.
+    `predict` takes such points (float32, as they stand in the data) and returns logits N×classes. Wrong ones are
+    ringed.
     """
     from matplotlib.colors import to_rgb
 
@@ -106,9 +103,7 @@ def _scatter(
 
 @styled
 def prediction_against_truth(predictions: Tensor, targets: Tensor) -> Figure:
-    """Returns a point a sample, one colour an output (the first eight), perfect ones on the diagonal; both
-    N×outputs.
-    """
+    """Returns a point a sample, one colour an output (the first eight), perfect ones diagonal; both N×outputs."""
     predictions, targets = (values.detach().cpu().double() for values in (predictions, targets))
     every = -(-len(targets) // MOST_POINTS)
     figure, axes = new_plot(5.2, 5.0)

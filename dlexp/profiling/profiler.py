@@ -89,9 +89,9 @@ class TorchProfile:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batches, name)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, "Tensor"]]:
+    def epoch(self, epoch: int, start: int = 0, position: Any = None) -> Iterator[dict[str, "Tensor"]]:
         """Yields the batches of the run's own training data, and watches."""
-        batches = self._batches.epoch(epoch, start)
+        batches = self._batches.epoch(epoch, start, position)
         try:
             for number in range(start, len(self._batches)):
                 self._before(left=len(self._batches) - number)

@@ -111,13 +111,12 @@ class Checkpoints:
             self._settle()
         if (state.epoch, state.step) == self._saved:
             return False
-        if self._retry_at is not None and now >= self._retry_at:
-            return True
-        if self._every_minutes is not None and now - self._saved_at >= 60 * self._every_minutes:
-            return True
-        if self._every_steps is not None and state.step % self._every_steps == 0:
-            return True
-        return self._every_epochs is not None and state.batch == 0 and state.epoch % self._every_epochs == 0
+        return (
+            (self._retry_at is not None and now >= self._retry_at)
+            or (self._every_minutes is not None and now - self._saved_at >= 60 * self._every_minutes)
+            or (self._every_steps is not None and state.step % self._every_steps == 0)
+            or (self._every_epochs is not None and state.batch == 0 and state.epoch % self._every_epochs == 0)
+        )
 
     def save(self, state: State) -> None:
         """Copies the state and begins to write it; first waits for the one before, if that is still being written."""

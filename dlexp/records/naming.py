@@ -3,6 +3,8 @@
 import hashlib
 import itertools
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 OUTPUTS = Path("outputs")  # below where a command is typed
@@ -11,15 +13,11 @@ OUTPUTS = Path("outputs")  # below where a command is typed
 def new_folder(parent: Path, name: str) -> Path:
     """Makes and returns `parent/name`, or `name-2`, `name-3`, … where that exists: two starts never share a folder."""
     parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+    for each in _numbered(name):
+        with suppress(FileExistsError):
+            (parent / each).mkdir()
+            break
+    return parent / each
 
 
 def plain_name(text: str) -> str:
@@ -31,6 +29,8 @@ def plain_name(text: str) -> str:
 def unique(name: str, taken: set[str]) -> str:
     """Returns `name`, or `name-2`, `name-3`, … when it is taken (upper and lower case are one on Windows and macOS)."""
     lower = {each.lower() for each in taken}
-    if name.lower() not in lower:
-        return name
-    return next(f"{name}-{i}" for i in itertools.count(2) if f"{name}-{i}".lower() not in lower)
+    return next(each for each in _numbered(name) if each.lower() not in lower)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))

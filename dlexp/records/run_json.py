@@ -41,20 +41,27 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def recorded(path: Path, *keys: str) -> Any:
+    """Returns what a JSON file holds, under these keys, each within the one before; None where it can't be read."""
+    try:
+        found = read_json(path)
+        for key in keys:
+            found = found[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found
+
+
 def read_entry(folder: Path) -> dict[str, Any] | None:
     """Returns the record of the run in a folder, or None where there is none of this version that can be read."""
-    try:
-        found = read_json(folder / RECORD)
-    except (OSError, ValueError):
-        return None
+    found = recorded(folder / RECORD)
     return found if _is_entry(found) else None
 
 
 def refuse_other_version(folder: Path) -> None:
     """Raises UserError where another version of dlexp wrote the record of the run in a folder."""
-    try:
-        version = read_json(folder / RECORD)["format_version"]
-    except (OSError, ValueError, KeyError, TypeError):
+    version = recorded(folder / RECORD, "format_version")
+    if version is None:
         return
     if type(version) is int and version < FORMAT_VERSION:
         raise UserError(
@@ -164,8 +171,5 @@ def _now() -> str:
 
 def recorded_threads(folder: Path) -> int | None:
     """Returns how many CPU threads the run had, on which its sums depend; None where that is not recorded."""
-    try:
-        threads = read_json(folder / ENVIRONMENT)["device"]["threads"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    threads = recorded(folder / ENVIRONMENT, "device", "threads")
     return threads if isinstance(threads, int) and threads > 0 else None

@@ -118,11 +118,7 @@ class Tracker:
 
         noise = io.StringIO()
         try:
-            with (
-                warnings.catch_warnings(),
-                contextlib.redirect_stdout(noise),
-                torch.random.fork_rng(devices=[]),
-            ):
+            with warnings.catch_warnings(), contextlib.redirect_stdout(noise), torch.random.fork_rng(devices=[]):
                 warnings.simplefilter("ignore")
                 copied = copy.deepcopy(model).cpu().eval()
                 example = example_input.detach().cpu()

@@ -1,24 +1,13 @@
-"""`dry_run=true`: what would be trained, how long it would take and what it would keep; nothing is done for it.
-
-Nothing is trained, fetched or written. The time is a guess from earlier runs under outputs/ (see `earlier`).
-"""
+"""`dry_run=true`: what would be trained, and what it would take; nothing is trained, fetched or written for it."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import torch
 
 from dlexp.config.composed import Composed
 from dlexp.console.training_progress import estimate
 from dlexp.errors import UserError
 from dlexp.experiment.identity import Identity
-from dlexp.machine.device import select_device
-from dlexp.records.naming import OUTPUTS
-from dlexp.sweep import size
-from dlexp.sweep.earlier import Earlier, finished_runs, this_machine
+from dlexp.sweep.forecast import Forecast, forecasts
 from dlexp.sweep.launchers.launcher import Launcher, is_here
 from dlexp.sweep.ledger import Cell, cells_in, find_ledger
 from dlexp.sweep.table import in_columns
@@ -26,18 +15,6 @@ from dlexp.sweep.table import in_columns
 log = logging.getLogger(__name__)
 
 NOT_LEFT = ("done", "pending", "running")
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a run would take; None: nobody knows before it runs. doubt: why its steps are not known."""
-
-    parameters: int
-    steps: int | None
-    ends_early: bool  # patience, or what is learnt by heart, may end it before all steps
-    seconds: float | None
-    bytes: int
-    doubt: str | None
 
 
 def tell(
@@ -51,14 +28,14 @@ def tell(
     launcher: None where it can't start jobs here.
     """
     states = _states(runs[0], identities, launcher) if identities else ["to do"] * len(runs)
-    forecasts = _forecasts(runs)
+    expected = forecasts(runs)
     heads = [*varied[0], "parameters", "steps", "time", "disk", "status"]
-    rows = [[*keys.values(), *_cells(each), state] for keys, each, state in zip(varied, forecasts, states, strict=True)]
+    rows = [[*keys.values(), *_cells(each), state] for keys, each, state in zip(varied, expected, states, strict=True)]
     log.info(in_columns([heads, *rows]))
-    log.info(_sum([each for each, state in zip(forecasts, states, strict=True) if state not in NOT_LEFT]))
-    for doubt in dict.fromkeys(each.doubt for each in forecasts if each.doubt is not None):
+    log.info(_sum([each for each, state in zip(expected, states, strict=True) if state not in NOT_LEFT]))
+    for doubt in dict.fromkeys(each.doubt for each in expected if each.doubt is not None):
         log.info(f"steps are unknown where {doubt}")
-    if any(each.seconds is None and each.steps is not None for each in forecasts):
+    if any(each.seconds is None and each.steps is not None for each in expected):
         place = " on this machine" if is_here(runs[0].config) else ""
         log.info(f"times are unknown where no finished run under outputs/ had such a model, data and batch size{place}")
     log.info("dry run: nothing was trained, fetched or written")
@@ -66,10 +43,7 @@ def tell(
 
 def _states(first: Composed, identities: Sequence[Identity], launcher: Launcher | None) -> list[str]:
     """Returns for each job whether it is done, under way, begun or to do, as ledger and launcher have it."""
-    if first.sweep_place is not None:
-        folder: Path | None = first.sweep_place
-    else:
-        folder = None if first.config["rerun"] else find_ledger(OUTPUTS, identities)
+    folder = find_ledger(first.sweep_place, identities, anew=first.config["rerun"])
     if folder is None:
         return ["to do"] * len(identities)
     _, cells = cells_in(folder, dict.fromkeys(identities, "job"))
@@ -87,56 +61,6 @@ def _state(cell: Cell) -> str:
     if cell.entry is not None:
         return "done" if cell.is_done else "begun"
     return f"to do: {next(iter(cell.outdated.values()))}" if cell.outdated else "to do"
-
-
-def _forecasts(runs: Sequence[Composed]) -> list[Forecast]:
-    """Returns what each run would take; data and earlier runs that several of them share are looked at once."""
-    samples: dict[str, int | UserError] = {}
-    earlier: dict[tuple[str, str], list[Earlier]] = {}
-    found = []
-    for run in runs:
-        data, pair = run.config["data"], (run.choices["model"], run.choices["data"])
-        if pair not in earlier:
-            earlier[pair] = list(finished_runs(OUTPUTS, *pair))
-        if repr(data) not in samples:
-            samples[repr(data)] = _num_samples(data, earlier[pair])
-        found.append(_forecast(run, samples[repr(data)], earlier[pair]))
-    return found
-
-
-def _num_samples(data: Mapping[str, Any], earlier: Sequence[Earlier]) -> int | UserError:
-    try:
-        return size.num_training_samples(data)
-    except UserError as error:
-        known = (each.num_train for each in earlier if each.config["data"] == data)
-        return next((count for count in known if count), error)
-
-
-def _forecast(run: Composed, samples: int | UserError, earlier: Sequence[Earlier]) -> Forecast:
-    config, model = run.config, size.skeleton(run.config)
-    steps = seconds = None
-    if isinstance(samples, int):
-        steps, epochs = size.num_steps(config, samples)
-        seconds = _seconds(run, steps, -(-epochs // config["val_every"]), earlier)
-    return Forecast(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        steps=steps,
-        ends_early=config["patience"] is not None or config["overfit_batches"] is not None,
-        seconds=seconds,
-        bytes=size.num_bytes(config, model, seconds),
-        doubt=str(samples) if isinstance(samples, UserError) else None,
-    )
-
-
-def _seconds(run: Composed, steps: int, num_validations: int, earlier: Sequence[Earlier]) -> float | None:
-    """Returns the time at the pace of the longest earlier run of this kind; jobs of a cluster may have run anywhere."""
-    alike = [each for each in earlier if each.has_pace_of(run.config)]
-    if is_here(run.config):
-        device = select_device(run.config["device"])
-        here = this_machine(torch.cuda.get_device_name(device) if device.type == "cuda" else None)
-        alike = [each for each in alike if each.machine == here]
-    alike.sort(key=lambda each: each.num_steps, reverse=True)
-    return next((found for each in alike if (found := each.seconds(steps, num_validations)) is not None), None)
 
 
 def _cells(forecast: Forecast) -> list[str]:

@@ -9,7 +9,7 @@ from dlexp.experiment.identity import Identity
 from dlexp.machine.lock_file import locked
 from dlexp.records import run_json
 from dlexp.records.folder import RECORD
-from dlexp.records.naming import new_folder, unique
+from dlexp.records.naming import OUTPUTS, new_folder, unique
 
 LEDGER_FILE = "sweep.json"
 LEDGER_LOCK = ".sweeps.lock"
@@ -34,39 +34,33 @@ class Cell:
 
 
 def open_ledger(
-    parent: Path, name: str, wanted: Mapping[Identity, str], *, anew: bool
+    place: Path | None, name: str, wanted: Mapping[Identity, str], *, anew: bool
 ) -> tuple[Path, dict[Identity, Cell]]:
-    """Returns the sweep folder in `parent`, whatever its name, that shares most cells with `wanted`, and those cells.
+    """Returns the folder of a sweep (see `find_ledger`; else a new one, `name`, `name-2`, …) with the cells in it.
 
-    `wanted` maps what cells are to names for their folders. Without a shared cell, or with `anew`, the folder is a new
-    one, `name`, `name-2`, …
-    One process at a time chooses, so that sweeps started together find each other.
+    `wanted` maps what cells are to names for their folders. One process at a time chooses, so that sweeps started
+    together find each other.
     """
+    parent = place or OUTPUTS
     parent.mkdir(parents=True, exist_ok=True)
     with locked(parent / LEDGER_LOCK):
-        folder = (None if anew else find_ledger(parent, wanted)) or new_folder(parent, name)
-        return folder, _enter(folder, wanted)
+        folder = find_ledger(place, wanted, anew=anew) or new_folder(parent, name)
+        names, cells = cells_in(folder, wanted)
+        run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
+        return folder, cells
 
 
-def find_ledger(parent: Path, wanted: Collection[Identity]) -> Path | None:
-    """Returns the sweep folder in `parent` that shares most cells with `wanted`; None where none shares any."""
+def find_ledger(place: Path | None, wanted: Collection[Identity], *, anew: bool) -> Path | None:
+    """Returns `place`, else, whatever its name, the sweep folder under outputs/ that shares most cells with `wanted`.
+
+    None where none shares any, or with `anew`.
+    """
+    if place is not None or anew:
+        return place
     hashes = {each.cell for each in wanted}
-    shared = {path: len(set(read_ledger(path)) & hashes) for path in sorted(parent.glob("*/"))}
+    shared = {path: len(set(read_ledger(path)) & hashes) for path in sorted(OUTPUTS.glob("*/"))}
     best = max(shared, key=lambda path: shared[path], default=None)
     return best if best is not None and shared[best] else None
-
-
-def join_ledger(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]:
-    """Enters the cells into the ledger of a folder that was chosen by hand; returns them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LEDGER_LOCK):
-        return _enter(folder, wanted)
-
-
-def _enter(folder: Path, wanted: Mapping[Identity, str]) -> dict[Identity, Cell]:
-    names, cells = cells_in(folder, wanted)
-    run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
-    return cells
 
 
 def cells_in(folder: Path, wanted: Mapping[Identity, str]) -> tuple[dict[str, str], dict[Identity, Cell]]:
@@ -101,11 +95,7 @@ def read_own(own: Identity, folder: Path) -> dict[str, Any] | None:
 
 def read_ledger(folder: Path) -> dict[str, str]:
     """Returns the folder names by cell; empty where there is no ledger of this version, or none that can be read."""
-    try:
-        found = run_json.read_json(folder / LEDGER_FILE)
-        version, cells = found["format_version"], found["cells"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    version, cells = (run_json.recorded(folder / LEDGER_FILE, key) for key in ("format_version", "cells"))
     is_plain = (version == run_json.FORMAT_VERSION and isinstance(cells, dict)) and all(
         isinstance(name, str) and name == Path(name).name and name not in ("", ".", "..") for name in cells.values()
     )

@@ -6,11 +6,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from dlexp.config import words
-from dlexp.config.axes import axes
 from dlexp.config.build import allowed_modules, build
 from dlexp.config.cell import code_version
 from dlexp.config.check import check, group_problems
-from dlexp.config.compose import composing
+from dlexp.config.compose import axes, composing
 from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
 from dlexp.errors import UserError, listed
@@ -18,10 +17,10 @@ from dlexp.experiment.identity import Identity, identity
 from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
 from dlexp.records.folder import LOCK
-from dlexp.records.naming import OUTPUTS, plain_name
+from dlexp.records.naming import plain_name
 from dlexp.sweep.grid import Job, grid
 from dlexp.sweep.launchers.launcher import Launcher, is_here
-from dlexp.sweep.ledger import Cell, join_ledger, open_ledger, read_own
+from dlexp.sweep.ledger import Cell, open_ledger, read_own
 from dlexp.sweep.table import report, table
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,9 @@ def run_sweep(typed: Sequence[str]) -> int:
     assert launcher is not None
     obey_what_was_put_off()
     first = {own: identities.index(own) for own in identities}  # of the jobs that are one cell
-    folder, cells = _ledger(jobs, runs[0], {own: jobs[index].name for own, index in first.items()})
+    names = {own: jobs[index].name for own, index in first.items()}
+    place, anew = runs[0].sweep_place, runs[0].config["rerun"]
+    folder, cells = open_ledger(place, sweep_name(jobs, runs[0]), names, anew=anew)
     todo = {own: runs[index] for own, index in first.items() if not cells[own].is_done}
     underway = _underway(launcher, todo, cells)
     _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
@@ -148,13 +149,6 @@ def _refuse_repetitions(jobs: list[Job], runs: list[Composed], hashes: list[str]
             f"jobs that differ only in {' '.join(repeated)} are one experiment, which a sweep trains once;"
             " start them one by one, each with hydra.run.dir= of its own"
         )
-
-
-def _ledger(jobs: list[Job], first: Composed, wanted: dict[Identity, str]) -> tuple[Path, dict[Identity, Cell]]:
-    """Returns the folder of the sweep, the one that was asked for or one with its name, and its cells."""
-    if first.sweep_place is not None:
-        return first.sweep_place, join_ledger(first.sweep_place, wanted)
-    return open_ledger(OUTPUTS, sweep_name(jobs, first), wanted, anew=first.config["rerun"])
 
 
 def sweep_name(jobs: Sequence[Job], first: Composed) -> str:

@@ -16,7 +16,7 @@ from dlexp.config.compose import compose
 from dlexp.data.stream import image_files
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import assemble
-from dlexp.find import memory
+from dlexp.find import trial
 from dlexp.machine import device
 from dlexp.machine import memory as free_memory
 from dlexp.methods.method import Method
@@ -179,17 +179,17 @@ def test_the_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert free_memory.available_bytes_of_gpu("auto") == 600 and free_memory.available_bytes_of_gpu("cpu") is None
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *what: given.append(what))
     monkeypatch.setattr(torch.mps, "set_per_process_memory_fraction", lambda *what: given.append(what))
-    memory.limit_memory(CUDA, room=None)
-    memory.limit_memory(MPS, room=None)
+    trial.limit_memory(CUDA, room=None)
+    trial.limit_memory(MPS, room=None)
     assert given == [(pytest.approx(0.54), CUDA), (0.9,)], "90 % of what is free"
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda where: 50 + where.index)
     monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 70)
-    assert (memory.peak_memory(CUDA), memory.peak_memory(MPS)) == (51, 70)
+    assert (trial.peak_memory(CUDA), trial.peak_memory(MPS)) == (51, 70)
     monkeypatch.setattr(torch.xpu, "max_memory_allocated", lambda where: 90)
-    assert memory.peak_memory(torch.device("xpu", 0)) == 90, "not this process's own memory"
+    assert trial.peak_memory(torch.device("xpu", 0)) == 90, "not this process's own memory"
     monkeypatch.delattr(torch.xpu, "max_memory_allocated")
     with pytest.raises(UserError, match="how much memory device=xpu has held"):
-        memory.peak_memory(torch.device("xpu", 0))
+        trial.peak_memory(torch.device("xpu", 0))
 
 
 def test_a_gpu_is_waited_for_when_products_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from dlexp import run
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.records import run_json
-from dlexp.sweep import size
+from dlexp.sweep import forecast
 
 SHORT = ["data.points_per_class=60", "pictures=false", "threads=1"]
 
@@ -135,7 +135,7 @@ def test_files_are_counted_where_they_lie(workdir: Path) -> None:
         (["data=fake", "data.num_samples=64"], 58),
         (["data=linear"], 900),
     ]:
-        assert size.num_training_samples(compose(words).config["data"]) == expected, words
+        assert forecast.num_training_samples(compose(words).config["data"]) == expected, words
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_files_are_counted_where_they_lie(workdir: Path) -> None:
 )
 def test_steps(words: list[str], steps: int, epochs: int) -> None:
     config = compose(["epochs=10", "batch_size=128", *words]).config
-    assert size.num_steps(config, 1000) == (steps, epochs)
+    assert forecast.num_steps(config, 1000) == (steps, epochs)
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,4 @@ def test_the_disk_is_what_a_run_keeps(cli, workdir: Path, words: list[str]) -> N
 def test_a_data_set_that_is_wrong_is_said(workdir: Path) -> None:
     data = compose(["data.val_size=999999"]).config["data"]
     with pytest.raises(UserError, match="would leave nothing of the 3000 training samples"):
-        size.num_training_samples(data)
+        forecast.num_training_samples(data)

@@ -508,8 +508,8 @@ def test_a_finished_run_is_recognised(cli, workdir: Path) -> None:
 
 def test_a_folder_in_use_is_left_alone(cli, workdir: Path) -> None:
     folder = api.run([*CNN, "epochs=1"], folder="run").folder
-    code = "import sys,time;from dlexp.machine.lock_file import held_alone;from pathlib import Path\n"
-    code += "with held_alone(Path(sys.argv[1]), ''): print('held', flush=True); time.sleep(60)"
+    code = "import sys,time;from dlexp.machine.lock_file import locked;from pathlib import Path\n"
+    code += "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code, str(folder / LOCK)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment()) as holder:
         assert holder.stdout is not None and holder.stdout.readline()

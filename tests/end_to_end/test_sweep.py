@@ -21,7 +21,7 @@ from dlexp.experiment.identity import Identity
 from dlexp.records import run_json
 from dlexp.records.naming import unique
 from dlexp.sweep.launchers import job_process
-from dlexp.sweep.ledger import join_ledger
+from dlexp.sweep.ledger import open_ledger
 from dlexp.sweep.table import table
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
@@ -185,7 +185,8 @@ def test_a_run_that_went_on_with_other_settings_is_another_cell(cli, workdir: Pa
     assert [len(run_json.read_json(path)["resumed"]) for path in sorted(folder.glob("*/run.json"))] == [1, 0]
     run_json.write_json(folder / "job-0-2" / "run.json", run_json.read_json(folder / "job-0" / "run.json"))
     wanted = run_json.read_json(folder / "sweep.json")["cells"]
-    cells = join_ledger(folder, {Identity(cell, "generated", None): "job-0" for cell in wanted})
+    names = {Identity(cell, "generated", None): "job-0" for cell in wanted}
+    _, cells = open_ledger(folder, "sweep", names, anew=False)
     assert [cell.folder.name for cell in cells.values()] == ["job-0-3"], "both names are taken by others"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from dlexp.config.composed import Composed
 from dlexp.config.loaded_once import loading_once
 from dlexp.console.exit_code import answering
-from dlexp.console.streams import log_to_console, log_when_begun
+from dlexp.console.streams import log_to, log_to_console
 from dlexp.errors import UserError
 from dlexp.machine.cores import SHARERS
 from dlexp.machine.processes import live_with_parent, take_environment
@@ -92,12 +92,8 @@ def train_job(job: Composed, folder: Path) -> int:
     from dlexp.experiment.run import run_experiment
     from dlexp.experiment.saved_state import Resumption
 
-    begin_log, close = log_when_begun(folder / LOG)
-    try:
-        with loading_once():
-            run_experiment(job, folder, Resumption(job.words, shares=True, accepted=begin_log))
-    finally:
-        close()
+    with log_to(folder / LOG) as begin_log, loading_once():
+        run_experiment(job, folder, Resumption(job.words, shares=True, accepted=begin_log))
     return 0
 
 

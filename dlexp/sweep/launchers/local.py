@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
@@ -16,12 +16,13 @@ from typing import Any
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import is_held
-from dlexp.machine.processes import children_context, reason
+from dlexp.machine.processes import children_context, reason, told
 from dlexp.machine.signals import SIGNALS, StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.records.folder import LOCK
 from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers.job_process import start
+from dlexp.sweep.launchers.launcher import Launcher
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class _Child:
     before: dict[str, Any] | None
 
 
-class Local:
+class Local(Launcher):
     """`launcher=local`: every job is a process of this machine, `n_jobs` at once, or `jobs_per_gpu` on each GPU.
 
     settings: those of the run's config.
@@ -70,10 +71,6 @@ class Local:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
-    def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
-        """Returns None for each: no job of this machine goes on without this process."""
-        return [None] * len(folders)
-
     def launch(
         self, jobs: Sequence[Composed], folders: Sequence[Path], num_cells: int
     ) -> Sequence[BaseException | None]:
@@ -83,57 +80,48 @@ class Local:
         that did not start say so. `num_cells` are the jobs of the whole sweep, done ones too, so that those that are
         left compute with as many threads as they would have had beside them.
         """
-        return _launched(jobs, folders, self._settings, num_cells)
-
-
-def _launched(
-    jobs: Sequence[Composed], folders: Sequence[Path], settings: Mapping[str, Any], num_cells: int
-) -> list[BaseException | None]:
-    num_gpus = _num_gpus(settings["device"])
-    per_gpu = settings["jobs_per_gpu"]
-    limit = num_gpus * per_gpu if per_gpu and num_gpus else settings["n_jobs"]
-    at_once, sharers = min(limit, len(jobs)), min(limit, num_cells)
-    context = children_context(PRELOAD)
-    running: dict[int, _Child] = {}
-    results: dict[int, BaseException | None] = {}
-    waiting = list(range(len(jobs)))
-    with listening():
-        try:
-            while waiting or running:
-                while waiting and len(running) < at_once:
-                    index = _next(waiting, folders)
-                    if index is None:  # all that is left is being trained by other processes
-                        break
-                    waiting.remove(index)
-                    log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
-                    slot = min(set(range(at_once)) - {child.slot for child in running.values()})
-                    gpu = slot % num_gpus if num_gpus > 1 else None
-                    before = read_entry(folders[index])
-                    with uninterrupted():  # whoever has started is told to stop
-                        process, said = start(
-                            context, jobs[index], folders[index], quiet=at_once > 1, sharers=sharers, gpu=gpu
-                        )
-                        running[index] = _Child(process, said, slot, before)
-                for index in [index for index, child in running.items() if not child.process.is_alive()]:
-                    results[index] = _end(folders[index], running.pop(index))
-                    if at_once > 1:
-                        log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {_outcome(results[index])}")
-                    if results[index] is not None and settings["on_error"] == "stop":
-                        results |= dict.fromkeys(waiting, UserError("not started: a job before it failed"))
-                        waiting = []
-                time.sleep(POLL_SECONDS)
-        except (KeyboardInterrupt, StopRequested) as stop:
-            _stop(running.values(), stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
-            results |= {index: stop for index in range(len(jobs)) if index not in results}
-        except BaseException:  # nobody would wait for the jobs, nor tell how they end
-            _stop(running.values(), signal.SIGTERM)
-            raise
-    return [results[index] for index in range(len(jobs))]
-
-
-def _next(waiting: list[int], folders: Sequence[Path]) -> int | None:
-    """Returns the first job that no other process trains, so that sweeps started together share the work."""
-    return next((index for index in waiting if not is_held(folders[index] / LOCK)), None)
+        num_gpus = _num_gpus(self._settings["device"])
+        per_gpu = self._settings["jobs_per_gpu"]
+        limit = num_gpus * per_gpu if per_gpu and num_gpus else self._settings["n_jobs"]
+        at_once, sharers = min(limit, len(jobs)), min(limit, num_cells)
+        context = children_context(PRELOAD)
+        running: dict[int, _Child] = {}
+        results: dict[int, BaseException | None] = {}
+        waiting = list(range(len(jobs)))
+        with listening():
+            try:
+                while waiting or running:
+                    while waiting and len(running) < at_once:
+                        # Not what another process trains: sweeps that were started together share the work.
+                        index = next((index for index in waiting if not is_held(folders[index] / LOCK)), None)
+                        if index is None:
+                            break
+                        waiting.remove(index)
+                        log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
+                        slot = min(set(range(at_once)) - {child.slot for child in running.values()})
+                        gpu = slot % num_gpus if num_gpus > 1 else None
+                        before = read_entry(folders[index])
+                        with uninterrupted():  # whoever has started is told to stop
+                            process, said = start(
+                                context, jobs[index], folders[index], quiet=at_once > 1, sharers=sharers, gpu=gpu
+                            )
+                            running[index] = _Child(process, said, slot, before)
+                    for index in [index for index, child in running.items() if not child.process.is_alive()]:
+                        results[index] = _end(folders[index], running.pop(index))
+                        if at_once > 1:
+                            end = "finished" if results[index] is None else f"failed, {results[index]}"
+                            log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {end}")
+                        if results[index] is not None and self._settings["on_error"] == "stop":
+                            results |= dict.fromkeys(waiting, UserError("not started: a job before it failed"))
+                            waiting = []
+                    time.sleep(POLL_SECONDS)
+            except (KeyboardInterrupt, StopRequested) as stop:
+                _stop(running.values(), stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
+                results |= {index: stop for index in range(len(jobs)) if index not in results}
+            except BaseException:  # nobody would wait for the jobs, nor tell how they end
+                _stop(running.values(), signal.SIGTERM)
+                raise
+        return [results[index] for index in range(len(jobs))]
 
 
 def _num_gpus(device: str) -> int:
@@ -150,17 +138,9 @@ def _end(folder: Path, child: _Child) -> BaseException | None:
     exit_code = child.process.exitcode
     if exit_code == 0:
         return None
-    try:
-        why = UserError(child.said.recv() if child.said.poll() else reason(exit_code))
-    except (EOFError, OSError):  # it said nothing; asked of a pipe without a writer, Windows raises the second
-        why = UserError(reason(exit_code))
-    finally:
-        child.said.close()
+    with closing(child.said):
+        why = UserError(told(child.said) or reason(exit_code))
     return UserError(report(read_entry(folder), child.before, why)["error"] or str(why))
-
-
-def _outcome(end: BaseException | None) -> str:
-    return "finished" if end is None else f"failed, {end}"
 
 
 def _stop(children: Iterable[_Child], number: int) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import KW_ONLY, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,9 @@ from dlexp.records.naming import new_folder
 from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers import slurm_queue
 from dlexp.sweep.launchers.job_process import run_submitted
+from dlexp.sweep.launchers.launcher import Launcher
 from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
+from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ class Options:
 
 
 @dataclass
-class Slurm(Options):
+class Slurm(Options, Launcher):
     """`launcher=slurm`: see conf/launcher/slurm.yaml. The same command again shows how far the jobs are.
 
     It submits what is missing or ended unfinished, and never a job that waits or runs. `settings`: those of the run's
@@ -92,9 +94,6 @@ class Slurm(Options):
             if self.settings[key] != unset[key]:
                 raise UserError(f"{key}={self.settings[key]} has no effect with launcher=slurm: {instead}")
 
-    def begin(self) -> None:
-        """Does nothing: the jobs load what they need where they run."""
-
     def underway(self, folders: Sequence[Path]) -> Sequence[str | None]:
         """Returns `pending` or `running` for each job that the cluster has, as of the last look at its queue."""
         jobs = slurm_queue.read(folders[0].parent) if folders else {}
@@ -111,10 +110,11 @@ class Slurm(Options):
             known = slurm_queue.read(sweep)
             self._look(known)
             todo = [index for index, folder in enumerate(folders) if self._state(folder, known) is None]
-            failed = [] if self.retry_failed else [index for index in todo if _has_failed(folders[index])]
+            failed = [index for index in todo if _status(folders[index]) == "failed" and not self.retry_failed]
             todo = [index for index in todo if index not in failed]
-            for index in todo:
-                self._tell_end(folders[index], known)
+            for folder in (folders[index] for index in todo):
+                if end := self._end(folder, known):
+                    log.info(f"{folder.name} is submitted again: {end}")
             if todo:
                 new = self._submit([jobs[index] for index in todo], [folders[index] for index in todo], known)
                 self._words = (self._words or {}) | dict.fromkeys((job.number for job in new), "PENDING")
@@ -145,12 +145,6 @@ class Slurm(Options):
         job, word = jobs[folder.name], self._word(folder, jobs)
         return UserError(f"job {job.number} {f'ended as {word}' if word else 'left the queue'}; it said: {job.output}")
 
-    def _tell_end(self, folder: Path, jobs: Mapping[str, Submitted]) -> None:
-        """Says why a job that was submitted before is submitted again."""
-        end = self._end(folder, jobs)
-        if end is not None:
-            log.info(f"{folder.name} is submitted again: {end}")
-
     def _submit(
         self, jobs: Sequence[Composed], folders: Sequence[Path], known: Mapping[str, Submitted]
     ) -> list[Submitted]:
@@ -163,7 +157,7 @@ class Slurm(Options):
         if "%" in str(sweep.absolute()):
             raise UserError(f"{sweep}: Slurm reads % in the name of a folder as a pattern; choose another name")
         here, allowed = Path.cwd(), os.environ.get("DLEXP_ALLOW", "")
-        place = new_folder(sweep / slurm_queue.FOLDER, "submitted")
+        place, errors = new_folder(sweep / slurm_queue.FOLDER, "submitted"), import_module("submitit.core.utils")
         try:
             with uninterrupted():  # a job whose number nobody knows would be submitted again
                 with redirect_stderr(io.StringIO()):  # submitit prints what is going to be raised
@@ -173,7 +167,7 @@ class Slurm(Options):
                 new = [Submitted(job.job_id, str(job.paths.stdout)) for job in made]
                 names = [folder.name for folder in folders]
                 slurm_queue.write(sweep, {**known, **dict(zip(names, new, strict=True))})
-        except _failures() as error:
+        except (errors.FailedJobError, errors.FailedSubmissionError) as error:
             shutil.rmtree(place)
             raise UserError(f"sbatch refuses the jobs: {' '.join(str(error).split())}; none was submitted") from error
         return new
@@ -207,16 +201,11 @@ class Slurm(Options):
                         log.info(f"[{len(folders) - len(left)}/{len(folders)}] {folder.name}: {_status(folder)}")
                     if left:
                         time.sleep(POLL_SECONDS)
-                        self._look_again(jobs)
+                        with suppress(UserError):  # a busy controller: the jobs go on, and so does the waiting
+                            self._look(jobs)
         except (KeyboardInterrupt, StopRequested):
             log.info(f"the jobs go on: {_how_to_look(theirs)}")
             raise
-
-    def _look_again(self, jobs: Mapping[str, Submitted]) -> None:
-        try:
-            self._look(jobs)
-        except UserError as error:  # a busy controller: the jobs go on, and so does the waiting
-            log.debug(f"{error}")
 
 
 def _submitit() -> Any:
@@ -226,18 +215,8 @@ def _submitit() -> Any:
         raise UserError("launcher=slurm needs submitit: pip install 'dlexp[slurm]'") from None
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    errors = import_module("submitit.core.utils")
-    return (errors.FailedJobError, errors.FailedSubmissionError)
-
-
-def _has_failed(folder: Path) -> bool:
-    return _status(folder) == "failed"
-
-
 def _status(folder: Path) -> str:
-    entry = read_entry(folder)
-    return "not started" if entry is None else "died" if entry["status"] == "running" else str(entry["status"])
+    return str(report(read_entry(folder), None, None)["status"])
 
 
 def _how_to_look(jobs: Sequence[Submitted]) -> str:

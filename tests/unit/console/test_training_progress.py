@@ -235,11 +235,13 @@ def test_streams_that_cannot_be_changed_are_left_alone(monkeypatch: pytest.Monke
 def test_the_run_keeps_its_own_log(tmp_path: Path) -> None:
     root = logging.getLogger()
     handlers, level = list(root.handlers), logging.getLogger("dlexp").level
-    close = log_to(tmp_path / "log.txt")
-    logging.getLogger("dlexp.somewhere").info("≥ 深度")
-    close()
+    with log_to(tmp_path / "log.txt") as begin_log:
+        logging.getLogger("dlexp.somewhere").info("kept")
+        assert not (tmp_path / "log.txt").exists()
+        begin_log()
+        logging.getLogger("dlexp.somewhere").info("≥ 深度")
     logging.getLogger("dlexp.somewhere").info("not any more")
     text = (tmp_path / "log.txt").read_text(encoding="utf-8")
-    assert "≥ 深度" in text and "not any more" not in text
+    assert "kept\n" in text and "≥ 深度" in text and "not any more" not in text
     assert root.handlers == handlers
     assert logging.getLogger("dlexp").level == level

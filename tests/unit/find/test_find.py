@@ -17,7 +17,7 @@ from dlexp.commands import find
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import assemble
-from dlexp.find import batch_size, lr, memory, trial
+from dlexp.find import batch_size, lr, trial
 from dlexp.find.curve import read
 from dlexp.find.trial import Trial
 from dlexp.schedules.exponential import exponential
@@ -180,8 +180,8 @@ def test_batch_sizes_are_tried_on_grown_images(workdir: Path, monkeypatch: pytes
     monkeypatch.setattr(
         Growing, "__call__", lambda each, images, draw: epochs.add(draw.epoch) or grow(each, images, draw)
     )
-    for module, name in [(trial, "take_environment"), (trial, "live_with_parent"), (memory, "limit_memory")]:
-        monkeypatch.setattr(module, name, lambda *arguments: None)
+    for name in ("take_environment", "live_with_parent", "limit_memory"):
+        monkeypatch.setattr(trial, name, lambda *arguments: None)
     config = compose([*IMAGES, "augment=growing", "augment.growing.sizes=[8]", "epochs=4"]).config
     monkeypatch.setattr(trial, "children_context", lambda preload: InThisProcess)
     assert isinstance(trial.attempt(config, 16, None), Trial) and min(epochs) == 3
