@@ -167,6 +167,18 @@ def choose_metrics(task: Task, chosen: Mapping[str, Measure], metric: str | None
         task.metric = metric
 
 
+def prepare_metrics(task: Task, targets: Callable[[], Tensor | None]) -> None:
+    """Has the metrics of `dlexp.metrics` see targets of some training samples, if any asks for them.
+
+    targets: reads them, judged by nobody yet; None: there are none.
+    """
+    which = "chosen" if task.chosen else "own"
+    measures: Mapping[str, Measure] = getattr(task, which)
+    if any(type(each).prepared is not Measure.prepared for each in measures.values()):
+        if (some := targets()) is not None:
+            setattr(task, which, {name: each.prepared(some) for name, each in measures.items()})
+
+
 def measures_of(task: Task) -> dict[str, Metric]:
     """Returns all that is measured, by name: the loss and the task's own metrics."""
     return {"loss": LOSS, **task.metrics}
