@@ -35,7 +35,8 @@ from dlexp.machine.torch_private import start_without_compiler
 from dlexp.methods.method import Method, Moment, Start, overrides
 from dlexp.metric import Metric
 from dlexp.models.layers import summarise
-from dlexp.tasks.task import Task, measures_of, prepare_metrics
+from dlexp.tasks.chosen import prepare_metrics
+from dlexp.tasks.task import Task, measures_of
 from dlexp.train.batches import Batches
 from dlexp.train.evaluate import Ask
 from dlexp.train.fit import Plan

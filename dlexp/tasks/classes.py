@@ -59,7 +59,9 @@ class Classes(Task):
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Returns the loss, a mean over all that counts."""
-        return super().loss(*self.judged(outputs, batch))
+        weight = self.weight(outputs, batch)
+        outputs, batch = self.judged(outputs, batch)
+        return self.mean_loss(outputs, batch["targets"], weight)
 
     @property
     def weighs(self) -> bool:
