@@ -21,6 +21,8 @@ KINDS = {
 NORMALISED, MOVED = ("image", "normalised"), ("image", "mask")
 # What a free size is in the rehearsal and in the model's summary.
 SOME_SIZE = 8
+# Stored samples that are looked at before a training.
+FEW = 16
 KEYS = ("shape", "dtype", "kind", "fill")
 
 
@@ -104,17 +106,27 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
 
 
 def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: str) -> None:
-    """Raises UserError where a class number is none: on CUDA one too many would abort the process."""
-    if not len(split) or split.fields["targets"].dtype.is_floating_point:
+    """Raises UserError where a class number is none: on CUDA one too many would abort the process.
+
+    What is stored is looked at whenever it is read, a few samples of it now.
+    """
+    if not len(split) or (column := split.fields["targets"]).dtype.is_floating_point:
         return
-    targets = split.targets if ignored is None else split.targets[split.targets != ignored]
-    if not len(targets):
+
+    def hold(targets: Tensor) -> None:
+        known = targets[targets != ignored]
+        if known.numel() and not 0 <= (least := int(known.min())) <= (most := int(known.max())) < num_outputs:
+            raise UserError(
+                f"data.num_outputs={num_outputs}, but the classes of the {what} split are numbered {least} to {most}"
+            )
+
+    if isinstance(column, Tensor):
+        hold(column)
         return
-    least, most = int(targets.min()), int(targets.max())
-    if not 0 <= least <= most < num_outputs:
-        raise UserError(
-            f"data.num_outputs={num_outputs}, but the classes of the {what} split are numbered {least} to {most}"
-        )
+    column.hold = hold
+    if column.source.chooses:
+        for _ in column.stream((torch.arange(FEW) * len(column) // FEW).unique().split(1)):
+            pass  # one by one, since they may differ in size
 
 
 def normalised_fields(

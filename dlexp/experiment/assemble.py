@@ -110,13 +110,16 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     content = told_content(data)  # before it is loaded: what changes in between is noticed when the run goes on
     loaded = load_data(data)
     content = content or of_splits(loaded)
-    splits = prepared(loaded, data)
+    ignored: int | None = getattr(task, "ignore_index", None)
+    splits = prepared(loaded, {**data, "ignored": ignored})
+    if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
+        log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
         splits = replace(splits, **{name: split.without_targets() for name, split in _named(splits).items()})
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):
-            hold_to_classes(split, data["num_outputs"], config["task"].get("ignore_index"), name)
+            hold_to_classes(split, data["num_outputs"], ignored, name)
     normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
