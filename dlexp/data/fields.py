@@ -115,18 +115,22 @@ def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: s
 
     def hold(targets: Tensor) -> None:
         known = targets[targets != ignored]
-        if known.numel() and not 0 <= (least := int(known.min())) <= (most := int(known.max())) < num_outputs:
+        least, most = (int(known.min()), int(known.max())) if known.numel() else (0, 0)
+        if not 0 <= least <= most < num_outputs:
             raise UserError(
                 f"data.num_outputs={num_outputs}, but the classes of the {what} split are numbered {least} to {most}"
             )
 
     if isinstance(column, Tensor):
         hold(column)
+        if (column == ignored).all():
+            raise UserError(f"no answer of the {what} split counts: all of them are what task.ignore_index names")
         return
     column.hold = hold
     if column.source.chooses:
-        for _ in column.stream((torch.arange(FEW) * len(column) // FEW).unique().split(1)):
-            pass  # one by one, since they may differ in size
+        rows = torch.arange(0, len(column), -(-len(column) // FEW))
+        for _ in column.stream(rows.split(1)):  # one by one, since they may differ in size
+            pass
 
 
 def normalised_fields(

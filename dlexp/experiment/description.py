@@ -64,8 +64,9 @@ def _first_pictures(run: Assembly, tracker: Tracker) -> None:
 
         images = run.train.normalised[first].undone(batch[first][:64].cpu()).clamp(0, 1)
         names = run.data_facts["class_names"] if run.task.targets == "classes" else None
-        told = names and (batch["targets"].ndim == 1 or batch["targets"].is_floating_point())
-        titles = [title(target, names) for target in batch["targets"][:64].cpu()] if told else None
+        if names and batch["targets"].ndim > 1 and not batch["targets"].is_floating_point():
+            names = None  # a class for each place
+        titles = [title(target, names) for target in batch["targets"][:64].cpu()] if names else None
         tracker.figure("training_images", image_grid(images, titles), step=0)
     if len(batch) == 1 + ("targets" in batch):  # a graph is traced with one input
         tracker.graph(run.state.model, batch[first][:1])

@@ -24,19 +24,20 @@ UNKNOWN = """
 import torch
 from dlexp.data.splits import Split, Splits
 
-def unknown(*, number: int, every: int, image: bool) -> Splits:
+def unknown(*, number: int, every: int, image: bool, tests_unknown: bool) -> Splits:
     x = torch.randn(90, 2, generator=torch.Generator().manual_seed(0))
     y = (x[:, 0] > 0).long()
     y[torch.arange(90) % every > 0] = number
     if image:
         x = (x[:, :1, None, None].sigmoid() * 255).expand(90, 3, 8, 8).to(torch.uint8).contiguous()
-    return Splits(train=Split(x, y), test=Split(x, y))
+    return Splits(train=Split(x, y), test=Split(x, torch.full_like(y, number) if tests_unknown else y))
 """
 OPTION = """
 _target_: my_unknown.unknown
 number: 255
 every: 6
 image: false
+tests_unknown: false
 shape: [2]
 num_outputs: 2
 class_names: null
@@ -194,6 +195,11 @@ def test_balanced_sampling_draws_no_ignored_answer(number: int) -> None:
 def test_a_run_draws_balanced_without_them(own: Path) -> None:
     run = assemble(compose([*WORDS, "data.sampling=balanced", "batch_size=60"]).config)
     assert 255 not in next(run.train.epoch(0))["targets"]
+
+
+def test_a_split_in_which_nothing_counts_is_refused(own: Path) -> None:
+    with pytest.raises(UserError, match="no answer of the test split counts: all of them are what task.ignore_index"):
+        api.run([*WORDS, "data.every=1", "data.tests_unknown=true"], folder="run")
 
 
 class Masks:
