@@ -123,13 +123,13 @@ def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: s
 
     if isinstance(column, Tensor):
         hold(column)
-        if (column == ignored).all():
+        if ignored is not None and bool((column == ignored).all()):
             raise UserError(f"no answer of the {what} split counts: all of them are what task.ignore_index names")
         return
     column.hold = hold
     if column.source.chooses:
         rows = torch.arange(0, len(column), -(-len(column) // FEW))
-        for _ in column.stream(rows.split(1)):  # one by one, since they may differ in size
+        for _ in column.stream(torch.split(rows, 1)):  # one by one, since they may differ in size
             pass
 
 

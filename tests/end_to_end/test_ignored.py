@@ -33,7 +33,7 @@ def unknown(*, number: int, every: int, image: bool, tests_unknown: bool) -> Spl
     return Splits(train=Split(x, y), test=Split(x, torch.full_like(y, number) if tests_unknown else y))
 """
 OPTION = """
-_target_: my_unknown.unknown
+_target_: my_ignored.unknown
 number: 255
 every: 6
 image: false
@@ -61,14 +61,14 @@ WORDS = ["--config-dir", "my_options", "data=unknown", "task.ignore_index=255", 
 @pytest.fixture
 def own(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a data set of which five in six answers are unknown, and a criterion."""
-    (workdir / "my_unknown.py").write_text(UNKNOWN + CRITERION, encoding="utf-8")
+    (workdir / "my_ignored.py").write_text(UNKNOWN + CRITERION, encoding="utf-8")
     for group in ("data", "criterion"):
         (workdir / "my_options" / group).mkdir(parents=True)
     (workdir / "my_options" / "data" / "unknown.yaml").write_text(OPTION, encoding="utf-8")
-    for name in ("torch.nn.CrossEntropyLoss", "my_unknown.MeanOfKnown"):
+    for name in ("torch.nn.CrossEntropyLoss", "my_ignored.MeanOfKnown"):
         (workdir / "my_options" / "criterion" / f"{name}.yaml").write_text(f"_target_: {name}\n", encoding="utf-8")
     monkeypatch.syspath_prepend(workdir)
-    monkeypatch.setenv("DLEXP_ALLOW", "my_unknown")
+    monkeypatch.setenv("DLEXP_ALLOW", "my_ignored")
     return workdir
 
 
@@ -78,7 +78,7 @@ CRITERIA = [
     ["criterion=nll"],
     ["criterion=hinge"],
     ["criterion=torch.nn.CrossEntropyLoss"],
-    ["criterion=my_unknown.MeanOfKnown"],
+    ["criterion=my_ignored.MeanOfKnown"],
 ]
 
 
@@ -203,7 +203,7 @@ def test_a_split_in_which_nothing_counts_is_refused(own: Path) -> None:
 
 
 class Masks:
-    """Masks of 2×2 pixels, the last but one of which has a class too many; they differ in size in pairs."""
+    """Masks of 2×2 pixels, one of the last of which has a class too many; they differ in size in pairs."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []
@@ -214,7 +214,7 @@ class Masks:
     def read(self, rows: Any) -> Tensor:
         self.seen += (rows := list(map(int, rows)))
         found = torch.zeros(len(rows), max(2 + row // 50 for row in rows), 2, dtype=torch.int64)
-        found[torch.tensor(rows) == 98] = 7
+        found[torch.tensor(rows) == 97] = 7
         return found
 
 
