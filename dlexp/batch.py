@@ -12,6 +12,11 @@ IGNORED = -100
 """The class number of what counts neither in the loss nor in a metric; torch's own."""
 
 
+def size_of(batch: Batch) -> int:
+    """Returns the number of samples."""
+    return len(next(iter(batch.values())))
+
+
 def added(totals: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns totals by name with those of another batch added."""
     return {name: totals[name] + value if name in totals else value for name, value in found.items()}

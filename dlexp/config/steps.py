@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlexp.batch import size_of
 from dlexp.config.build import build, build_optimizer, build_schedule
 from dlexp.config.lost_state import NUM_SAMPLES
 from dlexp.config.stand_ins import start_of
@@ -50,7 +51,7 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
             outcome = method.loss(task, copied.train(), batch, Moment.beginning())
         with torch.no_grad():
             measured, own = method.evaluate(task, copied.eval(), batch, build(config["evaluation"]))
-        others = [len(next(iter(each.batch.values()))) for each in (outcome, measured) if each and each.batch]
+        others = [size_of(each.batch) for each in (outcome, measured) if each and each.batch]
         if set(others) - {NUM_SAMPLES}:
             raise UserError(
                 f"method {name} returns outputs of {others[0]} samples for a batch of {NUM_SAMPLES}: outputs that are"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch
+from dlexp.batch import Batch, size_of
 from dlexp.errors import UserError
 from dlexp.methods.method import Method, Outcome, Start
 from dlexp.metric import Metric
@@ -63,7 +63,7 @@ class Pruning(Method):
         outcome, _ = super().evaluate(task, model, batch, ask)
         masks = [self._buffer("mask", name) for name in self.names]
         gone = 1 - torch.stack([each.sum() for each in masks]).sum() / sum(each.numel() for each in masks)
-        return outcome, {"sparsity": gone * len(next(iter(batch.values())))}
+        return outcome, {"sparsity": gone * size_of(batch)}
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Keeps removed weights at 0, and removes more at the end of a round."""

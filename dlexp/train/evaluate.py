@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch, added, joined, mapped
+from dlexp.batch import Batch, added, joined, mapped, size_of
 from dlexp.machine.device import flushing_denormals, sum_dtype
 from dlexp.methods.method import Method
 from dlexp.tasks.task import Task
@@ -51,7 +51,7 @@ def evaluate(
     outputs, seen = [], 0
     for batch in batches.epoch(0):
         outcome, measured = method.evaluate(task, model, batch, ask)
-        count = len(next(iter(batch.values())))
+        count = size_of(batch)
         weight = count if outcome.weight is None else outcome.weight
         loss, weights = loss + outcome.counted.to(sum_dtype(plan.device)) * weight, weights + weight
         sums = added(sums, task.sums(outcome.outputs, outcome.batch or batch))

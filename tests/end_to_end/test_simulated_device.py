@@ -218,6 +218,31 @@ def test_every_option(
     assert found == expected + once, same_draws.waits
 
 
+TABLE = [*FAKE, "data.num_outputs=3", "data.shape=[3]"]
+IMAGES = [*FAKE, "data.num_outputs=3", "data.shape=[3,8,8]", "model=unet", "task=segmentation"]
+SETTINGS = {
+    "ignored": [*TABLE, "task.ignore_index=0"],
+    "weights": [*TABLE, "task.ignore_index=0", "criterion.weight=[1,2,3]", "accumulate=2"],
+    "balanced": [*TABLE, "task.ignore_index=0", "data.sampling=balanced"],
+    "ignored pixels": [*IMAGES, "task.ignore_index=0", "criterion=cross_entropy_dice"],
+    "masked": ["task.objective=masked", "task.padding=1"],
+    "pos_weight": [*TABLE, "task=multi_label", "criterion=bce", "criterion.pos_weight=[1,2,3]"],
+    "every metric of classes": [*TABLE, "metric=[accuracy,top5,macro_f1,ece,nll,brier,auc]", "task.ignore_index=0"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_counts(same_draws: Module, name: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of tasks and criteria that their options leave out."""
+    words = [*SETTINGS[name], "max_steps=4", *SHORT]
+    if name == "masked":
+        words += words_of("task", "language", workdir, monkeypatch)
+    gives_the_numbers_of_the_cpu(words, workdir)
+    found, expected = waits_of_an_epoch(words, same_draws, monkeypatch)
+    assert found == expected, same_draws.waits
+
+
 @pytest.mark.slow
 def test_streamed_images(same_draws: Module, workdir: Path) -> None:
     gives_the_numbers_of_the_cpu([*folder_of_images(workdir / "images"), "epochs=2"], workdir)
