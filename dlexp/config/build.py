@@ -159,7 +159,7 @@ def _in_groups(parameters: list[Any]) -> list[Any]:
 def build_task(config: Mapping[str, Any]) -> Any:
     """Makes the task, with the criterion in it and the metrics that were chosen."""
     from dlexp.methods.method import Moment
-    from dlexp.tasks.task import choose_metrics
+    from dlexp.tasks.chosen import choose_metrics
 
     node = {key: value for key, value in config["task"].items() if key != "metric"}
     targets = node["targets"]

@@ -167,7 +167,8 @@ def _built(
     parts = {"criterion": task.criterion, "task": task, "optimizer": optimizer, "method": build(config["method"])}
     parts["scheduler"] = build_schedule(config["scheduler"], optimizer, TOTAL_STEPS)
     parts |= {f"watch.{name}": watcher for name, watcher in build_watchers(config["watch"]).items()}
-    copied = shadow(model)
+    is_looked_at = type(parts["method"]) is not Method or any(config["watch"].values())
+    copied = shadow(model) if is_looked_at else model
     if type(parts["method"]) is not Method:
         parts["method"].setup(start_of(copied, task, fields))
     return _Training(parts, [parameter for _, parameter in named], copied, list(measures_of(task)), folder)

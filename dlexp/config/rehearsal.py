@@ -152,7 +152,9 @@ def _or_assumed(config: Mapping[str, Any], outputs: tuple[Any, Any] | None, fiel
 def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tuple[Any, Any] | None) -> None:
     """Tries the loss and what is measured on what the model answers in training and in evaluation."""
     batch, name = examples(fields, NUM_SAMPLES), config["task"]["_target_"]
-    criterion = config["criterion"]["_target_"]
+    criterion, ignored = config["criterion"]["_target_"], getattr(task, "ignore_index", None)
+    if ignored is not None:
+        batch["targets"][0] = ignored
     goes_with = "classes take criterion=cross_entropy, nll, hinge or dice, values mse, labels bce"
     for answer, is_training in zip(_or_assumed(config, outputs, fields), (True, False), strict=True):
         task.train(is_training)

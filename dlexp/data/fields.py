@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
-from dlexp.data.statistics import chunks, statistics
+from dlexp.data.statistics import statistics
 from dlexp.errors import UserError, did_you_mean, listed
 
 KINDS = {
@@ -21,6 +21,8 @@ KINDS = {
 NORMALISED, MOVED = ("image", "normalised"), ("image", "mask")
 # What a free size is in the rehearsal and in the model's summary.
 SOME_SIZE = 8
+# Stored samples that are looked at before a training.
+FEW = 16
 KEYS = ("shape", "dtype", "kind", "fill", "example")
 
 
@@ -107,18 +109,31 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
 
 
 def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: str) -> None:
-    """Raises UserError where a class number is none: on CUDA one too many would abort the process."""
-    if not len(split) or split.fields["targets"].dtype.is_floating_point:
+    """Raises UserError where a class number is none: on CUDA one too many would abort the process.
+
+    What is stored is looked at whenever it is read, a few samples of it now.
+    """
+    if not len(split) or (column := split.fields["targets"]).dtype.is_floating_point:
         return
-    ends: list[int] = []
-    for chunk in chunks(split.fields["targets"], "Reading the targets"):  # of padded ones each has its own size
-        targets = chunk if ignored is None else chunk[chunk != ignored]
-        ends += [int(targets.min()), int(targets.max())] if targets.numel() else []
-    least, most = min(ends, default=0), max(ends, default=0)
-    if not 0 <= least <= most < num_outputs:
-        raise UserError(
-            f"data.num_outputs={num_outputs}, but the classes of the {what} split are numbered {least} to {most}"
-        )
+
+    def hold(targets: Tensor) -> None:
+        known = targets[targets != ignored]
+        least, most = (int(known.min()), int(known.max())) if known.numel() else (0, 0)
+        if not 0 <= least <= most < num_outputs:
+            raise UserError(
+                f"data.num_outputs={num_outputs}, but the classes of the {what} split are numbered {least} to {most}"
+            )
+
+    if isinstance(column, Tensor):
+        hold(column)
+        if ignored is not None and bool((column == ignored).all()):
+            raise UserError(f"no answer of the {what} split counts: all of them are what task.ignore_index names")
+        return
+    column.hold = hold
+    if column.source.chooses:
+        rows = torch.arange(0, len(column), -(-len(column) // FEW))
+        for _ in column.stream(torch.split(rows, 1)):  # one by one, since they may differ in size
+            pass
 
 
 def normalised_fields(

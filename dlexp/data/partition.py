@@ -20,13 +20,15 @@ def prepare(
     folds: int | None,
     fold: int | None,
     sampling: str | None,
+    ignored: int | None = None,
 ) -> Splits:
     """Splits validation samples off the training split and shortens all three to `limit` samples each.
 
     val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
     own. A data set's own validation split is taken as it is. folds, fold: of that many equal parts of the training
     samples this one validates, whatever `val_size` says. Groups stay whole. Choices depend on `split_seed` alone.
-    sampling: "balanced" draws every class equally often in training.
+    sampling: "balanced" draws every class equally often in training. ignored: a number in the place of classes that is
+    none, so that it is not drawn then.
 
     Raises:
         UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings
@@ -48,7 +50,7 @@ def prepare(
     _refuse_shared_groups({"training": train, "validation": val, "test": splits.test})
     train = _shorten(train, limit, split_seed + 1)
     if sampling == "balanced":
-        train = _balanced(train)
+        train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():
         raise UserError("the weights of all training samples are 0: there is none to draw")
     return Splits(
@@ -144,11 +146,13 @@ def _refuse_shared_groups(parts: dict[str, Split | None]) -> None:
                 )
 
 
-def _balanced(train: Split) -> Split:
+def _balanced(train: Split, ignored: int | None) -> Split:
     classes = train.classes
-    if classes is None or classes.min() < 0:
+    counts = None if classes is None else classes != ignored
+    if classes is None or counts is None or (classes[counts] < 0).any():
         raise UserError("data.sampling=balanced draws every class equally often, and the targets are no class numbers")
     weights = torch.ones(len(train), dtype=torch.float64) if train.weights is None else train.weights
+    weights, classes = weights * counts, classes * counts
     totals = torch.zeros(int(classes.max()) + 1, dtype=torch.float64).index_add(0, classes, weights)
     return train.weighted(weights / totals[classes].clamp(min=torch.finfo(torch.float64).tiny))
 

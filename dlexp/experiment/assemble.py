@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlexp.config.build import (
     build,
@@ -27,6 +27,7 @@ from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
+from dlexp.data.stream.stored import Stored
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
 from dlexp.machine import device as machine
@@ -34,6 +35,7 @@ from dlexp.machine.torch_private import start_without_compiler
 from dlexp.methods.method import Method, Moment, Start, overrides
 from dlexp.metric import Metric
 from dlexp.models.layers import summarise
+from dlexp.tasks.chosen import prepare_metrics
 from dlexp.tasks.task import Task, measures_of
 from dlexp.train.batches import Batches
 from dlexp.train.evaluate import Ask
@@ -46,6 +48,8 @@ log = logging.getLogger(__name__)
 OVERFIT_STEPS = 500
 # Training samples that a model's `init_from_data` sees; the whitening of patches needs no more.
 INIT_SAMPLES = 5000
+# Training samples whose targets a metric sees that asks for some.
+METRIC_SAMPLES = 100
 
 
 @dataclass
@@ -106,13 +110,16 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     content = told_content(data)  # before it is loaded: what changes in between is noticed when the run goes on
     loaded = load_data(data)
     content = content or of_splits(loaded)
-    splits = prepared(loaded, data)
+    ignored: int | None = getattr(task, "ignore_index", None)
+    splits = prepared(loaded, {**data, "ignored": ignored})
+    if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
+        log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
         splits = replace(splits, **{name: split.without_targets() for name, split in _named(splits).items()})
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):
-            hold_to_classes(split, data["num_outputs"], config["task"].get("ignore_index"), name)
+            hold_to_classes(split, data["num_outputs"], ignored, name)
     normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
@@ -173,6 +180,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task = build_task(config).to(plan.device)
     task.autocast = machine.autocast(plan.device, plan.precision)
     watchers = build_watchers(config["watch"])
+    prepare_metrics(task, partial(_some_targets, train))
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
     method = _method(config, Start(model, task, partial(_loaded, device=plan.device), train.normalised, num_steps))
@@ -195,6 +203,12 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         counts=torch.ones(len(train), device=plan.device) if task.weighs else None,
         initial_weights=initial_weights,
     )
+
+
+def _some_targets(train: Batches) -> Tensor | None:
+    column = train.split.fields.get("targets")
+    is_stream = isinstance(column, Stored) and not column.source.chooses
+    return None if column is None or is_stream else train.spread(METRIC_SAMPLES)["targets"]
 
 
 def _method(config: Mapping[str, Any], start: Start) -> Method:

@@ -33,11 +33,13 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     is_test = config["test"] and run.test is not None
     batches = run.test if is_test else run.val
     if batches is not None:
-        keeps = run.task.keeps_outputs and config["overfit_batches"] is None
+        # Of targets that differ in size batches are padded to other sizes, and nothing of the whole split can be kept.
+        is_whole = "targets" not in run.train.fields or None not in run.train.fields["targets"].shape
+        keeps = run.task.keeps_outputs and is_whole and config["overfit_batches"] is None
         evaluation = evaluate(module, run.task, run.state.method, run.ask, batches, run.plan, keeps_outputs=keeps)
         if is_test:
             metrics |= {f"test/{name}": value for name, value in evaluation.metrics.items()}
-        if config["overfit_batches"] is None:
+        if config["overfit_batches"] is None and keeps == run.task.keeps_outputs:
             _look_back(run, composed, tracker, evaluation, batches.split)
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
     epoch = run.state.best_epoch or run.state.epochs_begun

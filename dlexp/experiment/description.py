@@ -64,6 +64,8 @@ def _first_pictures(run: Assembly, tracker: Tracker) -> None:
 
         images = run.train.normalised[first].undone(batch[first][:64].cpu()).clamp(0, 1)
         names = run.data_facts["class_names"] if run.task.targets == "classes" else None
+        if names and batch["targets"].ndim > 1 and not batch["targets"].is_floating_point():
+            names = None  # a class for each place
         titles = [title(target, names) for target in batch["targets"][:64].cpu()] if names else None
         tracker.figure("training_images", image_grid(images, titles), step=0)
     if len(batch) == 1 + ("targets" in batch):  # a graph is traced with one input
@@ -71,9 +73,12 @@ def _first_pictures(run: Assembly, tracker: Tracker) -> None:
 
 
 def title(target: Tensor, names: list[str]) -> str:
-    """Returns the class's name; of probabilities the likeliest class, its share, and the class that is next."""
+    """Returns the class's name, "–" of a number that is none.
+
+    Of probabilities: the likeliest class, its share, and the class that is next.
+    """
     if target.ndim == 0:
-        return names[int(target)]
+        return names[int(target)] if 0 <= int(target) < len(names) else "–"
     from dlexp.pictures.style import shortened
 
     shares, classes = target.topk(2)

@@ -31,6 +31,12 @@ class Outcome(NamedTuple):
     batch: Batch | None = None
     weight: Tensor | int | None = None
 
+    @property
+    def counted(self) -> Tensor:
+        """The loss without gradients, 0 where nothing counts: a mean over nothing is no number."""
+        loss = self.loss.detach()
+        return torch.where(self.weight > 0, loss, 0) if isinstance(self.weight, Tensor) else loss
+
 
 class Moment(NamedTuple):
     """Where a training is: tensors without axes on its device, filled in place, so that nothing is compiled anew.

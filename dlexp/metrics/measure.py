@@ -27,6 +27,10 @@ class Measure:
     of: Sequence[str] = ("classes", "values", "labels")
     """Which kinds of answers it measures; of others the rehearsal says so."""
 
+    def prepared(self, targets: Tensor) -> Measure:
+        """Returns the measure for a training whose data has such targets: of some samples, the same for a resume."""
+        return self
+
     def sums(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """Returns sums over a batch, of any fixed shapes, on its device; counts as int64. Never waits for the device.
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from dlexp.batch import Batch
+from dlexp.batch import IGNORED, Batch
 from dlexp.errors import UserError, did_you_mean
 from dlexp.metric import Metric
-from dlexp.metrics.measure import Measure, Sums, classes_of
+from dlexp.metrics.measure import Measure, Sums, classes_of, exact, is_kept
 from dlexp.ranges import Choice
 
 # Where its classes are looked for; those of others load networks, or keep all they have seen.
@@ -24,7 +24,9 @@ class Torchmetrics(Measure):
     """A class of torchmetrics by its name, its states that are added up being our sums.
 
     name: such as MulticlassMatthewsCorrCoef. arguments: of its constructor. of: which kind of answers it measures.
-    unit: "%" for a share. Raises UserError where it is not installed, or the class keeps more than sums.
+    unit: "%" for a share. It is shown probabilities, since of other scores it guesses batch by batch what they are, or
+    class numbers where it measures whole images; and only what counts. Raises UserError where it is not installed, or
+    the class keeps more than sums.
     """
 
     def __init__(
@@ -35,9 +37,15 @@ class Torchmetrics(Measure):
         of: Annotated[str, Choice("classes", "values", "labels")],
         unit: Annotated[str, Choice("%", "")],
     ) -> None:
-        kind, given = _class_named(name), dict(arguments or {})
-        if "validate_args" in inspect.signature(kind).parameters:  # looks at values, and so waits for the device
-            given = {"validate_args": False} | given
+        kind = _class_named(name)
+        taken = inspect.signature(kind).parameters
+        self.is_of_whole = "input_format" in taken or name == "MulticlassExactMatch"
+        # Checks of arguments look at values, and so wait for the device.
+        ours = {"validate_args": False, "input_format": "index"} | (
+            {"ignore_index": IGNORED} if self.is_of_whole else {}
+        )
+        given = {key: value for key, value in ours.items() if key in taken} | dict(arguments or {})
+        self.ignored = given.get("ignore_index")
         try:
             self.metric = kind(**given, compute_with_cache=False, sync_on_compute=False)
         except (TypeError, ValueError) as error:
@@ -50,13 +58,32 @@ class Torchmetrics(Measure):
         self.facts = Metric(unit=unit, higher_is_better=self.metric.higher_is_better is True, title=name)
 
     def sums(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
-        targets = batch["targets"]
-        if self.of != ("values",):
-            targets = targets.long() if targets.dtype == torch.bool else classes_of(targets)
-        self.metric.to(outputs.device).update(outputs, targets)
-        found = dict(self.metric.metric_state)
-        self.metric.reset()
+        """Returns the states that the class makes of a batch. Raises UserError where it can't leave out a place."""
+        metric, targets = self.metric.to(outputs.device), batch["targets"]
+        if self.of == ("classes",):
+            outputs, targets = self._of_classes(outputs, classes_of(targets))
+        elif self.of == ("labels",):
+            outputs, targets = exact(outputs).sigmoid(), targets.long()
+        if len(targets):
+            metric.update(outputs, targets)
+        found = {name: exact(each) if each.is_floating_point() else each for name, each in metric.metric_state.items()}
+        metric.reset()
         return found
+
+    def _of_classes(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns class numbers N×… of answers and targets, else probabilities rows×classes and the rows' targets."""
+        name, size, kept = type(self.metric).__name__, outputs.shape[1], is_kept(targets)
+        if self.is_of_whole:
+            if self.ignored != IGNORED and not bool(kept.all()):
+                raise UserError(f"torchmetrics' {name} can't leave out places, and task.ignore_index names some")
+            counts = kept.reshape(len(kept), -1).any(dim=1)
+            return outputs.argmax(dim=1)[counts], targets[counts]
+        rows = exact(outputs).softmax(dim=1).movedim(1, -1)[kept]
+        if name.startswith("Binary"):
+            if size != 2:
+                raise UserError(f"torchmetrics' {name} is of two classes, and here are {size}")
+            rows = rows[:, 1]
+        return rows, targets[kept]
 
     def conclude(self, sums: Sums, count: int) -> float:
         metric = copy.deepcopy(self.metric).cpu()
@@ -64,7 +91,10 @@ class Torchmetrics(Measure):
             setattr(metric, name, total.to(metric.metric_state[name].dtype))
         with warnings.catch_warnings():  # of states that no `update` has made
             warnings.simplefilter("ignore")
-            return float(metric.compute())
+            found = metric.compute()
+        if not isinstance(found, Tensor) or found.numel() != 1:
+            raise UserError(f"torchmetrics' {self.facts.title} gives several numbers, and a metric is one")
+        return float(found)
 
 
 def _is_sum(how: Any) -> bool:

@@ -1,7 +1,9 @@
 """Metrics of numbers: how far they are from the truth, all of them from sums in float64 where the device has it."""
 
+import copy
 import math
 
+import torch
 from torch import Tensor
 
 from dlexp.batch import Batch
@@ -61,13 +63,23 @@ class R2(Measure):
     """1 - (squared errors / squared distance from the mean), the mean over outputs.
 
     An output that never varies counts 1 where it is met exactly, else 0, as scikit-learn's r2_score has it.
+    Targets are summed from a value of theirs on: of squares far from 0 no digit would be left for the spread.
     """
 
     facts = Metric(unit="", higher_is_better=True, title="coefficient of determination")
     of = ("values",)
 
+    origin = torch.zeros(())
+
+    def prepared(self, targets: Tensor) -> Measure:
+        found = copy.copy(self)
+        found.origin = exact(rows(targets)).median(dim=0).values
+        return found
+
     def sums(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         targets = exact(rows(batch["targets"]))
+        if self.origin.shape == targets.shape[1:]:
+            targets = targets - self.origin
         return {
             "targets": targets.sum(dim=0),
             "products": targets.square().sum(dim=0),

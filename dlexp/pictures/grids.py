@@ -43,18 +43,19 @@ def mistakes(
     """Returns the wrong answers given with the highest confidence, surest first.
 
     Images N×C×H×W (uint8, or float in [0, 1]), of which only those shown are taken; targets and predictions N
-    (int64); confidences N in [0, 1].
+    (int64), those below 0 counting nowhere; confidences N in [0, 1].
     """
-    wrong = (predictions != targets).nonzero().flatten()
+    counts = targets >= 0
+    wrong, total = ((predictions != targets) & counts).nonzero().flatten(), int(counts.sum())
     if len(wrong) == 0:
-        return _sentence(f"No mistake in {len(targets)} images")
+        return _sentence(f"No mistake in {total} images")
     surest = wrong[confidences[wrong].argsort(descending=True, stable=True)][:MOST_MISTAKES]
     lines = []
     for index in surest.tolist():
         answer, truth = class_names[int(predictions[index])], class_names[int(targets[index])]
         sure = percent(float(confidences[index]), 0)
         lines.append([(f"{shortened(answer, 12)} {sure}", WRONG), (f"is {shortened(truth, 14)}", INK)])
-    share = f"{len(wrong)} of {len(targets)} wrong ({percent(len(wrong) / len(targets))})"
+    share = f"{len(wrong)} of {total} wrong ({percent(len(wrong) / total)})"
     columns = 8 if len(surest) > 12 else max(4, math.ceil(len(surest) / 2))
     separator = ", " if columns == 8 else "\n"
     return _tiles(images[surest], lines, columns, f"Most confident mistakes{separator}{share}")

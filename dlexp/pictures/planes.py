@@ -25,8 +25,8 @@ def decision_regions(
 ) -> Figure:
     """Returns the plane in the colours of the classes, pale where the model is unsure, with the points N×2 on it.
 
-    `predict` takes such points (float32, as they stand in the data) and returns logits N×classes. Wrong ones are
-    ringed.
+    `predict` takes such points (float32, as they stand in the data) and returns logits N×classes. Wrong ones
+    are ringed; those with a class below 0, which counts nowhere, are left out.
     """
     from matplotlib.colors import to_rgb
 
@@ -44,6 +44,8 @@ def decision_regions(
     plane = 1 - strength * (1 - colours[classes])
     axes.imshow(plane.numpy(), extent=extent, origin="lower", interpolation="bilinear", aspect="equal")
     _borders(axes, classes, extent)
+    counts = targets >= 0
+    points, targets = points[counts], targets[counts]
     wrong = _scatter(axes, predict, points, targets, colours, class_names)
     axes.set_title(f"Decision regions, {wrong} of {len(points)} points wrong")
     axes.set(xlabel="feature 1", ylabel="feature 2")

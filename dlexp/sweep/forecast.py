@@ -182,7 +182,7 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
     if source is not None and find(source, search_roots(data["root"])) is None:
         raise UserError(f"{source.name} is not on this machine yet")
     kept = {"in_memory": False} if "in_memory" in data else {}
-    return len(prepared(load_data({**data, **kept}), data).train)
+    return len(prepared(load_data({**data, **kept}), {**data, "sampling": None}).train)  # it draws as many
 
 
 def num_steps(config: Mapping[str, Any], num_samples: int) -> tuple[int, int]:

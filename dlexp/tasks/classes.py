@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlexp.batch import IGNORED, Batch
-from dlexp.errors import UserError
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.tasks.task import Task, shape_in_words
 
 
@@ -25,21 +25,41 @@ def names_of(class_names: list[str] | None, num_outputs: int, what: str) -> list
     return list(map(str, range(num_outputs) if class_names is None else class_names))
 
 
+def number_of(ignore_index: int | str | None, class_names: list[str] | None) -> int | None:
+    """Returns the class number that `task.ignore_index` means: that of the class of this name, else the number itself.
+
+    Data that numbers its classes anew (labels 3, 7, 255 of a table) names them as its files do. Raises UserError for a
+    name that no class has, and for a number that would mean another class than the one whose name it looks like.
+    """
+    names = class_names or []
+    if ignore_index is None or str(ignore_index) in names:
+        return None if ignore_index is None else names.index(str(ignore_index))
+    are_numbers = all(name.removeprefix("-").isdecimal() for name in names)
+    if isinstance(ignore_index, int) and not (are_numbers and 0 <= ignore_index < len(names)):
+        return ignore_index
+    raise UserError(
+        f"task.ignore_index={ignore_index} is no class of this data.{did_you_mean(str(ignore_index), names)}"
+        f" It has {listed(names, most=5) or 'no names for its classes, only numbers'}"
+    )
+
+
 class Classes(Task):
     """Outputs are logits N×classes×…, targets class numbers N×… (int64), of which `ignore_index` counts nowhere.
+
+    ignore_index: the class's name, or its number where no class is called so; None: all count.
 
     While training, targets N may also be probabilities N×classes (float), as augmentation by mixing makes them.
     Raises UserError where there are not as many class names as outputs. Without names the classes are numbered.
     """
 
     def __init__(
-        self, *, class_names: list[str] | None, num_outputs: int, targets: str, ignore_index: int | None
+        self, *, class_names: list[str] | None, num_outputs: int, targets: str, ignore_index: int | str | None
     ) -> None:
         super().__init__()
         self.class_names = names_of(class_names, num_outputs, "classes")
         self.num_outputs = num_outputs
         self.targets = targets
-        self.ignore_index = ignore_index
+        self.ignore_index = number_of(ignore_index, class_names)
         self.chance: Mapping[str, float] = {"loss": math.log(num_outputs), "accuracy": 1 / num_outputs}
 
     def misfit(self, outputs: Any, batch: Batch) -> str | None:
@@ -60,7 +80,9 @@ class Classes(Task):
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Returns the loss, a mean over all that counts."""
-        return super().loss(*self.judged(outputs, batch))
+        weight = self.weight(outputs, batch)
+        outputs, batch = self.judged(outputs, batch)
+        return self.mean_loss(outputs, batch["targets"], weight)
 
     @property
     def weighs(self) -> bool:

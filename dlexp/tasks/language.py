@@ -102,7 +102,8 @@ class Language(Task):
 
     def loss(self, outputs: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         """Returns the loss, a mean over the tokens that are guessed."""
-        return super().loss(*self.judged(outputs, batch))
+        logits, batch = self.judged(outputs, batch)
+        return self.mean_loss(logits, batch["targets"], self.weight(outputs, batch))
 
     def weight(self, outputs: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         """Returns how many tokens are guessed."""

@@ -36,7 +36,7 @@ class Segmentation(Classes):
         class_names: list[str] | None,
         num_outputs: Annotated[int, Range(ge=2)],
         targets: Annotated[str, Choice("mask")],
-        ignore_index: int | None,
+        ignore_index: int | str | None,
     ) -> None:
         super().__init__(class_names=class_names, num_outputs=num_outputs, targets=targets, ignore_index=ignore_index)
 

@@ -87,9 +87,18 @@ class Task(nn.Module):
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """Returns the loss, a mean over the samples. A criterion whose `forward` has a parameter `moment` gets it."""
+        return self.mean_loss(outputs, batch["targets"], self.weight(outputs, batch))
+
+    def mean_loss(self, outputs: Any, targets: Tensor, weight: Tensor | int | None) -> Tensor:
+        """Returns what the criterion gives, 0 without gradients where the weight is: a mean of nothing is no number."""
         more = {"moment": self.moment} if self.tells_moment else {}
-        loss: Tensor = self.criterion(outputs, batch["targets"], **more)
-        return loss
+        if not isinstance(weight, Tensor):
+            loss: Tensor = self.criterion(outputs, targets, **more)
+            return loss
+        counts = weight > 0
+        # What a criterion divides by 0 has infinite gradients, and they times 0 are no numbers either.
+        outputs = mapped(lambda each: torch.where(counts, each, each.detach()), outputs)
+        return torch.where(counts, self.criterion(outputs, targets, **more), 0.0)
 
     @property
     def weighs(self) -> bool:
@@ -156,17 +165,9 @@ class Task(nn.Module):
         return {}
 
 
-def choose_metrics(task: Task, chosen: Mapping[str, Measure], metric: str | None) -> None:
-    """Has a task measure what was chosen of the group `metric`, if anything, and be led by the metric of that name.
-
-    metric: None: the task's own where it is among those chosen, else the first of them.
-    """
-    if chosen:
-        task.chosen, task.metrics = chosen, {name: each.facts for name, each in chosen.items() if _is_measure(each)}
-        if metric is None and getattr(task, "metric", None) not in chosen:
-            metric = next(iter(chosen))
-    if metric is not None:
-        task.metric = metric
+def is_measure(each: Any) -> bool:
+    """Returns whether something is a metric as `dlexp.metrics` has them."""
+    return isinstance(each, Measure) and isinstance(getattr(each, "facts", None), Metric)
 
 
 def measures_of(task: Task) -> dict[str, Metric]:
@@ -192,7 +193,7 @@ def hold_to_protocol(task: Any, name: str) -> None:
         raise UserError(f"task {name} has no {', '.join(missing)}; a class that inherits from dlexp.tasks.task.Task"
                         " owes metric, metrics, targets and measure")  # fmt: skip
     for key, each in task.chosen.items():
-        if not _is_measure(each):
+        if not is_measure(each):
             raise UserError(f"metric {key} must inherit from dlexp.metrics.measure.Measure, and have facts, a Metric")
         if task.learns not in each.of:
             raise UserError(f"metric={key} measures {listed(each.of)}, and task {name} learns {task.learns}")
@@ -231,10 +232,6 @@ def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:
                 f"task {name}: {key} is {value:g} of {count} samples of zeros, and with the unit '%' it must be a share"
                 " between 0 and 1: measure returns sums over samples, one count a sample"
             )
-
-
-def _is_measure(each: Any) -> bool:
-    return isinstance(each, Measure) and isinstance(getattr(each, "facts", None), Metric)
 
 
 def shape_in_words(outputs: Any) -> str:

@@ -53,7 +53,7 @@ def evaluate(
         outcome, measured = method.evaluate(task, model, batch, ask)
         count = num_rows(batch)
         weight = count if outcome.weight is None else outcome.weight
-        loss, weights = loss + outcome.loss.to(sum_dtype(plan.device)) * weight, weights + weight
+        loss, weights = loss + outcome.counted.to(sum_dtype(plan.device)) * weight, weights + weight
         sums = added(sums, task.sums(outcome.outputs, outcome.batch or batch))
         own = added(own, measured)
         seen += count
@@ -61,7 +61,7 @@ def evaluate(
             outputs.append(outcome.outputs)
     for module, was_training in modes:
         module.train(was_training)
-    metrics = {"loss": float(loss) / float(weights)}
+    metrics = {"loss": float(loss) / (float(weights) or 1.0)}  # nothing may have counted
     for conclude, totals in ((task.results, sums), (method.conclude, own)):
         metrics |= conclude({name: total.cpu() for name, total in totals.items()}, seen)
     return Evaluation(metrics, mapped(Tensor.cpu, joined(outputs)) if keeps_outputs else None)

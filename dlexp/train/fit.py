@@ -149,7 +149,7 @@ def _arrived(lines: list[Reading], *, waiting: bool) -> Iterator[dict[str, Any]]
 
 def _keep(state: TrainState, outcome: Outcome) -> None:
     """Keeps the loss of a batch and what is measured of it, on the device."""
-    state.losses[state.batch] = outcome.loss
+    state.losses[state.batch] = outcome.counted
     if state.counts is not None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
     batch = outcome.batch or {}

@@ -68,7 +68,7 @@ def _mean(losses: Tensor, weights: Tensor | None) -> float:
     if weights is None:
         return losses.mean().item()
     weights = weights[-len(losses) :]
-    return ((losses * weights).sum() / weights.sum()).item()
+    return (losses * weights).sum().item() / (weights.sum().item() or 1.0)  # nothing may have counted
 
 
 def _sent(parts: list[Tensor]) -> tuple[Tensor, torch.cuda.Event | None]:

@@ -133,7 +133,7 @@ def update_of(
         if divisor is not None:
             for parameter in parameters:
                 if parameter.grad is not None:
-                    parameter.grad.div_(divisor.clamp_min(1))  # nothing may have counted
+                    parameter.grad.div_(torch.where(divisor > 0, divisor, 1))  # nothing may have counted
         if grad_clip is not None or look is not None:
             scaler.unscale_(optimizer)
         if look is not None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 import yaml
@@ -10,7 +11,7 @@ from conftest import ROOT
 from resuming import resumes_exactly
 
 from dlexp import api
-from dlexp.config.build import build_each, load_data
+from dlexp.config.build import build_each, load_data, prepared
 from dlexp.config.check import check
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
@@ -69,6 +70,22 @@ def test_the_same_metrics_whatever_the_batch(workdir: Path) -> None:
             found = measure.sums(model(splits.test.inputs[rows]), {"targets": splits.test.targets[rows]})
             sums = {key: sums[key] + each if key in sums else each for key, each in found.items()}
         assert measure.conclude(sums, len(splits.test)) == pytest.approx(first.metrics[f"test/{name}"], abs=1e-6)
+
+
+def test_r2_of_large_values_is_that_of_scikit_learn(workdir: Path) -> None:
+    """Training, validation and test sum from a target that the training has seen, in whatever batches."""
+    from sklearn.metrics import r2_score
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 3, generator=generator)
+    y = 1e6 + 0.5 * x[:, 0] + 0.5 * torch.randn(300, generator=generator)
+    numpy.savez(workdir / "table.npz", x=x.numpy(), y=y.numpy())
+    words = ["data=arrays", "data.file=table.npz", "task=regression", "criterion=mse", "model=linear", "metric=r2"]
+    result = api.run([*words, "epochs=3", "batch_size=7", "threads=1", "pictures=false"], folder=workdir / "run")
+    test = prepared(load_data(config := compose(words).config["data"]), config).test
+    outputs = api.load(result.folder)(test.inputs)
+    truth = r2_score(test.targets.double().numpy(), outputs.double().numpy())
+    assert result.metrics["test/r2"] == pytest.approx(truth, rel=1e-6) and truth < -1000
 
 
 METRICS = [

@@ -55,7 +55,7 @@ def gives_the_numbers_of_the_cpu(words: list[str], folder: Path) -> None:
 
 
 def waits_of_an_epoch(words: list[str], module: Module, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    """Trains one epoch; returns how often its host waited, and what must be: values logged, and the first batch."""
+    """Trains one epoch; returns how often its host waited, and what must be: values logged, the first batch."""
     monkeypatch.setattr(fit, "PROGRESS_SECONDS", math.inf)
     run = assemble(compose([*words, "device=simulated"]).config)
     module.waits.clear()
@@ -64,7 +64,9 @@ def waits_of_an_epoch(words: list[str], module: Module, monkeypatch: pytest.Monk
         num_lines += 1
         if event["kind"] == "epoch":
             break
-    return len(module.waits), num_lines * (1 + len(run.state.sums)) + 2
+    in_a_line = 1 + (run.state.counts is not None) + len(run.state.sums)
+    first = len(run.train.fields) + (run.train.split.weights is not None)  # the order is drawn on the CPU then
+    return len(module.waits), num_lines * in_a_line + first
 
 
 TRAINED = {group: options for group, options in GROUPS.items() if group != "launcher"}  # it starts, and trains nothing
@@ -218,6 +220,31 @@ def test_every_option(
     found, expected = waits_of_an_epoch(words, same_draws, monkeypatch)
     once = 4 * (option == "distillation")  # the factors of both normalisations
     assert found == expected + once, same_draws.waits
+
+
+TABLE = [*FAKE, "data.num_outputs=3", "data.shape=[3]"]
+IMAGES = [*FAKE, "data.num_outputs=3", "data.shape=[3,8,8]", "model=unet", "task=segmentation"]
+SETTINGS = {
+    "ignored": [*TABLE, "task.ignore_index=0"],
+    "weights": [*TABLE, "task.ignore_index=0", "criterion.weight=[1,2,3]", "accumulate=2"],
+    "balanced": [*TABLE, "task.ignore_index=0", "data.sampling=balanced"],
+    "ignored pixels": [*IMAGES, "task.ignore_index=0", "criterion=cross_entropy_dice"],
+    "masked": ["task.objective=masked", "task.padding=1"],
+    "pos_weight": [*TABLE, "task=multi_label", "criterion=bce", "criterion.pos_weight=[1,2,3]"],
+    "every metric of classes": [*TABLE, "metric=[accuracy,top5,macro_f1,ece,nll,brier,auc]", "task.ignore_index=0"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_counts(same_draws: Module, name: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of tasks and criteria that their options leave out."""
+    words = [*SETTINGS[name], "max_steps=4", *SHORT]
+    if name == "masked":
+        words += words_of("task", "language", workdir, monkeypatch)
+    gives_the_numbers_of_the_cpu(words, workdir)
+    found, expected = waits_of_an_epoch(words, same_draws, monkeypatch)
+    assert found == expected, same_draws.waits
 
 
 @pytest.mark.slow

@@ -53,6 +53,7 @@ class Stored:
         self.sample_shape = list(shape[1:])
         self.index = torch.arange(shape[0])
         self.device = torch.device("cpu")
+        self.hold: Callable[[Tensor], None] | None = None  # raises UserError for what is read, on the CPU yet
 
     def __len__(self) -> int:
         return len(self.index)
@@ -153,6 +154,9 @@ def _streamed(
 ) -> Iterator[dict[str, Tensor]]:
     first = next(iter(columns.values()))
     for fields in first.source.stream([first.index[rows] for rows in batches], seed_of, position):
+        for column in columns.values():
+            if column.hold is not None:
+                column.hold(fields[column.name])
         yield {name: _delivered(fields[column.name], column.device) for name, column in columns.items()}
 
 

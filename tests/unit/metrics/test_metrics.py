@@ -180,16 +180,12 @@ def test_where_there_is_nothing_to_tell_apart() -> None:
 
 @pytest.mark.parametrize("name", of_kind("classes"))
 def test_what_is_ignored_counts_nowhere(name: str) -> None:
-    if name == "torchmetrics":  # has a setting of its own for it
-        measure: Measure = build(NODES[name] | {"arguments": {"num_classes": 4, "ignore_index": IGNORED}})
-    else:
-        measure = MEASURES[name]
+    measure = MEASURES[name]
     outputs, targets = samples("classes", 0, 100)
     some = torch.where(torch.arange(100) % 3 == 0, IGNORED, targets)
     assert value(measure, outputs, some) == pytest.approx(value(measure, outputs[some >= 0], some[some >= 0]), abs=1e-9)
-    if name != "torchmetrics":
-        nothing = torch.full_like(targets, IGNORED)
-        assert math.isfinite(value(measure, outputs, nothing))
+    nothing = torch.full_like(targets, IGNORED)
+    assert math.isfinite(value(measure, outputs, nothing))
 
 
 @pytest.mark.parametrize("name", of_kind("classes"))
@@ -215,12 +211,23 @@ def test_top_k_counts_ties_in_the_order_of_classes() -> None:
     assert value(measure, same, torch.arange(4)) == 0.5 == value(measure, same[:, :, None], torch.arange(4)[:, None])
 
 
-def test_the_spread_of_values_far_from_zero() -> None:
+@pytest.mark.parametrize("sums_in", [torch.float64, torch.float32])  # Apple's GPUs have no float64
+@pytest.mark.parametrize("mean", [0.0, 1e3, 1e6, 1e7])
+def test_the_spread_of_values_far_from_zero(monkeypatch: pytest.MonkeyPatch, mean: float, sums_in: torch.dtype) -> None:
+    monkeypatch.setattr("dlexp.metrics.measure.sum_dtype", lambda device: sums_in)
     generator = np.random.default_rng(0)
-    targets = torch.from_numpy(generator.normal(1000, 1, (400, 2))).float()
+    targets = torch.from_numpy(generator.normal(mean, [1, 10], (400, 2))).float()
+    targets[:3] = mean + 100  # nothing that a training happens to see first is to matter
     outputs = targets + torch.from_numpy(generator.normal(0, 0.5, (400, 2))).float()
     truth = sklearn.r2_score(targets.double().numpy(), outputs.double().numpy())
-    assert value(MEASURES["r2"], outputs, targets, 16) == pytest.approx(truth, abs=1e-6)
+    measure = MEASURES["r2"].prepared(targets[:100])
+    for size in (1, 7, 400):
+        assert value(measure, outputs, targets, size) == pytest.approx(
+            truth, abs=1e-6 if sums_in.itemsize > 4 else 1e-4
+        )
+    constant = torch.full_like(targets, mean)
+    assert value(MEASURES["r2"].prepared(constant[:100]), constant, constant, 7) == 1
+    assert value(MEASURES["r2"].prepared(constant[:100]), constant + 1, constant, 7) == 0
 
 
 @pytest.mark.parametrize(("name", "kind"), [pair for pair in TRUTH if pair[0] != "torchmetrics"])
@@ -258,6 +265,54 @@ def test_what_torchmetrics_can_not_do_is_a_sentence(settings: dict[str, Any], se
     with pytest.raises(UserError, match="torchmetrics") as error:
         build(NODES["torchmetrics"] | settings)
     assert sentence in str(error.value)
+
+
+# Each with its arguments, on answers whose scores all lie between 0 and 1, or some of them.
+FIGURES: list[tuple[str, dict[str, Any], str]] = [
+    ("MulticlassAUROC", {"num_classes": 4, "thresholds": 50}, "classes"),
+    ("MulticlassHingeLoss", {"num_classes": 4}, "classes"),
+    ("MulticlassExactMatch", {"num_classes": 4}, "classes"),
+    ("BinaryAveragePrecision", {"thresholds": 50}, "classes"),
+    ("MeanIoU", {"num_classes": 4}, "pixels"),
+    ("MultilabelAccuracy", {"num_labels": 4}, "labels"),
+    ("MultilabelRankingLoss", {"num_labels": 4}, "labels"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "kind"), FIGURES, ids=[name for name, *_ in FIGURES])
+def test_torchmetrics_guesses_nothing_of_a_batch(name: str, arguments: dict[str, Any], kind: str) -> None:
+    outputs, targets = samples("labels" if kind == "labels" else "classes", 0, 72)
+    outputs = outputs / 8 + 0.5
+    assert 0.5 < float(((outputs >= 0) & (outputs <= 1)).all(dim=1).double().mean()) < 1, "or nothing is to be guessed"
+    if name.startswith("Binary"):
+        outputs, targets = outputs[:, :2], targets % 2
+    if kind == "pixels":
+        outputs, targets = outputs.reshape(18, 4, 2, 2), targets.reshape(18, 2, 2)
+    measure = Torchmetrics(name=name, arguments=arguments, of="classes" if kind == "pixels" else kind, unit="")
+    found = [value(measure, outputs, targets, size) for size in (1, 7, 72)]
+    assert found == pytest.approx([found[0]] * 3, abs=1e-6)
+    if kind == "classes":
+        some = torch.where(torch.arange(72) % 3 == 0, IGNORED, targets)
+        left = value(measure, outputs[some >= 0], targets[some >= 0])
+        assert [value(measure, outputs, some, size) for size in (1, 7, 72)] == pytest.approx([left] * 3, abs=1e-6)
+
+
+def test_torchmetrics_of_whole_images_leaves_out_places_or_refuses() -> None:
+    outputs, targets = samples("classes", 0, 72)
+    outputs, targets = outputs.reshape(18, 4, 2, 2), outputs.reshape(18, 4, 2, 2).argmax(dim=1)
+    targets[::2, 0] = (targets[::2, 0] + 1) % 4
+    arguments = {"num_classes": 4}
+    exact = Torchmetrics(name="MulticlassExactMatch", arguments=arguments, of="classes", unit="%")
+    assert value(exact, outputs, targets, 5) == 0.5
+    targets[::2, 0], targets[1] = IGNORED, IGNORED
+    assert value(exact, outputs, targets, 5) == 1, "places that do not count, and an image of nothing else"
+    with pytest.raises(UserError, match="MeanIoU can't leave out places"):
+        value(Torchmetrics(name="MeanIoU", arguments=arguments, of="classes", unit="%"), outputs, targets)
+    with pytest.raises(UserError, match="BinaryAUROC is of two classes, and here are 4"):
+        value(Torchmetrics(name="BinaryAUROC", arguments={"thresholds": 9}, of="classes", unit="%"), outputs, targets)
+    with pytest.raises(UserError, match="MulticlassConfusionMatrix gives several numbers"):
+        value(Torchmetrics(name="MulticlassConfusionMatrix", arguments=arguments, of="classes", unit=""),
+              outputs, targets)  # fmt: skip
 
 
 def test_torchmetrics_of_values_and_labels_and_bins() -> None:
