@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -87,11 +86,7 @@ class Classes(Task):
     @property
     def weighs(self) -> bool:
         """Only where answers are ignored, or classes weighed, batches of one size differ in how much counts."""
-        return self.ignore_index is not None or self._weighs_classes
-
-    @cached_property  # asked for with every batch, and a module is slow to say what it does not have
-    def _weighs_classes(self) -> bool:
-        return self._class_weights is not None
+        return self.ignore_index is not None or self._class_weights is not None
 
     @property
     def _class_weights(self) -> Tensor | None:

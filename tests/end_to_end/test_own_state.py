@@ -163,7 +163,7 @@ class Averaging(Classification):
 
     def measure(self, outputs, batch):
         found = super().measure(outputs, batch)
-        self.means["accuracy"][0] = 0.9 * self.means["accuracy"][0] + 0.1 * float(found["accuracy/right"])
+        self.means["accuracy"][0] = 0.9 * self.means["accuracy"][0] + 0.1 * float(found["accuracy"])
         return found
 
 

@@ -85,8 +85,8 @@ def test_metrics_on_their_way_are_not_lost_with_an_unreadable_image(
     monkeypatch.setattr(Reading, "is_there", lambda reading: False)
     epoch = Batches.epoch
 
-    def breaking(batches: Batches, number: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        yield from islice(epoch(batches, number, start), 4)
+    def breaking(batches: Batches, *place: Any) -> Iterator[dict[str, torch.Tensor]]:
+        yield from islice(epoch(batches, *place), 4)
         raise UnreadableError("09.png can't be read")
 
     monkeypatch.setattr(Batches, "epoch", breaking)
