@@ -74,6 +74,9 @@ def _step(config: Mapping[str, Any], method: Method, model: nn.Module, task: Tas
     """Makes a method's gradients of a batch, or its whole step; returns the outputs and the batch they belong to."""
     parameters = trained_parameters(model, task, method if method.trains else None)
     optimizer = build_optimizer(config["optimizer"], parameters) if overrides(method, Method, "step") else None
+    if optimizer is not None and wants_closure(optimizer):
+        what = "makes its own steps, and this optimizer asks for the loss again within one: take another optimizer"
+        raise UserError(f"method {config['method']['_target_']} {what}")
     parts = {"method": method, "model": model, "task": task, "optimizer": optimizer, "moment": Moment.beginning()}
     state: Any = SimpleNamespace(**parts, losses=torch.zeros(1))
     outcome = (OwnSteps(state, None, None) if optimizer else gradients_of(state))(batch, 1.0)

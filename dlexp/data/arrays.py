@@ -34,7 +34,7 @@ def arrays(
     group_column: str | None,
     layout: Annotated[str | None, Choice("images", "series")],
     fields: dict[str, Any] | None,
-    targets: Annotated[str, Choice("classes", "values", "labels")],
+    targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
     test_size: Annotated[float, Range(gt=0, lt=1)],
     split_seed: int,
     group_file: str | None,

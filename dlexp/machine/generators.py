@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, cast
 
 import torch
@@ -43,6 +44,39 @@ def restore(saved: dict[str, Any], device: torch.device = CPU) -> None:
     numpy_random.set_state(saved["numpy"])
     if device.type != "cpu" and device.type in saved:
         torch.get_device_module(device).set_rng_state(saved[device.type].cpu(), device)
+
+
+# What seeds the default generators, or sets them to where they were.
+_SETTERS = [
+    *((place, name) for place in (torch, torch.random) for name in ("manual_seed", "set_rng_state")),
+    *((random, name) for name in ("seed", "setstate")),
+    *((numpy_random, name) for name in ("seed", "set_state")),
+]
+
+
+@contextmanager
+def told_of_setting() -> Iterator[list[str]]:
+    """Yields a list, empty unless somebody seeds or sets a default generator within the block: they may borrow it, and
+    put it back.
+    """
+    found: list[str] = []
+
+    def told(function: Any) -> Any:
+        @wraps(function)
+        def telling(*args: Any, **kwargs: Any) -> Any:
+            found.append(function.__name__)
+            return function(*args, **kwargs)
+
+        return telling
+
+    before = [(place, name, getattr(place, name)) for place, name in _SETTERS]
+    try:
+        for place, name, function in before:
+            setattr(place, name, told(function))
+        yield found
+    finally:
+        for place, name, function in before:
+            setattr(place, name, function)
 
 
 @contextmanager

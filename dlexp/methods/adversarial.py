@@ -10,6 +10,7 @@ from dlexp.batch import Batch
 from dlexp.errors import UserError
 from dlexp.methods.method import Method, Moment, Outcome, Start, want_classes
 from dlexp.metric import Metric
+from dlexp.metrics.classes import Accuracy
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -22,7 +23,7 @@ class Adversarial(Method):
     so that the figure can be repeated. `task.metric=robust_accuracy` chooses the epoch by it.
     """
 
-    metrics: Mapping[str, Metric] = {"robust_accuracy": Metric(unit="%", higher_is_better=True)}
+    metrics: Mapping[str, Metric] = {"robust_accuracy": Accuracy.facts}
 
     def __init__(
         self,
@@ -62,11 +63,11 @@ class Adversarial(Method):
         """Measures the pictures as they are, and how many answers are right of the changed ones."""
         outcome, _ = super().evaluate(task, model, batch, ask)
         changed = self._worst(task, model, batch, batch[self.field])
-        answers = task.predict(model, changed, ask).argmax(dim=1)
-        right = (answers == batch["targets"]).float()
-        return outcome, {
-            "robust_accuracy": right.flatten(start_dim=1).mean(dim=1).sum() if right.ndim > 1 else right.sum()
-        }
+        return outcome, Accuracy().sums(*task.judged(task.predict(model, changed, ask), batch))
+
+    def conclude(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
+        """Returns the accuracy of the changed pictures that count."""
+        return {"robust_accuracy": Accuracy().conclude(sums, count)}
 
     def _worst(self, task: Task, model: nn.Module, batch: Batch, start: Tensor) -> Batch:
         """Returns the batch with pictures that raise the loss; the model's gradients stay as they were."""

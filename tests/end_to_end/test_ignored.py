@@ -173,6 +173,12 @@ def test_pictures_leave_out_what_is_ignored(own: Path, number: int, image: bool)
     assert (folder / "plots" / f"{'mistakes' if image else 'decision_regions'}.png").is_file()
 
 
+def test_robust_accuracy_is_that_of_what_counts(own: Path) -> None:
+    words = [*WORDS, "data.image=true", "data.shape=[3,8,8]", "model=cnn", "model.widths=[4]", "method=adversarial"]
+    found = api.run([*words, "method.size=1e-6", "method.step_size=1e-6"], folder=own / "run").metrics
+    assert found["test/robust_accuracy"] == found["test/accuracy"] > 0.4
+
+
 def test_mistakes_are_those_of_what_counts() -> None:
     from dlexp.pictures import mistakes
 

@@ -553,6 +553,9 @@ def test_schedules_of_torch_are_given_nothing_by_position(workdir: Path) -> None
 
 
 def test_lbfgs_is_refused_where_it_can_not_be(workdir: Path) -> None:
+    with pytest.raises(UserError, match="SAM makes its own steps, and this optimizer asks for the loss again"):
+        api.run([*SPIRAL, "optimizer=lbfgs", "method=sam"], folder="run")
+    assert not Path("run").exists()
     with pytest.raises(UserError, match="asks for the loss as often as it wants, so accumulate=2"):
         api.run([*SPIRAL, "optimizer=lbfgs", "accumulate=2"], folder="run")
     assert read_json(api.run([*SPIRAL, "optimizer=lbfgs", "epochs=1"], folder="fine").folder / "run.json")["metrics"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from resuming import resumes_exactly
@@ -26,6 +27,21 @@ def test_masks_are_learnt(criterion: str, workdir: Path) -> None:
     model, test = api.load(result.folder), load_data(compose(words).config["data"]).test
     answers = model(test.inputs).argmax(dim=1)
     assert float((answers == test.targets).float().mean()) == pytest.approx(result.metrics["test/pixel_accuracy"])
+
+
+def test_masks_of_a_file(workdir: Path) -> None:
+    """Grey values of a mask are its classes, of which one is left out by its own number."""
+    draw = np.random.default_rng(0)
+    masks = draw.choice([0, 128, 255], size=(40, 1, 1), p=[0.5, 0.4, 0.1]).repeat(8, 1).repeat(8, 2)
+    images = (masks[:, None] + draw.integers(0, 9, (40, 3, 8, 8))).clip(0, 255).astype(np.uint8)
+    np.savez("masks.npz", x=images, y=masks)
+    words = ["data=arrays", "data.file=masks.npz", *WORDS[:2], *WORDS[-4:], "epochs=8", "batch_size=4"]
+    result = api.run([*words, "task.ignore_index=255", "augment=flip"], folder=workdir / "run")
+    assert result.metrics["test/iou"] > 0.9
+    assert api.load(result.folder).class_names == ["0", "128", "255"]
+    np.savez("masks.npz", x=images, y=masks[:, :4])
+    with pytest.raises(UserError, match=r"and they are \[40, 3, 8, 8\] and \[40, 4, 8\]"):
+        api.run(words, folder=workdir / "other")
 
 
 def test_it_goes_on_in_the_middle_of_an_epoch(every_state_is_kept: None, workdir: Path) -> None:

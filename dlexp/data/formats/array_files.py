@@ -17,8 +17,8 @@ SPLITS = ("all", "train", "val", "test")
 
 
 class Samples(NamedTuple):
-    """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else float32 N×…; y: int64 N (classes) or float32
-    N×outputs (values, or labels of 0 and 1). Groups and weights as in `Split`.
+    """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else float32 N×…; y: int64 N (classes) or N×H×W
+    (masks), or float32 N×outputs (values, or labels of 0 and 1). Groups and weights as in `Split`.
     """
 
     x: NDArray[Any]
@@ -54,8 +54,8 @@ def read_table(
 
     An NPZ may hold groups and weights beside them (or groups_train, …). label_column: the CSV's column of answers,
     None = the last one; group_column: that of groups, None = there are none. layout: whether three axes are grey
-    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words), "values" or "labels" (N×labels). The last
-    file read is kept until it changes. Raises UserError for everything a file can lack.
+    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words), "mask" (one for each pixel), "values" or
+    "labels" (N×labels). The last file read is kept until it changes. Raises UserError for everything a file can lack.
     """
     if file is None:
         raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
@@ -96,6 +96,9 @@ def _read(
         found = {name: each._replace(y=_zeros_and_ones(each.y, path)) for name, each in found.items()}
         num_labels = next(iter(found.values())).y.shape[1]
         return Table(found, [f"label {number}" for number in range(num_labels)])
+    if targets == "mask":
+        _hold_to_pixels(found, path)
+    found = {name: each._replace(y=_labels(each.y, targets, path)) for name, each in found.items()}
     names = _classes(found["train" if "train" in found else "all"].y, path)
     return Table(
         {name: each._replace(y=_class_numbers(each.y, names, path)) for name, each in found.items()},
@@ -180,7 +183,6 @@ def _zeros_and_ones(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
 
 def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:
     """Returns the sorted distinct labels, by number where all are whole numbers."""
-    y = _labels(y, path)
     names = np.unique(y)
     if names.dtype.kind == "f":
         raise UserError(
@@ -192,10 +194,19 @@ def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:
     return names
 
 
-def _labels(y: NDArray[Any], path: Path) -> NDArray[Any]:
+def _hold_to_pixels(found: dict[str, Samples], path: Path) -> None:
+    for each in found.values():
+        if each.x.ndim != 4 or each.y.shape != (len(each.x), *each.x.shape[2:]):
+            raise UserError(
+                f"{path}: task=segmentation wants x as images N×C×H×W and y as N×H×W, a class for each pixel, and they"
+                f" are {list(each.x.shape)} and {list(each.y.shape)}."
+            )
+
+
+def _labels(y: NDArray[Any], targets: str, path: Path) -> NDArray[Any]:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim != 1 or y.dtype.kind not in "buifUS":
+    if (y.ndim != 1 and targets != "mask") or y.dtype.kind not in "buifUS":
         raise UserError(f"{path}: labels must be one number or word a sample, y has {y.dtype} {list(y.shape)}.")
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8", "replace")
@@ -206,8 +217,7 @@ def _labels(y: NDArray[Any], path: Path) -> NDArray[Any]:
     return y
 
 
-def _class_numbers(y: NDArray[Any], names: NDArray[Any], path: Path) -> NDArray[np.int64]:
-    labels = _labels(y, path)
+def _class_numbers(labels: NDArray[Any], names: NDArray[Any], path: Path) -> NDArray[np.int64]:
     if labels.dtype.kind != names.dtype.kind and "U" in (labels.dtype.kind, names.dtype.kind):
         labels, names = labels.astype(str), np.sort(names.astype(str))
     strangers = np.setdiff1d(labels, names)

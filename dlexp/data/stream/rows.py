@@ -171,12 +171,13 @@ class _Source:
         return fields
 
     def _first_sample(self) -> tuple[dict[str, Tensor], bool]:
-        """Returns its fields, and whether the default generators were drawn from."""
+        """Returns its fields, and whether the default generators were drawn from, or borrowed."""
         generators.seed(0)
         untouched = generators.next_numbers()
         generators.seed(0)
-        fields, self.position = self._read(self._begun(), [0])
-        return fields, generators.next_numbers() != untouched
+        with generators.told_of_setting() as told:
+            fields, self.position = self._read(self._begun(), [0])
+        return fields, bool(told) or generators.next_numbers() != untouched
 
     def _leads_back(self) -> bool:
         """Returns whether the position after the first sample, as a file of the run holds it, leads to the second."""

@@ -154,6 +154,25 @@ def test_reading_is_ahead_and_in_another_thread() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("rows")]
 
 
+class Borrowing(Noisy):
+    """As torchvision's FakeData: it seeds the generator of all, and puts it back."""
+
+    def read(self, rows: list[int]) -> Any:
+        before = torch.get_rng_state()
+        torch.manual_seed(rows[0])
+        found = torch.randn(len(rows), 2)
+        torch.set_rng_state(before)
+        return found
+
+
+def test_what_borrows_a_generator_is_read_where_nobody_else_draws(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "dlexp")
+    before = torch.manual_seed
+    Split(Borrowing())
+    assert "Borrowing draws random numbers when it is read: it is not read ahead" in caplog.text
+    assert torch.manual_seed is before
+
+
 def test_what_draws_at_random_repeats_and_leaves_the_generators_alone() -> None:
     split = Split(Noisy())
     torch.manual_seed(5)
