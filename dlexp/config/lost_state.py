@@ -35,7 +35,9 @@ ADVICE = {
     "scheduler": "return it from state_dict and take it back in load_state_dict, or do without it",
     "method": "make it a buffer (register_buffer), or do without it",
     "watch": "return it from state_dict and take it back in load_state_dict, or do without it",
+    "metric": "return it from sums, or do without it",
 }
+BY_NAME = ("watch", "metric")  # of which there may be several
 IN_PARTS = "of optimizer.parts only self.state[parameter] and the settings of groups are saved: keep it there"
 NOT_TRIED = "your own {} can't be tried on made-up samples ({}), so nobody knows whether a resume is exact"
 NUM_SAMPLES = 2
@@ -101,6 +103,8 @@ class _Training:
         """Takes a part's state over from another training, by way of a file."""
         for own, theirs in zip(self.weights, other.weights, strict=True):
             own.copy_(theirs)
+        if not hasattr(self.parts[group], "state_dict"):
+            return  # a metric has none
         file = io.BytesIO()
         torch.save(state_of(other.parts[group]), file)
         file.seek(0)
@@ -124,8 +128,9 @@ def lost_state(
     the form that the model returns.
     """
     ours = ("dlexp.", "torch.")
-    nodes = {group: config[group] for group in ADVICE if group != "watch"}
-    nodes |= {f"watch.{name}": node for name, node in config["watch"].items() if node is not None}
+    nodes = {group: config[group] for group in ADVICE if group not in BY_NAME}
+    for group in BY_NAME:
+        nodes |= {f"{group}.{name}": node for name, node in config[group].items() if node is not None}
     own = [group for group, node in nodes.items() if not all(path.startswith(ours) for path in targets_in(node))]
     if not own:
         return []
@@ -167,6 +172,7 @@ def _built(
     parts = {"criterion": task.criterion, "task": task, "optimizer": optimizer, "method": build(config["method"])}
     parts["scheduler"] = build_schedule(config["scheduler"], optimizer, TOTAL_STEPS)
     parts |= {f"watch.{name}": watcher for name, watcher in build_watchers(config["watch"]).items()}
+    parts |= {f"metric.{name}": metric for name, metric in task.chosen.items()}
     is_looked_at = type(parts["method"]) is not Method or any(config["watch"].values())
     copied = shadow(model) if is_looked_at else model
     if type(parts["method"]) is not Method:

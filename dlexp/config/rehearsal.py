@@ -21,6 +21,7 @@ from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import asked
+from dlexp.tasks.chosen import hold_to_sums
 from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
 from dlexp.train.state import trained_parameters
 
@@ -167,6 +168,8 @@ def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tu
         with _explained(f"{measures} can't be made of what task {name} has as outputs and targets"):
             sums = task.sums(answer, batch)
         hold_to_metrics(task, sums, NUM_SAMPLES, name)
+    if task.chosen:
+        hold_to_sums(task, answer, batch)
 
 
 @contextmanager

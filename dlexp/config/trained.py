@@ -41,7 +41,8 @@ class TrainedModel(nn.Module):
     def forward(self, *inputs: Tensor, **fields: Tensor) -> Any:
         """Takes the one input, or fields by name. Raises UserError where there is not one of either kind."""
         names = [name for name in self.config["data"]["fields"] or () if name != "targets"] or ["inputs"]
-        if len(inputs) > 1 or bool(inputs) == bool(fields) or (inputs and len(names) > 1):
+        unknown = fields.keys() - set(names)
+        if len(inputs) > 1 or bool(inputs) == bool(fields) or (inputs and len(names) > 1) or unknown:
             raise UserError(f"the model takes {names[0] if len(names) == 1 else f'{listed(names)}, each by its name'}")
         batch = dict(zip(names, inputs, strict=False)) | fields
         batch |= {name: normalise(batch[name]) for name, normalise in self.normalised.items() if name in batch}

@@ -1,5 +1,6 @@
 """What a sample holds, field by field, as the data set's YAML states it before anything is read."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,8 @@ from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
 from dlexp.data.statistics import statistics
 from dlexp.errors import UserError, did_you_mean, listed
+
+log = logging.getLogger(__name__)
 
 KINDS = {
     "image": "normalised by channel; augmentation moves it",
@@ -128,6 +131,8 @@ def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: s
         hold(column)
         if ignored is not None and bool((column == ignored).all()):
             raise UserError(f"no answer of the {what} split counts: all of them are what task.ignore_index names")
+        if ignored is not None and what == "train" and not bool((column == ignored).any()):
+            log.warning(f"warning: task.ignore_index names {ignored}, and no answer of the {what} split is that")
         return
     column.hold = hold
     if column.source.chooses:

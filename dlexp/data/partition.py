@@ -150,7 +150,10 @@ def _balanced(train: Split, ignored: int | None) -> Split:
     classes = train.classes
     counts = None if classes is None else classes != ignored
     if classes is None or counts is None or (classes[counts] < 0).any():
-        raise UserError("data.sampling=balanced draws every class equally often, and the targets are no class numbers")
+        raise UserError(
+            "data.sampling=balanced draws every class equally often: it wants one class number a sample, known before"
+            " the training (a stream's are not)"
+        )
     weights = torch.ones(len(train), dtype=torch.float64) if train.weights is None else train.weights
     weights, classes = weights * counts, classes * counts
     totals = torch.zeros(int(classes.max()) + 1, dtype=torch.float64).index_add(0, classes, weights)

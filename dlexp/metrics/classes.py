@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dlexp.batch import Batch
+from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.metrics.measure import Measure, Sums, classes_of, counted, is_kept, ratio
 from dlexp.ranges import Choice, Range
@@ -35,7 +36,10 @@ def right_answers(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 class TopK(Measure):
-    """Share of samples whose class is among the k likeliest answers; of equal scores the lower class counts first."""
+    """Share of samples whose class is among the k likeliest answers; of equal scores the lower class counts first.
+
+    Raises UserError where there are no more than k classes.
+    """
 
     facts = Metric(unit="%", higher_is_better=True)
     of = ("classes",)
@@ -44,6 +48,10 @@ class TopK(Measure):
         self.k = k
 
     def sums(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        if self.k >= outputs.shape[1]:
+            raise UserError(
+                f"the right class is always among the {self.k} likeliest of {outputs.shape[1]}: top-k is 100 %"
+            )
         targets = classes_of(batch["targets"])
         kept = is_kept(targets)
         classes = torch.where(kept, targets, 0).unsqueeze(1)

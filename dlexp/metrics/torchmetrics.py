@@ -49,7 +49,8 @@ class Torchmetrics(Measure):
         try:
             self.metric = kind(**given, compute_with_cache=False, sync_on_compute=False)
         except (TypeError, ValueError) as error:
-            raise UserError(f"torchmetrics' {name} does not take arguments={dict(arguments or {})}: {error}") from error
+            told = f"metric.torchmetrics.arguments={dict(arguments or {})} (and of={of})"
+            raise UserError(f"torchmetrics' {name} does not take {told}: {error}") from error
         kept = [state for state, how in self.metric._reductions.items() if how is not torch.sum and not _is_sum(how)]
         if kept or not self.metric.metric_state:
             what = f"{', '.join(kept)}, which can't be added up" if kept else "no sums"

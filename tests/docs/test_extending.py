@@ -15,7 +15,12 @@ PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```(?:python|yaml)\n# (my_\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 EXAMPLES = ROOT / "docs" / "examples"
 SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=3", *SHORT]
-OWN = {"my_method": ["method=consistency"], "my_watch": ["watch=embeddings", "watch.embeddings.every=2"]}
+OWN = {
+    "my_method": ["method=consistency"],
+    "my_watch": ["watch=embeddings", "watch.embeddings.every=2"],
+    "my_optimizer": ["optimizer=lion"],
+    "my_schedule": ["scheduler=inverse_root"],
+}
 
 
 @pytest.fixture

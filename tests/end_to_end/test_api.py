@@ -117,6 +117,14 @@ def test_two_threads_get_what_they_would_get_alone(workdir: Path, monkeypatch: p
         assert one.metrics == other.metrics
 
 
+def test_a_loaded_model_takes_its_input_by_no_other_name(workdir: Path) -> None:
+    model = api.load(api.run(["data.points_per_class=40", "epochs=1", "pictures=false"], folder="run").folder)
+    points = torch.zeros(3, 2)
+    assert torch.equal(model(points), model(inputs=points))
+    with pytest.raises(UserError, match="the model takes inputs"):
+        model(points=points)
+
+
 def test_loading_does_not_disturb_a_run_in_another_thread(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = api.run(TINY, folder="run").folder
     expected = api.load(folder)(torch.zeros(3, 2))

@@ -126,12 +126,20 @@ def test_every_metric_is_measured_by_a_run_of_its_kind_or_refused(workdir: Path)
         (["task.metric=3"], "task.metric=3 must be a text"),
         (["criterion.weight=[1,2]"], "criterion.weight lists 2 weights for 3 classes"),
         (["metric=torchmetrics", "metric.torchmetrics.name=MulticlassAUROC"], "keeps preds, target, which can't be"),
+        (["metric=top5"], "the right class is always among the 5 likeliest of 3"),
     ],
 )
 def test_what_does_not_go_is_a_sentence(words: list[str], sentence: str) -> None:
     with pytest.raises(UserError) as error:
         check(compose([*SPIRAL, *words]).config)
     assert sentence in str(error.value)
+
+
+def test_a_metric_that_depends_on_the_batch_is_refused() -> None:
+    pytest.importorskip("torchmetrics")
+    words = ["task=segmentation", "model=unet", "data=fake", "data.shape=[3,16,16]", "metric=torchmetrics"]
+    with pytest.raises(UserError, match="metric torchmetrics depends on how samples are put into batches"):
+        check(compose([*words, "metric.torchmetrics.name=GeneralizedDiceScore"]).config)
 
 
 def test_they_replace_what_a_task_of_ones_own_measures(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

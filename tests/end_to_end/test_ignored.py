@@ -136,6 +136,7 @@ def test_the_ignored_class_is_the_one_that_the_file_names_so(
     ignored = {name for name, share in shares.items() if share is None}
     assert ignored == ({str(sorted(labels)[number])} if number < len(labels) else set())
     assert all(f"the class {name} (number {number}) counts nowhere" in caplog.text for name in ignored)
+    assert ("task.ignore_index names 9, and no answer of the train split is that" in caplog.text) == (named == 9)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from dlexp.criteria.cross_entropy import CrossEntropy
 from dlexp.train.views import Plain
+from dlexp.metrics.classes import Accuracy
 from dlexp.tasks.classification import Classification
 
 
@@ -165,6 +166,16 @@ class Averaging(Classification):
         found = super().measure(outputs, batch)
         self.means["accuracy"][0] = 0.9 * self.means["accuracy"][0] + 0.1 * float(found["accuracy"])
         return found
+
+
+class Seen(Accuracy):
+    """Knows more than its sums say."""
+    def __init__(self):
+        self.seen = 0
+
+    def sums(self, outputs, batch):
+        self.seen += len(outputs)
+        return super().sums(outputs, batch)
 
 
 class Noisy(Plain):
@@ -394,6 +405,12 @@ def test_what_no_state_holds_is_refused_by_name(workdir: Path, classes: dict[str
         api.run(named(**classes), folder="run")
     assert all(piece in str(error.value) for piece in pieces), error.value
     assert not (workdir / "run").exists()
+
+
+def test_a_metric_that_keeps_more_than_sums_is_refused_by_name(workdir: Path) -> None:
+    words = [*named(), "metric=accuracy", "metric.accuracy._target_=my_state.Seen"]
+    with pytest.raises(UserError, match=r"metric.accuracy my_state.Seen changes seen while .*; return it from sums"):
+        checked(words)
 
 
 def test_several_are_listed_and_parts_are_looked_into(workdir: Path) -> None:

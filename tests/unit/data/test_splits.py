@@ -191,5 +191,5 @@ def test_balanced_sampling_multiplies_weights() -> None:
     assert train.weights is not None and train.weights.tolist() == [1, 1, 0, 5]
     train = divided(Splits(train, None), val_size=0, sampling="balanced").train
     assert train.weights is not None and train.weights.tolist() == [0.5, 0.5, 0, 1]
-    with pytest.raises(UserError, match="the targets are no class numbers"):
+    with pytest.raises(UserError, match="it wants one class number a sample"):
         divided(Splits(Split(torch.zeros(4, 1), torch.zeros(4, 1)), None), val_size=0, sampling="balanced")
