@@ -417,6 +417,22 @@ def test_a_stream_that_tells_where_it_is_is_entered_there(flow: Any) -> None:
     assert same(iter(whole), again.epoch(1)), "the next epoch begins at the beginning"
 
 
+def test_a_stream_that_is_begun_within_a_pass_over_it() -> None:
+    for flow in (Counted(), Pointed()):
+        split = Split(Stream(flow, length=100))
+        whole = [{name: field.clone() for name, field in batch.items()} for batch in batches(split)]
+        partly = batches(split)
+        next(partly)
+        for other in (split, Split(Stream(flow, length=50))):
+            next(batches(other))
+        if isinstance(flow, Counted):
+            with pytest.raises(UserError, match="Counted keeps where it is itself, and was begun anew"):
+                list(partly)
+            assert same(iter(whole), batches(split)), "the next pass is right"
+        else:
+            assert same(iter(whole[1:]), partly)
+
+
 def test_what_gives_other_samples_each_time_is_told(caplog: pytest.LogCaptureFixture) -> None:
     class Own(Pairs):
         generator = torch.Generator().manual_seed(0)
