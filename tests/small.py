@@ -29,7 +29,8 @@ def batches_of(split: Split, *, mean: list[float], std: list[float], **settings:
 
 
 # What the data sets take that divide their samples themselves, and nobody names here.
-NO_FILES = {"group_file": None, "group_pattern": None, "weight_file": None}
+NO_FILES = {"group_file": None, "weight_file": None}
+NO_FILES_OF_IMAGES = {**NO_FILES, "group_pattern": None}
 
 
 def divided(splits: Splits, **changes: Any) -> Splits:

@@ -211,6 +211,7 @@ def load_data(node: Mapping[str, Any]) -> Any:
     if (waiting := handed_on(node)) is not None:
         return waiting
     function = target(node["_target_"])
+    hold_to_files(node)
     seed_everything(node["split_seed"])
     splits, names = _called(function, node), inspect.signature(function).parameters
     if "group_file" in names or not any(node[key] for key in LATER_OF_DATA.keys() & node.keys()):
@@ -218,6 +219,15 @@ def load_data(node: Mapping[str, Any]) -> Any:
     from dlexp.data.per_sample import described
 
     return _called(functools.partial(described, splits), node)
+
+
+def hold_to_files(node: Mapping[str, Any], is_here: bool = True) -> None:
+    """Raises UserError where the files of groups and weights are not there, or the data has no names for a pattern."""
+    from dlexp.data import per_sample
+
+    named = {key: node.get(key) for key in LATER_OF_DATA}
+    if any(named.values()):
+        per_sample.hold_to_files(target(node["_target_"]), **named, is_here=is_here)
 
 
 def prepared(splits: Any, node: Mapping[str, Any]) -> Any:

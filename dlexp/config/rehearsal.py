@@ -11,7 +11,7 @@ from torch import nn
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
-from dlexp.config.build import build, build_each, build_task
+from dlexp.config.build import build, build_each, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.config.steps import refused, try_method, try_optimizer
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of, left_behind
@@ -49,6 +49,7 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
     with generators.kept():
         if is_here:
             tried(_device, config)
+        tried(hold_to_files, config["data"], is_here)
         model: nn.Module | None = tried(_model, config)
         if is_here and model is not None:
             tried(_memory, model)

@@ -38,7 +38,6 @@ def arrays(
     test_size: Annotated[float, Range(gt=0, lt=1)],
     split_seed: int,
     group_file: str | None,
-    group_pattern: str | None,
     weight_file: str | None,
 ) -> Splits:
     """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
@@ -52,7 +51,7 @@ def arrays(
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
     splits = Splits(train=whole, test=parts.get("test"), val=parts.get("val"))
-    splits = described(splits, group_file=group_file, group_pattern=group_pattern, weight_file=weight_file)
+    splits = described(splits, group_file=group_file, weight_file=weight_file)
     if splits.test is None:
         num_samples = len(whole)
         num_test = max(1, round(num_samples * test_size))

@@ -169,8 +169,6 @@ def _images(
             f"{folder} has no images for training in {len(empty)} of {len(tree.class_names)} classes: {names}."
         )
     splits = {name: splits[name] for name in ("all", "train", "val", "test") if splits.get(name)}
-    if group_pattern is not None and group_file is not None:
-        raise UserError("data.group_file and data.group_pattern both name the groups: one of them will do")
     if group_pattern is not None:
         assert folder is not None
         groups = groups_by_name(

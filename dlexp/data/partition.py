@@ -63,12 +63,13 @@ def prepare(
 def held_out(split: Split, count: int, seed: int) -> tuple[Split, Split]:
     """Returns the split without, and with only, `count` samples; of groups whole ones, about as many samples.
 
-    Both keep the order of the split: batches are shuffled anyway. Raises UserError where all samples are one group.
+    Both keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
     """
     groups, generator = _group_numbers(split), _generator(seed)
     sizes, nearest = groups.bincount(), count + len(split)
     if len(sizes) < 2:
-        raise UserError(f"all {len(split)} samples are of one group, so none of them can be held out")
+        all_of_it = f"all {len(split)} samples are of one group" if len(split) > 1 else "there is only one sample"
+        raise UserError(f"{all_of_it}, so none can be held out")
     chosen = torch.zeros(0, dtype=torch.int64)
     for _ in range(TRIES):
         order = torch.randperm(len(sizes), generator=generator)
@@ -157,7 +158,7 @@ def _balanced(train: Split, ignored: int | None) -> Split:
     weights = torch.ones(len(train), dtype=torch.float64) if train.weights is None else train.weights
     weights, classes = weights * counts, classes * counts
     totals = torch.zeros(int(classes.max()) + 1, dtype=torch.float64).index_add(0, classes, weights)
-    return train.weighted(weights / totals[classes].clamp(min=torch.finfo(torch.float64).tiny))
+    return train.described(weights=weights / totals[classes].clamp(min=torch.finfo(torch.float64).tiny))
 
 
 def _val_count(num_samples: int, val_size: float) -> int:

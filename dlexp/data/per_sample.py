@@ -1,8 +1,9 @@
 """Groups and weights that a file of one's own holds: a text or a number for each sample of a data set."""
 
 import csv
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlexp.data.splits import Split, Splits
+from dlexp.data.splits import Splits
 from dlexp.errors import UserError, listed
 
+# What a file of them may be.
+ENDINGS = (".txt", ".csv", ".npy")
 
-def described(splits: Splits, *, group_file: str | None, group_pattern: str | None, weight_file: str | None) -> Splits:
-    """Returns the splits with the groups and weights of files; weights are those of training.
 
-    Raises:
-        UserError: a file can't be read or has not as many values as samples, the data has its own, or `group_pattern`
-            is given, which is about names of files.
+def hold_to_files(
+    function: Callable[..., Any],
+    *,
+    group_file: str | None,
+    group_pattern: str | None,
+    weight_file: str | None,
+    is_here: bool,
+) -> None:
+    """Raises UserError for what is wrong with these settings before any of it is read; lists all of it.
+
+    function: the data set's, which has names to look at where `group_pattern` is one of its parameters. is_here: the
+    files are to be on this machine.
     """
-    if group_pattern is not None:
-        raise UserError(
+    problems = []
+    if group_pattern is not None and "group_pattern" not in inspect.signature(function).parameters:
+        problems.append(
             f"data.group_pattern={group_pattern} is about the names of images' files, and this data set has none:"
             " data.group_file=FILE names the group of each sample"
         )
+    elif group_pattern is not None and group_file is not None:
+        problems.append("data.group_file and data.group_pattern both name the groups: one of them will do")
+    for key, file in (("group_file", group_file), ("weight_file", weight_file)):
+        if file is None:
+            continue
+        path, what = Path(file).expanduser(), f"data.{key}={file}"
+        if path.suffix.lower() not in ENDINGS:
+            problems.append(f"{what} must end in .txt (a value a line), .csv (a column with its name) or .npy")
+        elif is_here and not path.is_file():
+            problems.append(f"{what} can't be read: there is no such file")
+    if problems:
+        raise UserError(*problems)
+
+
+def described(splits: Splits, *, group_file: str | None, weight_file: str | None) -> Splits:
+    """Returns the splits with the groups and weights of files; weights are those of training.
+
+    Raises:
+        UserError: a file can't be read or has not as many values as samples, or the data has its own.
+    """
     named = {"train": splits.train, "val": splits.val, "test": splits.test}
     parts = {name: split for name, split in named.items() if split is not None}
     sizes = {name: len(split) for name, split in parts.items()}
@@ -33,14 +64,12 @@ def described(splits: Splits, *, group_file: str | None, group_pattern: str | No
         if any(split.groups is not None for split in parts.values()):
             raise UserError(f"the data has groups of its own, so data.group_file={group_file} can't name others")
         groups = shares("group_file", group_file, sizes)
-        parts |= {
-            name: Split(**parts[name].fields, groups=own, weights=parts[name].weights) for name, own in groups.items()
-        }
+        parts |= {name: parts[name].described(groups=own) for name, own in groups.items()}
     if weight_file is not None:
         if splits.train.weights is not None:
             raise UserError(f"the data has weights of its own, so data.weight_file={weight_file} can't name others")
         own = shares("weight_file", weight_file, sizes)["train"]
-        parts["train"] = Split(**splits.train.fields, groups=parts["train"].groups, weights=own)
+        parts["train"] = parts["train"].described(weights=own)
     return replace(splits, **parts)
 
 
@@ -87,8 +116,6 @@ def groups_by_name(pattern: str, paths: Sequence[Path], root: Path) -> dict[Path
 def _values(key: str, file: str) -> NDArray[Any]:
     path, what = Path(file).expanduser(), f"data.{key}={file}"
     ending = path.suffix.lower()
-    if ending not in (".txt", ".csv", ".npy"):
-        raise UserError(f"{what} must end in .txt (a value a line), .csv (a column with its name) or .npy")
     try:
         if ending == ".npy":
             found: NDArray[Any] = np.load(path, allow_pickle=False)

@@ -110,9 +110,10 @@ class Split:
         kept = {name: column for name, column in self.fields.items() if name != "targets"}
         return Split(**kept, groups=self.groups, weights=self.weights)
 
-    def weighted(self, weights: Tensor) -> "Split":
-        """Returns the same samples, to be drawn in training by other weights."""
-        return self._with(lambda column: column, self.groups, weights)
+    def described(self, *, groups: PerSample | None = None, weights: PerSample | None = None) -> "Split":
+        """Returns the same samples with these groups and weights; None keeps their own. Raises UserError as `Split`."""
+        own = (self.groups if groups is None else groups, self.weights if weights is None else weights)
+        return self._with(lambda column: column, *own)
 
     def _with(self, change: Callable[[Any], Any], groups: Any, weights: Any) -> "Split":
         return Split(**{name: change(column) for name, column in self.fields.items()}, groups=groups, weights=weights)

@@ -22,7 +22,7 @@ from conftest import a_process_of_its_own
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from small import NO_FILES
+from small import NO_FILES, NO_FILES_OF_IMAGES
 
 from dlexp import api
 from dlexp.commands import diff, verify
@@ -298,7 +298,7 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
             in_memory=True,
             device="cpu",
             workers=None,
-            **NO_FILES,
+            **NO_FILES_OF_IMAGES,
         ),  # fmt: skip
     }
     columns = dict.fromkeys(("label_column", "group_column", "layout", "fields"))

@@ -69,6 +69,22 @@ def test_groups_and_weights_of_files_resume_until_the_files_change(workdir: Path
         resume.resume(as_killed_at(workdir / "whole", 4, workdir / "changed"), [])
 
 
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("data.group_pattern=x", "about the names of images' files, and this data set has none"),
+        ("data.weight_file=none.txt", "data.weight_file=none.txt can't be read: there is no such file"),
+        ("data.group_file=groups.md", "data.group_file=groups.md must end in .txt"),
+    ],
+)
+def test_files_that_can_not_be_are_refused_before_there_is_a_folder(
+    cli, workdir: Path, word: str, sentence: str
+) -> None:
+    Path("groups.md").touch()
+    ended = cli("data=spiral", word, "hydra.run.dir=run")
+    assert ended.code == 1 and sentence in ended.err and not Path("run").exists(), ended
+
+
 def test_a_run_from_before_there_were_such_files_goes_on(workdir: Path) -> None:
     whole = api.run([*CNN, "checkpoint.every_steps=1"], folder=workdir / "whole").folder
     part = as_killed_at(whole, 5, workdir / "part")

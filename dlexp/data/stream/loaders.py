@@ -7,7 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    default_collate,
+    get_worker_info,
+)
 
 from dlexp.data.stream.readers import leave_signals_to_others
 from dlexp.data.stream.samples import Samples, as_tensor, by_name
@@ -40,32 +47,34 @@ class LoadedSamples(Samples):
         super().__init__(loader.dataset, collate_of(loader))
         self._loader, self.num_workers = loader, loader.num_workers
 
-    def read_elsewhere(self, batches: Sequence[list[int]], seeds: Sequence[int]) -> Iterator[Any] | None:
-        """Yields the fields of each batch, read ahead by worker processes; returns None where there are to be none.
+    def read_elsewhere(self, batches: Sequence[list[int]], seeds: Sequence[int], num_workers: int) -> Iterator[Any]:
+        """Yields the fields of each batch, read ahead by worker processes.
 
         seeds: of what reading a batch draws from the default generators, so that it is the same in whatever process.
-        """
-        if self.num_workers == 0 or len(batches) < 2:
-            return None
-        return self._read_elsewhere(list(zip(seeds, batches, strict=True)))
 
-    def _read_elsewhere(self, todo: list[tuple[int, list[int]]]) -> Iterator[Any]:
+        Raises:
+            UserError: what the dataset raises of them, as its own sentence.
+            UnreadableError: a process ended.
+        """
         own = self._loader
         with warnings.catch_warnings():  # of more workers than cores torch has warned where the person made theirs
             warnings.simplefilter("ignore")
             loader: DataLoader[Any] = DataLoader(
                 _Seeded(self.dataset, self.collate),  # type: ignore[arg-type]
                 batch_size=None,
-                sampler=todo,
-                num_workers=self.num_workers,
+                sampler=list(zip(seeds, batches, strict=True)),
+                num_workers=num_workers,
                 prefetch_factor=own.prefetch_factor,
                 worker_init_fn=partial(_begin_work, own.worker_init_fn),
                 multiprocessing_context=own.multiprocessing_context,
                 generator=torch.Generator(),  # else it draws from the training's
             )
-            batches = iter(loader)
+            found = iter(loader)
         try:
-            yield from batches
+            for fields in found:
+                if isinstance(fields, UserError):
+                    raise fields
+                yield fields
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker"):
                 raise
@@ -78,11 +87,14 @@ class _Seeded:
     def __init__(self, dataset: Any, collate: Callable[[list[Any]], Any]) -> None:
         self.dataset, self.collate = dataset, collate
 
-    def __getitem__(self, asked: tuple[int, list[int]]) -> dict[str, Tensor]:
+    def __getitem__(self, asked: tuple[int, list[int]]) -> dict[str, Tensor] | UserError:
         seed, rows = asked
         generators.seed(seed)
-        found = self.collate([self.dataset[row] for row in rows])
-        return {name: as_tensor(field) for name, field in by_name(found).items()}
+        try:
+            found = self.collate([self.dataset[row] for row in rows])
+            return {name: as_tensor(field) for name, field in by_name(found).items()}
+        except UserError as error:
+            return error  # raised here it would come with torch's traceback for its sentence
 
 
 def collate_of(loader: DataLoader[Any]) -> Callable[[list[Any]], Any] | None:
@@ -92,5 +104,7 @@ def collate_of(loader: DataLoader[Any]) -> Callable[[list[Any]], Any] | None:
 
 def _begin_work(own: Callable[[int], None] | None, number: int) -> None:
     leave_signals_to_others()  # what stops a run is the training's to hear
+    info: Any = get_worker_info()
+    object.__setattr__(info, "dataset", info.dataset.dataset)  # frozen; a person's functions look for their own there
     if own is not None:
         own(number)

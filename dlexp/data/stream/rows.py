@@ -104,14 +104,20 @@ class _Source:
         self.chooses = not isinstance(rows, Stream)
         self.position: Any = None
         self._tells = True
+        # Where there are workers, only they read: what a dataset opens for its first sample here they would all share.
+        self._num_workers = rows.num_workers if isinstance(rows, LoadedSamples) else 0
         with generators.kept():
-            self.first, self._draws = self._first_sample()
-            again, _ = self._first_sample()
+            if self._num_workers:
+                self._draws = False
+                self.first, again = self._read_elsewhere([[0], [0]], [0, 0], num_workers=1)
+            else:
+                self.first, self._draws = self._first_sample()
+                again, _ = self._first_sample()
             self.repeats = _are_same(self.first, again)
             self._tells = self._leads_back()
         if not self._tells:
             self.position = None
-        if self._draws and not (isinstance(rows, LoadedSamples) and rows.num_workers):
+        if self._draws:
             log.info(f"{kind} draws random numbers when it is read: it is not read ahead of the training")
         if not self.repeats:
             log.warning(
@@ -122,13 +128,9 @@ class _Source:
     def stream(
         self, batches: Sequence[Tensor], seed_of: Callable[[int], int], position: Any = None
     ) -> Iterator[Mapping[str, Tensor]]:
-        elsewhere = None
-        if isinstance(self._rows, LoadedSamples):
+        if self._num_workers and batches:
             seeds = [seed_of(number) for number in range(len(batches))]
-            elsewhere = self._rows.read_elsewhere([rows.tolist() for rows in batches], seeds)
-        if elsewhere is not None:
-            for rows, fields in zip(batches, elsewhere, strict=True):
-                yield self._checked(fields, len(rows))
+            yield from self._read_elsewhere([rows.tolist() for rows in batches], seeds, self._num_workers)
             return
         begun = self._begun(position)
         if self._draws:
@@ -151,6 +153,13 @@ class _Source:
             finally:
                 for each in ahead:
                     each.cancel()
+
+    def _read_elsewhere(
+        self, batches: Sequence[list[int]], seeds: Sequence[int], num_workers: int
+    ) -> Iterator[dict[str, Tensor]]:
+        found = self._rows.read_elsewhere(batches, seeds, min(num_workers, len(batches)))
+        for rows, fields in zip(batches, found, strict=True):
+            yield self._checked(fields, len(rows))
 
     def _begun(self, position: Any = None) -> Callable[[list[int]], Any]:
         return self._rows.read if self.chooses else self._rows.begin(position)  # type: ignore[no-any-return]

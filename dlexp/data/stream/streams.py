@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 
@@ -36,7 +37,10 @@ class Stream:
 
 
 class Pass:
-    """One pass over a stream. It begins when it is first read, so that it is seeded as that batch is."""
+    """One pass over a stream. It begins when it is first read, so that it is seeded as that batch is.
+
+    Of a dataset that keeps its state itself only the pass that began last can go on: an older one raises UserError.
+    """
 
     def __init__(self, stream: Stream, position: Any) -> None:
         self._stream, self._from = stream, position
@@ -45,7 +49,9 @@ class Pass:
     def __call__(self, rows: list[int]) -> Any:
         if self._samples is None:
             self._samples = self._begun()
+        self._hold_to_own_state()
         found = list(islice(self._samples, len(rows)))
+        self._hold_to_own_state()  # what another source reads of it has a lock of its own
         if len(found) < len(rows):
             name = type(self._stream.dataset).__name__
             raise UserError(f"{name} ended before it had given its {self._stream.length} samples")
@@ -59,12 +65,26 @@ class Pass:
     def _begun(self) -> Iterator[Any]:
         dataset = self._stream.dataset
         if _keeps_state(dataset):
+            _last_begun[id(dataset)] = self
             dataset.load_state_dict(copy.deepcopy(self._from))
             return iter(dataset)
         samples: Any = iter(dataset)
         if self._from is not None:
             samples.load_state_dict(copy.deepcopy(self._from))
         return samples  # type: ignore[no-any-return]
+
+    def _hold_to_own_state(self) -> None:
+        dataset = self._stream.dataset
+        if _keeps_state(dataset) and _last_begun.get(id(dataset)) is not self:
+            raise UserError(
+                f"{type(dataset).__name__} keeps where it is itself, and was begun anew before a pass over it ended:"
+                " an iterator with state_dict and load_state_dict of its own, or a dataset of its own for each split,"
+                " lets several read it"
+            )
+
+
+# By the dataset's id, which is nobody else's while the pass is there.
+_last_begun: WeakValueDictionary[int, Pass] = WeakValueDictionary()
 
 
 def _keeps_state(given: Any) -> bool:

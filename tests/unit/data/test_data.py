@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from small import NO_FILES, batches_of, divided
+from small import NO_FILES_OF_IMAGES, batches_of, divided
 
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.config.compose import BASE, register
@@ -26,7 +26,7 @@ CONF = ROOT / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 AUGMENT = sorted(path.stem for path in (CONF / "augment").glob("*.yaml"))
 COMMON = {"root": None, "download": False, "url": None, "val_size": 0.1, "split_seed": 0, "limit": None, "fields": None}
-COMMON |= NO_FILES
+COMMON |= NO_FILES_OF_IMAGES
 FACTS = {"shape", "num_outputs", "class_names", "mean", "std"}
 # Data last: Hydra lets an option override only groups that stand before its own.
 PRIMARY = """

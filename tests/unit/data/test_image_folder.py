@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small import NO_FILES
+from small import NO_FILES_OF_IMAGES
 
 from dlexp.data import image_folder as module
 from dlexp.data.facts import image_classes
@@ -19,7 +19,8 @@ from dlexp.errors import UserError
 from dlexp.machine import memory
 
 SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "test_size": 0.25, "in_memory": True, "workers": 2,
-                            "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto", **NO_FILES}  # fmt: skip
+                            "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto",
+                            **NO_FILES_OF_IMAGES}  # fmt: skip
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
 
 

@@ -121,6 +121,9 @@ def test_groups_that_can_not_be_divided() -> None:
         assert {len(rest), len(held)} == {1, 99} and len(held) == (1 if count < 50 else 99)
     with pytest.raises(UserError, match="all 3 samples are of one group"):
         held_out(Split(torch.zeros(3, 1), torch.zeros(3), groups=[7, 7, 7]), 1, 0)
+    for groups in (None, [7]):
+        with pytest.raises(UserError, match="^there is only one sample, so none can be held out$"):
+            held_out(Split(torch.zeros(1, 1), torch.zeros(1), groups=groups), 1, 0)
 
 
 def test_a_group_in_two_splits_of_the_data_is_named() -> None:

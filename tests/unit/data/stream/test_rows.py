@@ -302,6 +302,49 @@ def test_the_workers_of_a_dataloader_read_the_same_samples(kind: type[Pairs]) ->
     assert not multiprocessing.active_children(), "an epoch that is left ends them"
 
 
+def test_only_workers_read_where_there_are_some() -> None:
+    """What a dataset opens for its first sample in the training's process, all of them would share."""
+
+    class Elsewhere(Pairs):
+        def __getitem__(self, index: int) -> Any:
+            assert torch.utils.data.get_worker_info() is not None
+            return super().__getitem__(index)
+
+    split = Split(DataLoader(Elsewhere(), num_workers=2))
+    for settings in ({"batch_size": 100}, {"start": 12}, {}):  # one batch, none, many
+        assert same(batches(split, **settings), batches(Split(X, Y), **settings))
+    assert torch.equal(split.read(torch.tensor([3]))["inputs"], X[3:4])
+
+
+def test_a_worker_is_begun_with_the_dataset_itself() -> None:
+    class Scaled(Pairs):
+        scale = 1
+
+        def __getitem__(self, index: int) -> Any:
+            return self.scale * X[index], int(Y[index])
+
+    def begin(number: int) -> None:
+        found: Any = torch.utils.data.get_worker_info()
+        assert isinstance(found.dataset, Scaled)
+        found.dataset.scale = 2
+
+    split = Split(DataLoader(Scaled(), num_workers=2, worker_init_fn=begin))
+    assert same(batches(split), batches(Split(2 * X, Y)))
+
+
+def test_what_a_dataset_raises_in_a_worker() -> None:
+    class Damaged(Pairs):
+        def __getitem__(self, index: int) -> Any:
+            if index == 33:
+                raise error
+            return super().__getitem__(index)
+
+    for kind, sentence in ((UserError, "^sample 33 is damaged$"), (OSError, "Caught OSError in DataLoader worker")):
+        error = kind("sample 33 is damaged")
+        with pytest.raises(kind, match=sentence):
+            Split(DataLoader(Damaged(), num_workers=1))  # reads all classes
+
+
 def test_a_worker_that_dies_is_a_sentence() -> None:
     class Dying(Pairs):
         def __getitem__(self, index: int) -> Any:
@@ -372,6 +415,22 @@ def test_a_stream_that_tells_where_it_is_is_entered_there(flow: Any) -> None:
     assert same(iter(whole[7:]), again.epoch(1, 7, positions[6]))
     assert flow.given == (96 if is_lost else 40), "nothing is read that was trained on"
     assert same(iter(whole), again.epoch(1)), "the next epoch begins at the beginning"
+
+
+def test_a_stream_that_is_begun_within_a_pass_over_it() -> None:
+    for flow in (Counted(), Pointed()):
+        split = Split(Stream(flow, length=100))
+        whole = [{name: field.clone() for name, field in batch.items()} for batch in batches(split)]
+        partly = batches(split)
+        next(partly)
+        for other in (split, Split(Stream(flow, length=50))):
+            next(batches(other))
+        if isinstance(flow, Counted):
+            with pytest.raises(UserError, match="Counted keeps where it is itself, and was begun anew"):
+                list(partly)
+            assert same(iter(whole), batches(split)), "the next pass is right"
+        else:
+            assert same(iter(whole[1:]), partly)
 
 
 def test_what_gives_other_samples_each_time_is_told(caplog: pytest.LogCaptureFixture) -> None:

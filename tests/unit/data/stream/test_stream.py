@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import ROOT, child_environment
 from PIL import Image
-from small import NO_FILES, batches_of, divided
+from small import NO_FILES_OF_IMAGES, batches_of, divided
 
 from dlexp import api
 from dlexp.augment.crop import RandomCrop
@@ -32,7 +32,7 @@ from dlexp.errors import UnreadableError, UserError
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes as on Linux")
 SETTINGS: dict[str, Any] = {"size": 12, "channels": 3, "test_size": 0.25, "workers": 2, "split_seed": 0,
-                            "val_size": 0.1, "limit": None, "device": "auto", **NO_FILES}  # fmt: skip
+                            "val_size": 0.1, "limit": None, "device": "auto", **NO_FILES_OF_IMAGES}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
