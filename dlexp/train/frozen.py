@@ -21,7 +21,8 @@ def frozen_names(model: nn.Module) -> set[str]:
 def set_frozen(model: nn.Module, names: Collection[str]) -> None:
     """Takes these parameters out of the training, and all others into it.
 
-    A layer with a buffer among them, such as the running mean of a batch norm, stays in evaluation mode.
+    A layer with a buffer among them, such as the running mean of a batch norm, stays in evaluation mode; layers within
+    it do not.
     """
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in names)
@@ -29,9 +30,9 @@ def set_frozen(model: nn.Module, names: Collection[str]) -> None:
         if own.isdisjoint(names):
             vars(module).pop("train", None)
         elif not _rests(module):
-            module.eval()
+            module.training = False
             # Whoever sets the mode of the whole model passes here.
-            module.train = partial(_as_it_is, module)  # type: ignore[method-assign]
+            module.train = partial(_train_within, module)  # type: ignore[method-assign]
 
 
 def _with_buffers(model: nn.Module) -> Iterator[tuple[nn.Module, set[str]]]:
@@ -41,7 +42,9 @@ def _with_buffers(model: nn.Module) -> Iterator[tuple[nn.Module, set[str]]]:
             yield module, names
 
 
-def _as_it_is(module: nn.Module, mode: bool = True) -> nn.Module:
+def _train_within(module: nn.Module, mode: bool = True) -> nn.Module:
+    type(module).train(module, mode)
+    module.training = False
     return module
 
 

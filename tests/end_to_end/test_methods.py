@@ -28,6 +28,7 @@ from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
 from dlexp.train.evaluate import evaluate
 from dlexp.train.fit import fit
+from dlexp.train.frozen import set_frozen
 from dlexp.train.step import OwnSteps
 
 SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=3", "log_steps=2", *SHORT]
@@ -251,6 +252,17 @@ def test_adversarial_pictures_stay_near_and_raise_the_loss(workdir: Path) -> Non
     assert losses[1] > losses[0]
     found = evaluate(run.state.model, run.task, method, run.ask, run.val, run.plan).metrics
     assert found["robust_accuracy"] <= found["accuracy"]
+
+
+def test_adversarial_training_leaves_each_layer_its_mode(workdir: Path) -> None:
+    """Also where the model as a whole rests, because a buffer of its own is frozen."""
+    run = assemble(compose([*words_of("adversarial")]).config)
+    model: Any = run.state.model
+    model.register_buffer("offset", torch.zeros(()))
+    set_frozen(model, {"offset"})
+    modes = [each.training for each in model.train().modules()]
+    run.state.method.loss(run.task, model, next(run.train.epoch(0)), run.state.moment)
+    assert [each.training for each in model.modules()] == modes and not modes[0] and all(modes[1:])
 
 
 def test_what_a_method_measures_may_choose_the_epoch(workdir: Path) -> None:
