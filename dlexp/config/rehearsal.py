@@ -22,7 +22,7 @@ from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import asked
 from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
-from dlexp.train.state import trained_parameters
+from dlexp.train.frozen import trained_parameters
 
 Fields = Mapping[str, Field]
 

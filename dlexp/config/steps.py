@@ -19,7 +19,7 @@ from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import shadow
 from dlexp.tasks.task import Task, hold_to_metrics
 from dlexp.train.batches import Batches
-from dlexp.train.state import trained_parameters
+from dlexp.train.frozen import trained_parameters
 from dlexp.train.step import OwnSteps, gradients_of, wants_closure
 
 NO_AVERAGE = "dlexp.train.average.NoAverage"

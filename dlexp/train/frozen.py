@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from functools import partial
 
 from torch import nn
+from torch.optim import Optimizer
 
 
 def matching(model: nn.Module, pattern: str) -> list[str]:
@@ -33,6 +34,26 @@ def set_frozen(model: nn.Module, names: Collection[str]) -> None:
             module.training = False
             # Whoever sets the mode of the whole model passes here.
             module.train = partial(_train_within, module)  # type: ignore[method-assign]
+
+
+def rest_finished(optimizer: Optimizer) -> None:
+    """Spares the gradients of groups whose part of the run is over: their learning rate stays 0."""
+    for group in optimizer.param_groups:
+        if group.get("until", 1.0) < 1 and group["lr"] == 0:
+            for parameter in group["params"]:
+                parameter.requires_grad_(False)
+
+
+def trained_parameters(
+    model: nn.Module, task: nn.Module, method: nn.Module | None = None, *, may_thaw: bool = False
+) -> list[tuple[str, nn.Parameter]]:
+    """Returns what the optimizer trains, by name: of the model, of a task or its criterion, and of a method that has
+    parameters. Where frozen ones `may_thaw`, it has them too, and rests them while they have no gradient.
+    """
+    own = [(name if name.startswith("criterion.") else f"task.{name}", each) for name, each in task.named_parameters()]
+    named = [*model.named_parameters(), *own, *(method.named_parameters(prefix="method") if method else [])]
+    of_model = {id(each) for each in model.parameters()} if may_thaw else set()
+    return [(name, each) for name, each in named if each.requires_grad or id(each) in of_model]
 
 
 def _with_buffers(model: nn.Module) -> Iterator[tuple[nn.Module, set[str]]]:
