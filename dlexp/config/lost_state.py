@@ -22,7 +22,8 @@ from dlexp.machine import generators
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import shadow
 from dlexp.tasks.task import measures_of
-from dlexp.train.state import load_state_of, state_of, trained_parameters
+from dlexp.train.frozen import trained_parameters
+from dlexp.train.state import load_state_of, state_of
 from dlexp.train.step import update_of
 
 log = logging.getLogger(__name__)

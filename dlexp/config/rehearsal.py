@@ -23,7 +23,7 @@ from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import asked
 from dlexp.tasks.chosen import hold_to_sums
 from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
-from dlexp.train.state import trained_parameters
+from dlexp.train.frozen import trained_parameters
 
 Fields = Mapping[str, Field]
 

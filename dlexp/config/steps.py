@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlexp.augment.operation import Mixing
 from dlexp.batch import Batch, num_rows
 from dlexp.config.build import build, build_each, build_optimizer, build_schedule
 from dlexp.config.lost_state import NUM_SAMPLES
@@ -19,14 +20,14 @@ from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import shadow
 from dlexp.tasks.task import Task, hold_to_metrics
 from dlexp.train.batches import Batches
-from dlexp.train.state import trained_parameters
+from dlexp.train.frozen import trained_parameters
 from dlexp.train.step import OwnSteps, gradients_of, wants_closure
 
 NO_AVERAGE = "dlexp.train.average.NoAverage"
 
 
 def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field]) -> None:
-    """Tries a method that is not the plain one: set up, a batch, an evaluation, on a model of zeros."""
+    """Tries a method that is not the plain one: set up, a step, an evaluation, on a model of zeros."""
     method: Method = build(config["method"])
     name = config["method"]["_target_"]
     if not isinstance(method, Method):
@@ -54,6 +55,7 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
         trained = _step(config, method, copied.train(), task, examples(fields, NUM_SAMPLES * method.views))
         batch = examples(fields, NUM_SAMPLES)
         with torch.no_grad():
+            method.after_step(copied, 1)
             measured, own = method.evaluate(task, copied.eval(), batch, build(config["evaluation"]))
         evaluated = measured.batch or batch
         if num_rows(evaluated) != NUM_SAMPLES:
@@ -88,12 +90,14 @@ def _try_views(config: Mapping[str, Any], name: str, fields: Mapping[str, Field]
     told, advice = f"method {name} compares views of each sample", "'augment=[crop_flip,color_jitter]'"
     if config["overfit_batches"] is not None:
         raise UserError(f"{told}, and with overfit_batches each is seen as it is: leave it out")
+    augment = list(build_each(config["augment"]).values())
+    if any(isinstance(each, Mixing) for each in augment):
+        raise UserError(f"{told}, and augment mixes each with other samples: leave the mix out, as {advice} does")
     columns = examples(fields, 16)
     first = next(name for name in columns if name != "targets")
     if fields[first].kind not in NORMALISED:
         return
     columns[first] = torch.rand(columns[first].shape).mul(255).to(fields[first].dtype)
-    augment = list(build_each(config["augment"]).values())
     batches = Batches(
         Split(**columns),
         fields=fields,

@@ -40,7 +40,8 @@ from dlexp.tasks.task import Task, measures_of
 from dlexp.train.batches import Batches
 from dlexp.train.evaluate import Ask
 from dlexp.train.fit import Plan
-from dlexp.train.state import TrainState, trained_parameters
+from dlexp.train.frozen import trained_parameters
+from dlexp.train.state import TrainState
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from dlexp.errors import UserError, listed
 from dlexp.experiment.assemble import Assembly
 from dlexp.machine import generators
 from dlexp.records.tracker import Tracker
-from dlexp.train.frozen import frozen_names, matching, set_frozen
+from dlexp.train.frozen import matching
 from dlexp.watch.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class RunView:
             if not names:
                 known = listed(list(dict(self.model.named_parameters())), 9)
                 raise UserError(f"watch.{self.name}: {pattern} matches none of the parameters: {known}")
-            before = frozen_names(self.model)
-            set_frozen(self.model, before.union(names) if frozen else before.difference(names))
+            before = self._run.state.frozen
+            self._run.state.freeze(before.union(names) if frozen else before.difference(names))
         for parameter in self.model.parameters():
             if not parameter.requires_grad:
                 parameter.grad = None

@@ -77,7 +77,7 @@ class Adversarial(Method):
         lowest = torch.maximum(clean - self.size * self.unit, self.least)
         highest = torch.minimum(clean + self.size * self.unit, self.most)
         pictures = start.detach().clamp(lowest, highest)
-        was_training = model.training
+        modes = [(module, module.training) for module in model.modules()]
         model.eval()  # what is tried on the way enters no running statistics
         for _ in range(self.steps):
             with torch.enable_grad():
@@ -86,5 +86,6 @@ class Adversarial(Method):
                 (gradient,) = torch.autograd.grad(loss, [pictures])
             step = self.step_size * self.unit * gradient.sign()
             pictures = (pictures.detach() + step).clamp(lowest, highest)
-        model.train(was_training)
+        for module, is_training in modes:  # not all alike where some are frozen
+            module.training = is_training
         return {**batch, self.field: pictures}

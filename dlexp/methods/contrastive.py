@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from dlexp.batch import Batch, num_rows
 from dlexp.errors import UserError
-from dlexp.methods.method import Method, Moment, Outcome, Start
+from dlexp.methods.method import Method, Moment, Outcome, Start, follow_mode
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -59,12 +59,23 @@ class Contrastive(Method):
         """Returns the contrastive loss plus that of the last layer; what is measured in training is of both views."""
         if num_rows(batch) < 2 * self.views:
             raise UserError("method=contrastive tells the samples of a batch apart, and here it has one: batch_size=64")
-        outputs = task.predict(self._twin[0].train(model.training), batch)
+        follow_mode(self._twin[0], model)
+        outputs = task.predict(self._twin[0], batch)
         features, self.features = self.features, None
         if features.ndim != 2:
             raise UserError(f"method=contrastive wants one row of features a sample, not {list(features.shape[1:])}")
         apart = told_apart(self.projection(features.float()), self.temperature)
         return Outcome(apart + task.loss(outputs, batch), outputs)
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        """Raises UserError where a layer has put another tensor in the place of a buffer: the model's own is left."""
+        own = dict(model.named_buffers())
+        for name, buffer in self._twin[0].named_buffers():
+            if buffer is not own[name]:
+                raise UserError(
+                    "method=contrastive trains on the model's own buffers, and a layer of this model replaces"
+                    f" {name}; fill it in place instead: self.{name.rpartition('.')[2]}.copy_(…)"
+                )
 
 
 def told_apart(projected: Tensor, temperature: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from dlexp.batch import Batch
 from dlexp.errors import UserError
-from dlexp.methods.method import Method, Moment, Outcome, Start, want_classes
+from dlexp.methods.method import Method, Moment, Outcome, Start, over_all_answers, want_classes
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -19,7 +19,9 @@ class Distillation(Method):
     and Dean 2015, arXiv:1503.02531, section 2).
 
     teacher: the folder of the run that trained it; it sees each batch as this run augments it, normalised as its own
-    data was. Its weights are kept with the state, and its folder is needed to go on, too.
+    data was. Samples of the class `task.ignore_index` are unlabelled: the teacher speaks of them as of all others, and
+    the loss of the others is a mean over all samples. Its weights are kept with the state, and its folder is needed to
+    go on, too.
     """
 
     teacher: nn.Module
@@ -51,8 +53,8 @@ class Distillation(Method):
         with torch.no_grad():
             wanted = self.teacher.eval()(**self.undone(batch))
         learnt = softened(outputs, wanted, self.temperature)
-        loss = (1 - self.weight) * task.loss(outputs, batch) + self.weight * learnt
-        return Outcome(loss, outputs, weight=task.weight(outputs, batch))
+        loss, num_answers = over_all_answers(task, outputs, batch)
+        return Outcome((1 - self.weight) * loss + self.weight * learnt, outputs, weight=num_answers)
 
 
 def softened(outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from dlexp.batch import Batch
 from dlexp.errors import UserError
-from dlexp.methods.method import Method, Moment, Outcome, Start, want_classes
+from dlexp.methods.method import Method, Moment, Outcome, Start, follow_mode, over_all_answers, want_classes
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -50,15 +50,12 @@ class MeanTeacher(Method):
     def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:
         """Adds the disagreement to the loss."""
         outputs = task.predict(model, self._noisy(batch))
+        follow_mode(self.teacher, model)
         with torch.no_grad():
             wanted = task.predict(self.teacher, self._noisy(batch))
         apart = functional.mse_loss(outputs.softmax(dim=1), wanted.softmax(dim=1))
         left = 1 - (moment.progress / self.ramp).clamp(max=1)
-        loss, counted = task.loss(outputs, batch), task.weight(outputs, batch)
-        num_answers = None
-        if counted is not None:
-            num_answers = outputs.numel() // outputs.shape[1]
-            loss = loss * counted / num_answers
+        loss, num_answers = over_all_answers(task, outputs, batch)
         loss = loss + self.weight * torch.exp(-5 * left**2) * apart
         return Outcome(loss, outputs, weight=num_answers)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch
+from dlexp.batch import IGNORED, Batch
 from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.tasks.task import Task
@@ -158,6 +158,25 @@ def want_classes(start: Start, name: str) -> None:
     """Raises UserError where a task learns no classes, of which a method makes distributions."""
     if start.task.learns != "classes" or getattr(start.task, "class_names", None) is None:
         raise UserError(f"method={name} is about classes, and this task ({type(start.task).__name__}) learns none")
+
+
+def over_all_answers(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, int | None]:
+    """Returns a task's loss as a mean over all answers, 0 for those that count nowhere, and how many these are; None:
+    each batch counts by its rows.
+
+    For a method that learns something of unlabelled answers, too. Weights of classes weigh as in the loss alone.
+    """
+    loss = task.loss(outputs, batch)
+    if task.weight(outputs, batch) is None:
+        return loss, None
+    counts = task.judged(outputs, batch)[1]["targets"] != IGNORED
+    return loss * counts.sum() / counts.numel(), counts.numel()
+
+
+def follow_mode(copied: nn.Module, model: nn.Module) -> None:
+    """Puts each layer of a model's copy into the mode of its own: which of them train changes where one is frozen."""
+    for other, module in zip(copied.modules(), model.modules(), strict=True):
+        other.training = module.training
 
 
 def overrides(part: nn.Module, base: type[nn.Module], name: str) -> bool:

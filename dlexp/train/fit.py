@@ -13,9 +13,10 @@ from dlexp.machine.device import flushing_denormals
 from dlexp.methods.method import Method, Outcome, overrides
 from dlexp.train.batches import Batches
 from dlexp.train.fingerprint import fingerprint
+from dlexp.train.frozen import rest_finished
 from dlexp.train.losses import Reading
 from dlexp.train.state import TrainState
-from dlexp.train.step import halves, rest_finished
+from dlexp.train.step import halves
 
 PROGRESS_SECONDS = 0.5
 

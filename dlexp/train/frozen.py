@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from functools import partial
 
 from torch import nn
+from torch.optim import Optimizer
 
 
 def matching(model: nn.Module, pattern: str) -> list[str]:
@@ -21,7 +22,8 @@ def frozen_names(model: nn.Module) -> set[str]:
 def set_frozen(model: nn.Module, names: Collection[str]) -> None:
     """Takes these parameters out of the training, and all others into it.
 
-    A layer with a buffer among them, such as the running mean of a batch norm, stays in evaluation mode.
+    A layer with a buffer among them, such as the running mean of a batch norm, stays in evaluation mode; layers within
+    it do not.
     """
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in names)
@@ -29,9 +31,29 @@ def set_frozen(model: nn.Module, names: Collection[str]) -> None:
         if own.isdisjoint(names):
             vars(module).pop("train", None)
         elif not _rests(module):
-            module.eval()
+            module.training = False
             # Whoever sets the mode of the whole model passes here.
-            module.train = partial(_as_it_is, module)  # type: ignore[method-assign]
+            module.train = partial(_train_within, module)  # type: ignore[method-assign]
+
+
+def rest_finished(optimizer: Optimizer) -> None:
+    """Spares the gradients of groups whose part of the run is over: their learning rate stays 0."""
+    for group in optimizer.param_groups:
+        if group.get("until", 1.0) < 1 and group["lr"] == 0:
+            for parameter in group["params"]:
+                parameter.requires_grad_(False)
+
+
+def trained_parameters(
+    model: nn.Module, task: nn.Module, method: nn.Module | None = None, *, may_thaw: bool = False
+) -> list[tuple[str, nn.Parameter]]:
+    """Returns what the optimizer trains, by name: of the model, of a task or its criterion, and of a method that has
+    parameters. Where frozen ones `may_thaw`, it has them too, and rests them while they have no gradient.
+    """
+    own = [(name if name.startswith("criterion.") else f"task.{name}", each) for name, each in task.named_parameters()]
+    named = [*model.named_parameters(), *own, *(method.named_parameters(prefix="method") if method else [])]
+    of_model = {id(each) for each in model.parameters()} if may_thaw else set()
+    return [(name, each) for name, each in named if each.requires_grad or id(each) in of_model]
 
 
 def _with_buffers(model: nn.Module) -> Iterator[tuple[nn.Module, set[str]]]:
@@ -41,7 +63,9 @@ def _with_buffers(model: nn.Module) -> Iterator[tuple[nn.Module, set[str]]]:
             yield module, names
 
 
-def _as_it_is(module: nn.Module, mode: bool = True) -> nn.Module:
+def _train_within(module: nn.Module, mode: bool = True) -> nn.Module:
+    type(module).train(module, mode)
+    module.training = False
     return module
 
 

@@ -3,7 +3,7 @@
 import copy
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from dlexp.methods.method import Method, Moment, overrides
 from dlexp.tasks.task import Task
 from dlexp.train.average import Average
 from dlexp.train.fingerprint import fingerprint
-from dlexp.train.frozen import frozen_names, set_frozen
+from dlexp.train.frozen import frozen_names, rest_finished, set_frozen
 from dlexp.train.plain_values import plain_fields
 from dlexp.watch.watcher import Watcher
 
@@ -54,6 +54,16 @@ class TrainState:
     first_batch: str = ""  # fingerprint of the epoch's first batch
     data: dict[str, Any] = field(default_factory=dict)  # what it is trained on; saved, and never taken from a saved one
     initial_weights: str | None = None  # fingerprint of those that another run gave; not saved
+    frozen: set[str] = field(init=False)  # names of what rests; not what rests only because its optimizer is done
+
+    def __post_init__(self) -> None:
+        self.frozen = frozen_names(self.model)
+
+    def freeze(self, names: Collection[str]) -> None:
+        """Takes these parameters and buffers, and no others, out of the training."""
+        self.frozen = set(names)
+        set_frozen(self.model, names)
+        rest_finished(self.optimizer)
 
     @property
     def lr(self) -> float:
@@ -98,7 +108,7 @@ class TrainState:
         if self.counts is not None:
             epoch["counts"] = self.counts[: self.batch]
         if self.watchers:
-            epoch["frozen"] = sorted(frozen_names(self.model))
+            epoch["frozen"] = sorted(self.frozen)
             epoch["watched"] = self.watched
             epoch["watchers"] = {name: each.state_dict() for name, each in self.watchers.items()}
         return parts | scalars | epoch | {"generators": drawn, "data": self.data, "measures": self._measures()}
@@ -146,7 +156,7 @@ class TrainState:
         if not self.watchers or "watchers" not in saved:
             return
         self.watched = {name: each.to(self.losses.device) for name, each in saved["watched"].items()}
-        set_frozen(self.model, saved["frozen"])
+        self.freeze(saved["frozen"])
         for name, watcher in self.watchers.items():
             if name in saved["watchers"]:
                 watcher.load_state_dict(saved["watchers"][name])
@@ -169,7 +179,7 @@ class TrainState:
     def as_before_unless_finished(self) -> Iterator[None]:
         """Takes back what a block that ends early (an evaluation, its watchers) drew and counted, but no weights."""
         drawn = generators.states(self.losses.device)
-        scalars, resting = {name: getattr(self, name) for name in _SCALARS}, frozen_names(self.model)
+        scalars, resting = {name: getattr(self, name) for name in _SCALARS}, self.frozen
         rates = [group["lr"] for group in self.optimizer.param_groups]
         evaluated = [part for name, part in self.evaluated().items() if name != "model"]
         parts = [(each, copy.deepcopy(state_of(each))) for each in (*evaluated, *self.watchers.values(), self.schedule)]
@@ -182,11 +192,11 @@ class TrainState:
         except BaseException:
             generators.restore(drawn, self.losses.device)
             vars(self).update(scalars)
-            set_frozen(self.model, resting)
             for part, state in parts:
                 load_state_of(part, state)
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
+            self.freeze(resting)
             for module, before in buffers:
                 module.load_state_dict(before, strict=False)
             raise
@@ -245,15 +255,3 @@ _PARTS = ("model", "task", "method", "optimizer", "schedule", "scaler", "average
 _SCALARS = tuple(
     "epoch batch measured position step best best_loss best_epoch bad_validations first_batch stopped progress".split()
 )
-
-
-def trained_parameters(
-    model: nn.Module, task: nn.Module, method: nn.Module | None = None, *, may_thaw: bool = False
-) -> list[tuple[str, nn.Parameter]]:
-    """Returns what the optimizer trains, by name: of the model, of a task or its criterion, and of a method that has
-    parameters. Where frozen ones `may_thaw`, it has them too, and rests them while they have no gradient.
-    """
-    own = [(name if name.startswith("criterion.") else f"task.{name}", each) for name, each in task.named_parameters()]
-    named = [*model.named_parameters(), *own, *(method.named_parameters(prefix="method") if method else [])]
-    of_model = {id(each) for each in model.parameters()} if may_thaw else set()
-    return [(name, each) for name, each in named if each.requires_grad or id(each) in of_model]

@@ -110,14 +110,6 @@ def _why_not_compiled(error: Exception) -> str:
     return f"compile=true can't compile this model ({reason[:200]}); leave it out"
 
 
-def rest_finished(optimizer: Optimizer) -> None:
-    """Spares the gradients of groups whose part of the run is over: their learning rate stays 0."""
-    for group in optimizer.param_groups:
-        if group.get("until", 1.0) < 1 and group["lr"] == 0:
-            for parameter in group["params"]:
-                parameter.requires_grad_(False)
-
-
 def update_of(
     optimizer: Optimizer, scaler: torch.amp.GradScaler, grad_clip: float | None, look: Look = None
 ) -> Callable[..., None]:

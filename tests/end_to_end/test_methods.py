@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import COMPILES
 from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
-from small import task_with
+from small import stepped, task_with
 from torch import nn
 
 import dlexp
@@ -21,6 +21,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.experiment.assemble import assemble
 from dlexp.methods.contrastive import told_apart
+from dlexp.methods.distillation import Distillation, softened
 from dlexp.methods.mean_teacher import MeanTeacher
 from dlexp.methods.method import Moment, Outcome, Start
 from dlexp.methods.sam import SAM
@@ -28,7 +29,8 @@ from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
 from dlexp.train.evaluate import evaluate
 from dlexp.train.fit import fit
-from dlexp.train.step import OwnSteps
+from dlexp.train.frozen import set_frozen
+from dlexp.train.step import OwnSteps, gradients_of
 
 SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=3", "log_steps=2", *SHORT]
 METHODS = {
@@ -253,6 +255,17 @@ def test_adversarial_pictures_stay_near_and_raise_the_loss(workdir: Path) -> Non
     assert found["robust_accuracy"] <= found["accuracy"]
 
 
+def test_adversarial_training_leaves_each_layer_its_mode(workdir: Path) -> None:
+    """Also where the model as a whole rests, because a buffer of its own is frozen."""
+    run = assemble(compose([*words_of("adversarial")]).config)
+    model: Any = run.state.model
+    model.register_buffer("offset", torch.zeros(()))
+    set_frozen(model, {"offset"})
+    modes = [each.training for each in model.train().modules()]
+    run.state.method.loss(run.task, model, next(run.train.epoch(0)), run.state.moment)
+    assert [each.training for each in model.modules()] == modes and not modes[0] and all(modes[1:])
+
+
 def test_what_a_method_measures_may_choose_the_epoch(workdir: Path) -> None:
     words = [*words_of("adversarial"), "method.size=0.02", "task.metric=robust_accuracy", "model.dropout=0"]
     result = api.run(words, folder=workdir / "run")
@@ -365,6 +378,8 @@ def test_labels_reach_the_last_layer_alone(workdir: Path) -> None:
     [
         (["augment=none"], r"without augmentation they are equal: 'augment=\[crop_flip,color_jitter\]'"),
         (["augment=alternating_flip"], "the chosen augmentation makes equal ones"),
+        (["augment=mixup"], "augment mixes each with other samples: leave the mix out"),
+        (["augment=[crop_flip,cutmix]"], "augment mixes each with other samples: leave the mix out"),
         (["overfit_batches=1"], "with overfit_batches each is seen as it is"),
         (
             ["model=linear"],
@@ -376,6 +391,53 @@ def test_labels_reach_the_last_layer_alone(workdir: Path) -> None:
 def test_where_no_views_can_be_told_apart(more: list[str], sentence: str, workdir: Path) -> None:
     with pytest.raises(UserError, match=sentence):
         api.run([*CNN, "method=contrastive", "augment=crop_flip", *more], folder="run")
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("method", ["contrastive", "mean_teacher"])
+def test_what_a_method_copies_rests_where_the_model_does(method: str, workdir: Path) -> None:
+    run = assemble(compose(words_of(method)).config)
+    model, own, batch = run.state.model, run.state.method, next(run.train.epoch(0))
+    for names in ({"norm1_1.running_mean"}, set()):
+        set_frozen(model, names)
+        own.train()
+        own.loss(run.task, model.train(), batch, run.state.moment)
+        copied = own._twin[0] if method == "contrastive" else own.teacher
+        modes = [each.training for each in model.modules()]
+        assert [each.training for each in copied.modules()] == modes and all(modes) is not bool(names)
+
+
+REPLACING = """\
+import torch
+from torch import nn
+
+
+class Replacing(nn.Module):
+    def __init__(self, *, num_outputs, **others):
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(192, 8), Norm(), nn.Linear(8, num_outputs)
+
+    def forward(self, x):
+        return self.last(self.norm(self.first(x.flatten(1))))
+
+
+class Norm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(8))
+
+    def forward(self, x):
+        if self.training and torch.is_grad_enabled():
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        return x - self.mean
+"""
+
+
+def test_a_model_that_replaces_its_buffers_has_no_views(own: Path) -> None:
+    (own / "my_methods.py").write_text(REPLACING, encoding="utf-8")
+    model = ["model=linear", "model._target_=my_methods.Replacing"]
+    with pytest.raises(UserError, match=r"replaces norm\.mean; fill it in place instead: self\.mean\.copy_"):
+        api.run([*words_of("contrastive"), *model], folder="run")
     assert not Path("run").exists()
 
 
@@ -426,6 +488,44 @@ def test_a_mean_teacher_learns_from_samples_without_labels(workdir: Path, monkey
     torch.testing.assert_close(some.loss, alone / len(labelled) + none.loss)
     none.loss.backward()
     assert all(bool(each.grad.isfinite().all()) for each in run.state.model.parameters() if each.grad is not None)
+
+
+def distilling(weight: float) -> Distillation:
+    method = Distillation(teacher="run", temperature=2.0, weight=weight)
+    method.teacher, method.undone = nn.Linear(4, 3), lambda batch: {"input": batch["inputs"]}
+    return method
+
+
+def test_weights_of_classes_weigh_with_a_teacher_as_without() -> None:
+    model, batch = nn.Linear(4, 3), {"inputs": torch.randn(8, 4), "targets": torch.arange(8) % 3}
+    mean_teacher = MeanTeacher(decay=0.9, weight=0.0, ramp=1.0, noise=0.0)
+    mean_teacher.teacher, mean_teacher.noisy = nn.Linear(4, 3), []
+    task = task_with(nn.CrossEntropyLoss(weight=torch.tensor([10.0, 20.0, 30.0])), 3)
+    for method in (mean_teacher, distilling(0.0)):
+        found = method.loss(task, model, batch, Moment.beginning())
+        torch.testing.assert_close(found.loss, task.loss(model(batch["inputs"]), batch))
+
+
+def test_what_a_teacher_says_of_samples_without_labels_counts_as_much() -> None:
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(8, 4), torch.tensor([0, -1, -1, -1, 1, 2, 0, 1])
+    state = stepped(nn.Linear(4, 3), nn.CrossEntropyLoss())
+    state.task, state.method = task_with(nn.CrossEntropyLoss(), 3), distilling(0.9)
+    state.task.ignore_index, weight = -1, state.model.weight
+
+    def step(rows: slice, weighs: bool) -> Outcome:
+        return gradients_of(state, weighs=weighs)({"inputs": inputs[rows], "targets": targets[rows]}, 1.0)
+
+    one, whole = step(slice(8), False), weight.grad.clone()
+    weight.grad = None
+    total = sum(step(rows, True).weight for rows in (slice(4), slice(4, 8)))
+    torch.testing.assert_close(weight.grad / total, whole)
+    weight.grad = None
+    none = step(slice(1, 4), False)
+    assert float(none.counted) > 0 and bool(weight.grad.any()), "nothing is labelled, and the teacher speaks"
+    learnt = softened(one.outputs, state.method.teacher(inputs), 2.0)
+    alone = nn.functional.cross_entropy(one.outputs[targets >= 0], targets[targets >= 0], reduction="sum") / 8
+    torch.testing.assert_close(one.loss, 0.1 * alone + 0.9 * learnt.detach())
 
 
 def test_a_method_of_ones_own_is_saved_with_the_training(own: Path, every_state_is_kept: None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
+from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly, weights_of
 
 from dlexp import api
 from dlexp.config.cell import cell
@@ -203,6 +203,37 @@ def test_running_statistics_rest_until_their_layer_is_thawed(workdir: Path, ever
     states = {int(path.stem.partition("-")[2]): path for path in saved_states(workdir / "whole")}
     first, end, second = (checkpoints.load(states[step])["model"]["norm1_1.running_mean"] for step in (1, 13, 26))
     assert torch.equal(first, end) and not first.any() and second.any(), "they begin at 0"
+
+
+TWO_PARTS = """\
+parts:
+  early: {params: ["linear1*"], until: 0.5, _target_: torch.optim.SGD, lr: 0.1}
+  others: {_target_: torch.optim.SGD, lr: 0.1}
+"""
+
+
+@pytest.mark.parametrize("freeze", [[], ["linear1.bias"]])
+def test_a_part_that_was_done_trains_on_in_a_longer_run_and_what_is_frozen_does_not(
+    workdir: Path, freeze: list[str]
+) -> None:
+    (workdir / "conf" / "optimizer").mkdir(parents=True)
+    (workdir / "conf" / "optimizer" / "two.yaml").write_text(TWO_PARTS, encoding="utf-8")
+    words = [*SPIRAL, "--config-dir", "conf", "optimizer=two", "scheduler=linear", "scheduler.warmup=0"]
+    words += ["watch=gradients", f"freeze={json.dumps(freeze)}"]
+    folder = api.run([*words, "epochs=2"], folder="run").folder
+    before = weights_of(folder)
+    resume.resume(folder, ["epochs=12", "accept_changes=true"])
+    same = {name for name, each in weights_of(folder).items() if torch.equal(each, before[name])}
+    assert same == set(freeze)
+
+
+def test_what_is_thawed_after_its_part_is_done_resumes_to_the_bit(workdir: Path, every_state_is_kept: None) -> None:
+    """It has no gradient, which clipping would see."""
+    (workdir / "conf" / "optimizer").mkdir(parents=True)
+    (workdir / "conf" / "optimizer" / "two.yaml").write_text(TWO_PARTS, encoding="utf-8")
+    words = [*SPIRAL, "--config-dir", "conf", "optimizer=two", "scheduler=linear", "scheduler.warmup=0"]
+    words += ["watch=thaw", "watch.thaw.patterns=[linear1*]", "watch.thaw.every=2", "freeze=[linear1*]"]
+    resumes_exactly([*words, "grad_clip=0.1"], workdir, (12,))
 
 
 def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
