@@ -161,8 +161,8 @@ def want_classes(start: Start, name: str) -> None:
 
 
 def over_all_answers(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, int | None]:
-    """Returns a task's loss as a mean over all answers, 0 for those that count nowhere, and how many these are; None:
-    each batch counts by its rows.
+    """Returns a task's loss as a mean over all answers, 0 for those that count nowhere, and how many all are (None:
+    as many in each batch).
 
     For a method that learns something of unlabelled answers, too. Weights of classes weigh as in the loss alone.
     """
