@@ -23,7 +23,7 @@ from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import asked
 from dlexp.tasks.chosen import hold_to_sums
 from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
-from dlexp.train.frozen import trained_parameters
+from dlexp.train.frozen import to_freeze, trained_parameters
 
 Fields = Mapping[str, Field]
 
@@ -80,6 +80,7 @@ def _device(config: Mapping[str, Any]) -> None:
 def _model(config: Mapping[str, Any]) -> nn.Module:
     with refused("model"), torch.device("meta"):
         model: nn.Module = build(config["model"])
+    to_freeze(model, config["freeze"])
     return model
 
 

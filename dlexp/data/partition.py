@@ -1,11 +1,15 @@
 """Which samples train, validate and test: parts held out, folds, whole groups, and how often each sample is drawn."""
 
+import logging
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
+
+log = logging.getLogger(__name__)
 
 # Groups are shuffled this often, and the order counts whose first groups come nearest to the size that is asked for.
 TRIES = 32
@@ -79,6 +83,11 @@ def held_out(split: Split, count: int, seed: int) -> tuple[Split, Split]:
             nearest, chosen = int(distances[last]), order[: last + 1]
         if nearest == 0:
             break
+    if nearest > count / 2:
+        log.warning(
+            f"warning: {count} samples were to be held out, and the nearest that whole groups come to is"
+            f" {int(sizes[chosen].sum())}"
+        )
     is_chosen = torch.zeros(len(sizes), dtype=torch.bool).index_fill(0, chosen, True)
     return _apart(split, is_chosen[groups])
 

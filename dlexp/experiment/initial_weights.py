@@ -14,7 +14,7 @@ from dlexp.records.folder import DATA, LAST
 from dlexp.records.run_json import recorded
 from dlexp.records.weights import chosen
 from dlexp.train.fingerprint import fingerprint
-from dlexp.train.frozen import frozen_names, matching, set_frozen
+from dlexp.train.frozen import frozen_names, set_frozen, to_freeze
 
 log = logging.getLogger(__name__)
 
@@ -112,19 +112,11 @@ def read_weights(source: Path) -> dict[str, Tensor]:
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
-    """Takes the parameters whose names match a pattern (`features.*`) out of the training, with running statistics.
-
-    Raises:
-        UserError: a pattern matches nothing, or everything is frozen.
+    """Takes what matches a pattern (`features.*`) out of the training, with running statistics. Raises UserError as
+    `to_freeze` does.
     """
-    names = [name for name, _ in model.named_parameters()]
-    chosen = {pattern: matching(model, pattern) for pattern in patterns}
-    for pattern, found in chosen.items():
-        if not found:
-            raise UserError(f"freeze={pattern} matches none of the parameters: {listed(names)}")
-    resting = {name for found in chosen.values() for name in found}
+    resting = to_freeze(model, patterns)
     set_frozen(model, frozen_names(model) | resting)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UserError(f"freeze={','.join(patterns)} leaves no parameter to train")
     if resting:
+        names = [name for name, _ in model.named_parameters()]
         log.info(f"frozen: {len(resting.intersection(names))} of {len(names)} parameters")

@@ -1,16 +1,36 @@
 """What of a model stays as it is while the rest is trained: parameters, and with them running statistics."""
 
 import fnmatch
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
 from torch import nn
 from torch.optim import Optimizer
 
+from dlexp.errors import UserError, listed
+
 
 def matching(model: nn.Module, pattern: str) -> list[str]:
     """Returns the names of the parameters and buffers that match a pattern such as `features.*`."""
     return fnmatch.filter([*dict(model.named_parameters()), *dict(model.named_buffers())], pattern)
+
+
+def to_freeze(model: nn.Module, patterns: Sequence[str]) -> set[str]:
+    """Returns the names of the parameters and buffers that match any of the patterns.
+
+    Raises:
+        UserError: a pattern matches nothing, or everything would be frozen.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    found: set[str] = set()
+    for pattern in patterns:
+        matched = matching(model, pattern)
+        if not matched:
+            raise UserError(f"freeze={pattern} matches none of the parameters: {listed(names)}")
+        found.update(matched)
+    if not any(each.requires_grad and name not in found for name, each in model.named_parameters()):
+        raise UserError(f"freeze={','.join(patterns)} leaves no parameter to train")
+    return found
 
 
 def frozen_names(model: nn.Module) -> set[str]:

@@ -349,3 +349,4 @@ def test_init_from_and_freeze(cli, workdir: Path, caplog: pytest.LogCaptureFixtu
     ]:
         ended = cli(*TINY[1:], *words)
         assert ended.code == 1 and piece in ended.err and "Traceback" not in ended.err, ended
+        assert "run folder" not in ended.out and (words[0].startswith("freeze") <= (" → " not in ended.out)), ended

@@ -196,3 +196,9 @@ def test_balanced_sampling_multiplies_weights() -> None:
     assert train.weights is not None and train.weights.tolist() == [0.5, 0.5, 0, 1]
     with pytest.raises(UserError, match="it wants one class number a sample"):
         divided(Splits(Split(torch.zeros(4, 1), torch.zeros(4, 1)), None), val_size=0, sampling="balanced")
+
+
+def test_groups_far_from_the_size_asked_for_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    _, held = held_out(Split(torch.zeros(300, 1), torch.zeros(300), groups=[0] * 299 + [1]), 30, 0)
+    assert len(held) == 1
+    assert "30 samples were to be held out, and the nearest that whole groups come to is 1" in caplog.text
