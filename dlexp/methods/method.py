@@ -33,9 +33,8 @@ class Outcome(NamedTuple):
 
     @property
     def counted(self) -> Tensor:
-        """The loss without gradients, 0 where nothing counts: a mean over nothing is no number."""
-        loss = self.loss.detach()
-        return torch.where(self.weight > 0, loss, 0) if isinstance(self.weight, Tensor) else loss
+        """The loss, 0 where nothing counts: a mean over nothing is no number."""
+        return torch.where(self.weight > 0, self.loss, 0) if isinstance(self.weight, Tensor) else self.loss
 
 
 class Moment(NamedTuple):

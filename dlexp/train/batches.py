@@ -94,7 +94,7 @@ class Batches:
     @property
     def position(self) -> Any:
         """Where a stream that tells it is after the last batch; None for all else."""
-        return next((each.source.position for each in self.stored.values()), None)
+        return next(iter(self.stored.values())).source.position if self.stored else None
 
     @property
     def repeats(self) -> bool:
