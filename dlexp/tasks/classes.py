@@ -90,8 +90,7 @@ class Classes(Task):
 
     @property
     def _class_weights(self) -> Tensor | None:
-        # Asked for with every batch, and a module's own search takes four times as long.
-        found = getattr(self._modules.get("criterion"), "weight", None)
+        found = getattr(getattr(self, "criterion", None), "weight", None)
         return found if isinstance(found, Tensor) else None
 
     def weight(self, outputs: Tensor, batch: Batch) -> Tensor | None:
