@@ -80,6 +80,7 @@ ASKS = {
     **dict.fromkeys(("dice", "cross_entropy_dice"), ["task=segmentation"]),
     "regression": ["criterion=mse"],
     "multi_label": ["criterion=bce"],
+    "top5": ["metric.top5.k=2"],
     "torchmetrics": ["metric.torchmetrics.name=MulticlassMatthewsCorrCoef",
                      "metric.torchmetrics.arguments={num_classes: 3}"],
 }  # fmt: skip
