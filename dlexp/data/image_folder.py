@@ -102,7 +102,7 @@ def image_folder(
         rows = torch.arange(first, first := first + len(part))
         # A tensor's part is a view: a copy would double the memory.
         own = images.index_select(0, rows) if isinstance(images, ImageFiles) else images[first - len(part) : first]
-        groups, weights = ([image[field] for image in part] for field in (2, 3))
+        groups, weights = [image.group for image in part], [image.weight for image in part]
         loaded[name] = Split(
             own,
             labels[rows],

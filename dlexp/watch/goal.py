@@ -18,14 +18,10 @@ class Goal(Watcher):
 
     def epoch(self, view: View, metrics: Mapping[str, float]) -> str | None:
         """Returns the reason once the goal is reached."""
-        if (
-            self.metric not in metrics
-            and self.metric.startswith("val/")
-            and not any(name.startswith("val/") for name in metrics)
-        ):
-            view.batches("val")  # which tells where there are none at all
-            return None  # there is no validation after this epoch
         if self.metric not in metrics:
+            if self.metric.startswith("val/") and not any(name.startswith("val/") for name in metrics):
+                view.batches("val")  # which tells where there are none at all
+                return None  # there is no validation after this epoch
             raise UserError(f"watch.goal.metric={self.metric} is not measured; there are {listed(sorted(metrics), 9)}")
         found = metrics[self.metric]
         if found >= self.value if self.above else found <= self.value:
