@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dlexp.batch import Batch
 from dlexp.config.rehearsal import outputs_of
 from dlexp.data.fields import Field
+from dlexp.data.formats.reading import Reading
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import prepare
 from dlexp.data.splits import Split, Splits
@@ -31,6 +32,10 @@ def batches_of(split: Split, *, mean: list[float], std: list[float], **settings:
 # What the data sets take that divide their samples themselves, and nobody names here.
 NO_FILES = {"group_file": None, "weight_file": None}
 NO_FILES_OF_IMAGES = {**NO_FILES, "group_pattern": None}
+
+
+# A table that is read as it looks.
+AS_IT_LOOKS: dict[str, Any] = Reading()._asdict()
 
 
 def divided(splits: Splits, **changes: Any) -> Splits:

@@ -262,7 +262,7 @@ def test_torchvision_has_one_door() -> None:
 # a test.
 OTHERS_PRIVATE = set(
     "_args_ _asdict _check_help _exit _fields _find_and_load _get_root _getframe _open _partial_ _reconstruct"
-    " _reductions _replace _target_ _thread".split()
+    " _parent_ _reductions _replace _target_ _thread".split()
 )
 
 

@@ -3,6 +3,7 @@
 The one place that composes, for a command line, a notebook, a command and each job of a sweep.
 """
 
+import inspect
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +101,8 @@ def register() -> None:
     is_old = omegaconf.__version__.startswith("2.3.")
     register_resolver: Any = getattr(OmegaConf, "register_new_resolver" if is_old else "register_resolver")
     for name, function in RESOLVERS.items():
-        register_resolver(name, function, use_cache=True, replace=True)
+        takes_node = "_parent_" in inspect.signature(function).parameters  # whose results OmegaConf does not keep
+        register_resolver(name, function, use_cache=not takes_node, replace=True)
 
 
 @contextmanager

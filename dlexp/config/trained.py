@@ -1,13 +1,17 @@
 """A trained model, read from its run folder: the weights that count, and all that belongs to asking it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dlexp.config.build import build, build_task
 from dlexp.config.check import config_problems
 from dlexp.config.stored import stored_run
+from dlexp.data.features import as_inputs
+from dlexp.data.missing import put_in
 from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError, listed
 from dlexp.records import checkpoints, weights
@@ -23,7 +27,8 @@ class TrainedModel(nn.Module):
     N×K for most. In evaluation mode, and its parameters record no gradients until `requires_grad_()` says so.
 
     config: of the run, resolved. model: as it was trained, to be asked with normalised inputs. normalised: how, by
-    field. class_names: None for a task without classes.
+    field. class_names: None for a task without classes. feature_names: of a table's features, in the order of the
+    inputs, else None. fill: what stands where an input is NaN, by field.
     """
 
     def __init__(
@@ -33,8 +38,11 @@ class TrainedModel(nn.Module):
         task: Task,
         normalised: dict[str, Normalisation],
         class_names: list[str] | None,
+        feature_names: list[str] | None,
+        fill: dict[str, list[float]],
     ) -> None:
         super().__init__()
+        self.feature_names, self.fill = feature_names, fill
         self.config, self.normalised, self.class_names = config, normalised, class_names
         self.model, self.task = model, task
 
@@ -45,8 +53,22 @@ class TrainedModel(nn.Module):
         if len(inputs) > 1 or bool(inputs) == bool(fields) or (inputs and len(names) > 1) or unknown:
             raise UserError(f"the model takes {names[0] if len(names) == 1 else f'{listed(names)}, each by its name'}")
         batch = dict(zip(names, inputs, strict=False)) | fields
+        batch |= {name: put_in(batch[name], torch.tensor(means)) for name, means in self.fill.items() if name in batch}
         batch |= {name: normalise(batch[name]) for name, normalise in self.normalised.items() if name in batch}
         return self.task.answer(self.task.predict(self.model, batch))
+
+    def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Tensor:
+        """Returns float64 N×features of a table's rows by column, for models of `data=arrays` with a CSV.
+
+        `model(model.inputs([{"length": 5.1, "colour": "red"}]))`. Raises UserError as `as_inputs`, and where the data
+        has no names or a value is missing that the training did not fill.
+        """
+        if self.feature_names is None:
+            raise UserError("this model's data names no features: its inputs are tensors")
+        found = as_inputs(rows, self.feature_names)
+        if not self.fill and bool(found.isnan().any()):
+            raise UserError("a row lacks a value, and this model was trained without data.missing=mean")
+        return found
 
 
 def read_trained(folder: Path) -> TrainedModel:
@@ -55,14 +77,16 @@ def read_trained(folder: Path) -> TrainedModel:
     problems = config_problems(config)
     if problems:
         raise UserError(*problems)
-    normalised, class_names = _data_facts(folder / DATA)
+    facts = _data_facts(folder / DATA)
     model, task = build(config["model"]), build_task(config)
     checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
-    trained = TrainedModel(config, model, task, normalised, class_names)
+    trained = TrainedModel(config, model, task, *facts)
     return trained.requires_grad_(False).eval()
 
 
-def _data_facts(file: Path) -> tuple[dict[str, Normalisation], list[str] | None]:
+def _data_facts(
+    file: Path,
+) -> tuple[dict[str, Normalisation], list[str] | None, list[str] | None, dict[str, list[float]]]:
     try:
         facts = read_json(file)
         normalised = {}
@@ -71,7 +95,9 @@ def _data_facts(file: Path) -> tuple[dict[str, Normalisation], list[str] | None]
             if len(mean) != len(std) or min(std) <= 0:
                 raise ValueError("its normalisation is none")
             normalised[str(field)] = Normalisation(mean, std)
-        names = facts["class_names"]
-        return normalised, None if names is None else [str(name) for name in names]
+        lists = (facts.get(key) for key in ("class_names", "feature_names"))
+        classes, features = (None if names is None else [str(name) for name in names] for names in lists)
+        fill = {str(field): [float(value) for value in values] for field, values in (facts.get("fill") or {}).items()}
+        return normalised, classes, features, fill
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} can't be read: {' '.join(str(error).split())}") from error

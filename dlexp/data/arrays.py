@@ -1,5 +1,6 @@
 """A person's own table: an NPZ of arrays or a CSV with a label column."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
@@ -10,18 +11,34 @@ from numpy.typing import NDArray
 
 from dlexp.data.fields import NORMALISED
 from dlexp.data.fingerprint import Content, of_arrays, tells_content
-from dlexp.data.formats.array_files import Samples, read_table
+from dlexp.data.formats.array_files import read_table
+from dlexp.data.formats.csv_dialect import SEPARATORS
+from dlexp.data.formats.npz_file import Samples
+from dlexp.data.formats.reading import reading
 from dlexp.data.partition import held_out
 from dlexp.data.per_sample import described
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 from dlexp.ranges import Choice, Range
 
+log = logging.getLogger(__name__)
+
 
 def _content(
-    file: str | None, label_column: str | None, group_column: str | None, layout: str | None, targets: str
+    file: str | None,
+    label_column: str | None,
+    group_column: str | None,
+    ignore_columns: list[str] | None,
+    categories: list[str] | None,
+    header: bool | None,
+    separator: str | None,
+    decimal: str | None,
+    encoding: str | None,
+    missing: str | None,
+    layout: str | None,
+    targets: str,
 ) -> Content:
-    table = read_table(file, label_column, group_column, layout, targets)
+    table = read_table(file, reading(locals()))
     ordered = [each for name in sorted(table.splits) for each in table.splits[name] if each is not None]
     return of_arrays(ordered, table.class_names)
 
@@ -32,6 +49,13 @@ def arrays(
     file: str | None,
     label_column: str | None,
     group_column: str | None,
+    ignore_columns: list[str] | None,
+    categories: list[str] | None,
+    header: bool | None,
+    separator: Annotated[str | None, Choice(*SEPARATORS)],
+    decimal: Annotated[str | None, Choice("point", "comma")],
+    encoding: str | None,
+    missing: Annotated[str | None, Choice("drop", "mean")],
     layout: Annotated[str | None, Choice("images", "series")],
     fields: dict[str, Any] | None,
     targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
@@ -43,14 +67,19 @@ def arrays(
     """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
 
     Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole numbers are what `fields` says
-    of `inputs`, ids or quantities; everything else becomes float32. Raises UserError as `read_table` does, and where
-    nobody says what whole numbers are.
+    of `inputs`, ids or quantities; everything else is floats. Raises UserError as `read_table` does, and where nobody
+    says what whole numbers are.
     """
-    table = read_table(file, label_column, group_column, layout, targets)
+    table = read_table(file, reading(locals()))
+    for line in table.said:
+        log.info(line)
+    for doubt in table.warnings:
+        log.warning(f"warning: {doubt}")
     parts = {name: _split(each, (fields or {}).get("inputs") or {}) for name, each in table.splits.items()}
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
-    splits = Splits(train=whole, test=parts.get("test"), val=parts.get("val"))
+    names, fills = table.feature_names, missing == "mean"
+    splits = Splits(train=whole, test=parts.get("test"), val=parts.get("val"), feature_names=names, fills_missing=fills)
     splits = described(splits, group_file=group_file, weight_file=weight_file)
     if splits.test is None:
         num_samples = len(whole)
@@ -68,6 +97,8 @@ def _split(samples: Samples, stated: Mapping[str, Any]) -> Split:
         inputs = torch.from_numpy(x.astype(np.int64)).to(_wanted(x, stated))
     else:
         inputs = torch.from_numpy(x)
+    if inputs.is_floating_point() and stated.get("kind", NORMALISED[1]) not in NORMALISED:
+        inputs = inputs.to(getattr(torch, stated.get("dtype", "float32")))  # float64 is for what is normalised
     return Split(inputs, y, groups=samples.groups, weights=samples.weights)
 
 
@@ -78,6 +109,6 @@ def _wanted(x: NDArray[Any], stated: Mapping[str, Any]) -> torch.dtype:
             f"x holds whole numbers ({x.dtype}): data.fields.inputs={{kind: plain, dtype: int64}} hands them on as ids,"
             " such as tokens for an embedding, and data.fields.inputs={kind: normalised} takes them for quantities"
         )
-    name = "float32" if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
+    name = "float64" if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
     found: torch.dtype = getattr(torch, name)
     return found

@@ -1,12 +1,14 @@
 """Facts of a data set that its YAML cannot know, for interpolation: `${image_classes:${data.folder}}`.
 
-Plain functions; who composes the config registers them as resolvers. Nothing here imports torch, and what
-reads files is imported when it is asked.
+Plain functions; who composes the config registers them as resolvers, and gives the node that asks to what has a
+parameter `_parent_`. Nothing here imports torch, and what reads files is imported when it is asked.
 """
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 from typing import Any
+
+from dlexp.errors import UserError
 
 MOST_NAMES = 100_000
 
@@ -40,25 +42,34 @@ def image_classes(folder: str | None) -> list[str]:
     return image_tree(folder).class_names
 
 
-def table_shape(*settings: Any) -> list[int]:
-    """Returns the shape of one sample of an NPZ or CSV. Takes what `read_table` takes, and raises UserError as it."""
+def table_shape(_parent_: Mapping[str, Any]) -> list[int]:
+    """Returns the shape of one sample of an NPZ or CSV. Takes the data's node, and raises UserError as `read_table`."""
+    return list(_table(_parent_).shape)
+
+
+def table_classes(_parent_: Mapping[str, Any]) -> list[str] | None:
+    """Returns the class names in an NPZ or CSV, None for values. Takes the data's node, and raises as `read_table`."""
+    names = _table(_parent_).class_names
+    return None if names is None else list(names)
+
+
+def table_outputs(_parent_: Mapping[str, Any]) -> int:
+    """Returns how many classes or values an NPZ or CSV asks for. Takes the data's node, and raises as `read_table`."""
+    table = _table(_parent_)
+    shape = table.answer
+    if len(shape) > 1 and not (_parent_["fields"] or {}).get("targets"):
+        raise UserError(
+            f"y has the shape {shape} a sample, and models answer with N×outputs; for one of yours that answers so"
+            f" 'data.fields={{targets: {{shape: {shape}, dtype: float32, kind: plain}}}}' states it"
+        )
+    return int(table.num_outputs)
+
+
+def _table(node: Mapping[str, Any]) -> Any:
     from dlexp.data.formats.array_files import read_table
+    from dlexp.data.formats.reading import reading
 
-    return read_table(*settings).shape
-
-
-def table_classes(*settings: Any) -> list[str] | None:
-    """Returns the class names in an NPZ or CSV, None for values. Takes what `read_table` takes, and raises as it."""
-    from dlexp.data.formats.array_files import read_table
-
-    return read_table(*settings).class_names
-
-
-def table_outputs(*settings: Any) -> int:
-    """Returns how many classes or values an NPZ or CSV asks for. Takes what `read_table` takes, and raises as it."""
-    from dlexp.data.formats.array_files import read_table
-
-    return read_table(*settings).num_outputs
+    return read_table(node["file"], reading(node))
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {

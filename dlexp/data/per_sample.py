@@ -70,7 +70,7 @@ def described(splits: Splits, *, group_file: str | None, weight_file: str | None
             raise UserError(f"the data has weights of its own, so data.weight_file={weight_file} can't name others")
         own = shares("weight_file", weight_file, sizes)["train"]
         parts["train"] = parts["train"].described(weights=own)
-    return replace(splits, **parts)
+    return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
 
 
 def shares(key: str, file: str, sizes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
@@ -129,8 +129,24 @@ def _values(key: str, file: str) -> NDArray[Any]:
                 if len(row) != 1 or not row[0].strip():
                     raise ValueError(f"line {number} does not hold one value")
             found = np.array([row[0].strip() for row in rows[first:]], dtype=str)
-        return found.astype(np.float64) if key == "weight_file" else found
+        return _weights(found, ending) if key == "weight_file" else found
     except OSError as error:
         raise UserError(f"{what} can't be read: {error.strerror or error}") from error
     except (ValueError, csv.Error) as error:  # of NumPy, of UTF-8, and of a text that is no number
         raise UserError(f"{what} can't be read: {error}") from error
+
+
+def _weights(found: NDArray[Any], ending: str) -> NDArray[np.float64]:
+    """Returns weights as numbers. Raises ValueError with the place of the first that is none, or below 0."""
+    wrong = next((index for index, value in enumerate(found.tolist()) if not _is_weight(value)), None)
+    if wrong is not None:
+        place = f"row {wrong}" if ending == ".npy" else f"line {wrong + 1 + (ending == '.csv')}"
+        raise ValueError(f"'{found[wrong]}' in {place} is no number of at least 0")
+    return found.astype(np.float64)
+
+
+def _is_weight(value: Any) -> bool:
+    try:
+        return bool(0 <= float(value) < np.inf)
+    except (TypeError, ValueError):
+        return False

@@ -1,7 +1,7 @@
 """What a data set is once loaded: a training, a validation and a test split, as tensors or as what reads samples."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -155,11 +155,29 @@ def _weights(given: PerSample, count: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set as its files give it; `val` is None unless it brings one of its own."""
+    """A data set as its files give it; `val` is None unless it brings one of its own.
+
+    feature_names: what the features of the inputs are called, in their order, in words and pictures. fills_missing: NaN
+    among the inputs stands for a value that nobody knows, and becomes the feature's mean over the training samples.
+    """
 
     train: Split
     test: Split | None
     val: Split | None = None
+    feature_names: Sequence[str] | None = None
+    fills_missing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.feature_names is not None and self.train.inputs.shape[1:2] != (len(self.feature_names),):
+            raise UserError(
+                f"the data has {len(self.feature_names)} feature_names, and {self.train.first} of the shape"
+                f" {list(self.train.inputs.shape[1:])} a sample"
+            )
+
+    def each(self, change: Callable[[Split], Split]) -> "Splits":
+        """Returns the same data set with every split that is there changed."""
+        val, test = (None if split is None else change(split) for split in (self.val, self.test))
+        return replace(self, train=change(self.train), val=val, test=test)
 
 
 def drawn_twice(draw: Callable[[torch.Generator], Split], seed: int) -> Splits:

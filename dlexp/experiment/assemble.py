@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from dlexp.config.build import (
 )
 from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields, normalised_fields
 from dlexp.data.fingerprint import of_splits
+from dlexp.data.missing import filled
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
@@ -112,23 +113,23 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     loaded = load_data(data)
     content = content or of_splits(loaded)
     ignored: int | None = getattr(task, "ignore_index", None)
-    splits = prepared(loaded, {**data, "ignored": ignored})
+    splits, fill = filled(prepared(loaded, {**data, "ignored": ignored}), loaded)
     if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
-        splits = replace(splits, **{name: split.without_targets() for name, split in _named(splits).items()})
+        splits = splits.each(Split.without_targets)
     for name, split in _named(splits).items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
     normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
-    splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
+    splits = splits.each(lambda split: split.to(device))
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
     train.views = state.method.views
-    state.data = asdict(content)
+    state.data, state.task.feature_names = asdict(content), loaded.feature_names
     return Assembly(
         plan=plan,
         train=train,
@@ -140,6 +141,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
         data_facts={
             **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
+            "feature_names": loaded.feature_names,
+            "fill": None if fill is None else {splits.train.first: fill},
             "normalisation": {name: {"mean": each.mean, "std": each.std} for name, each in normalised.items()},
             "sizes": {name: len(split) for name, split in _named(splits).items()},
         },

@@ -60,8 +60,12 @@ def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: 
     units = (normalised.mean, normalised.std) if normalised else ()
     coefficients = run.task.coefficients(run.state.average.module, *units)
     if coefficients:
-        weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])
-        log.info(f"learnt: w = [{weights}], b = {coefficients['b']:.4f}")
+        weights = [f"{weight:.4f}" for weight in coefficients["w"]]
+        names = list(run.task.feature_names or [])
+        if len(names) == len(weights):
+            coefficients["feature_names"] = names
+            weights = [f"{name}: {weight}" for name, weight in zip(names, weights, strict=True)]
+        log.info(f"learnt: w = [{', '.join(weights)}], b = {coefficients['b']:.4f}")
     details = run.task.summary(evaluation.outputs, on_cpu) | {"coefficients": coefficients}
     write_json(tracker.folder / RESULTS, details)
     if composed.config["pictures"]:

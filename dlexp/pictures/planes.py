@@ -21,7 +21,11 @@ MOST_IN_THE_LEGEND = 12
 
 @styled
 def decision_regions(
-    predict: Callable[[Tensor], Tensor], points: Tensor, targets: Tensor, class_names: Sequence[str]
+    predict: Callable[[Tensor], Tensor],
+    points: Tensor,
+    targets: Tensor,
+    class_names: Sequence[str],
+    feature_names: Sequence[str] | None = None,
 ) -> Figure:
     """Returns the plane in the colours of the classes, pale where the model is unsure, with the points N×2 on it.
 
@@ -48,7 +52,8 @@ def decision_regions(
     points, targets = points[counts], targets[counts]
     wrong = _scatter(axes, predict, points, targets, colours, class_names)
     axes.set_title(f"Decision regions, {wrong} of {len(points)} points wrong")
-    axes.set(xlabel="feature 1", ylabel="feature 2")
+    x, y = (shortened(name, 40) for name in feature_names or ("feature 1", "feature 2"))
+    axes.set(xlabel=x, ylabel=y)
     return figure
 
 

@@ -70,7 +70,7 @@ class Classification(Classes):
             figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
         if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 2:
             figures["decision_regions"] = pictures.decision_regions(
-                lambda points: predict({split.first: points}), inputs, targets, self.class_names
+                lambda points: predict({split.first: points}), inputs, targets, self.class_names, self.feature_names
             )
         return figures
 

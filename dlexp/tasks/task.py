@@ -51,6 +51,8 @@ class Task(nn.Module):
     """The precision of the run, set by the engine."""
     moment: Any = None
     """Where the training is (`dlexp.methods.method.Moment`), set by the engine for a criterion or task that looks."""
+    feature_names: Sequence[str] | None = None
+    """What the features of the inputs are called, where the data set says so; set by the engine."""
     tells_moment: bool = False
     """Whether the criterion asks for it, or (set by a class) the task itself looks."""
 

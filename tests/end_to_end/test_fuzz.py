@@ -22,7 +22,7 @@ from conftest import a_process_of_its_own
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from small import NO_FILES, NO_FILES_OF_IMAGES
+from small import AS_IT_LOOKS, NO_FILES, NO_FILES_OF_IMAGES
 
 from dlexp import api
 from dlexp.commands import diff, verify
@@ -301,6 +301,6 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
             **NO_FILES_OF_IMAGES,
         ),  # fmt: skip
     }
-    columns = dict.fromkeys(("label_column", "group_column", "layout", "fields"))
-    table = partial(arrays, file=str(path), **columns, targets=targets, test_size=0.3, split_seed=0, **NO_FILES)
+    settings = {**AS_IT_LOOKS, "targets": targets, "missing": data.draw(st.sampled_from([None, "drop", "mean"]))}
+    table = partial(arrays, file=str(path), **settings, fields=None, test_size=0.3, split_seed=0, **NO_FILES)
     ends_in_a_sentence("data files", readers.get(kind, table))

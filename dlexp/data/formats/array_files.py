@@ -1,38 +1,37 @@
 """Tables of numbers: NPZ and CSV files as plain arrays, and what they say about themselves. No torch here."""
 
-import zipfile
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlexp.data.formats.csv_file import is_number, read_csv
+from dlexp.data.formats import answers
+from dlexp.data.formats.csv_file import read_csv
+from dlexp.data.formats.npz_file import Samples, read_npz, without_gaps
+from dlexp.data.formats.reading import Reading
 from dlexp.errors import UserError
 
-# The splits of an NPZ, whose arrays are x_train and so on; x alone is the whole.
-SPLITS = ("all", "train", "val", "test")
-
-
-class Samples(NamedTuple):
-    """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else float32 N×…; y: int64 N (classes) or N×H×W
-    (masks), or float32 N×outputs (values, or labels of 0 and 1). Groups and weights as in `Split`.
-    """
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-    groups: NDArray[Any] | None = None
-    weights: NDArray[Any] | None = None
+# Settings that say how a CSV is read, and nothing of an NPZ.
+OF_A_CSV = Reading._fields[: Reading._fields.index("missing")]
+TEXTS = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds: samples by split, or only {"all": samples}; class_names is None for targets="values"."""
+    """What a file holds: samples by split, or only {"all": samples}; class_names is None for targets="values".
+
+    feature_names: of a CSV. said: what was found by looking, for a person to see. warnings: likely mistakes.
+    """
 
     splits: dict[str, Samples]
     class_names: list[str] | None
+    feature_names: list[str] | None = None
+    said: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def shape(self) -> list[int]:
@@ -40,22 +39,22 @@ class Table:
         return list(next(iter(self.splits.values())).x.shape[1:])
 
     @property
+    def answer(self) -> list[int]:
+        """The shape of the values that a sample is asked for; [] where there are classes."""
+        return [] if self.class_names is not None else list(next(iter(self.splits.values())).y.shape[1:])
+
+    @property
     def num_outputs(self) -> int:
         """Classes, or values a sample is asked for."""
-        if self.class_names is not None:
-            return len(self.class_names)
-        return int(next(iter(self.splits.values())).y.shape[1])
+        return math.prod(self.answer) if self.class_names is None else len(self.class_names)
 
 
-def read_table(
-    file: str | None, label_column: str | None, group_column: str | None, layout: str | None, targets: str
-) -> Table:
+def read_table(file: str | None, reading: Reading) -> Table:
     """Reads an NPZ with x and y (or x_train, y_train, x_test, y_test, …) or a CSV with a header.
 
-    An NPZ may hold groups and weights beside them (or groups_train, …). label_column: the CSV's column of answers,
-    None = the last one; group_column: that of groups, None = there are none. layout: whether three axes are grey
-    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words), "mask" (one for each pixel), "values" or
-    "labels" (N×labels). The last file read is kept until it changes. Raises UserError for everything a file can lack.
+    An NPZ may hold groups and weights beside them (or groups_train, …). Of targets "classes" are numbers or words,
+    "mask" one for each pixel, "labels" N×labels, "values" numbers. The last file read is kept until it changes. Raises
+    UserError for everything a file can lack.
     """
     if file is None:
         raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
@@ -64,77 +63,75 @@ def read_table(
         stamp = path.stat()
     except OSError as error:
         raise UserError(f"data.file={file} cannot be read: {error.strerror or error}.") from error
-    return _read(path, label_column, group_column, layout, targets, (stamp.st_mtime_ns, stamp.st_size))
+    return _read(path, reading, (stamp.st_mtime_ns, stamp.st_size))
 
 
 @lru_cache(maxsize=1)
-def _read(
-    path: Path,
-    label_column: str | None,
-    group_column: str | None,
-    layout: str | None,
-    targets: str,
-    stamp: tuple[int, int],
-) -> Table:
-    if path.suffix.lower() not in (".npz", ".csv"):
-        raise UserError(f"data.file={path} must end in .npz or .csv.")
-    if path.suffix.lower() == ".npz":
-        if group_column is not None:
-            raise UserError(f"data.group_column={group_column} is a column of a CSV; in an NPZ groups are an array.")
-        raw = _read_npz(path)
-    else:
-        raw = {"all": Samples(*read_csv(path, label_column, group_column))}
+def _read(path: Path, reading: Reading, stamp: tuple[int, int]) -> Table:
+    ending = path.suffix.lower()
+    if ending not in (".npz", *TEXTS):
+        raise UserError(f"data.file={path} must end in .npz or .csv (.tsv, .txt); spreadsheets can be saved as CSV.")
+    if ending in TEXTS:
+        csv = read_csv(path, reading)
+        table = _understood({"all": Samples(csv.x, csv.y, csv.groups)}, path, reading)
+        num = len(csv.feature_names)
+        asked = "" if table.class_names is None else f", {len(table.class_names)} classes"
+        said = [f"label: {csv.label}{asked}", f"{num} feature{'s' * (num != 1)}", *csv.said]
+        return replace(
+            table, feature_names=csv.feature_names, said=["; ".join(said)], warnings=[*csv.warnings, *table.warnings]
+        )
+    for key in OF_A_CSV:
+        if getattr(reading, key) not in (None, ()):
+            raise UserError(
+                f"data.{key} is about the columns of a CSV, and {path} is an NPZ, which holds arrays x and y (and"
+                " groups, weights)."
+            )
+    raw = read_npz(path)
     for name, each in raw.items():
         if len(each.x) != len(each.y) or len(each.x) == 0:
             raise UserError(f"{path}: the {name} split has {len(each.x)} samples and {len(each.y)} answers.")
-    found = {name: each._replace(x=_inputs(each.x, layout, f"{path} ({name})")) for name, each in raw.items()}
+        for key in ("groups", "weights"):
+            if (own := getattr(each, key)) is not None and own.shape != (len(each.x),):
+                raise UserError(f"{path}: the {name} split has {len(each.x)} samples and {key} {list(own.shape)}.")
+    kept = {name: without_gaps(each, reading.missing, f"{path} ({name})") for name, each in raw.items()}
+    table = _understood({name: samples for name, (samples, _) in kept.items()}, path, reading)
+    return replace(table, said=[line for _, said in kept.values() for line in said])
+
+
+def _understood(raw: dict[str, Samples], path: Path, reading: Reading) -> Table:
+    found = {name: each._replace(x=_inputs(each.x, reading.layout, f"{path} ({name})")) for name, each in raw.items()}
     if len({each.x.shape[1:] for each in found.values()}) > 1:
         raise UserError(f"{path}: samples differ in shape: { {name: each.x.shape for name, each in found.items()} }.")
-    if targets == "values":
-        return Table({name: each._replace(y=_values(each.y, path)) for name, each in found.items()}, None)
-    if targets == "labels":
-        found = {name: each._replace(y=_zeros_and_ones(each.y, path)) for name, each in found.items()}
+    if reading.targets == "values":
+        found = {name: each._replace(y=answers.values(each.y, path)) for name, each in found.items()}
+        y = found["train" if "train" in found else "all"].y
+        same = "all answers are the same number: there is nothing to learn; data.label_column= names the column"
+        return Table(found, None, warnings=[same] if len(y) > 1 and (y == y[0]).all() else [])
+    if reading.targets == "labels":
+        found = {name: each._replace(y=answers.zeros_and_ones(each.y, path)) for name, each in found.items()}
         num_labels = next(iter(found.values())).y.shape[1]
         return Table(found, [f"label {number}" for number in range(num_labels)])
-    if targets == "mask":
-        _hold_to_pixels(found, path)
-    found = {name: each._replace(y=_labels(each.y, targets, path)) for name, each in found.items()}
-    names = _classes(found["train" if "train" in found else "all"].y, path)
-    return Table(
-        {name: each._replace(y=_class_numbers(each.y, names, path)) for name, each in found.items()},
-        [str(name) for name in names],
-    )
+    if reading.targets == "mask":
+        answers.hold_to_pixels(found, path)
+    found, names = answers.numbered(found, reading.targets, path)
+    return Table(found, names, warnings=_doubts_of_classes(names, found, reading.targets))
 
 
-def _read_npz(path: Path) -> dict[str, Samples]:
-    try:
-        # Opened here: NumPy leaves a file that is no NPZ open.
-        with path.open("rb") as stream:
-            if not zipfile.is_zipfile(stream):
-                raise ValueError("it is no NPZ file (np.savez writes them)")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-    except Exception as error:  # bytes of unknown making: NumPy and zipfile raise some ten different kinds
-        raise UserError(f"{path} cannot be read as NPZ: {error}.") from error
-    found: dict[str, Samples] = {}
-    for split in SPLITS:
-        ending = "" if split == "all" else f"_{split}"
-        own = {key: np.atleast_1d(arrays[key + ending]) for key in Samples._fields if key + ending in arrays}
-        if {"x", "y"} <= own.keys():
-            found[split] = Samples(**own)
-    if "all" in found:
-        return {"all": found["all"]}
-    if "train" not in found:
-        raise UserError(
-            f"{path} must hold arrays named x and y, or x_train and y_train (and x_test, y_test, x_val, "
-            f"y_val); it holds {', '.join(arrays) or 'none'}."
-        )
-    return found
+def _doubts_of_classes(names: list[str], samples: dict[str, Samples], targets: str) -> list[str]:
+    count = len(samples["train" if "train" in samples else "all"].y)
+    if targets != "classes" or len(names) < 3 or 2 * len(names) <= count:
+        return []
+    return [
+        f"there are {len(names)} classes in {count} samples, about one a sample: data.label_column=NAME takes another"
+        " column of a CSV for the label, task=regression criterion=mse learns numbers"
+    ]
 
 
 def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
-    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, float32 else."""
+    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, floats else.
+
+    Other numbers than images stay float64: seconds since 1970 differ by less than float32 tells apart.
+    """
     if x.dtype.kind not in "buif":
         raise UserError(f"{where}: x is of type {x.dtype}; it must be numbers.")
     if x.ndim == 1:
@@ -156,71 +153,9 @@ def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
         return np.ascontiguousarray(x)
     if x.dtype != np.uint8 or x.ndim != 4:
         with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
-            x = x.astype(np.float32)
-        bad = int(np.size(x) - np.isfinite(x).sum())
+            single = x.astype(np.float32)
+        bad = int(np.isinf(single).sum())
         if bad:
-            raise UserError(f"{where}: {bad} inputs are missing or infinite; fill or remove them first.")
+            raise UserError(f"{where}: {bad} inputs are infinite or beyond 3.4e+38; mend or remove them first.")
+        x = x.astype(np.float64) if x.dtype.itemsize > 4 and x.ndim < 4 else single
     return np.ascontiguousarray(x)
-
-
-def _values(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    try:
-        with np.errstate(over="ignore"):
-            values = y.astype(np.float32)
-    except ValueError:
-        raise UserError(f"{path}: answers must be numbers for task=regression, there is '{y.flat[0]}'.") from None
-    if not np.isfinite(values).all():
-        raise UserError(f"{path}: some answers are missing or infinite; remove those samples first.")
-    return values.reshape(len(values), -1)
-
-
-def _zeros_and_ones(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    if y.ndim != 2 or y.dtype.kind not in "buif" or not np.isin(y, (0, 1)).all():
-        told = f"{y.dtype} {list(y.shape)}"
-        raise UserError(f"{path}: task=multi_label wants y as N×labels of 0 and 1, and it has {told} or other values.")
-    return y.astype(np.float32)
-
-
-def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Returns the sorted distinct labels, by number where all are whole numbers."""
-    names = np.unique(y)
-    if names.dtype.kind == "f":
-        raise UserError(
-            f"{path}: the labels are numbers with fractions ({names[0]:g}, …), so this is no classification; "
-            "add task=regression criterion=mse."
-        )
-    if len(names) < 2:
-        raise UserError(f"{path}: all samples have the same label, {names[0]}.")
-    return names
-
-
-def _hold_to_pixels(found: dict[str, Samples], path: Path) -> None:
-    for each in found.values():
-        if each.x.ndim != 4 or each.y.shape != (len(each.x), *each.x.shape[2:]):
-            raise UserError(
-                f"{path}: task=segmentation wants x as images N×C×H×W and y as N×H×W, a class for each pixel, and they"
-                f" are {list(each.x.shape)} and {list(each.y.shape)}."
-            )
-
-
-def _labels(y: NDArray[Any], targets: str, path: Path) -> NDArray[Any]:
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if (y.ndim != 1 and targets != "mask") or y.dtype.kind not in "buifUS":
-        raise UserError(f"{path}: labels must be one number or word a sample, y has {y.dtype} {list(y.shape)}.")
-    if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8", "replace")
-    if y.dtype.kind == "U" and all(is_number(str(text)) for text in np.unique(y)):
-        y = y.astype(np.float64)
-    if y.dtype.kind == "f" and (np.abs(y) < 2**53).all() and (y == np.floor(y)).all():
-        y = y.astype(np.int64)
-    return y
-
-
-def _class_numbers(labels: NDArray[Any], names: NDArray[Any], path: Path) -> NDArray[np.int64]:
-    if labels.dtype.kind != names.dtype.kind and "U" in (labels.dtype.kind, names.dtype.kind):
-        labels, names = labels.astype(str), np.sort(names.astype(str))
-    strangers = np.setdiff1d(labels, names)
-    if len(strangers):
-        raise UserError(f"{path}: label {strangers[0]} appears in testing but not in training.")
-    return np.searchsorted(names, labels).astype(np.int64)

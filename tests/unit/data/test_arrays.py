@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import NO_FILES
+from small import AS_IT_LOOKS, NO_FILES
 
 from dlexp.data import facts
 from dlexp.data.arrays import arrays
@@ -15,9 +15,14 @@ from dlexp.errors import UserError
 
 
 def load(file: Path | None, **changes: Any) -> Splits:
-    left_out = dict.fromkeys(("label_column", "group_column", "layout", "fields"))
-    settings = {**left_out, "targets": "classes", "test_size": 0.2, "split_seed": 0, **NO_FILES}
+    settings = {**AS_IT_LOOKS, "fields": None, "test_size": 0.2, "split_seed": 0, **NO_FILES}
     return arrays(file=file and str(file), **(settings | changes))
+
+
+def facts_of(file: Path, **changes: Any) -> tuple[list[int], list[str] | None, int]:
+    """Returns shape, class names and number of outputs, as they come into a config."""
+    node = {"file": str(file), "fields": None, **AS_IT_LOOKS, **changes}
+    return facts.table_shape(node), facts.table_classes(node), facts.table_outputs(node)
 
 
 def npz(folder: Path, **contents: Any) -> Path:
@@ -36,7 +41,7 @@ def test_npz_is_split_by_seed(tmp_path: Path) -> None:
     assert splits.test is not None and len(splits.test.targets) == 4 and len(splits.train.targets) == 16
     both = torch.cat([splits.train.inputs, splits.test.inputs]).flatten()
     assert sorted(both.tolist()) == list(range(20))
-    assert splits.train.inputs.dtype == torch.float32 and splits.train.targets.dtype == torch.int64
+    assert splits.train.inputs.dtype == torch.float64 and splits.train.targets.dtype == torch.int64
     assert torch.equal(splits.train.inputs[:, 0].long() % 2, splits.train.targets)
     other = load(file, split_seed=1).test
     assert other is not None and not torch.equal(splits.test.inputs, other.inputs)
@@ -57,7 +62,7 @@ def test_images_keep_their_bytes(tmp_path: Path, shape: tuple[int, ...], expecte
     file = npz(tmp_path, x=np.ones(shape, dtype=np.uint8), y=np.array([0, 1, 0, 1]))
     splits = load(file, test_size=0.5)
     assert splits.train.inputs.dtype == torch.uint8 and list(splits.train.inputs.shape[1:]) == expected
-    assert facts.table_shape(str(file), None, None, None, "classes") == expected
+    assert facts_of(file)[0] == expected
 
 
 def test_csv_with_words_as_labels_and_a_named_column(tmp_path: Path) -> None:
@@ -66,22 +71,19 @@ def test_csv_with_words_as_labels_and_a_named_column(tmp_path: Path) -> None:
     splits = load(file, label_column="kind")
     assert splits.train.inputs.shape == (8, 2)
     assert torch.equal(splits.train.inputs[:, 0] <= 4, splits.train.targets.bool())  # big = 0, small = 1
-    arguments = (str(file), "kind", None, None, "classes")
-    assert facts.table_classes(*arguments) == ["big", "small"]
-    assert facts.table_outputs(*arguments) == 2 and facts.table_shape(*arguments) == [2]
+    assert facts_of(file, label_column="kind") == ([2], ["big", "small"], 2)
 
 
 def test_numbered_classes_are_sorted_as_numbers(tmp_path: Path) -> None:
     file = csv(tmp_path, "x,label\n" + "".join(f"{i},{i}.0\n" for i in (10, 9, 2) * 2))
-    assert facts.table_classes(str(file), None, None, None, "classes") == ["2", "9", "10"]
+    assert facts_of(file)[1] == ["2", "9", "10"]
 
 
 def test_values(tmp_path: Path) -> None:
     file = csv(tmp_path, "a,b,price\n" + "".join(f"{i},1,{i / 3}\n" for i in range(10)))
     splits = load(file, targets="values")
     assert splits.train.targets.shape == (8, 1) and splits.train.targets.dtype == torch.float32
-    arguments = (str(file), None, None, None, "values")
-    assert facts.table_classes(*arguments) is None and facts.table_outputs(*arguments) == 1
+    assert facts_of(file, targets="values") == ([2], None, 1)
     two = npz(tmp_path, x=np.zeros((5, 2)), y=np.ones((5, 2)))
     assert load(two, targets="values").train.targets.shape == (4, 2)
 
@@ -91,7 +93,7 @@ def test_several_labels_a_sample(tmp_path: Path) -> None:
     file = npz(tmp_path, x=np.zeros((20, 2)), y=y)
     splits = load(file, targets="labels")
     assert splits.train.targets.dtype == torch.float32 and splits.train.targets.shape == (16, 3)
-    assert facts.table_classes(str(file), None, None, None, "labels") == ["label 0", "label 1", "label 2"]
+    assert facts_of(file, targets="labels")[1] == ["label 0", "label 1", "label 2"]
     for wrong in (y + 1, y[:, 0]):
         with pytest.raises(UserError, match="task=multi_label wants y as N×labels of 0 and 1"):
             load(npz(tmp_path, x=np.zeros((20, 2)), y=wrong), targets="labels")
@@ -99,9 +101,9 @@ def test_several_labels_a_sample(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     file = csv(tmp_path, "x,label\n1,a\n2,b\n")
-    assert facts.table_classes(str(file), None, None, None, "classes") == ["a", "b"]
+    assert facts_of(file)[1] == ["a", "b"]
     csv(tmp_path, "x,label\n1,a\n2,b\n3,c\n")
-    assert facts.table_classes(str(file), None, None, None, "classes") == ["a", "b", "c"]
+    assert facts_of(file)[1] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -111,10 +113,9 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
         ("x,label\n", "0 samples"),
         ("x,label\n1,a\n2\n", "line 3: 1 values, but 2 columns"),
         ("x,label\n1,a\nred,b\n", "line 3: 'red' in column 'x' is not a number"),
-        ("x,label\n1,a\n,b\n", "line 3: '' in column 'x' is not a number"),
+        ("x,label\n1,a\n,b\n", "line 3: no value in column 'x'"),
         ("x,label\n1,a\n2,\n", "line 3: no label"),
-        ("x,label\n1,a\nnan,b\n", "1 inputs are missing or infinite"),
-        ("x,label\n1,a\n1e300,b\n", "1 inputs are missing or infinite"),
+        ("x,label\n1,a\n1e300,b\n", "line 3: '1e300' in column 'x' is infinite or beyond"),
         ("x,label\n1,a\n2,a\n", "all samples have the same label, a"),
         ("x,label\n1,0.5\n2,0.7\n", "task=regression"),
     ],
@@ -131,8 +132,19 @@ def test_csv_mistakes_are_sentences(tmp_path: Path, text: str, sentence: str) ->
         ({"x": np.zeros((3, 2)), "y": np.zeros(2)}, "3 samples and 2 answers"),
         ({"x": np.array(["a", "b"]), "y": np.array([0, 1])}, "must be numbers"),
         ({"x": np.zeros((2, 1)), "y": np.array([[0, 1], [1, 0]])}, "one number or word a sample"),
-        ({"x": np.array([{}, {}]), "y": np.array([0, 1])}, "cannot be read as NPZ"),
-        ({"x": np.zeros((2, 1)), "y": np.array([np.nan, 1])}, "task=regression"),
+        (
+            {"x": np.array([{}, {}]), "y": np.array([0, 1])},
+            r'holds x as Python objects.*np\.savez\(FILE, x=np\.array\(list\(x\), dtype="float32"\), …\)',
+        ),
+        ({"x": np.zeros((2, 1)), "y": np.array(["a", None])}, r"holds y as Python objects.*dtype=\"str\""),
+        ({"x": np.zeros((2, 1)), "y": np.array([np.nan, 1])}, r"y\[0\] is missing, 1 in all: data\.missing=drop"),
+        ({"x": np.zeros((2, 1)), "y": np.array(["a", "nan"])}, r"y\[1\] is missing"),
+        (
+            {"x": np.array([[0, 1], [np.nan, 2]]), "y": [0, 1]},
+            r"\(all\): x\[1, 0\] is missing, 1 in all: data\.missing=drop leaves such samples out, data\.missing=mean",
+        ),
+        ({"x": np.array([[0.0], [np.inf]]), "y": [0, 1]}, "1 inputs are infinite"),
+        ({"x": np.zeros((2, 1)), "y": [0, 1], "weights": [1]}, r"2 samples and weights \[1\]"),
         ({"x": np.zeros((1, 1)), "y": np.array([1])}, "same label"),
         (
             {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_test": np.zeros((1, 1)), "y_test": [2]},
@@ -150,7 +162,7 @@ def test_npz_mistakes_are_sentences(tmp_path: Path, contents: dict[str, Any], se
 
 
 def test_text_answers_for_regression(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is 'red'"):
+    with pytest.raises(UserError, match="line 2: 'red' in column 'label' is not a number"):
         load(csv(tmp_path, "x,label\n1,red\n2,blue\n"), targets="values")
 
 
@@ -192,11 +204,9 @@ def test_a_column_of_patients_is_no_feature_and_stays_together(tmp_path: Path) -
         assert splits.train.inputs.shape == (40, 1) and len(splits.test) == 10
         assert not set(splits.train.groups) & set(splits.test.groups)
         assert splits.test.groups.tolist() == [f"p{int(x) // 5}" for x in splits.test.inputs[:, 0]]
-    assert facts.table_shape(str(file), None, "patient", None, "classes") == [1]
+    assert facts_of(file, group_column="patient")[0] == [1]
     last = csv(tmp_path, "length,state,patient\n1,well,ann\n2,sick,bob\n3,well,cat\n")
-    assert facts.table_classes(str(last), None, "patient", None, "classes") == ["sick", "well"], (
-        "not the last column then"
-    )
+    assert facts_of(last, group_column="patient")[1] == ["sick", "well"], "not the last column then"
 
 
 def test_groups_and_weights_in_an_npz(tmp_path: Path) -> None:
@@ -222,7 +232,7 @@ def test_wrong_group_columns(tmp_path: Path) -> None:
         load(file, label_column="state", group_column="state")
     with pytest.raises(UserError, match="at least one feature and one label beside the groups"):
         load(csv(tmp_path, "patient,state\nann,a\n"), group_column="patient")
-    with pytest.raises(UserError, match=r"data\.group_column=p is a column of a CSV"):
+    with pytest.raises(UserError, match=r"data\.group_column is about the columns of a CSV"):
         load(npz(tmp_path, x=np.zeros((2, 1)), y=np.arange(2)), group_column="p")
 
 
@@ -232,9 +242,9 @@ def test_three_axes_of_floats_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.layout=series or data\.layout=images"):
         load(file)
     series = load(file, layout="series").train.inputs
-    assert series.shape == (8, 2, 7) and series.dtype == torch.float32
+    assert series.shape == (8, 2, 7) and series.dtype == torch.float64
     assert load(file, layout="images").train.inputs.shape == (8, 1, 2, 7)
-    assert facts.table_shape(str(file), None, None, "series", "classes") == [2, 7]
+    assert facts_of(file, layout="series")[0] == [2, 7]
     assert load(npz(tmp_path, x=(9 * x).astype(np.uint8), y=y)).train.inputs.shape == (8, 1, 2, 7), "bytes are images"
     for layout, shape in (("series", (10, 7)), ("series", (10, 1, 7, 2)), ("images", (10, 7))):
         with pytest.raises(UserError, match=f"data.layout={layout} wants x as .* it has {len(shape)} axes"):
@@ -250,6 +260,44 @@ def test_whole_numbers_are_ids_or_quantities(tmp_path: Path) -> None:
     ids = load(file, fields={"inputs": {"kind": "plain", "dtype": "int64"}}).train.inputs
     assert ids.dtype == torch.int64 and set(ids.flatten().tolist()) <= set(range(40))
     assert load(file, fields={"inputs": {"kind": "plain", "dtype": "int32"}}).train.inputs.dtype == torch.int32
-    assert load(file, fields={"inputs": {"kind": "normalised"}}).train.inputs.dtype == torch.float32
+    assert load(file, fields={"inputs": {"kind": "normalised"}}).train.inputs.dtype == torch.float64
     pictures = load(npz(tmp_path, x=np.zeros((10, 1, 4, 4), np.int64), y=y)).train.inputs
     assert pictures.dtype == torch.float32, "four axes are no ids"
+
+
+def test_samples_with_missing_values_are_left_out_or_wait_for_the_mean(tmp_path: Path) -> None:
+    x = np.arange(30, dtype=float).reshape(10, 3)
+    x[2, 1] = np.nan
+    y = np.array(["a", "b"] * 5, dtype="U3")
+    y[7] = "nan"
+    file = npz(tmp_path, x=x, y=y, weights=np.arange(10.0))
+    splits = load(file, missing="drop")
+    assert splits.test is not None and splits.train.weights is not None and splits.test.weights is not None
+    left = torch.cat([splits.train.weights, splits.test.weights]).sort().values
+    assert left.tolist() == [0, 1, 3, 4, 5, 6, 8, 9] and not splits.fills_missing
+    with pytest.raises(UserError, match=r"y\[7\] is missing"):
+        load(file, missing="mean")
+    splits = load(npz(tmp_path, x=x, y=np.arange(10) % 2), missing="mean")
+    assert splits.fills_missing and int(splits.train.inputs.isnan().sum() + splits.test.inputs.isnan().sum()) == 1  # type: ignore[union-attr]
+
+
+def test_values_of_more_axes_keep_their_shape_where_it_is_stated(tmp_path: Path) -> None:
+    y = np.arange(60, dtype=float).reshape(10, 3, 2)
+    file = npz(tmp_path, x=np.zeros((10, 4)), y=y)
+    with pytest.raises(UserError, match=r"y has the shape \[3, 2\] a sample.*'data\.fields={targets: {shape: \[3, 2\]"):
+        facts_of(file, targets="values")
+    fields = {"targets": {"shape": [3, 2]}}
+    assert facts_of(file, targets="values", fields=fields)[2] == 6
+    assert load(file, targets="values", fields=fields).train.targets.shape == (8, 3, 2)
+
+
+def test_a_table_tells_what_it_took(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    rows = [f"{'ab'[i % 2]},{i},{'xy'[i // 5]}\n" for i in range(10)]
+    splits = load(csv(tmp_path, "class,id,colour\n" + "".join(rows)))
+    assert caplog.messages == [
+        "label: column class (by its name), 2 classes; 3 features; colour as 2 categories",
+        "warning: column id counts the rows (0, 1, …), which says where a sample stands and not what it is:"
+        " 'data.ignore_columns=[id]' leaves it out",
+    ]
+    assert splits.feature_names == ["id", "colour=x", "colour=y"]

@@ -163,6 +163,7 @@ def test_decision_regions(num_classes: int) -> None:
     _image(figure)
     right = (points @ weights).argmax(dim=1) == targets
     assert f"{int((~right).sum())} of 3000 points wrong" in _words(figure)
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("feature 1", "feature 2")
 
 
 def test_one_point_and_one_region() -> None:

@@ -126,6 +126,13 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     assert _figures(_classification(), Split(images, targets), outputs) == common | {"mistakes"}
     assert _figures(_classification(), Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
     assert _figures(_classification(), Split(torch.randn(20, 5), targets), outputs) == common
+    task = _classification()
+    task.feature_names = ["length", "width"]
+    shown = task.figures(
+        outputs, Split(torch.randn(20, 2), targets), lambda batch: torch.zeros(len(batch["inputs"]), 3)
+    )
+    axes = shown["decision_regions"].axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("length", "width")
     truth = torch.randn(20, 3)
     assert _figures(_regression(), Split(torch.randn(20, 2), truth), outputs) == {"prediction_against_truth"}
 
