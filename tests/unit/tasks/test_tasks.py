@@ -128,9 +128,8 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     assert _figures(_classification(), Split(torch.randn(20, 5), targets), outputs) == common
     task = _classification()
     task.feature_names = ["length", "width"]
-    shown = task.figures(
-        outputs, Split(torch.randn(20, 2), targets), lambda batch: torch.zeros(len(batch["inputs"]), 3)
-    )
+    points = Split(torch.randn(20, 2), targets)
+    shown = task.figures(outputs, points, lambda batch: torch.zeros(len(batch["inputs"]), 3))
     axes = shown["decision_regions"].axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("length", "width")
     truth = torch.randn(20, 3)
