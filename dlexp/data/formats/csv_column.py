@@ -52,7 +52,7 @@ class Column:
     def _all_numbers(self, cells: Sequence[str]) -> NDArray[np.float64] | None:
         try:
             pointed = cells if self.decimal == "point" else [cell.translate(COMMA) for cell in cells]
-            found = np.array(list(map(float, pointed)))
+            found = np.fromiter(map(float, pointed), dtype=np.float64, count=len(cells))
         except ValueError:
             return None
         return found if (np.abs(found) <= LARGEST).all() else None  # what is no number is not

@@ -18,7 +18,7 @@ from dlexp.data.formats.csv_dialect import dialect_of
 from dlexp.data.formats.reading import MISSING, NO_LABEL, Reading, typed
 from dlexp.errors import UserError, did_you_mean, listed
 
-BLOCK = 10_000
+BLOCK = 1000  # rows; the cells of more leave the cache before their columns are made
 # A column by such a name holds the answers, wherever it stands; of several the first of these.
 LABELS = ("label", "class", "target", "y")
 # Columns by such a name that count the rows say nothing of a sample; pandas leaves the first or makes it the second.
