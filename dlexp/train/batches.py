@@ -114,7 +114,8 @@ class Batches:
         device = self.split.inputs.device
         generator = torch.Generator(device=device)
         order = self._order(epoch, generator, device) if self.shuffle else None
-        for step, (rows, batch) in enumerate(self._columns(epoch, order, start, position), start):
+        step = start
+        for rows, batch in self._columns(epoch, order, start, position):
             if self.views > 1:
                 batch = {name: torch.cat([each] * self.views) for name, each in batch.items()}
             if isinstance(rows, Tensor) and (self.operations or self.mixings):
@@ -127,6 +128,8 @@ class Batches:
             for name, memory_format in self.formats.items():
                 batch[name] = batch[name].contiguous(memory_format=memory_format)
             yield batch
+            del batch
+            step += 1
 
     def _order(self, epoch: int, generator: torch.Generator, device: torch.device) -> Tensor:
         """Returns the samples of an epoch: all in a new order, or as many, drawn again and again by their weights."""
