@@ -1,6 +1,7 @@
 """In which unit a data set's values are: one for all its samples, found in those for training, or set."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -10,6 +11,7 @@ from dlexp.data.fields import NORMALISED, Field
 from dlexp.data.normalisation import BYTES, FRACTIONS, Normalisation
 from dlexp.data.splits import Column, Split
 from dlexp.data.statistics import Figures, statistics
+from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UserError, listed
 
 log = logging.getLogger(__name__)
@@ -20,14 +22,20 @@ FEW_LEVELS = 16
 NEARLY_WHITE = 200
 # A split of images that reaches beyond this is not in the unit of one within [0, 1].
 FAR_FROM_FRACTIONS = 100
+# Images that are looked at where mean and standard deviation are given, and the most of the latter from end to end.
+FEW_SAMPLES, MOST_SPREADS = 64, 1000
 
 
-def hold_to_one_unit(splits: Mapping[str, Split], fields: Mapping[str, Field]) -> None:
-    """Raises UserError where a field's values are bytes in one split and other numbers in another one, and where images
-    in memory lie within [0, 1] in one and reach far beyond in another.
+def hold_to_one_unit(splits: Mapping[str, Split], fields: Mapping[str, Field], device: torch.device) -> None:
+    """Raises UserError where a field's values are bytes in one split and other numbers in another one, where images in
+    memory lie within [0, 1] in one and reach far beyond in another, and where the device has no numbers like these.
     """
     for name, field in fields.items():
         types = {split: each.fields[name].dtype for split, each in splits.items()}
+        if device.type == "mps" and torch.float64 in types.values():
+            raise UserError(
+                f"{name} are float64, which {device} has not: device=cpu, or subtract what all have in common"
+            )
         if field.kind in NORMALISED and len({dtype == torch.uint8 for dtype in types.values()}) > 1:
             told = ", ".join(f"{str(dtype).removeprefix('torch.')} in {split}" for split, dtype in types.items())
             raise UserError(f"{name} are {told}: nobody knows whether they are in one unit; give all splits one type")
@@ -57,6 +65,8 @@ def normalised_fields(
     given; all else counts as it is. Raises UserError where they have another length than the data has channels, a std
     is 0, or they are in another unit.
     """
+    if range is not None and fields[train.first].kind not in NORMALISED:
+        raise UserError(f"data.range={list(range)} changes nothing: {train.first} are not normalised (kind: plain)")
     found = {}
     for name, field in fields.items():
         if field.kind not in NORMALISED:
@@ -71,9 +81,13 @@ def normalised_fields(
                     " kind: plain leaves them as they are, data.mean and data.std say what it is"
                 )
             figures = statistics(column)
+            if not all(map(math.isfinite, figures.mean)):
+                raise UserError(f"some {name} of the training samples are NaN or infinite: fill or remove them first")
         is_free = unit is None and centre is None and spread is None
         own = (float(unit[0]), float(unit[1])) if unit else _unit(column, figures if is_free else None, field.kind)
         _hold({"mean": centre, "std": spread}, column, own)
+        if own is None and figures is None and field.kind == "image":
+            _hold_to_values(centre or [], spread or [], column)
         if figures is not None:
             _tell(figures, name, column, field.kind, own, is_set=unit is not None)
             computed = _in_unit(figures, column.dtype, own)
@@ -127,6 +141,19 @@ def _hold(given: Mapping[str, list[float] | None], column: Column, unit: tuple[f
         raise UserError(
             f"data.mean and data.std are of values in [0, 1], as which {low:g} to {unit[1]:g} of this data count: what"
             f" was given would be {' '.join(words)}"
+        )
+
+
+def _hold_to_values(mean: list[float], std: list[float], column: Column) -> None:
+    """Raises UserError where images that count as they are can't have this mean and standard deviation."""
+    if not isinstance(column, Tensor | ImageFiles):
+        return  # what a person's own object reads may be a stream
+    few = column[:FEW_SAMPLES]
+    low, high = float(few.min()), float(few.max())
+    if not low <= max(mean) or not min(mean) <= high or min(std) < (high - low) / MOST_SPREADS:
+        raise UserError(
+            f"data.mean={mean} and data.std={std} are not those of values from {low:g} to {high:g}, as the images have;"
+            " data.range=[LOW,HIGH] says which of them count as 0 and 1, and null computes both"
         )
 
 

@@ -122,7 +122,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
-    hold_to_one_unit(_named(splits), fields)
+    hold_to_one_unit(_named(splits), fields, device)
     normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)

@@ -70,6 +70,8 @@ class Batches:
             for name in self.normalised
         }
         self.is_held = False
+        unit = self.normalised[split.first].range if fields[split.first].kind == "image" else None
+        self.black = unit[0] if unit and self.operations else 0.0  # what operations fill with is 0
         self.ready: dict[str, Tensor] = {}
         for name, normalise in self.normalised.items():
             column = split.fields[name]
@@ -144,8 +146,12 @@ class Batches:
 
     def _augment(self, batch: dict[str, Tensor], draw: Draw) -> None:
         first = self.split.first
+        if self.black:
+            batch[first] = batch[first] - self.black
         for operation in self.operations:
             change(batch, first, self.moved, operation, draw)
+        if self.black:
+            batch[first] = batch[first] + self.black
         if not self.is_held and self.split.inputs.dtype == torch.uint8 and batch[first].is_floating_point():
             self.is_held = True  # once: it waits for the device
             if (most := float(batch[first].max())) > NO_FRACTION:

@@ -9,14 +9,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small import batches_of
 
 from dlexp import api
+from dlexp.augment.crop import RandomCrop
 from dlexp.config import build
 from dlexp.config.compose import compose
+from dlexp.data.fields import Field
+from dlexp.data.normalisation import Normalisation
+from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 from dlexp.records.folder import CONFIG, DATA
 from dlexp.records.result import Result
+from dlexp.train.batches import Batches
 
+IDS = "data.fields={inputs: {kind: plain, dtype: float32}}"
 SHORT = ["model=linear", "batch_size=8", "epochs=12", "optimizer.lr=0.05", "pictures=false", "threads=1"]
 FOLDER = ["data=image_folder", "data.folder=images", "data.size=8", "data.channels=1", "data.workers=1", *SHORT]
 Draw = np.random.Generator
@@ -267,6 +274,36 @@ def test_numbers_far_from_zero_are_told_apart(workdir: Path, form: str) -> None:
         api.load(run.folder)(inputs.float())
 
 
+def maps(*, folder: str) -> Splits:
+    """A person's own function whose inputs stay in their file."""
+    x, y = np.load(f"{folder}/x.npy", mmap_mode="r"), np.load(f"{folder}/y.npy")
+    return Splits(train=Split(x[:60], y[:60]), test=Split(x[60:], y[60:]))
+
+
+def test_numbers_far_from_zero_in_a_memory_map(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.arange(80) % 2
+    np.save("x.npy", (SECONDS + 30.0 * y + np.random.default_rng(0).integers(0, 12, 80))[:, None])
+    np.save("y.npy", y)
+    (workdir / "own" / "data").mkdir(parents=True)
+    text = (
+        f"_target_: {__name__}.maps\nfolder: .\nshape: [1]\nnum_outputs: 2\nclass_names: null\nmean: null\nstd: null\n"
+    )
+    (workdir / "own" / "data" / "maps.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("DLEXP_ALLOW", __name__)
+    run = api.run(["--config-dir", "own", "data=maps", *SHORT], folder="run")
+    assert run.metrics["test/accuracy"] == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_far_from_zero_is_normalised_as_in_double_precision(dtype: torch.dtype) -> None:
+    values = torch.randn(200, 2, dtype=torch.float64) * 3 + torch.tensor([5e4, 0], dtype=torch.float64)
+    values = values.to(dtype)
+    normalise = Normalisation([5e4, 0.0], [3.0, 3.0], dtype=dtype)
+    expected = (values.double() - torch.tensor([5e4, 0.0])) / 3
+    torch.testing.assert_close(normalise(values), expected.float(), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(normalise.undone(normalise(values)), values.double(), rtol=0, atol=1e-5)
+
+
 def test_a_column_of_one_value_is_named(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
     draw, y = np.random.default_rng(0), np.arange(40) % 2
     x = np.stack([y + draw.random(40), np.full(40, 7.5), SECONDS + 30.0 * y], axis=1)
@@ -328,3 +365,42 @@ def test_a_teacher_is_shown_its_own_unit(workdir: Path) -> None:
         UserError, match="trained on inputs from -0? to .*is shown others, from 0 to 255|trained on inputs"
     ):
         api.run([*npz(x=x, y=y), *words[2:]], folder="other")
+
+
+def test_black_is_the_lowest_of_the_unit(workdir: Path) -> None:
+    """What a crop brings in from outside would lie far below all values."""
+    split = Split(torch.full((4, 1, 6, 6), 700.0), torch.zeros(4, dtype=torch.int64))
+    field = Field([1, 6, 6], torch.uint8, "image")
+    batches = Batches(
+        split,
+        fields={"inputs": field, "targets": Field([], torch.int64, "plain")},
+        normalised={"inputs": Normalisation([0.0], [1.0], (690.0, 710.0))},
+        augment=[RandomCrop(padding=3, mode="zeros")],
+        **{"batch_size": 4, "seed": 0, "shuffle": True, "channels_last": False},
+    )
+    assert set(next(batches.epoch(0))["inputs"].flatten().tolist()) == {0.0, 0.5}
+
+
+def test_floats_that_augmentation_makes_of_bytes(workdir: Path) -> None:
+    """Bytes with noise became floats, which were taken for fractions: white was 255 times white."""
+    split = Split(torch.full((4, 1, 6, 6), 200, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
+    settings: dict[str, Any] = {"batch_size": 4, "seed": 0, "shuffle": True, "channels_last": False}
+    halves = batches_of(split, mean=[0.0], std=[1.0], augment=[lambda images, draw: images / 400], **settings)
+    assert next(halves.epoch(0))["inputs"].unique().tolist() == [0.5]
+    noisy = batches_of(split, mean=[0.0], std=[1.0], augment=[lambda images, draw: images + 0.5], **settings)
+    with pytest.raises(UserError, match=r"augment makes floats up to 200.5 of bytes"):
+        next(noisy.epoch(0))
+
+
+def test_given_figures_that_can_not_be(workdir: Path) -> None:
+    write(workdir / "images", *CASES["12 bits in a PNG"])
+    for more in ([], ["data.in_memory=false"]):
+        with pytest.raises(
+            UserError, match=r"data.mean=\[0.5\] and data.std=\[0.2\] are not those of values from 6\d\d to"
+        ):
+            api.run([*FOLDER, *more, "data.mean=[0.5]", "data.std=[0.2]"], folder=f"run{len(more)}")
+    own = api.run([*FOLDER, "data.mean=[720]", "data.std=[21]"], folder="own")
+    unit = api.run([*FOLDER, "data.mean=[0.5]", "data.std=[0.3]", "data.range=[685,755]"], folder="unit")
+    assert own.metrics["test/accuracy"] == unit.metrics["test/accuracy"] == 1
+    with pytest.raises(UserError, match=r"data.range=\[0, 9\] changes nothing: inputs are not normalised"):
+        api.run([*npz(x=np.zeros((9, 4), np.int64), y=np.arange(9) % 2), "data.range=[0,9]", IDS])
