@@ -9,24 +9,27 @@ import torch
 from torch import Tensor
 
 from dlexp.console.long_step import progress
-from dlexp.data.formats.pixels import read_image, reason_of
+from dlexp.data.formats.pixels import are_deep, read_alike, reason_of
 from dlexp.errors import UserError
 
 NUM_NAMED = 3
 
 
 def read_images(paths: Sequence[str] | Sequence[Path], *, size: int, channels: int) -> Tensor:
-    """Returns uint8 N×channels×size×size, decoded by threads (Pillow releases the interpreter lock).
+    """Returns N×channels×size×size, decoded by threads (Pillow releases the interpreter lock).
+
+    uint8, or float32 where values have more than 8 bits.
 
     Raises UserError that counts the files that cannot be read and names the first few.
     """
-    images = torch.empty(len(paths), channels, size, size, dtype=torch.uint8)
+    deep = are_deep(paths)
+    images = torch.empty(len(paths), channels, size, size, dtype=torch.float32 if deep else torch.uint8)
     rows = images.numpy()
     failures: dict[int, str] = {}
 
     def fill(index: int) -> None:
         try:
-            rows[index] = read_image(paths[index], size=size, channels=channels)
+            rows[index] = read_alike(paths[index], size=size, channels=channels, deep=deep)
         except Exception as error:  # nothing is swallowed: all failures are counted below
             failures[index] = reason_of(error)
 
