@@ -46,7 +46,7 @@ def _of_files(files: ImageFiles) -> tuple[Tensor, Tensor]:
     def as_lists(rows: Iterable[Iterable[Any]]) -> list[list[float]]:
         return [[float(value) for value in row] for row in rows]
 
-    what = f"mean and variance, {list(files.shape[1:])}"
+    what = f"mean and variance, {list(files.shape[1:])} on {list(files.source.background)}"
     mean, var = remembered(files.paths, what, lambda: as_lists(_computed(files)), as_lists, WORTH_SECONDS)
     return torch.tensor(mean, dtype=torch.float64), torch.tensor(var, dtype=torch.float64)
 

@@ -18,7 +18,7 @@ from dlexp.data.splits import Splits
 from dlexp.errors import UserError
 from dlexp.machine import memory
 
-SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "test_size": 0.25, "in_memory": True, "workers": 2,
+SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "background": "white", "test_size": 0.25, "in_memory": True, "workers": 2,
                             "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto",
                             **NO_FILES_OF_IMAGES}  # fmt: skip
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
@@ -35,6 +35,13 @@ def fill(folder: Path, count: int = 4, suffixes: tuple[str, ...] = (".png", ".jp
 
 def load(folder: Path, **changes: Any) -> Splits:
     return image_folder(folder=str(folder), **(SETTINGS | changes))
+
+
+def read(path: Path, size: int, channels: int) -> Any:
+    """Returns the pixels of an image that is not transparent anywhere."""
+    pixels, was_transparent = read_image(path, size=size, channels=channels, background=(255, 255, 255))
+    assert not was_transparent
+    return pixels
 
 
 def colours_fit(splits: Splits) -> bool:
@@ -103,7 +110,7 @@ def test_shorter_side_is_scaled_and_the_centre_cut_out(tmp_path: Path) -> None:
     Image.fromarray(wide).save(tmp_path / "wide.png")
     Image.fromarray(wide.transpose(1, 0, 2)).save(tmp_path / "tall.png")
     for name in ("wide", "tall"):
-        pixels = read_image(tmp_path / f"{name}.png", size=10, channels=3)
+        pixels = read(tmp_path / f"{name}.png", size=10, channels=3)
         assert pixels.shape == (3, 10, 10) and pixels[:, 2:-2, 2:-2].min() == 255
 
 
@@ -113,7 +120,7 @@ def test_upright_as_the_camera_noted(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(half).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    pixels = read_image(tmp_path / "a.jpg", size=16, channels=1)[0]
+    pixels = read(tmp_path / "a.jpg", size=16, channels=1)[0]
     assert pixels[:6].min() > 200 and pixels[-6:].max() < 50
 
 
@@ -125,7 +132,7 @@ def test_every_mode_becomes_bytes(tmp_path: Path, mode: str) -> None:
         image = Image.new(mode, (12, 12), grey)
     suffix = ".tif" if mode in ("CMYK", "F", "I") else ".png"
     image.save(tmp_path / f"a{suffix}")
-    pixels = read_image(tmp_path / f"a{suffix}", size=12, channels=3)
+    pixels = read(tmp_path / f"a{suffix}", size=12, channels=3)
     assert pixels.shape == (3, 12, 12) and abs(int(pixels[0, 6, 6]) - (255 if mode == "1" else 128)) <= 2
 
 

@@ -31,7 +31,7 @@ from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes as on Linux")
-SETTINGS: dict[str, Any] = {"size": 12, "channels": 3, "test_size": 0.25, "workers": 2, "split_seed": 0,
+SETTINGS: dict[str, Any] = {"size": 12, "channels": 3, "background": "white", "test_size": 0.25, "workers": 2, "split_seed": 0,
                             "val_size": 0.1, "limit": None, "device": "auto", **NO_FILES_OF_IMAGES}  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def load(folder: Path, **changes: Any) -> Splits:
 
 def files_of(folder: Path, num_workers: int = 2) -> ImageFiles:
     paths = sorted(str(path) for path in folder.rglob("*.*"))
-    return ImageFiles(paths, size=12, channels=3, num_workers=num_workers)
+    return ImageFiles(paths, size=12, channels=3, background=(255, 255, 255), num_workers=num_workers)
 
 
 def readers_of(process: int) -> list[int]:
