@@ -18,8 +18,8 @@ from dlexp.data.splits import Splits
 from dlexp.errors import UserError
 from dlexp.machine import memory
 
-SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "background": "white", "test_size": 0.25, "in_memory": True, "workers": 2,
-                            "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto",
+SETTINGS: dict[str, Any] = {"background": "white", "size": 16, "channels": 3, "test_size": 0.25, "in_memory": True,
+                            "workers": 2, "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto",
                             **NO_FILES_OF_IMAGES}  # fmt: skip
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
 
@@ -198,3 +198,52 @@ def test_available_memory_is_bounded_by_the_container(tmp_path: Path, monkeypatc
     assert memory.available_bytes() == 400
     (tmp_path / "memory.max").write_text("max\n", encoding="utf-8")
     assert memory.available_bytes() == 1_024_000
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_without_a_test_folder_a_part_of_the_training_images_is_tested(
+    tmp_path: Path, in_memory: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    fill(tmp_path / "train", 10)
+    fill(tmp_path / "val", 3)
+    splits = load(tmp_path, in_memory=in_memory)
+    assert splits.val is not None and splits.test is not None
+    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [15, 6, 5]
+    assert f"{tmp_path} has no test split: data.test_size=0.25 of its training images become that" in caplog.text
+    alone = load(tmp_path / "train", in_memory=in_memory).test
+    assert alone is not None and torch.equal(splits.test.inputs[:], alone.inputs[:]), "as of a tree without splits"
+
+
+def test_what_is_not_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    fill(tmp_path / "train", 4)
+    for number in range(3):
+        (tmp_path / "train" / "red" / f"{number}.xyz").touch()
+        (tmp_path / "train" / "red" / f"no{number}").touch()
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    load(tmp_path)
+    assert [record.getMessage() for record in caplog.records if "left out" in record.getMessage()] == [
+        "6 files left out: 3 .xyz, 3 without an ending",
+        f"warning: 1 images left out, since they lie in no {tmp_path}/SPLIT/CLASS/image.jpg: 1 in {tmp_path}",
+    ]
+    for path in (tmp_path / "train" / "blue").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"training in 1 of 2 classes: blue. \(6 files left out: 3 .xyz, 3 without"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "background, pixel", [("white", [255] * 3), ("grey", [128] * 3), ("black", [0] * 3), ([9, 8, 7], [9, 8, 7])]
+)
+def test_transparent_images_are_laid_on_the_background(
+    tmp_path: Path, background: Any, pixel: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    fill(tmp_path, 3)
+    Image.new("RGBA", (8, 8), (1, 2, 3, 0)).save(tmp_path / "red" / "transparent.png")
+    splits = load(tmp_path, background=background)
+    assert splits.test is not None
+    images = torch.cat([splits.train.inputs[:], splits.test.inputs[:]])
+    assert sum(int((image == torch.tensor(pixel)[:, None, None]).all()) for image in images) == 1
+    assert f"1 of 7 images are transparent in places: laid on {background} (data.background)" in caplog.text
