@@ -53,6 +53,7 @@ class TrainedModel(nn.Module):
         batch = dict(zip(names, inputs, strict=False)) | fields
         for name, normalise in self.normalised.items():
             if name in batch:
+                _hold_to_channels(name, batch[name], len(normalise.mean))
                 if self.holds:
                     normalise.hold(batch[name], name)
                 batch[name] = normalise(batch[name])
@@ -84,6 +85,16 @@ def read_trained(folder: Path) -> TrainedModel:
     checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
     trained = TrainedModel(config, model, task, normalised, class_names)
     return trained.requires_grad_(False).eval()
+
+
+def _hold_to_channels(name: str, inputs: Tensor, count: int) -> None:
+    """Raises UserError for samples of other channels or features than the model was trained on."""
+    if inputs.ndim < 2 or inputs.shape[1] != count:
+        lay = ": a fourth channel is transparency, to be laid on a colour first (data.background says on which)"
+        raise UserError(
+            f"the model takes {name} with {count} channels or features, a tensor N×{count}×…, and the shape of these is"
+            f" {list(inputs.shape)}{lay if inputs.ndim == 4 and inputs.shape[1] == count + 1 else ''}"
+        )
 
 
 def _data_facts(file: Path, data: Mapping[str, Any]) -> tuple[dict[str, Normalisation], list[str] | None]:

@@ -58,7 +58,7 @@ def _of_files(files: ImageFiles) -> tuple[Tensor, ...]:
     def as_lists(rows: Iterable[Iterable[Any]]) -> list[list[float]]:
         return [[float(value) for value in row] for row in rows]
 
-    what = f"mean, variance and extremes, {list(files.shape[1:])}"
+    what = f"mean, variance and extremes, {list(files.shape[1:])} on {list(files.source.background)}"
     found = remembered(files.paths, what, lambda: as_lists(_computed(files)), as_lists, WORTH_SECONDS)
     return tuple(torch.tensor(found, dtype=torch.float64))
 

@@ -22,6 +22,7 @@ from dlexp.config.build import (
     prepared,
     told_content,
 )
+from dlexp.config.steps import hold_to_single
 from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
@@ -126,6 +127,9 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
+    if train.smallest == 1:
+        because = f"{len(train.split)} for training, batch_size={train.batch_size}"
+        hold_to_single(config, skeleton, task, fields, because)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)

@@ -44,7 +44,10 @@ def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
 
 def as_yaml(config: dict[str, Any]) -> str:
     """Returns the config as its file in the run folder holds it."""
-    return str(yaml.dump(config, Dumper=DUMPER, sort_keys=False, allow_unicode=True))
+    try:
+        return str(yaml.dump(config, Dumper=DUMPER, sort_keys=False, allow_unicode=True))
+    except UnicodeEncodeError:  # a folder's name that is not UTF-8, which libyaml can't escape
+        return str(yaml.dump(config, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True))
 
 
 def in_one_line(run: Assembly) -> str:

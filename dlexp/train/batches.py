@@ -91,6 +91,11 @@ class Batches:
         """Samples an epoch yields, so without those of a dropped last batch."""
         return len(self) * self.batch_size if self.shuffle else len(self.split)
 
+    @property
+    def smallest(self) -> int:
+        """Samples of the smallest batch."""
+        return self.batch_size if self.shuffle else (len(self.split) - 1) % self.batch_size + 1
+
     def spread(self, count: int) -> dict[str, Tensor]:
         """Returns at most `count` samples, evenly spaced since files lie sorted by class; normalised, not augmented."""
         count = min(count, len(self.split))
