@@ -13,6 +13,7 @@ from dlexp.data.fields import NORMALISED
 from dlexp.data.fingerprint import Content, of_arrays, tells_content
 from dlexp.data.formats.array_files import read_table
 from dlexp.data.formats.csv_dialect import SEPARATORS
+from dlexp.data.formats.inputs import LAYOUTS, loses_in_float32
 from dlexp.data.formats.npz_file import Samples
 from dlexp.data.formats.reading import reading
 from dlexp.data.partition import held_out
@@ -56,7 +57,7 @@ def arrays(
     decimal: Annotated[str | None, Choice("point", "comma")],
     encoding: str | None,
     missing: Annotated[str | None, Choice("drop", "mean")],
-    layout: Annotated[str | None, Choice("images", "series")],
+    layout: Annotated[str | None, Choice(*LAYOUTS)],
     fields: dict[str, Any] | None,
     targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
     test_size: Annotated[float, Range(gt=0, lt=1)],
@@ -67,15 +68,16 @@ def arrays(
     """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
 
     Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole numbers are what `fields` says
-    of `inputs`, ids or quantities; everything else is floats. Raises UserError as `read_table` does, and where nobody
-    says what whole numbers are.
+    of `inputs`, ids or quantities; everything else becomes float32, or float64 where float32 has too few digits. Raises
+    UserError as `read_table` does, and where nobody says what whole numbers are.
     """
     table = read_table(file, reading(locals()))
     for line in table.said:
         log.info(line)
     for doubt in table.warnings:
         log.warning(f"warning: {doubt}")
-    parts = {name: _split(each, (fields or {}).get("inputs") or {}) for name, each in table.splits.items()}
+    is_wide = any(loses_in_float32(each.x) for each in table.splits.values())
+    parts = {name: _split(each, (fields or {}).get("inputs") or {}, is_wide) for name, each in table.splits.items()}
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
     names, fills = table.feature_names, missing == "mean"
@@ -91,24 +93,23 @@ def arrays(
     return splits
 
 
-def _split(samples: Samples, stated: Mapping[str, Any]) -> Split:
+def _split(samples: Samples, stated: Mapping[str, Any], is_wide: bool) -> Split:
     x, y = samples.x, torch.from_numpy(samples.y)
     if x.dtype.kind in "iu" and x.dtype != np.uint8:
-        inputs = torch.from_numpy(x.astype(np.int64)).to(_wanted(x, stated))
+        inputs = torch.from_numpy(x.astype(np.int64)).to(_wanted(x, stated, is_wide))
     else:
         inputs = torch.from_numpy(x)
-    if inputs.is_floating_point() and stated.get("kind", NORMALISED[1]) not in NORMALISED:
-        inputs = inputs.to(getattr(torch, stated.get("dtype", "float32")))  # float64 is for what is normalised
     return Split(inputs, y, groups=samples.groups, weights=samples.weights)
 
 
-def _wanted(x: NDArray[Any], stated: Mapping[str, Any]) -> torch.dtype:
-    """Returns the type that whole numbers are to have, by what is stated of them."""
+def _wanted(x: NDArray[Any], stated: Mapping[str, Any], is_wide: bool) -> torch.dtype:
+    """Returns the type that whole numbers are to have, by what is stated of them. is_wide: float32 has few digits."""
     if stated.get("kind") is None:
         raise UserError(
-            f"x holds whole numbers ({x.dtype}): data.fields.inputs={{kind: plain, dtype: int64}} hands them on as ids,"
-            " such as tokens for an embedding, and data.fields.inputs={kind: normalised} takes them for quantities"
+            f"x holds whole numbers ({x.dtype}): 'data.fields={{inputs: {{kind: plain, dtype: int64}}}}' hands them on"
+            " as ids, such as tokens for an embedding, and 'data.fields={inputs: {kind: normalised}}' takes them for"
+            " quantities"
         )
-    name = "float64" if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
+    name = ("float64" if is_wide else "float32") if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
     found: torch.dtype = getattr(torch, name)
     return found

@@ -174,10 +174,16 @@ class Splits:
                 f" {list(self.train.inputs.shape[1:])} a sample"
             )
 
+    @property
+    def named(self) -> dict[str, Split]:
+        """The splits that are there, by name."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in parts.items() if split is not None}
+
     def each(self, change: Callable[[Split], Split]) -> "Splits":
         """Returns the same data set with every split that is there changed."""
-        val, test = (None if split is None else change(split) for split in (self.val, self.test))
-        return replace(self, train=change(self.train), val=val, test=test)
+        parts = {name: change(split) for name, split in self.named.items()}
+        return replace(self, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
 
 
 def drawn_twice(draw: Callable[[torch.Generator], Split], seed: int) -> Splits:

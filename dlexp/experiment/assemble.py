@@ -22,13 +22,16 @@ from dlexp.config.build import (
     prepared,
     told_content,
 )
-from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields, normalised_fields
+from dlexp.config.steps import hold_to_single
+from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.missing import filled
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
 from dlexp.data.stream.stored import Stored
+from dlexp.data.units import hold_to_one_unit, normalised_fields
+from dlexp.data.usage import usage
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
 from dlexp.machine import device as machine
@@ -118,13 +121,17 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
         splits = splits.each(Split.without_targets)
-    for name, split in _named(splits).items():
+    for name, split in splits.named.items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
-    normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
+    hold_to_one_unit(splits.named, fields, device)
+    normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
     splits = splits.each(lambda split: split.to(device))
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
+    if train.smallest == 1:
+        because = f"{len(train.split)} for training, batch_size={train.batch_size}"
+        hold_to_single(config, skeleton, task, fields, because)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
@@ -139,13 +146,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         ask=build(config["evaluation"]),
         only_look={name for name, node in config["watch"].items() if node and node.get("only_looks")},
         in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
-        data_facts={
-            **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
-            "feature_names": loaded.feature_names,
-            "fill": None if fill is None else {splits.train.first: fill},
-            "normalisation": {name: {"mean": each.mean, "std": each.std} for name, each in normalised.items()},
-            "sizes": {name: len(split) for name, split in _named(splits).items()},
-        },
+        data_facts=usage(data, loaded, splits, normalised, fill),
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )
@@ -158,11 +159,6 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
         epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
     settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "log_steps", "compile")}
     return Plan(epochs=epochs, device=device, precision=precision, **settings)
-
-
-def _named(splits: Splits) -> dict[str, Split]:
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    return {name: split for name, split in parts.items() if split is not None}
 
 
 def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
@@ -183,11 +179,13 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         model = model.to(memory_format=torch.channels_last)
     task = build_task(config).to(plan.device)
     task.autocast = machine.autocast(plan.device, plan.precision)
+    task.normalised = train.normalised
     watchers = build_watchers(config["watch"])
     prepare_metrics(task, partial(_some_targets, train))
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
-    method = _method(config, Start(model, task, partial(_loaded, device=plan.device), train.normalised, num_steps))
+    load = partial(_loaded, device=plan.device, normalised=train.normalised)
+    method = _method(config, Start(model, task, load, train.normalised, num_steps))
     optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task, method, may_thaw=bool(watchers)))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
     for name in idle:
@@ -228,10 +226,10 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     return method.to(device)
 
 
-def _loaded(folder: str, device: torch.device) -> nn.Module:
+def _loaded(folder: str, device: torch.device, normalised: Mapping[str, Normalisation]) -> nn.Module:
     from dlexp.config.trained import read_trained
 
-    return read_trained(Path(folder).expanduser()).to(device)
+    return read_trained(Path(folder).expanduser()).for_data_of(normalised).to(device)
 
 
 def _batches(

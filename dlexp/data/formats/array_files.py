@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dlexp.data.formats import answers
 from dlexp.data.formats.csv_file import read_csv
+from dlexp.data.formats.inputs import channels_first, in_one_type, narrowed
 from dlexp.data.formats.npz_file import Samples, read_npz, without_gaps
 from dlexp.data.formats.reading import Reading
 from dlexp.errors import UserError
@@ -99,7 +100,9 @@ def _read(path: Path, reading: Reading, stamp: tuple[int, int]) -> Table:
 
 
 def _understood(raw: dict[str, Samples], path: Path, reading: Reading) -> Table:
-    found = {name: each._replace(x=_inputs(each.x, reading.layout, f"{path} ({name})")) for name, each in raw.items()}
+    inputs = in_one_type({name: each.x for name, each in raw.items()}, str(path))
+    inputs = narrowed({name: _inputs(x, reading.layout, f"{path} ({name})") for name, x in inputs.items()})
+    found = {name: each._replace(x=inputs[name]) for name, each in raw.items()}
     if len({each.x.shape[1:] for each in found.values()}) > 1:
         raise UserError(f"{path}: samples differ in shape: { {name: each.x.shape for name, each in found.items()} }.")
     if reading.targets == "values":
@@ -128,10 +131,7 @@ def _doubts_of_classes(names: list[str], samples: dict[str, Samples], targets: s
 
 
 def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
-    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, floats else.
-
-    Other numbers than images stay float64: seconds since 1970 differ by less than float32 tells apart.
-    """
+    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, floats else."""
     if x.dtype.kind not in "buif":
         raise UserError(f"{where}: x is of type {x.dtype}; it must be numbers.")
     if x.ndim == 1:
@@ -140,6 +140,8 @@ def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
         raise UserError(f"{where}: data.layout=series wants x as N×channels×length, and it has {x.ndim} axes.")
     if layout == "images" and x.ndim not in (3, 4):
         raise UserError(f"{where}: data.layout=images wants x as N×H×W or N×C×H×W, and it has {x.ndim} axes.")
+    if layout in ("channels_first", "channels_last") and x.ndim != 4:
+        raise UserError(f"{where}: data.layout={layout} wants x of four axes, and it has {x.ndim}.")
     if x.ndim == 3 and layout is None and x.dtype != np.uint8:
         raise UserError(
             f"{where}: x of three axes, {list(x.shape)}, may be series (N×channels×length, normalised by channel)"
@@ -147,15 +149,15 @@ def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
         )
     if x.ndim == 3 and layout != "series":
         x = x[:, None]
-    if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
-        x = x.transpose(0, 3, 1, 2)
+    elif x.ndim == 4:
+        x = channels_first(x, layout, where)
     if x.dtype.kind in "iu" and x.dtype != np.uint8 and x.ndim < 4:
         return np.ascontiguousarray(x)
     if x.dtype != np.uint8 or x.ndim != 4:
         with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
-            single = x.astype(np.float32)
-        bad = int(np.isinf(single).sum())
+            narrow = x.astype(np.float32)
+        bad = int(np.isinf(narrow).sum())  # what is missing was refused before, or waits to be filled
+        x = narrow if np.can_cast(x.dtype, np.float32) else x.astype(np.float64)
         if bad:
             raise UserError(f"{where}: {bad} inputs are infinite or beyond 3.4e+38; mend or remove them first.")
-        x = x.astype(np.float64) if x.dtype.itemsize > 4 and x.ndim < 4 else single
     return np.ascontiguousarray(x)

@@ -14,8 +14,8 @@ class Reading(NamedTuple):
     """label_column: the answers, None: by its name, else the last one. group_column: the groups, None: there are none.
     ignore_columns: what is left out; categories: whose values are texts, whatever they look like. header: the first
     line has names; separator, decimal, encoding: words, None of each is found by looking. missing: None refuses,
-    "drop" leaves such samples out, "mean" leaves NaN. layout: three axes are grey "images" N×H×W or "series" N×C×L.
-    targets: `task.targets`.
+    "drop" leaves such samples out, "mean" leaves NaN. layout: three axes are grey "images" N×H×W or "series" N×C×L,
+    and four "channels_first" N×C×H×W or "channels_last" N×H×W×C. targets: `task.targets`.
     """
 
     label_column: str | None = None

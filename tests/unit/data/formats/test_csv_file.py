@@ -64,7 +64,7 @@ def test_separator_and_decimals_are_found(tmp_path: Path, separator: str, cells:
         text = separator.join(["u", "v", "label"]) + "\n" + rows(*cells, answer, separator=separator)
         found = table(tmp_path, text, targets=targets)
         x, y = found.splits["all"][:2]
-        assert x.dtype == np.float64 and x.tolist() == [[i + 0.5, i + 0.25] for i in range(ROWS)]
+        assert x.tolist() == [[i + 0.5, i + 0.25] for i in range(ROWS)]
         assert found.said[0].endswith(f"2 features; {told}")
         assert y[:3].tolist() == ([0, 1, 0] if targets == "classes" else [[0.5], [1.5], [2.5]])
 
@@ -190,8 +190,11 @@ def test_a_table_without_names(tmp_path: Path) -> None:
 
 
 def test_numbers_keep_what_single_precision_would_lose(tmp_path: Path) -> None:
-    x = table(tmp_path, "seconds,label\n1700000000,a\n1700000030,b\n").splits["all"].x
-    assert x[1, 0] - x[0, 0] == 30
+    """Also beside a value that is missing, in their own column and in another."""
+    for gap in ("1", "?"):
+        text = f"u,seconds,label\n1,1700000000,a\n{gap},1700000030,b\n2,?,b\n"
+        x = table(tmp_path, text, missing="mean").splits["all"].x
+        assert x.dtype == np.float64 and x[1, 1] - x[0, 1] == 30
 
 
 def test_lines_are_told_across_blocks_and_quoted_ones(tmp_path: Path) -> None:
