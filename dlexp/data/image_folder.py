@@ -13,7 +13,7 @@ from dlexp.data.fingerprint import Content, of_files, tells_content
 from dlexp.data.formats.image_tree import image_tree
 from dlexp.data.formats.images import read_images
 from dlexp.data.formats.pixels import image_endings
-from dlexp.data.partition import held_out
+from dlexp.data.partition import TEST_SIZE, with_test
 from dlexp.data.per_sample import groups_by_name, shares
 from dlexp.data.splits import Split, Splits
 from dlexp.data.stream.image_files import ImageFiles, default_workers
@@ -63,7 +63,7 @@ def image_folder(
     folder: str | None,
     size: Annotated[int, Range(ge=1)],
     channels: Annotated[int, Range(ge=1, le=3)],
-    test_size: Annotated[float, Range(gt=0, lt=1)],
+    test_size: Annotated[float, Range(ge=0, lt=1)],
     in_memory: bool | Annotated[str, Choice("auto")],
     workers: Annotated[int | None, Range(ge=1)],
     split_seed: int,
@@ -76,9 +76,9 @@ def image_folder(
 ) -> Splits:
     """Returns uint8 images channels×size×size (channels: 3 or 1) and their class numbers.
 
-    folder: tree as in `image_tree`; without splits a part `test_size` becomes the test split. With `limit`
-    only about as many files are used as will be needed. group_pattern: a regular expression that gives each image's
-    group, from its path below `folder`. in_memory: True reads all images now, False leaves them in
+    folder: tree as in `image_tree`; where none are for testing a part `test_size` (0: none) of those that are for
+    training becomes the test split, with its part of each class. With `limit` only about as many files are used as will
+    be needed. group_pattern: a regular expression that gives each image's group, from its path below `folder`. in_memory: True reads all images now, False leaves them in
     their files for `workers` processes (None: one a core, at most 16) to read when they are needed, "auto" does that if
     they don't fit. device: the run's. Raises UserError for a tree without images,
     and, in memory, for images that cannot be read or do not fit at this size.
@@ -102,14 +102,13 @@ def image_folder(
         rows = torch.arange(first, first := first + len(part))
         # A tensor's part is a view: a copy would double the memory.
         own = images.index_select(0, rows) if isinstance(images, ImageFiles) else images[first - len(part) : first]
-        groups, weights = [image.group for image in part], [image.weight for image in part]
+        weights = [image.weight for image in part]
         loaded[name] = Split(
-            own,
-            labels[rows],
-            groups=None if None in groups else groups,
-            weights=None if None in weights else weights,
+            own, labels[rows], groups=_groups(part), weights=None if None in weights else weights
         )
-    return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"))
+    was_divided = "test" in splits and "test" not in described
+    divided_by = (TEST_SIZE,) if was_divided else ()
+    return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"), divided_by=divided_by)
 
 
 def _streams(
@@ -184,18 +183,19 @@ def _images(
 
 
 def _with_test_split(images: dict[str, Files], test_size: float, split_seed: int) -> dict[str, Files]:
-    """Returns files by split; of those that lie in none some become the test split, of groups whole ones."""
-    if "all" not in images:
-        return images
-    files = list(images["all"])
-    num_test = min(max(1, round(len(files) * test_size)), len(files) - 1)
-    if files[0].group is not None:
-        numbered = Split(torch.arange(len(files)), groups=[image.group for image in files])
-        parts = held_out(numbered, num_test, split_seed)
-        train, test = ([files[number] for number in part.fields["inputs"][:].tolist()] for part in parts)
-        return {"train": train, "test": test}
-    random.Random(split_seed).shuffle(files)
-    return {"train": sorted(files[num_test:]), "test": sorted(files[:num_test])}
+    """Returns files by split; where none are for testing, some of the others become it (see `with_test`)."""
+    files = images["all"] if "all" in images else images["train"]
+    others = {name: part for name, part in images.items() if name in ("val", "test")}
+    if "test" in images:
+        return {"train": files, **others}
+    numbered = Split(torch.arange(len(files)), torch.tensor([image.label for image in files]), groups=_groups(files))
+    parts = with_test(Splits(train=numbered, test=None), test_size, split_seed).named
+    return {name: [files[row] for row in part.inputs[:].tolist()] for name, part in parts.items()} | others
+
+
+def _groups(files: Files) -> list[Any] | None:
+    groups = [image.group for image in files]
+    return None if None in groups else groups
 
 
 def _val_extra(limit: int, val_size: float) -> int:
