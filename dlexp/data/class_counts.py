@@ -1,6 +1,7 @@
 """How many samples of each class the splits hold, and whether that is as many of each."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlexp.data.splits import Splits
@@ -20,10 +21,11 @@ def counts_by_class(splits: Splits, data: Mapping[str, Any], ignored: int | None
     return found
 
 
-def are_unbalanced(counts: Iterable[int]) -> bool:
-    """Returns whether the largest class has half as many again as the smallest, and a few samples more.
+def are_unbalanced(counts: Sequence[int]) -> bool:
+    """Returns whether the largest class has half as many again as the smallest, and more than chance explains.
 
-    An imbalance ratio above 1.5 is where the collection KEEL begins to call data imbalanced (Alcalá-Fdez et al., 2011).
+    An imbalance ratio of 1.5 is where the repository KEEL begins to call data imbalanced; the counts of two classes that
+    are drawn equally often differ by 2.5 standard deviations once in eighty times.
     """
-    smallest, largest = min(numbers := list(counts)), max(numbers)
-    return largest - smallest > max(2, smallest / 2)
+    smallest, largest = min(counts), max(counts)
+    return largest - smallest > max(smallest / 2, 2.5 * math.sqrt(largest + smallest))

@@ -103,9 +103,7 @@ def image_folder(
         # A tensor's part is a view: a copy would double the memory.
         own = images.index_select(0, rows) if isinstance(images, ImageFiles) else images[first - len(part) : first]
         weights = [image.weight for image in part]
-        loaded[name] = Split(
-            own, labels[rows], groups=_groups(part), weights=None if None in weights else weights
-        )
+        loaded[name] = Split(own, labels[rows], groups=_groups(part), weights=None if None in weights else weights)
     was_divided = "test" in splits and "test" not in described
     divided_by = (TEST_SIZE,) if was_divided else ()
     return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"), divided_by=divided_by)

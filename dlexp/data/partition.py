@@ -3,9 +3,11 @@
 import logging
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dlexp.data.splits import Split, Splits
@@ -62,13 +64,9 @@ def prepare(
         train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():
         raise UserError("the weights of all training samples are 0: there is none to draw")
-    return replace(
-        splits,
-        train=train,
-        val=None if val is None else _shorten(val, limit, split_seed + 2),
-        test=None if splits.test is None else _shorten(splits.test, limit, split_seed + 3),
-        divided_by=divided_by,
-    )
+    val = None if val is None else _shorten(val, limit, split_seed + 2)
+    test = None if splits.test is None else _shorten(splits.test, limit, split_seed + 3)
+    return replace(splits, train=train, val=val, test=test, divided_by=divided_by)
 
 
 def with_test(splits: Splits, test_size: float, seed: int) -> Splits:
@@ -87,9 +85,8 @@ def with_test(splits: Splits, test_size: float, seed: int) -> Splits:
 def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> tuple[Split, Split]:
     """Returns the split without, and with only, `count` samples; of groups whole ones, about as many samples.
 
-    by_class: of each class in proportion (see `_dealt`); of groups those, among some at random, that come nearest to
-    it. Both keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or
-    group.
+    by_class: of each class in proportion (see `_dealt`); of groups those of some tries that come nearest to it. Both
+    keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
     """
     groups, generator = _group_numbers(split), _generator(seed)
     sizes = groups.bincount()
@@ -100,8 +97,8 @@ def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> t
     if split.groups is None and classes is not None:
         return _apart(split, _dealt(classes, count, generator))
     if classes is not None:  # one that lies in one group has no part on both sides, so it has no say
-        in_each = (classes * len(sizes) + groups).unique() // len(sizes)
-        classes = torch.where(in_each.bincount()[classes] > 1, classes, -1)
+        in_each = np.unique((classes * len(sizes) + groups).numpy()) // len(sizes)
+        classes = torch.where(torch.from_numpy(np.bincount(in_each))[classes] > 1, classes, -1)
     is_held, nearest = torch.zeros(0), (math.inf, math.inf)
     for _ in range(TRIES):
         order = torch.randperm(len(sizes), generator=generator)
@@ -140,12 +137,12 @@ def _distance(is_held: Tensor, count: int, classes: Tensor | None) -> tuple[floa
     classes: -1 for those that have no say.
     """
     distance = abs(int(is_held.sum()) - count)
-    if classes is None or not (classes >= 0).any():
+    if classes is None:
         return 0, distance
-    sizes = classes[classes >= 0].bincount()
+    sizes = classes[classes >= 0].bincount(minlength=1)
     held = classes[is_held & (classes >= 0)].bincount(minlength=len(sizes))
-    lost = (held == sizes) & (sizes > 0)
-    return int(lost.sum()), distance + float((held - sizes * count / len(classes)).abs().max())
+    num_lost = int(((held == sizes) & (sizes > 0)).sum())
+    return num_lost, distance + float((held - sizes * count / len(classes)).abs().max())
 
 
 def some_of_each(split: Split, count: int, seed: int) -> Split:
@@ -195,12 +192,16 @@ def _group_numbers(split: Split) -> Tensor:
     """Returns the groups numbered from 0, int64 N; every sample is one of its own where there are none."""
     if split.groups is None:
         return torch.arange(len(split))
-    return torch.from_numpy(np.unique(split.groups, return_inverse=True)[1].astype(np.int64))
+    return _numbered(split.groups)
 
 
 def _class_numbers(split: Split) -> Tensor | None:
-    """Returns the classes that there are, numbered from 0, int64 N; what a task ignores may lie below 0, or far off."""
-    return None if split.classes is None else split.classes.unique(return_inverse=True)[1]
+    """Returns the classes numbered from 0, int64 N: of those that a task ignores some lie below 0, or far off."""
+    return None if split.classes is None else _numbered(split.classes.numpy())
+
+
+def _numbered(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 
 
 def _apart(split: Split, is_held: Tensor) -> tuple[Split, Split]:

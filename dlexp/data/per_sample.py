@@ -69,7 +69,7 @@ def described(splits: Splits, *, group_file: str | None, weight_file: str | None
             raise UserError(f"the data has weights of its own, so data.weight_file={weight_file} can't name others")
         own = shares("weight_file", weight_file, sizes)["train"]
         parts["train"] = parts["train"].described(weights=own)
-    return replace(splits, **parts)
+    return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
 
 
 def shares(key: str, file: str, sizes: Mapping[str, int]) -> dict[str, NDArray[Any]]:

@@ -15,21 +15,21 @@ log = logging.getLogger(__name__)
 
 # Fewer samples of a class are hardly enough to learn it from; of fewer that validate or test each is 5 % of accuracy.
 FEW_OF_A_CLASS, FEW_SAMPLES = 5, 20
-FEW_STEPS = 100
+FEW_STEPS = 50
 MOST_NAMED = 5
 
 
 def remark(run: Assembly, config: Mapping[str, Any]) -> None:
-    """Says what is unusual of a run: classes that are rare or unbalanced, few samples that choose, few steps.
+    """Says what is unusual of a run: rare classes or few samples that choose, few steps, unbalanced classes.
 
-    Of data that is cut down for trying things out (`data.limit`, `overfit_batches`) only the last two are said.
+    Of data that is cut down for trying things out (`data.limit`, `overfit_batches`) nobody expects many samples.
     """
     counts = (run.data_facts["class_counts"] or {}).get("train", {})
     is_whole = config["data"]["limit"] is None and config["overfit_batches"] is None
     few = _few_of_a_class(run, counts) or _few_that_validate(run, config, len(counts)) if is_whole else None
     for sentence in filter(None, (few, _few_steps(run, config))):
         log.warning(f"warning: {sentence}")
-    if counts and are_unbalanced(counts.values()):
+    if counts and are_unbalanced(list(counts.values())):
         log.info(_unbalanced(counts, config["data"]["sampling"]))
 
 
@@ -38,7 +38,9 @@ def _few_of_a_class(run: Assembly, counts: Mapping[str, int]) -> str | None:
     divided_by = run.data_facts["divided_by"]
     instead = f"; {' '.join(f'{key}=0' for key in divided_by)} holds none out" if divided_by else ""
     if missing := [name for name, count in counts.items() if count == 0]:
-        return f"{len(missing)} of {len(counts)} classes have no training sample ({listed(missing, MOST_NAMED)}){instead}"
+        return (
+            f"{len(missing)} of {len(counts)} classes have no training sample ({listed(missing, MOST_NAMED)}){instead}"
+        )
     rare = [f"{name}: {count}" for name, count in counts.items() if count < FEW_OF_A_CLASS]
     if not rare or not divided_by:
         return None
