@@ -24,8 +24,8 @@ def counts_by_class(splits: Splits, data: Mapping[str, Any], ignored: int | None
 def are_unbalanced(counts: Sequence[int]) -> bool:
     """Returns whether the largest class has half as many again as the smallest, and more than chance explains.
 
-    An imbalance ratio of 1.5 is where the repository KEEL begins to call data imbalanced; the counts of two classes that
-    are drawn equally often differ by 2.5 standard deviations once in eighty times.
+    An imbalance ratio of 1.5 is where the repository KEEL begins to call data imbalanced; the counts of two classes
+    that are drawn equally often differ by 2.5 standard deviations once in eighty times.
     """
     smallest, largest = min(counts), max(counts)
     return largest - smallest > max(smallest / 2, 2.5 * math.sqrt(largest + smallest))

@@ -77,11 +77,11 @@ def image_folder(
     """Returns uint8 images channels×size×size (channels: 3 or 1) and their class numbers.
 
     folder: tree as in `image_tree`; where none are for testing a part `test_size` (0: none) of those that are for
-    training becomes the test split, with its part of each class. With `limit` only about as many files are used as will
-    be needed. group_pattern: a regular expression that gives each image's group, from its path below `folder`. in_memory: True reads all images now, False leaves them in
-    their files for `workers` processes (None: one a core, at most 16) to read when they are needed, "auto" does that if
-    they don't fit. device: the run's. Raises UserError for a tree without images,
-    and, in memory, for images that cannot be read or do not fit at this size.
+    training becomes the test split, with its part of each class. With `limit` only about as many files are used as
+    will be needed. group_pattern: a regular expression that gives each image's group, from its path below `folder`.
+    in_memory: True reads all images now, False leaves them in their files for `workers` processes (None: one a core, at
+    most 16) to read when they are needed, "auto" does that if they don't fit. device: the run's. Raises UserError for a
+    tree without images, and, in memory, for images that cannot be read or do not fit at this size.
     """
     if channels == 2:
         raise UserError("data.channels must be 3 (colour) or 1 (grey), not 2.")

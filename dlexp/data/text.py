@@ -14,7 +14,7 @@ from dlexp.ranges import Range
 def text(
     *, file: str | None, length: Annotated[int, Range(ge=2)], test_size: Annotated[float, Range(ge=0, lt=1)]
 ) -> Splits:
-    """Returns rows of tokens N×length (int64), one after the other; the last part of the text is the test split (0: none).
+    """Returns rows of tokens N×length (int64), one after the other; the test split is the last part of it (0: none).
 
     A token is the number of a character in the order of their code points; the last token stands for what is hidden.
     Raises UserError where the file can't be read as UTF-8, or is too short.

@@ -36,15 +36,13 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
 def _few_of_a_class(run: Assembly, counts: Mapping[str, int]) -> str | None:
     """Returns which classes are left with few samples where some were held out, or with none at all."""
     divided_by = run.data_facts["divided_by"]
-    instead = f"; {' '.join(f'{key}=0' for key in divided_by)} holds none out" if divided_by else ""
+    instead = f"; {' '.join(f'{key}=0' for key in divided_by)} trains on all of them" if divided_by else ""
     if missing := [name for name, count in counts.items() if count == 0]:
-        return (
-            f"{len(missing)} of {len(counts)} classes have no training sample ({listed(missing, MOST_NAMED)}){instead}"
-        )
+        return f"no training sample of {len(missing)} of {len(counts)} classes ({listed(missing, MOST_NAMED)}){instead}"
     rare = [f"{name}: {count}" for name, count in counts.items() if count < FEW_OF_A_CLASS]
     if not rare or not divided_by:
         return None
-    told = f"{len(rare)} of {len(counts)} classes have fewer than {FEW_OF_A_CLASS} training samples"
+    told = f"fewer than {FEW_OF_A_CLASS} training samples of {len(rare)} of {len(counts)} classes"
     return f"{told} ({listed(rare, MOST_NAMED)}){instead}"
 
 
@@ -64,8 +62,8 @@ def _few_steps(run: Assembly, config: Mapping[str, Any]) -> str | None:
         return None
     epochs = -(-FEWEST_STEPS // each)
     return (
-        f"{steps} optimizer step{'s' * (steps > 1)} in all ({each} an epoch) are few: learning rates and warm-up are meant"
-        f" for longer trainings; epochs={epochs} takes {epochs * each}"
+        f"{steps} optimizer step{'s' * (steps > 1)} in all ({each} an epoch) are few: learning rates and warm-up are"
+        f" meant for longer trainings; epochs={epochs} takes {epochs * each}"
     )
 
 
