@@ -92,6 +92,7 @@ def _is_entry(found: Any) -> bool:
         and isinstance(found.get("measures", {}), dict)
         and all(isinstance(facts, dict) for facts in found.get("measures", {}).values())
         and isinstance(found.get("last_look", []), list)
+        and all(isinstance(name, str) for name in found.get("last_look", []))
         and isinstance(found.get("metrics"), dict)
         and all(isinstance(value, int | float | None) for value in found["metrics"].values())
     )

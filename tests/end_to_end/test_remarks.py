@@ -60,6 +60,13 @@ def test_what_was_trained_on_is_never_called_a_test(cli, xor: list[str]) -> None
     assert "is finished: on the training samples: loss" in cli("resume=run").out
 
 
+def test_values_that_were_trained_on(cli, xor: list[str]) -> None:
+    words = ["task=regression", "criterion=mse", "data.test_size=0", "data.val_size=0", "epochs=1", *QUICK]
+    ended = cli(*xor, *words)
+    assert ended.code == 0 and "\nmae on the training samples " in ended.out
+    assert record("data.json")["class_counts"] is None and record("results.json")["split"] == "trained_on"
+
+
 def test_pictures_say_that_they_are_of_training_samples(xor: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from dlexp.records.tracker import Tracker
 
