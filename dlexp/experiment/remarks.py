@@ -26,7 +26,7 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     """
     counts = (run.data_facts["class_counts"] or {}).get("train", {})
     is_whole = config["data"]["limit"] is None and config["overfit_batches"] is None
-    few = _few_of_a_class(run, counts) or _few_that_validate(run, config, len(counts)) if is_whole else None
+    few = _few_of_a_class(run, counts) or _few_that_validate(run, config) if is_whole else None
     for sentence in filter(None, (few, _few_steps(run, config))):
         log.warning(f"warning: {sentence}")
     if counts and are_unbalanced(list(counts.values())):
@@ -46,9 +46,9 @@ def _few_of_a_class(run: Assembly, counts: Mapping[str, int]) -> str | None:
     return f"{told} ({listed(rare, MOST_NAMED)}){instead}"
 
 
-def _few_that_validate(run: Assembly, config: Mapping[str, Any], num_classes: int) -> str | None:
+def _few_that_validate(run: Assembly, config: Mapping[str, Any]) -> str | None:
     count = run.data_facts["sizes"].get("val")
-    if count is None or count >= max(FEW_SAMPLES, num_classes) or config["data"]["folds"] is not None:
+    if count is None or count >= FEW_SAMPLES or config["data"]["folds"] is not None:
         return None
     told = f"only {count} samples validate" if count > 1 else "only one sample validates"
     return f"{told}, so chance has a large part in which weights are chosen; data.val_size=0 takes the last ones"
