@@ -74,7 +74,7 @@ def _look_back(
 ) -> dict[str, float]:
     """Writes results and pictures of the chosen weights on a split; returns what is measured now alone."""
     normalised = run.train.normalised.get(on_cpu.first)
-    units = (normalised.mean, normalised.std) if normalised else ()
+    units = normalised.in_own_values if normalised else ()
     coefficients = run.task.coefficients(run.state.average.module, *units)
     if coefficients:
         weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])

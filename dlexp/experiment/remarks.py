@@ -24,7 +24,7 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
 
     Of data that is cut down for trying things out (`data.limit`, `overfit_batches`) nobody expects many samples.
     """
-    counts = (run.data_facts["class_counts"] or {}).get("train", {})
+    counts = run.data_facts["class_counts"].get("train", {})
     is_whole = config["data"]["limit"] is None and config["overfit_batches"] is None
     few = _few_of_a_class(run, counts) or _few_that_validate(run, config) if is_whole else None
     for sentence in filter(None, (few, _few_steps(run, config))):

@@ -33,7 +33,7 @@ def write_json(path: Path, data: Any) -> None:
     """Writes `data` (see `as_json`) so that a reader sees the whole old file or the whole new one, never a part."""
     text = json.dumps(as_json(data), ensure_ascii=False, indent=2) + "\n"
     with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> Any:

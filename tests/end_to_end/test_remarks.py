@@ -19,7 +19,8 @@ def record(name: str) -> Any:
 
 
 def warned(out: str) -> list[str]:
-    return [line.removeprefix("warning: ") for line in out.splitlines() if line.startswith("warning: ")]
+    lines = [line.removeprefix("warning: ") for line in out.splitlines() if line.startswith("warning: ")]
+    return [line for line in lines if not line.startswith("nothing can be learnt from column")]
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_values_that_were_trained_on(cli, xor: list[str]) -> None:
     words = ["task=regression", "criterion=mse", "data.test_size=0", "data.val_size=0", "epochs=1", *QUICK]
     ended = cli(*xor, *words)
     assert ended.code == 0 and "\nmae on the training samples " in ended.out
-    assert record("data.json")["class_counts"] is None and record("results.json")["split"] == "trained_on"
+    assert record("data.json")["class_counts"] == {} and record("results.json")["split"] == "trained_on"
 
 
 def test_pictures_say_that_they_are_of_training_samples(xor: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
