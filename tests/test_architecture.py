@@ -261,7 +261,7 @@ def test_torchvision_has_one_door() -> None:
 # Of Python, NumPy, Hydra and torchmetrics. A private name of torch belongs into `torch_private.py`, with its gain and
 # a test.
 OTHERS_PRIVATE = set(
-    "_args_ _asdict _check_help _exit _fields _find_and_load _get_root _getframe _open _partial_ _reconstruct"
+    "__macosx _args_ _asdict _check_help _exit _fields _find_and_load _get_root _getframe _open _partial_ _reconstruct"
     " _parent_ _reductions _replace _target_ _thread".split()
 )
 

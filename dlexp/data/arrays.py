@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from dlexp.data.formats.csv_dialect import SEPARATORS
 from dlexp.data.formats.inputs import LAYOUTS, loses_in_float32
 from dlexp.data.formats.npz_file import Samples
 from dlexp.data.formats.reading import reading
-from dlexp.data.partition import held_out
+from dlexp.data.partition import with_test
 from dlexp.data.per_sample import described
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
@@ -60,16 +59,16 @@ def arrays(
     layout: Annotated[str | None, Choice(*LAYOUTS)],
     fields: dict[str, Any] | None,
     targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
-    test_size: Annotated[float, Range(gt=0, lt=1)],
+    test_size: Annotated[float, Range(ge=0, lt=1)],
     split_seed: int,
     group_file: str | None,
     weight_file: str | None,
 ) -> Splits:
-    """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
+    """Returns the file's samples; without a test split of its own a part `test_size` (0: none) becomes one, by seed.
 
-    Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole numbers are what `fields` says
-    of `inputs`, ids or quantities; everything else becomes float32, or float64 where float32 has too few digits. Raises
-    UserError as `read_table` does, and where nobody says what whole numbers are.
+    It has its part of each class; groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole
+    numbers are what `fields` says of `inputs`, ids or quantities; everything else becomes float32, or float64 where
+    float32 has too few digits. Raises UserError as `read_table` does, and where nobody says what whole numbers are.
     """
     table = read_table(file, reading(locals()))
     for line in table.said:
@@ -80,17 +79,14 @@ def arrays(
     parts = {name: _split(each, (fields or {}).get("inputs") or {}, is_wide) for name, each in table.splits.items()}
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
-    names, fills = table.feature_names, missing == "mean"
-    splits = Splits(train=whole, test=parts.get("test"), val=parts.get("val"), feature_names=names, fills_missing=fills)
-    splits = described(splits, group_file=group_file, weight_file=weight_file)
-    if splits.test is None:
-        num_samples = len(whole)
-        num_test = max(1, round(num_samples * test_size))
-        if num_test >= num_samples:
-            raise UserError(f"{file}: {num_samples} samples are too few to split off a test set.")
-        train, test = held_out(splits.train, num_test, split_seed)
-        splits = replace(splits, train=train, test=test)
-    return splits
+    splits = Splits(
+        train=whole,
+        test=parts.get("test"),
+        val=parts.get("val"),
+        feature_names=table.feature_names,
+        fills_missing=missing == "mean",
+    )
+    return with_test(described(splits, group_file=group_file, weight_file=weight_file), test_size, split_seed)
 
 
 def _split(samples: Samples, stated: Mapping[str, Any], is_wide: bool) -> Split:

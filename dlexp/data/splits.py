@@ -159,6 +159,8 @@ class Splits:
 
     feature_names: what the features of the inputs are called, in their order, in words and pictures. fills_missing: NaN
     among the inputs stands for a value that nobody knows, and becomes the feature's mean over the training samples.
+    stratified: whether what is held out has its part of each class; published and generated sets were divided before,
+    and the figures of their presets stand on it. divided_by: the settings that held something out.
     """
 
     train: Split
@@ -166,6 +168,8 @@ class Splits:
     val: Split | None = None
     feature_names: Sequence[str] | None = None
     fills_missing: bool = False
+    stratified: bool = True
+    divided_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.feature_names is not None and self.train.inputs.shape[1:2] != (len(self.feature_names),):
@@ -176,7 +180,7 @@ class Splits:
 
     @property
     def named(self) -> dict[str, Split]:
-        """The splits that are there, by name."""
+        """The splits that there are, by name."""
         parts = {"train": self.train, "val": self.val, "test": self.test}
         return {name: split for name, split in parts.items() if split is not None}
 

@@ -3,26 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dlexp.data.class_counts import counts_by_class
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Splits
 
 
 def usage(
     data: Mapping[str, Any],
-    loaded: Splits,
     splits: Splits,
     normalised: Mapping[str, Normalisation],
     fill: list[float] | None,
 ) -> dict[str, Any]:
     """Returns the content of `data.json`.
 
-    data: the settings. loaded: the data set as its files give it; splits: as it trains. normalised: how, by field.
+    data: the settings, and `ignored`, a class that counts nowhere. splits: as they train. normalised: how, by field.
     fill: what `filled` put where a value was missing.
     """
     return {
         **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
-        "feature_names": loaded.feature_names,
+        "feature_names": splits.feature_names,
         "fill": None if fill is None else {splits.train.first: fill},
         "normalisation": {name: each.as_json() for name, each in normalised.items()},
         "sizes": {name: len(split) for name, split in splits.named.items()},
+        "class_counts": counts_by_class(splits, data, data["ignored"]),
+        "divided_by": splits.divided_by,
     }

@@ -116,7 +116,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     loaded = load_data(data)
     content = content or of_splits(loaded)
     ignored: int | None = getattr(task, "ignore_index", None)
-    splits, fill = filled(prepared(loaded, {**data, "ignored": ignored}), loaded)
+    splits, fill = filled(prepared(loaded, {**data, "ignored": ignored}))
     if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
@@ -136,7 +136,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
     train.views = state.method.views
-    state.data, state.task.feature_names = asdict(content), loaded.feature_names
+    state.data, state.task.feature_names = asdict(content), splits.feature_names
     return Assembly(
         plan=plan,
         train=train,
@@ -146,7 +146,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         ask=build(config["evaluation"]),
         only_look={name for name, node in config["watch"].items() if node and node.get("only_looks")},
         in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
-        data_facts=usage(data, loaded, splits, normalised, fill),
+        data_facts=usage({**data, "ignored": ignored}, splits, normalised, fill),
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )

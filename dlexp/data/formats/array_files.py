@@ -94,6 +94,9 @@ def _read(path: Path, reading: Reading, stamp: tuple[int, int]) -> Table:
         for key in ("groups", "weights"):
             if (own := getattr(each, key)) is not None and own.shape != (len(each.x),):
                 raise UserError(f"{path}: the {name} split has {len(each.x)} samples and {key} {list(own.shape)}.")
+        weights = np.zeros(0) if each.weights is None else each.weights
+        if weights.dtype.kind not in "buif" or not (np.isfinite(weights) & (weights >= 0)).all():
+            raise UserError(f"{path}: the weights of the {name} split must be numbers of at least 0.")
     kept = {name: without_gaps(each, reading.missing, f"{path} ({name})") for name, each in raw.items()}
     table = _understood({name: samples for name, (samples, _) in kept.items()}, path, reading)
     return replace(table, said=[line for _, said in kept.values() for line in said])
@@ -108,7 +111,9 @@ def _understood(raw: dict[str, Samples], path: Path, reading: Reading) -> Table:
     if reading.targets == "values":
         found = {name: each._replace(y=answers.values(each.y, path)) for name, each in found.items()}
         y = found["train" if "train" in found else "all"].y
-        same = "all answers are the same number: there is nothing to learn; data.label_column= names the column"
+        same = (
+            "all answers are the same number, so there is nothing to learn: data.label_column=NAME says which they are"
+        )
         return Table(found, None, warnings=[same] if len(y) > 1 and (y == y[0]).all() else [])
     if reading.targets == "labels":
         found = {name: each._replace(y=answers.zeros_and_ones(each.y, path)) for name, each in found.items()}
