@@ -16,6 +16,7 @@ import dlexp
 # What may be imported, and nothing else is promised: a new name here is a word in README or docs/.
 PUBLIC = {
     "dlexp.run",
+    "dlexp.run_sweep",
     "dlexp.load",
     "dlexp.errors.UserError",
     "dlexp.ranges.Range",

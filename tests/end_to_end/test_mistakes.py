@@ -464,8 +464,7 @@ def test_missing_data_is_a_sentence(cli, workdir: Path, monkeypatch: pytest.Monk
     assert ended.code == 1 and "Traceback" not in ended.out + ended.err
     for piece in ("nowhere", "train-images-idx3-ubyte", "download mnist", "data.root=FOLDER"):
         assert piece in ended.err
-    found = run_json.read_json(workdir / "outputs" / "linear-mnist-sgd" / "run.json")
-    assert found["status"] == "failed" and "nowhere" in found["error"]
+    assert not (workdir / "outputs").exists()
 
 
 def test_an_interrupt_before_training_is_no_traceback(workdir: Path, monkeypatch, capsys) -> None:
