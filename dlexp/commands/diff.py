@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.commands import CommandParser
-from dlexp.errors import UserError
-from dlexp.records.folder import ENVIRONMENT
+from dlexp.errors import UserError, listed
+from dlexp.records.folder import ENVIRONMENT, runs_in
 from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
 
@@ -17,15 +17,38 @@ FINGERPRINTS = ("fingerprint/batch", "fingerprint/weights")
 def parser() -> CommandParser:
     """Returns what reads the command's words."""
     parser = CommandParser("diff", __doc__)
-    parser.add_argument("one", metavar="RUN", type=Path, help="the folder of a run")
-    parser.add_argument("other", metavar="RUN", type=Path, help="the folder of another")
+    parser.add_argument("one", metavar="RUN", type=Path, help="the folder of a run, or of a sweep")
+    parser.add_argument("other", metavar="RUN", type=Path, help="the folder of another; of two sweeps, runs by name")
     return parser
 
 
 def main(words: list[str]) -> int:
-    """Prints the differences of config, environment, code and training; having some is no error."""
+    """Prints the differences of config, environment, code and training, of two sweeps for each run that both have;
+    having some is no error.
+    """
     folders = parser().parse_args(words)
-    one, other = _read(folders.one), _read(folders.other)
+    runs = [{run.name: run for run in runs_in(folder)} for folder in (folders.one, folders.other)]
+    if not any(runs):
+        return diff(folders.one, folders.other)
+    for folder, own, others in zip((folders.one, folders.other), runs, reversed(runs), strict=True):
+        if not others:
+            raise UserError(
+                f"{folder} holds several runs, and the other folder is one: take {listed(list(own.values()))}"
+            )
+        if alone := [name for name in own if name not in others]:
+            print(f"only in {folder}: {', '.join(alone)}")
+    both = [name for name in runs[0] if name in runs[1]]
+    if not both:
+        raise UserError(f"no run in {folders.one} has the name of one in {folders.other}: type the folders of two runs")
+    for name in both:
+        print(f"{name}:")
+        diff(runs[0][name], runs[1][name])
+    return 0
+
+
+def diff(folder: Path, another: Path) -> int:
+    """Prints the differences of two runs; returns 0. Raises UserError where one of the folders is none of a run."""
+    one, other = _read(folder), _read(another)
     for part in ("config", "environment", "code"):
         lines = list(differences(one[part], other[part]))
         print(f"{part}: {'' if lines else 'the same'}".rstrip())
