@@ -19,6 +19,7 @@ from dlexp import api
 from dlexp.config.compose import BASE
 from dlexp.errors import UserError
 from dlexp.records import run_json
+from dlexp.records.result import Result
 
 TINY = ["data.points_per_class=40", "epochs=2", "pictures=false", "threads=1"]
 
@@ -83,6 +84,13 @@ def test_a_text_is_no_list_of_words(workdir: Path) -> None:
         with pytest.raises(UserError) as found:
             call("epochs=1 seed=2")
         assert str(found.value).endswith(f"takes a list of words: {call.__name__}(['epochs=1', 'seed=2'])")
+
+
+def test_a_result_is_one_line() -> None:
+    result = Result({"val/loss": 0.123456, "test/accuracy": 0.98765}, [{"epoch": 1}] * 30, Path("outputs/a"), 0.123456)
+    told = "Result('outputs/a': 30 epochs, val/loss 0.1235, test/accuracy 0.9877, objective 0.1235)"
+    assert repr(result) == str(result) == told
+    assert repr(Result({}, [], Path("outputs/a"), None)) == "Result('outputs/a': 0 epochs)"
 
 
 def test_a_sweep_returns_its_results_in_order(workdir: Path) -> None:
