@@ -17,7 +17,8 @@ SCHEME = "own"
 @functools.cache
 def _own_options() -> Any:
     """Returns what reads `own://FOLDER`, as Hydra reads its files: it has no public name for what does."""
-    files: Any = next(each for each in Plugins.instance().discover(ConfigSource) if each.scheme() == "file")
+    sources: list[Any] = Plugins.instance().discover(ConfigSource)
+    files: Any = next(each for each in sources if each.scheme() == "file")
 
     class OwnOptions(files):  # type: ignore[misc]
         """In a group that composes, a file with a `_target_` at its top is a node by its name: what is in

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, TextIO
 
 from dlexp.console.wording import describe
@@ -121,11 +122,9 @@ class _Notebook(Progress):
 
     def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> None:
         super().__init__(total_epochs, steps_per_epoch, measures, stream)
-        from IPython.display import display
-
         self._lines: list[str] = []
         self._last_drawn = time.monotonic()
-        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+        self._handle = import_module("IPython.display").display({"text/plain": ""}, raw=True, display_id=True)
 
     def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
         super().step(epoch, step_in_epoch, numbers)

@@ -30,13 +30,14 @@ _told: set[str] = set()
 
 def help_out(figure: Figure) -> None:
     """Adds to a figure's texts the fonts that have what the usual one lacks; says what to install where none has it."""
+    from matplotlib.text import Text
     from matplotlib.ticker import FixedFormatter
 
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         formatter = axis.get_major_formatter()
         if isinstance(formatter, FixedFormatter) and not "".join(formatter.seq).isascii():
             axis.get_ticklabels()  # else they have their texts only once they are drawn
-    texts: list[Any] = figure.findobj(lambda each: hasattr(each, "set_fontfamily") and not each.get_text().isascii())
+    texts: list[Any] = [text for text in figure.findobj(Text) if not text.get_text().isascii()]
     lacking = {character for text in texts for character in text.get_text() if not _has(_usual(), character)}
     if not lacking:
         return

@@ -56,11 +56,13 @@ def open_ledger(
 
 
 def _take_back(folder: Path, made: Sequence[Path]) -> None:
-    if {path.name for path in folder.iterdir()} <= {LEDGER_FILE, LEDGER_LOCK}:
+    """Removes a ledger beside which there is nothing but locks, and of the folders made for it those that are empty."""
+    if all(path.name == LEDGER_FILE or path.suffix == ".lock" for path in folder.iterdir()):
         (folder / LEDGER_FILE).unlink(missing_ok=True)
         for each in made:
-            if {path.name for path in each.iterdir()} == {LEDGER_LOCK}:
-                (each / LEDGER_LOCK).unlink()
+            if all(path.suffix == ".lock" for path in each.iterdir()):
+                for lock in each.iterdir():
+                    lock.unlink()
             remove_empty([each])
 
 

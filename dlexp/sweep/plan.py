@@ -64,9 +64,9 @@ def run_sweep(typed: Sequence[str]) -> Swept:
     place, anew = runs[0].sweep_place, runs[0].config["rerun"]
     folder, cells, take_back = open_ledger(place, sweep_name(jobs, runs[0]), names, anew=anew)
     todo = {own: runs[index] for own, index in first.items() if not cells[own].is_done}
-    underway = _underway(launcher, todo, cells)
-    _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
     try:
+        underway = _underway(launcher, todo, cells)
+        _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
         reasons = _launch(launcher, todo, cells)
     except UserError:
         take_back()
