@@ -26,23 +26,26 @@ def main(words: list[str]) -> int:
     """Prints the differences of config, environment, code and training, of two sweeps for each run that both have;
     having some is no error.
     """
-    folders = parser().parse_args(words)
-    runs = [{run.name: run for run in runs_in(folder)} for folder in (folders.one, folders.other)]
-    if not any(runs):
-        return diff(folders.one, folders.other)
-    for folder, own, others in zip((folders.one, folders.other), runs, reversed(runs), strict=True):
-        if not others:
-            raise UserError(
-                f"{folder} holds several runs, and the other folder is one: take {listed(list(own.values()))}"
-            )
+    options = parser().parse_args(words)
+    folders = options.one, options.other
+    one, other = ({run.name: run for run in runs_in(folder)} for folder in folders)
+    if not one and not other:
+        return diff(*folders)
+    if not one or not other:
+        sweep, single = folders if one else reversed(folders)
+        _read(single)
+        raise UserError(
+            f"{sweep} holds several runs, and {single} is one: take {listed(list((one or other).values()))}"
+        )
+    for folder, own, others in ((folders[0], one, other), (folders[1], other, one)):
         if alone := [name for name in own if name not in others]:
             print(f"only in {folder}: {', '.join(alone)}")
-    both = [name for name in runs[0] if name in runs[1]]
+    both = [name for name in one if name in other]
     if not both:
-        raise UserError(f"no run in {folders.one} has the name of one in {folders.other}: type the folders of two runs")
+        raise UserError(f"no run in {folders[0]} has the name of one in {folders[1]}: type the folders of two runs")
     for name in both:
         print(f"{name}:")
-        diff(runs[0][name], runs[1][name])
+        diff(one[name], other[name])
     return 0
 
 

@@ -86,6 +86,7 @@ def test_a_sweep_is_verified_and_compared_run_by_run(cli, workdir: Path) -> None
     assert ended.code == 0 and "only in one: a" in ended.out and "only in other: c" in ended.out, ended
     assert "b:\n" in ended.out and "seed: 2 → 3" in ended.out
     ended = cli("diff", "one", "one/a")
-    assert ended.code == 1 and "one holds several runs" in ended.err and "one/a, one/b" in ended.err
+    assert ended.code == 1 and "one holds several runs, and one/a is one: take one/a, one/b" in ended.err
+    assert "nowhere is not the folder of a run" in cli("diff", "nowhere", "one").err
     (workdir / "one" / "b").rename(workdir / "one" / "d")
     assert "type the folders of two runs" in cli("diff", "one", "other").err
