@@ -169,3 +169,12 @@ def refused(where: str, *more: type[Exception]) -> Iterator[None]:
         yield
     except caught as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def are_rows(config: Mapping[str, Any]) -> bool:
+    """Returns whether outputs are a row a sample for sure, so that what can't take such is wrong whatever the model is.
+
+    Else what goes wrong with a model would be told a second time, of outputs that are only assumed.
+    """
+    ours = all(config[group]["_target_"].startswith(("dlexp.", "torch.")) for group in ("task", "criterion"))
+    return ours and config["task"]["targets"] in ("classes", "values", "labels")
