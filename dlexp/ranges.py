@@ -65,6 +65,14 @@ class Colour:
         return None if fits else f"must be {', '.join(self.NAMED)} or [red,green,blue] with values from 0 to 255"
 
 
+class Ends:
+    """A lowest and a highest number."""
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        return None if len(value) == 2 and value[0] < value[1] else "must be two numbers, such as [0,4095]"
+
+
 class Incidental:
     """Marks a setting that changes no result: where things lie, how much is shown or saved, what runs at once."""
 

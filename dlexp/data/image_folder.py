@@ -13,7 +13,7 @@ from dlexp.data.fingerprint import Content, of_files, tells_content
 from dlexp.data.formats.image_tree import ImageTree, image_tree
 from dlexp.data.formats.images import read_images
 from dlexp.data.formats.left_out import left_out, strays
-from dlexp.data.formats.pixels import image_endings
+from dlexp.data.formats.pixels import are_deep, image_endings
 from dlexp.data.partition import held_out
 from dlexp.data.per_sample import groups_by_name, shares
 from dlexp.data.splits import Split, Splits
@@ -76,7 +76,9 @@ def image_folder(
     weight_file: str | None,
     device: str,
 ) -> Splits:
-    """Returns uint8 images channels×size×size (channels: 3 or 1) and their class numbers.
+    """Returns images channels×size×size (channels: 3 or 1) and their class numbers.
+
+    They are uint8, or float32 in their own values where those have more than 8 bits.
 
     folder: tree as in `image_tree`; without a test split a part `test_size` of the training images becomes one. What is
     not read is said. background: what transparent images are laid on. With `limit`
@@ -97,7 +99,8 @@ def image_folder(
     paths = [str(image.path) for image in files]
     ground = Colour.NAMED[background] if isinstance(background, str) else background
     images: Tensor | ImageFiles
-    if _streams(in_memory, workers, len(files), size, channels, device):
+    num_bytes = channels * size * size * (4 if are_deep(paths) else 1)
+    if _streams(in_memory, workers, len(files), size, num_bytes, device):
         num_workers = workers or default_workers()
         images = ImageFiles(paths, size=size, channels=channels, background=ground, num_workers=num_workers)
     else:
@@ -119,22 +122,21 @@ def image_folder(
 
 
 def _streams(
-    in_memory: bool | str, workers: int | None, num_images: int, size: int, channels: int, device: str
+    in_memory: bool | str, workers: int | None, num_images: int, size: int, num_bytes: int, device: str
 ) -> bool:
-    """Returns whether the images stay in their files; says so where `auto` decides that.
+    """Returns whether the images, of `num_bytes` each, stay in their files; says so where `auto` decides that.
 
     Raises UserError if they must be in memory and would not fit, with a size and a number that would.
     """
     if in_memory is False:
         return True
-    shape = channels * size * size
-    needed, free = COPIES * num_images * shape, available_bytes()
+    needed, free = COPIES * num_images * num_bytes, available_bytes()
     what = f"{num_images} images of {size}×{size} need {needed / 1e9:.1f} GB of memory, "
     if needed > 0.8 * free:
         what += f"{free / 1e9:.1f} GB are free"
         if in_memory is True:
-            fitting = math.isqrt(int(0.8 * free / (COPIES * num_images * channels)))
-            count = int(0.8 * free / (COPIES * shape))
+            fitting = math.isqrt(int(0.8 * free / (COPIES * num_images * num_bytes / size**2)))
+            count = int(0.8 * free / (COPIES * num_bytes))
             raise UserError(
                 f"{what}: data.in_memory=false streams them from their files; "
                 f"data.size={max(1, fitting)} or data.limit={max(1, count // 3)} would fit."
@@ -142,7 +144,7 @@ def _streams(
     else:
         on_gpu = None if in_memory is True else available_bytes_of_gpu(device)
         # Half of it stays for the model.
-        if on_gpu is None or num_images * shape <= 0.5 * on_gpu:
+        if on_gpu is None or num_images * num_bytes <= 0.5 * on_gpu:
             return False
         what += f"the GPU has {on_gpu / 1e9:.1f} GB free"
     log.info(f"{what}: streaming them from their files, by {workers or default_workers()} processes")

@@ -57,7 +57,7 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
 
 def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: Evaluation, split: Split) -> None:
     on_cpu, normalised = split.to("cpu"), run.train.normalised.get(split.first)
-    units = (normalised.mean, normalised.std) if normalised else ()
+    units = normalised.in_own_values if normalised else ()
     coefficients = run.task.coefficients(run.state.average.module, *units)
     if coefficients:
         weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])

@@ -65,7 +65,8 @@ def _first_pictures(run: Assembly, tracker: Tracker) -> None:
     if run.train.fields[first].kind == "image":
         from dlexp.pictures import image_grid
 
-        images = run.train.normalised[first].undone(batch[first][:64].cpu()).clamp(0, 1)
+        normalised = run.train.normalised[first]
+        images = normalised.shown(normalised.undone(batch[first][:64].cpu())).clamp(0, 1)
         names = run.data_facts["class_names"] if run.task.targets == "classes" else None
         if names and batch["targets"].ndim > 1 and not batch["targets"].is_floating_point():
             names = None  # a class for each place

@@ -67,7 +67,8 @@ class Classification(Classes):
             return figures
         if inputs.ndim == 4:
             confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
-            figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
+            images = Shown(self, split)
+            figures["mistakes"] = pictures.mistakes(images, targets, predictions, confidences, self.class_names)
         if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 2:
             figures["decision_regions"] = pictures.decision_regions(
                 lambda points: predict({split.first: points}), inputs, targets, self.class_names
@@ -77,6 +78,16 @@ class Classification(Classes):
     def _answers(self, outputs: Tensor, split: Split) -> Tensor:
         _, batch = self.judged(outputs, {"targets": split.targets})
         return batch["targets"]
+
+
+class Shown:
+    """A split's images as pictures show them, those of an index at a time."""
+
+    def __init__(self, task: Classification, split: Split) -> None:
+        self.task, self.split = task, split
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return self.task.shown(self.split.first, self.split.inputs[rows])
 
 
 def confusion(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from dlexp.metrics.measure import Measure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlexp.data.normalisation import Normalisation
     from dlexp.data.splits import Split
 
 UNITS = ("", "%")
@@ -49,6 +50,8 @@ class Task(nn.Module):
     criterion: nn.Module
     autocast: AbstractContextManager[Any] = nullcontext()
     """The precision of the run, set by the engine."""
+    normalised: Mapping[str, Normalisation] = {}
+    """How the data's fields are, set by the engine for pictures."""
     moment: Any = None
     """Where the training is (`dlexp.methods.method.Moment`), set by the engine for a criterion or task that looks."""
     tells_moment: bool = False
@@ -163,6 +166,10 @@ class Task(nn.Module):
         takes fields like these and returns outputs.
         """
         return {}
+
+    def shown(self, name: str, images: Tensor) -> Tensor:
+        """Returns images of a field as they came as pictures show them: bytes, or in [0, 1] by the data's unit."""
+        return self.normalised[name].shown(images) if name in self.normalised else images
 
 
 def is_measure(each: Any) -> bool:

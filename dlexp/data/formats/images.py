@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlexp.console.long_step import progress
-from dlexp.data.formats.pixels import read_image, reason_of
+from dlexp.data.formats.pixels import are_deep, read_alike, reason_of
 from dlexp.errors import UserError
 from dlexp.ranges import Colour
 
@@ -22,19 +22,24 @@ NUM_NAMED = 3
 def read_images(
     paths: Sequence[str] | Sequence[Path], *, size: int, channels: int, background: Sequence[int]
 ) -> Tensor:
-    """Returns uint8 N×channels×size×size, decoded by threads (Pillow releases the interpreter lock).
+    """Returns N×channels×size×size, decoded by threads (Pillow releases the interpreter lock).
+
+    uint8, or float32 where values have more than 8 bits.
 
     background: red, green and blue of what transparent images are laid on; that there were some is said. Raises
     UserError that counts the files that cannot be read and names the first few.
     """
-    images = torch.empty(len(paths), channels, size, size, dtype=torch.uint8)
+    deep = are_deep(paths)
+    images = torch.empty(len(paths), channels, size, size, dtype=torch.float32 if deep else torch.uint8)
     rows = images.numpy()
     failures: dict[int, str] = {}
     transparent = set[int]()
 
     def fill(index: int) -> None:
         try:
-            rows[index], was_transparent = read_image(paths[index], size=size, channels=channels, background=background)
+            rows[index], was_transparent = read_alike(
+                paths[index], size=size, channels=channels, background=background, deep=deep
+            )
             if was_transparent:
                 transparent.add(index)
         except Exception as error:  # nothing is swallowed: all failures are counted below

@@ -1,10 +1,10 @@
-"""One image file to one uint8 array: any format Pillow reads, one size, RGB or grey. No torch here.
+"""One image file to one array: any format Pillow reads, one size, RGB or grey. No torch here.
 
 Every way of reading images comes through here, so that pixels don't depend on it; the processes that read while a
 model trains load this and nothing heavier.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 # Packages that teach Pillow another format: the module, the function to call (None: importing it does), its endings.
@@ -20,8 +21,10 @@ PLUGINS = {
     "pillow-avif-plugin": ("pillow_avif", None, (".avif",)),
     "pillow-jxl-plugin": ("pillow_jxl", None, (".jxl",)),
 }
-WITH_ALPHA = {"LA", "PA", "RGBA"}
 PACKAGES = {ending: package for package, (_, _, endings) in PLUGINS.items() for ending in endings}
+WITH_ALPHA = {"LA", "PA", "RGBA"}
+# How the modes of grey images begin whose values have more than 8 bits: whole numbers and floats.
+DEEP = ("I", "F")
 
 
 @cache
@@ -40,14 +43,13 @@ def image_endings() -> set[str]:
     return {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
 
-def read_image(
-    path: str | Path, *, size: int, channels: int, background: Sequence[int]
-) -> tuple["np.ndarray[Any, np.dtype[np.uint8]]", bool]:
-    """Returns one image as uint8 channels×size×size (shorter side scaled to `size`, then the centre), and whether any
-    of it was transparent.
+def read_image(path: str | Path, *, size: int, channels: int, background: Sequence[int]) -> tuple[NDArray[Any], bool]:
+    """Returns one image as channels×size×size (shorter side scaled to `size`, then the centre), and whether any of it
+    was transparent.
 
-    Turned upright as the camera noted; the first frame of an animation; what is transparent is laid on `background`
-    (red, green, blue). channels: 3 (RGB) or 1 (grey). Raises whatever Pillow raises for a file it cannot read.
+    uint8, or its own values as float32 where they have more than 8 bits. Turned upright as the camera noted; the first
+    frame of an animation; what is transparent is laid on `background` (red, green, blue). channels: 3 (RGB) or 1
+    (grey). Raises whatever Pillow raises for a file it cannot read, and ValueError for values that are no numbers.
     """
     mode = "RGB" if channels == 3 else "L"
     # Each step is left out where it would only copy: 0.70 → 0.58 ms for a JPEG that has the size already.
@@ -58,10 +60,39 @@ def read_image(
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         opaque, was_transparent = _opaque(image, background)
-        upright = _eight_bits(opaque)
+        if opaque.mode.startswith(DEEP):
+            return np.broadcast_to(_values(opaque, size), (channels, size, size)), was_transparent
+        upright = opaque.convert("RGBA") if opaque.mode == "P" else opaque
         upright = upright if upright.mode == mode else upright.convert(mode)
         pixels = np.asarray(_square(upright, size), dtype=np.uint8)
     return pixels.transpose(2, 0, 1) if channels == 3 else pixels[None], was_transparent
+
+
+def are_deep(paths: Iterable[str | Path]) -> bool:
+    """Returns whether images have values of more than 8 bits, by the first file that can be opened."""
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                return image.mode.startswith(DEEP)
+        except Exception:  # reading it tells why
+            continue
+    return False
+
+
+def read_alike(
+    path: str | Path, *, size: int, channels: int, background: Sequence[int], deep: bool
+) -> tuple[NDArray[Any], bool]:
+    """Returns one image of a set that has values of more than 8 bits, or not; see `read_image`.
+
+    Raises ValueError, too, where this one is of the other kind: nobody knows what its values are in the set's unit.
+    """
+    pixels, was_transparent = read_image(path, size=size, channels=channels, background=background)
+    if (pixels.dtype != np.uint8) != deep:
+        bits = ("8 bits", "more than 8") if deep else ("more than 8 bits", "8")
+        raise ValueError(
+            f"its values have {bits[0]}, and those of the first image {bits[1]}: one unit is needed for all"
+        )
+    return pixels, was_transparent
 
 
 def reason_of(error: Exception) -> str:
@@ -105,13 +136,10 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Brings 16-bit and float grey images to 0..255 (Pillow would clip them) and palettes to colours."""
-    if image.mode == "P":
-        return image.convert("RGBA")
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float32)
-        largest = float(values.max())
-        unit = 257.0 if image.mode.startswith("I;16") or largest > 255 else 1.0 if largest > 1 else 1 / 255
-        return Image.fromarray((values / unit).clip(0, 255).astype(np.uint8))
-    return image
+def _values(image: Image.Image, size: int) -> NDArray[np.float32]:
+    """Returns grey values of more than 8 bits as they are, which Pillow would clip."""
+    values = np.asarray(image, dtype=np.float32)
+    others = int(values.size - np.isfinite(values).sum())
+    if others:
+        raise ValueError(f"{others} of its {values.size} values are NaN or infinite")
+    return np.asarray(_square(Image.fromarray(values), size))

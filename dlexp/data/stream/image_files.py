@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dlexp.data.formats.images import tell_transparent
+from dlexp.data.formats.pixels import are_deep
 from dlexp.data.stream.readers import Readers
 from dlexp.data.stream.stored import CHUNK, Stored
 from dlexp.machine.cores import share, usable_cores
@@ -16,15 +17,16 @@ MOST_WORKERS = 16
 
 
 class ImageFiles(Stored):
-    """N images channels×size×size (uint8) that lie in files. Pixels are those of `read_image`."""
+    """N images channels×size×size that lie in files, uint8 or, of more than 8 bits, float32, as of `read_image`."""
 
     source: "_Files"
 
     def __init__(
         self, paths: Sequence[str], *, size: int, channels: int, background: Sequence[int], num_workers: int
     ) -> None:
-        source = _Files(paths, (channels, size, size), background, num_workers)
-        super().__init__(source, "images", [len(paths), *source.shape], torch.uint8)
+        dtype = torch.float32 if are_deep(paths) else torch.uint8
+        source = _Files(paths, (channels, size, size), dtype, background, num_workers)
+        super().__init__(source, "images", [len(paths), *source.shape], dtype)
 
     @property
     def paths(self) -> list[str]:
@@ -36,10 +38,15 @@ class _Files:
     """All files of a data set, and the processes that read them, for as many rows as the largest batch so far."""
 
     def __init__(
-        self, paths: Sequence[str], shape: tuple[int, int, int], background: Sequence[int], num_workers: int
+        self,
+        paths: Sequence[str],
+        shape: tuple[int, int, int],
+        dtype: torch.dtype,
+        background: Sequence[int],
+        num_workers: int,
     ) -> None:
-        self.paths, self.shape, self.background, self.num_workers = paths, shape, background, num_workers
-        self.has_told = False  # that there are transparent images
+        self.paths, self.shape, self.dtype, self.num_workers = paths, shape, dtype, num_workers
+        self.background, self.has_told = background, False  # that there are transparent images
         self.content: str | None = None  # it is that of the files which are used
         self.largest = CHUNK  # its memory is made for as many
         self.chooses = self.repeats = True
@@ -61,7 +68,11 @@ class _Files:
     def _of(self, num_rows: int) -> Readers:
         if self._readers is None or self._readers.num_rows < num_rows:
             self._readers = Readers(
-                num_workers=self.num_workers, num_rows=num_rows, shape=self.shape, background=self.background
+                num_workers=self.num_workers,
+                num_rows=num_rows,
+                shape=self.shape,
+                dtype=self.dtype,
+                background=self.background,
             )
         return self._readers
 

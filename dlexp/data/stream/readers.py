@@ -7,6 +7,7 @@ dies is seen at once and replaced.
 
 import json
 import logging
+import math
 import mmap
 import os
 import signal
@@ -42,20 +43,30 @@ MODULE = "dlexp.data.stream.reader"
 class Readers:
     """`num_workers` processes and shared memory for a few batches of at most `num_rows` images of `shape` (C, H, W).
 
-    background: red, green and blue of what transparent images are laid on.
+    dtype: uint8, or float32 for images whose values have more than 8 bits. background: red, green and blue of what
+    transparent images are laid on.
+
     The processes start when they are needed first, and end with this object or with the process that made it,
     however it ends; signals that are meant for a run don't reach them.
     """
 
-    def __init__(self, *, num_workers: int, num_rows: int, shape: Sequence[int], background: Sequence[int]) -> None:
+    def __init__(
+        self,
+        *,
+        num_workers: int,
+        num_rows: int,
+        shape: Sequence[int],
+        dtype: torch.dtype,
+        background: Sequence[int],
+    ) -> None:
         self.num_rows = num_rows
         self._piece = max(1, min(PIECE, -(-num_rows // num_workers)))
         pieces = -(-num_rows // self._piece)
         self._slots = max(NUM_SLOTS, 1 + -(-2 * num_workers // pieces))
-        num_bytes = self._slots * num_rows * shape[0] * shape[1] * shape[2]
+        num_bytes = self._slots * num_rows * math.prod(shape) * dtype.itemsize
         memory, name, files = _shared(num_bytes)
-        self._pixels = torch.frombuffer(memory, dtype=torch.uint8).view(self._slots, num_rows, *shape)
-        command = [name, *map(str, (num_bytes, shape[0], shape[1], *background))]
+        self._pixels = torch.frombuffer(memory, dtype=dtype).view(self._slots, num_rows, *shape)
+        command = [name, *map(str, (num_bytes, shape[0], shape[1], int(dtype != torch.uint8), *background))]
         readers = [_Reader(command, files) for _ in range(num_workers)]
         self._idle: SimpleQueue[_Reader] = SimpleQueue()
         for reader in readers:
@@ -66,7 +77,7 @@ class Readers:
         weakref.finalize(self, _end, self._threads, readers, files)
 
     def stream(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[torch.Tensor, int]]:
-        """Yields each batch of files as uint8 N×C×H×W, read ahead, and how many of them were transparent in places.
+        """Yields each batch of files as N×C×H×W, read ahead, and how many of them were transparent in places.
 
         A batch is overwritten when the next is asked for.
         Of two streams at a time each goes on where it was, having read again what it had read ahead.

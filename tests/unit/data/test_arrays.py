@@ -245,7 +245,9 @@ def test_whole_numbers_are_ids_or_quantities(tmp_path: Path) -> None:
     """Ids that became floats and were normalised trained on nonsense without a word."""
     x, y = np.arange(40, dtype=np.int32).reshape(10, 4), np.arange(10) % 2
     file = npz(tmp_path, x=x, y=y)
-    with pytest.raises(UserError, match=r"data\.fields\.inputs=\{kind: plain, dtype: int64\}.*\{kind: normalised\}"):
+    with pytest.raises(
+        UserError, match=r"'data\.fields=\{inputs: \{kind: plain, dtype: int64\}\}'.*\{kind: normalised\}"
+    ):
         load(file)
     ids = load(file, fields={"inputs": {"kind": "plain", "dtype": "int64"}}).train.inputs
     assert ids.dtype == torch.int64 and set(ids.flatten().tolist()) <= set(range(40))

@@ -122,7 +122,7 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
 def check_splits(splits: Splits, node: dict[str, Any]) -> None:
     splits = divided(splits, val_size=0.2)
     assert splits.val is not None and splits.test is not None
-    mean, std = statistics(splits.train.inputs)
+    mean, std, *_ = statistics(splits.train.inputs)
     for split in (splits.train, splits.val, splits.test):
         assert list(split.inputs.shape[1:]) == node["shape"] and len(split.inputs) == len(split.targets)
         if node["class_names"] is None:

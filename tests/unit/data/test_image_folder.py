@@ -124,16 +124,26 @@ def test_upright_as_the_camera_noted(tmp_path: Path) -> None:
     assert pixels[:6].min() > 200 and pixels[-6:].max() < 50
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
-def test_every_mode_becomes_bytes(tmp_path: Path, mode: str) -> None:
-    grey = {"1": 1, "I;16": 32896, "I": 32896, "F": 0.5}.get(mode)
-    image = Image.new("RGBA", (12, 12), (128, 128, 128, 255)).convert("L" if grey is not None else mode)
-    if grey is not None:
-        image = Image.new(mode, (12, 12), grey)
-    suffix = ".tif" if mode in ("CMYK", "F", "I") else ".png"
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
+def test_every_mode_of_8_bits_becomes_bytes(tmp_path: Path, mode: str) -> None:
+    image = Image.new("RGBA", (12, 12), (128, 128, 128, 255)).convert(mode)
+    if mode == "1":
+        image = Image.new(mode, (12, 12), 1)
+    suffix = ".tif" if mode == "CMYK" else ".png"
     image.save(tmp_path / f"a{suffix}")
     pixels = read(tmp_path / f"a{suffix}", size=12, channels=3)
-    assert pixels.shape == (3, 12, 12) and abs(int(pixels[0, 6, 6]) - (255 if mode == "1" else 128)) <= 2
+    assert pixels.dtype == np.uint8 and pixels.shape == (3, 12, 12)
+    assert abs(int(pixels[0, 6, 6]) - (255 if mode == "1" else 128)) <= 2
+
+
+@pytest.mark.parametrize(("mode", "value"), [("I;16", 700), ("I", 100_000), ("I", -1000), ("F", 0.3), ("F", 1e4)])
+@pytest.mark.parametrize("size", [12, 5])
+def test_more_bits_stay_as_they_are(tmp_path: Path, mode: str, value: float, size: int) -> None:
+    Image.new(mode, (12, 14), value).save(tmp_path / "a.tif")
+    for channels in (1, 3):
+        pixels = read(tmp_path / "a.tif", size=size, channels=channels)
+        assert pixels.dtype == np.float32 and pixels.shape == (channels, size, size)
+        assert np.array_equal(pixels, np.full_like(pixels, value))
 
 
 def test_pillow_knows_the_usual_endings() -> None:

@@ -83,7 +83,7 @@ def test_a_validation_split_that_takes_all_is_a_mistake(val_size: float) -> None
 
 def test_statistics_of_images_are_exact() -> None:
     images = torch.randint(0, 256, (CHUNK + 300, 3, 4, 4), generator=torch.Generator().manual_seed(0))
-    mean, std = statistics(images.to(torch.uint8))
+    mean, std, *_ = statistics(images.to(torch.uint8))
     values = images.double() / 255
     torch.testing.assert_close(torch.tensor(mean).double(), values.mean((0, 2, 3)), rtol=0, atol=1e-7)
     torch.testing.assert_close(torch.tensor(std).double(), values.std((0, 2, 3), correction=0), rtol=0, atol=1e-7)
@@ -92,7 +92,7 @@ def test_statistics_of_images_are_exact() -> None:
 def test_statistics_of_features_far_from_zero() -> None:
     features = torch.randn(CHUNK + 10, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([1e4, 0, -5])
     features[:, 1] = 7  # constant: its std must not become 0
-    mean, std = statistics(features)
+    mean, std, *_ = statistics(features)
     assert mean == pytest.approx(features.double().mean(0).tolist())
     assert std == pytest.approx([features[:, 0].double().std(correction=0).item(), 1, std[2]])
     assert all(isinstance(value, float) for value in mean + std)
