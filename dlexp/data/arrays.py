@@ -1,7 +1,6 @@
 """A person's own table: an NPZ of arrays or a CSV with a label column."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from dlexp.data.fields import NORMALISED
 from dlexp.data.fingerprint import Content, of_arrays, tells_content
 from dlexp.data.formats.array_files import Samples, read_table
 from dlexp.data.formats.inputs import LAYOUTS, loses_in_float32
-from dlexp.data.partition import held_out
+from dlexp.data.partition import with_test
 from dlexp.data.per_sample import described
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
@@ -36,16 +35,16 @@ def arrays(
     layout: Annotated[str | None, Choice(*LAYOUTS)],
     fields: dict[str, Any] | None,
     targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
-    test_size: Annotated[float, Range(gt=0, lt=1)],
+    test_size: Annotated[float, Range(ge=0, lt=1)],
     split_seed: int,
     group_file: str | None,
     weight_file: str | None,
 ) -> Splits:
-    """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
+    """Returns the file's samples; without a test split of its own a part `test_size` (0: none) becomes one, by seed.
 
-    Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole numbers are what `fields` says
-    of `inputs`, ids or quantities; everything else becomes float32, or float64 where float32 has too few digits. Raises
-    UserError as `read_table` does, and where nobody says what whole numbers are.
+    It has its part of each class; groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole
+    numbers are what `fields` says of `inputs`, ids or quantities; everything else becomes float32, or float64 where
+    float32 has too few digits. Raises UserError as `read_table` does, and where nobody says what whole numbers are.
     """
     table = read_table(file, label_column, group_column, layout, targets)
     is_wide = any(loses_in_float32(each.x) for each in table.splits.values())
@@ -53,15 +52,7 @@ def arrays(
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
     splits = Splits(train=whole, test=parts.get("test"), val=parts.get("val"))
-    splits = described(splits, group_file=group_file, weight_file=weight_file)
-    if splits.test is None:
-        num_samples = len(whole)
-        num_test = max(1, round(num_samples * test_size))
-        if num_test >= num_samples:
-            raise UserError(f"{file}: {num_samples} samples are too few to split off a test set.")
-        train, test = held_out(splits.train, num_test, split_seed)
-        splits = replace(splits, train=train, test=test)
-    return splits
+    return with_test(described(splits, group_file=group_file, weight_file=weight_file), test_size, split_seed)
 
 
 def _split(samples: Samples, stated: Mapping[str, Any], is_wide: bool) -> Split:

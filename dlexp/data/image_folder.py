@@ -14,7 +14,7 @@ from dlexp.data.formats.image_tree import ImageTree, image_tree
 from dlexp.data.formats.images import read_images
 from dlexp.data.formats.left_out import left_out, strays
 from dlexp.data.formats.pixels import are_deep, image_endings
-from dlexp.data.partition import held_out
+from dlexp.data.partition import TEST_SIZE, with_test
 from dlexp.data.per_sample import groups_by_name, shares
 from dlexp.data.splits import Split, Splits
 from dlexp.data.stream.image_files import ImageFiles, default_workers
@@ -65,7 +65,7 @@ def image_folder(
     size: Annotated[int, Range(ge=1)],
     channels: Annotated[int, Range(ge=1, le=3)],
     background: Annotated[str | list[int], Colour()],
-    test_size: Annotated[float, Range(gt=0, lt=1)],
+    test_size: Annotated[float, Range(ge=0, lt=1)],
     in_memory: bool | Annotated[str, Choice("auto")],
     workers: Annotated[int | None, Range(ge=1)],
     split_seed: int,
@@ -80,10 +80,10 @@ def image_folder(
 
     They are uint8, or float32 in their own values where those have more than 8 bits.
 
-    folder: tree as in `image_tree`; without a test split a part `test_size` of the training images becomes one. What is
-    not read is said. background: what transparent images are laid on. With `limit`
-    only about as many files are used as will be needed. group_pattern: a regular expression that gives each image's
-    group, from its path below `folder`. in_memory: True reads all images now, False leaves them in
+    folder: tree as in `image_tree`; without a test split a part `test_size` (0: none) of the training images becomes
+    one, with its part of each class. What is not read is said. background: what transparent images are laid on. With
+    `limit` only about as many files are used as will be needed. group_pattern: a regular expression that gives each
+    image's group, from its path below `folder`. in_memory: True reads all images now, False leaves them in
     their files for `workers` processes (None: one a core, at most 16) to read when they are needed, "auto" does that if
     they don't fit. device: the run's. Raises UserError for a tree without images,
     and, in memory, for images that cannot be read or do not fit at this size.
@@ -111,14 +111,11 @@ def image_folder(
         rows = torch.arange(first, first := first + len(part))
         # A tensor's part is a view: a copy would double the memory.
         own = images.index_select(0, rows) if isinstance(images, ImageFiles) else images[first - len(part) : first]
-        groups, weights = [image.group for image in part], [image.weight for image in part]
-        loaded[name] = Split(
-            own,
-            labels[rows],
-            groups=None if None in groups else groups,
-            weights=None if None in weights else weights,
-        )
-    return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"))
+        weights = [image.weight for image in part]
+        loaded[name] = Split(own, labels[rows], groups=_groups(part), weights=None if None in weights else weights)
+    was_divided = "test" in splits and "test" not in described
+    divided_by = (TEST_SIZE,) if was_divided else ()
+    return Splits(train=loaded["train"], test=loaded.get("test"), val=loaded.get("val"), divided_by=divided_by)
 
 
 def _streams(
@@ -172,7 +169,7 @@ def _tell(tree: ImageTree, *, has_test: bool, test_size: float) -> None:
         log.warning(f"warning: {images}")
     if names := tree.guessed_names:
         log.warning(f"warning: names of folders that are not UTF-8 are taken for {listed(names)}")
-    if tree.has_splits and not has_test:
+    if tree.has_splits and not has_test and test_size:
         log.info(f"{tree.root} has no test split: data.test_size={test_size:g} of its training images become that")
 
 
@@ -210,18 +207,18 @@ def _images(
 
 
 def _with_test_split(images: dict[str, Files], test_size: float, split_seed: int) -> dict[str, Files]:
-    """Returns files by split; of those that lie in none some become the test split, of groups whole ones."""
+    """Returns files by split; of those that are to be split some become the test split (see `with_test`)."""
     if "all" not in images:
         return images
-    files = list(images["all"])
-    num_test = min(max(1, round(len(files) * test_size)), len(files) - 1)
-    if files[0].group is not None:
-        numbered = Split(torch.arange(len(files)), groups=[image.group for image in files])
-        parts = held_out(numbered, num_test, split_seed)
-        train, test = ([files[number] for number in part.fields["inputs"][:].tolist()] for part in parts)
-        return {"train": train, "test": test}
-    random.Random(split_seed).shuffle(files)
-    return {"train": sorted(files[num_test:]), "test": sorted(files[:num_test])}
+    files = images["all"]
+    numbered = Split(torch.arange(len(files)), torch.tensor([image.label for image in files]), groups=_groups(files))
+    parts = with_test(Splits(train=numbered, test=None), test_size, split_seed).named
+    return {name: [files[row] for row in part.inputs[:].tolist()] for name, part in parts.items()}
+
+
+def _groups(files: Files) -> list[Any] | None:
+    groups = [image.group for image in files]
+    return None if None in groups else groups
 
 
 def _val_extra(limit: int, val_size: float) -> int:

@@ -23,6 +23,7 @@ from dlexp.config.build import (
     told_content,
 )
 from dlexp.config.steps import hold_to_smallest
+from dlexp.data.class_counts import counts_by_class
 from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
@@ -118,14 +119,14 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
-        splits = replace(splits, **{name: split.without_targets() for name, split in _named(splits).items()})
-    for name, split in _named(splits).items():
+        splits = replace(splits, **{name: split.without_targets() for name, split in splits.named.items()})
+    for name, split in splits.named.items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
-    hold_to_one_unit(_named(splits), fields, device)
+    hold_to_one_unit(splits.named, fields, device)
     normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
-    splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
+    splits = replace(splits, **{name: split.to(device) for name, split in splits.named.items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
     hold_to_smallest(config, skeleton, task, fields, train)
 
@@ -145,7 +146,9 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         data_facts={
             **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
             "normalisation": {name: each.as_json() for name, each in normalised.items()},
-            "sizes": {name: len(split) for name, split in _named(splits).items()},
+            "sizes": {name: len(split) for name, split in splits.named.items()},
+            "class_counts": counts_by_class(splits, data, ignored),
+            "divided_by": splits.divided_by,
         },
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
@@ -159,11 +162,6 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
         epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
     settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "log_steps", "compile")}
     return Plan(epochs=epochs, device=device, precision=precision, **settings)
-
-
-def _named(splits: Splits) -> dict[str, Split]:
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    return {name: split for name, split in parts.items() if split is not None}
 
 
 def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:

@@ -35,7 +35,7 @@ class Task(nn.Module):
     metrics: Mapping[str, Metric]
     """What `conclude` gives, by name; the loss is measured besides."""
     besides: Mapping[str, Metric] = {}
-    """What the method measures besides, by name; set by the engine."""
+    """What the method measures besides, and at the end `last_look`, by name; set by the engine."""
     targets: str
     """The field `targets`: "classes" (int64 N), "values" (float32 N×outputs), "labels" (float32 N×outputs, 0 or 1),
     "mask" (int64 N×H×W) or "none"; `data.fields.targets` may say otherwise."""
@@ -151,6 +151,10 @@ class Task(nn.Module):
 
     def summary(self, outputs: Any, split: Split) -> dict[str, Any]:
         """Returns what `results.json` says of the chosen weights, outputs (None: not kept) and split on the CPU."""
+        return {}
+
+    def last_look(self, outputs: Any, split: Split) -> Mapping[str, tuple[float, Metric]]:
+        """Returns what is measured of the chosen weights alone, by name, from the same as `summary` sees."""
         return {}
 
     def coefficients(

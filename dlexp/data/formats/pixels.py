@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+# How the modes of grey images begin whose values have more than 8 bits: whole numbers and floats.
+DEEP = ("I", "F")
 # Packages that teach Pillow another format: the module, the function to call (None: importing it does), its endings.
 PLUGINS = {
     "pillow-heif": ("pillow_heif", "register_heif_opener", (".heic", ".heif", ".hif")),
@@ -23,8 +25,6 @@ PLUGINS = {
 }
 PACKAGES = {ending: package for package, (_, _, endings) in PLUGINS.items() for ending in endings}
 WITH_ALPHA = {"LA", "PA", "RGBA"}
-# How the modes of grey images begin whose values have more than 8 bits: whole numbers and floats.
-DEEP = ("I", "F")
 
 
 @cache
@@ -82,7 +82,7 @@ def are_deep(paths: Iterable[str | Path]) -> bool:
 def read_alike(
     path: str | Path, *, size: int, channels: int, background: Sequence[int], deep: bool
 ) -> tuple[NDArray[Any], bool]:
-    """Returns one image of a set that has values of more than 8 bits, or not; see `read_image`.
+    """Returns what `read_image` does, of one image of a set that has values of more than 8 bits, or not.
 
     Raises ValueError, too, where this one is of the other kind: nobody knows what its values are in the set's unit.
     """

@@ -45,8 +45,9 @@ class _Files:
         background: Sequence[int],
         num_workers: int,
     ) -> None:
-        self.paths, self.shape, self.dtype, self.num_workers = paths, shape, dtype, num_workers
-        self.background, self.has_told = background, False  # that there are transparent images
+        self.paths, self.shape, self.dtype, self.background = paths, shape, dtype, background
+        self.num_workers = num_workers
+        self.has_told = False  # that there are transparent images
         self.content: str | None = None  # it is that of the files which are used
         self.largest = CHUNK  # its memory is made for as many
         self.chooses = self.repeats = True

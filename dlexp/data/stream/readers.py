@@ -51,13 +51,7 @@ class Readers:
     """
 
     def __init__(
-        self,
-        *,
-        num_workers: int,
-        num_rows: int,
-        shape: Sequence[int],
-        dtype: torch.dtype,
-        background: Sequence[int],
+        self, *, num_workers: int, num_rows: int, shape: Sequence[int], dtype: torch.dtype, background: Sequence[int]
     ) -> None:
         self.num_rows = num_rows
         self._piece = max(1, min(PIECE, -(-num_rows // num_workers)))

@@ -77,6 +77,27 @@ def test_tree_without_splits_is_split_by_seed(tmp_path: Path) -> None:
     )
 
 
+def test_a_part_of_each_class_is_for_testing(tmp_path: Path) -> None:
+    fill(tmp_path, 8)
+    for seed in range(3):
+        splits = load(tmp_path, split_seed=seed)
+        assert splits.test is not None and splits.test.targets.tolist() == [0, 0, 1, 1]
+        assert splits.divided_by == ("data.test_size",)
+    assert load(tmp_path, test_size=0).test is None and len(load(tmp_path, test_size=0).train) == 16
+
+
+def test_a_tree_without_images_for_testing_takes_some_for_training(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 8)
+    fill(tmp_path / "val", 3)
+    splits = load(tmp_path)
+    assert splits.val is not None and splits.test is not None and colours_fit(splits)
+    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [12, 6, 4]
+    assert load(tmp_path, test_size=0).test is None
+    fill(tmp_path / "test", 2)
+    splits = load(tmp_path)
+    assert splits.test is not None and (len(splits.train), len(splits.test)) == (16, 4) and splits.divided_by == ()
+
+
 def test_class_called_train_is_a_class(tmp_path: Path) -> None:
     for name in ("car", "train"):
         (tmp_path / name).mkdir()

@@ -78,7 +78,7 @@ def test_one_colour_may_be_transparent(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_one_grey_may_be_transparent(depth: int, row: bytes, value: int, shade: int) -> None:
     found, was_transparent = read(io.BytesIO(png(depth, row, value)), WHITE, channels=1)
-    white = 65535 if depth == 16 else 255
+    white = 0xFFFF if depth == 16 else 255
     assert was_transparent and (found[0] == [shade] * 4 + [white] * 4).all()
     assert (read(io.BytesIO(png(depth, row, value)), BLACK)[0][2] == [shade] * 4 + [0] * 4).all()
 
