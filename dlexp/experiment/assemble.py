@@ -129,8 +129,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     splits = replace(splits, **{name: split.to(device) for name, split in splits.named.items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
     if train.smallest == 1:
-        hold_to_single(config, skeleton, task, fields, f"{len(train.split)} for training, batch_size={train.batch_size}")
-
+        because = f"{len(train.split)} for training, batch_size={train.batch_size}"
+        hold_to_single(config, skeleton, task, fields, because)
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
     train.views = state.method.views
