@@ -1,9 +1,15 @@
 """The commands, a file each; here stands what reads their words."""
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
+from dlexp.config.words import read
 from dlexp.errors import UserError
+
+
+def _own_folder(name: str) -> Path:
+    return read(["--config-dir", name]).folders[0]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -15,6 +21,15 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, command: str, about: str | None) -> None:
         what = (about or "").splitlines()[0].partition(": ")[0]
         super().__init__(prog=f"dlexp {command}", description=f"{what[:1].upper()}{what[1:]}.", allow_abbrev=False)
+        told = "your own folder of options; a run's config holds what it took from one"
+        self.add_argument(
+            "--config-dir", "-cd", metavar="DIR", type=_own_folder, action="append", default=[], help=told
+        )
+
+    @staticmethod
+    def folders(options: argparse.Namespace) -> list[str]:
+        """Returns the folders of a person's own options as the words that name them."""
+        return [word for folder in options.config_dir for word in ("--config-dir", str(folder))]
 
     def error(self, message: str) -> NoReturn:
         """Raises the message, which argparse would print under the usage."""

@@ -4,7 +4,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
@@ -30,9 +30,9 @@ def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
         raise UserError(*problems)
 
 
-def config_problems(config: Mapping[str, Any]) -> list[str]:
-    """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
-    problems = settings_problems(config) + [p for group in GROUPS for p in group_problems(group, config[group])]
+def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.keys()) -> list[str]:
+    """Returns what types, ranges, unknown keys and, of these groups, unknown targets are wrong, a sentence each."""
+    problems = settings_problems(config) + [p for group in groups for p in group_problems(group, config[group])]
     return list(dict.fromkeys(problems))  # a setting that all options of a group share may be described twice
 
 

@@ -76,16 +76,22 @@ def try_single(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
     """Tries a batch of one sample where the settings make such."""
     sizes = {"batch_size": config["batch_size"], "data.limit": config["data"]["limit"]}
     if one := [f"{key}=1" for key, size in sizes.items() if size == 1]:
-        hold_to_single(config, model, task, fields, one[0])
+        _hold_to_single(config, model, task, fields, one[0])
 
 
-def hold_to_single(
+def hold_to_smallest(
+    config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field], train: Batches
+) -> None:
+    """Raises UserError where the smallest batch is of one sample, and a layer can't be trained on it."""
+    if train.smallest == 1:
+        because = f"{len(train.split)} for training, batch_size={train.batch_size}"
+        _hold_to_single(config, model, task, fields, because)
+
+
+def _hold_to_single(
     config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field], because: str
 ) -> None:
-    """Raises UserError where a layer can't be trained on a batch of one sample, as batch norm can't on one pixel.
-
-    because: what makes batches of one.
-    """
+    """Raises UserError where a layer can't be trained on a batch of one sample, as batch norm can't on one pixel."""
     if getattr(target(config["method"]["_target_"]), "views", 1) > 1:
         return
     copied = shadow(model)
@@ -169,3 +175,12 @@ def refused(where: str, *more: type[Exception]) -> Iterator[None]:
         yield
     except caught as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def are_rows(config: Mapping[str, Any]) -> bool:
+    """Returns whether outputs are a row a sample for sure, so that what can't take such is wrong whatever the model is.
+
+    Else what goes wrong with a model would be told a second time, of outputs that are only assumed.
+    """
+    ours = all(config[group]["_target_"].startswith(("dlexp.", "torch.")) for group in ("task", "criterion"))
+    return ours and config["task"]["targets"] in ("classes", "values", "labels")

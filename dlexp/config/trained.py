@@ -17,6 +17,9 @@ from dlexp.records.folder import DATA
 from dlexp.records.run_json import read_json
 from dlexp.tasks.task import Task
 
+# What a model is asked with: of other groups, such as the method that trained it, a person's own modules may be gone.
+ASKED = ("model", "task", "criterion", "metric")
+
 
 class TrainedModel(nn.Module):
     """A module to be asked with inputs as they come: N×C×H×W as bytes or in [0, 1], N×features, tokens.
@@ -77,11 +80,11 @@ class TrainedModel(nn.Module):
 def read_trained(folder: Path) -> TrainedModel:
     """Returns the model of a run, on the CPU, with its chosen weights (else the last); see `dlexp.load`."""
     config, _ = stored_run(folder)
-    problems = config_problems(config)
+    problems = config_problems(config, ASKED)
     if problems:
         raise UserError(*problems)
     normalised, class_names = _data_facts(folder / DATA, config["data"])
-    model, task = build(config["model"]), build_task(config)
+    model, task = build(config["model"]), build_task({**config, "method": {"_target_": "dlexp.methods.method.Method"}})
     checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
     trained = TrainedModel(config, model, task, normalised, class_names)
     return trained.requires_grad_(False).eval()

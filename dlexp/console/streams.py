@@ -2,6 +2,7 @@
 
 import codecs
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ def setup_console() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="dlexp.plain")
+
+
+def write_to(path: Path) -> None:
+    """Sends all that this process and its libraries print to a file, until its end."""
+    output = path.open("a", encoding="utf-8", errors="dlexp.plain", buffering=1)
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    sys.stdout = sys.stderr = output
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

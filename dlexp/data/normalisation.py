@@ -142,7 +142,7 @@ class Normalisation:
         """Returns what counts as 0 in inputs of a type, and how much more as 1."""
         if self.range is None or (self.dtype == torch.uint8 and dtype.is_floating_point):
             return 0.0, 1.0
-        if self.range == FRACTIONS and dtype == torch.uint8:
+        if self.range == FRACTIONS and dtype == torch.uint8 != self.dtype:
             return BYTES
         return self.range[0], self.range[1] - self.range[0]
 

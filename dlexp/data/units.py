@@ -178,10 +178,10 @@ def _tell(
         return
     elif is_set and not unit[0] <= low <= high <= unit[1]:
         log.warning(f"warning: data.range=[{unit[0]:g},{unit[1]:g}], and {found}")
-    elif column.dtype == torch.uint8 and high - low < FEW_LEVELS:
+    elif column.dtype == torch.uint8 and not is_set and high - low < FEW_LEVELS:
         log.warning(
-            f"warning: {found} only, of 0 to 255: so few levels may not tell them apart (of colours of 16 bits Pillow"
-            " reads the upper 8)"
+            f"warning: {found} only, of 0 to 255: few levels tell them apart (of 16-bit colours Pillow reads the upper"
+            f" 8 bits); data.range=[{low:g},{high:g}] if that is all there is"
         )
     elif not is_set and unit not in (BYTES, FRACTIONS):
         log.info(f"{found}, which count as 0 and 1; data.range=[LOW,HIGH] says otherwise")

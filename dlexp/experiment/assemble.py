@@ -22,7 +22,7 @@ from dlexp.config.build import (
     prepared,
     told_content,
 )
-from dlexp.config.steps import hold_to_single
+from dlexp.config.steps import hold_to_smallest
 from dlexp.data.class_counts import counts_by_class
 from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits
@@ -128,9 +128,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
     splits = replace(splits, **{name: split.to(device) for name, split in splits.named.items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
-    if train.smallest == 1:
-        because = f"{len(train.split)} for training, batch_size={train.batch_size}"
-        hold_to_single(config, skeleton, task, fields, because)
+    hold_to_smallest(config, skeleton, task, fields, train)
+
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
     train.views = state.method.views
@@ -226,8 +225,7 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     method.setup(start)
     if not method.trains:
         method.requires_grad_(False)
-    device = next(start.model.parameters()).device
-    return method.to(device)
+    return method.to(next(start.model.parameters()).device)
 
 
 def _loaded(folder: str, device: torch.device, normalised: Mapping[str, Normalisation]) -> nn.Module:

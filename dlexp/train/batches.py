@@ -160,7 +160,8 @@ class Batches:
             change(batch, first, self.moved, operation, draw)
         if self.black:
             batch[first] = batch[first] + self.black
-        if not self.is_held and self.split.inputs.dtype == torch.uint8 and batch[first].is_floating_point():
+        is_float = bool(self.operations) and batch[first].is_floating_point()
+        if is_float and not self.is_held and self.split.inputs.dtype == torch.uint8:
             self.is_held = True  # once: it waits for the device
             if (most := float(batch[first].max())) > NO_FRACTION:
                 raise UserError(

@@ -186,7 +186,7 @@ def test_a_run_that_went_on_with_other_settings_is_another_cell(cli, workdir: Pa
     run_json.write_json(folder / "job-0-2" / "run.json", run_json.read_json(folder / "job-0" / "run.json"))
     wanted = run_json.read_json(folder / "sweep.json")["cells"]
     names = {Identity(cell, "generated", None): "job-0" for cell in wanted}
-    _, cells = open_ledger(folder, "sweep", names, anew=False)
+    _, cells, _ = open_ledger(folder, "sweep", names, anew=False)
     assert [cell.folder.name for cell in cells.values()] == ["job-0-3"], "both names are taken by others"
 
 

@@ -135,7 +135,13 @@ def test_files_of_8_and_of_more_bits_are_no_set(workdir: Path) -> None:
 def test_images_that_lost_their_levels_are_told_of(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(workdir / "images", lambda label, number, draw: np.full((8, 8), 2 + label, np.uint8), ".png")
     api.run([*FOLDER, "max_steps=1"], folder="few")
-    assert "values from 2 to 3 only, of 0 to 255: so few levels may not tell them apart" in caplog.text
+    assert "values from 2 to 3 only, of 0 to 255: few levels tell them apart" in caplog.text
+    caplog.clear()
+    run = api.run([*FOLDER, "data.range=[2,3]"], folder="set")
+    assert run.metrics["test/accuracy"] == 1 and "warning" not in caplog.text
+    images = torch.tensor([2, 3], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 8, 8)
+    assert accuracy_of(run.folder, images, torch.tensor([0, 1])) == 1
+    assert accuracy_of(run.folder, images - 2.0, torch.tensor([0, 1])) == 1
     write(workdir / "images", lambda label, number, draw: np.zeros((8, 8), np.uint8), ".png")
     api.run([*FOLDER, "max_steps=1"], folder="one")
     assert "all training images are of one colour: every value of the inputs is 0" in caplog.text
@@ -272,6 +278,20 @@ def test_numbers_far_from_zero_are_told_apart(workdir: Path, form: str) -> None:
     assert accuracy_of(run.folder, inputs, targets) == accuracy_of(run.folder, inputs.double(), targets) == 1
     with pytest.raises(UserError, match="inputs are float32, and .* only float64 tells them apart: give float64"):
         api.load(run.folder)(inputs.float())
+
+
+def test_regions_of_numbers_far_from_zero() -> None:
+    from dlexp.pictures import decision_regions
+
+    points = torch.tensor([[SECONDS, 0], [SECONDS + 30, 9]], dtype=torch.float64)
+    seen: list[torch.Tensor] = []
+
+    def predict(asked: torch.Tensor) -> torch.Tensor:
+        seen.append(asked)
+        return torch.eye(2)[(asked[:, 0] > SECONDS + 15).long()]
+
+    figure = decision_regions(predict, points, torch.tensor([0, 1]), ["a", "b"])
+    assert len(torch.cat(seen)[:, 0].unique()) > 100 and "0 of 2 points wrong" in figure.axes[0].get_title("left")
 
 
 def maps(*, folder: str) -> Splits:

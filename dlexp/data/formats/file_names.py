@@ -14,10 +14,10 @@ SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in word
 # Words beside these that say nothing: training_set, seg_train, test_images.
 FILLERS = {"", "data", "image", "images", "img", "imgs", "sample", "samples", "seg", "split"}
 # What systems put beside a person's files: thumbnails, what they packed or threw away.
-OF_SYSTEMS = {
-    "@eadir", "__macosx", "__pycache__", "#recycle", "$recycle.bin", "lost+found", "system volume information",
-    "desktop.ini", "ehthumbs.db", "thumbs.db",
-}  # fmt: skip
+OF_SYSTEMS = (
+    "@eadir, __macosx, __pycache__, #recycle, $recycle.bin, lost+found, system volume information, desktop.ini,"
+    " ehthumbs.db, thumbs.db"
+).split(", ")
 # What names may be in, the stricter ones first: nearly all bytes are names in the last.
 ENCODINGS = ("utf-8", "gb2312", "cp1252")
 

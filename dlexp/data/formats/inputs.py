@@ -60,13 +60,14 @@ def channels_first(x: NDArray[Any], layout: str | None, where: str) -> NDArray[A
 def loses_in_float32(x: NDArray[Any]) -> bool:
     """Returns whether numbers lie so close together, far from 0, that float32 has not the digits to tell them apart.
 
-    N×features or N×channels×…: some feature spreads over fewer than a thousand steps of float32.
+    N×features or N×channels×…: some feature reaches from end to end over fewer than 10,000 steps of float32.
     """
-    if x.dtype.kind not in "iuf" or np.can_cast(x.dtype, np.float32) or not len(x):
+    if x.dtype.kind not in "iuf" or np.can_cast(x.dtype, np.float32) or not x.size:
         return False
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
-    largest, spread = np.abs(x).max(axes).astype(np.float64), x.std(axes, dtype=np.float64)
-    return bool(((spread > 0) & (largest * 2.0**-24 > 1e-3 * spread)).any())
+    low, high = (each.astype(np.float64) for each in (x.min(axes), x.max(axes)))
+    step = np.maximum(np.abs(low), np.abs(high)) * 2.0**-24
+    return bool(((high > low) & (step > 1e-4 * (high - low))).any())
 
 
 def narrowed(splits: Arrays) -> dict[str, NDArray[Any]]:

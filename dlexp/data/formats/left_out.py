@@ -45,8 +45,9 @@ def strays(tree: ImageTree, endings: set[str]) -> str:
 
     look(tree.root, 0)
     where = listed([f"{count} in {tree.root / folder}" for folder, count in sorted(counts.items())])
-    form = f"{tree.root}/{'SPLIT/' * tree.has_splits}CLASS/image.jpg"
-    return f"{counts.total()} images left out, since they lie in no {form}: {where}" if counts else ""
+    form = f"{tree.root}/{'SPLIT/' * tree.has_splits}CLASS"
+    count = counts.total()
+    return f"{count} image{'s' * (count != 1)} left out, in no folder {form}: {where}" if counts else ""
 
 
 def _entries(folder: Path) -> list[Path]:

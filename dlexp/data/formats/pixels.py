@@ -23,8 +23,8 @@ PLUGINS = {
     "pillow-avif-plugin": ("pillow_avif", None, (".avif",)),
     "pillow-jxl-plugin": ("pillow_jxl", None, (".jxl",)),
 }
-WITH_ALPHA = {"LA", "PA", "RGBA"}
 PACKAGES = {ending: package for package, (_, _, endings) in PLUGINS.items() for ending in endings}
+WITH_ALPHA = {"LA", "PA", "RGBA"}
 
 
 @cache
@@ -102,26 +102,26 @@ def reason_of(error: Exception) -> str:
 
 def _scale_transparent_value(image: Image.Image) -> None:
     """Brings the transparent grey of a PNG of 2 or 4 bits to 8 bits, as Pillow does its pixels and not this value."""
-    step = {"L;2": 85, "L;4": 17}.get(str(image.tile[0][3])) if "transparency" in image.info and image.tile else None
-    if step is not None:
-        image.info["transparency"] *= step
+    tile = getattr(image, "tile", None)
+    if tile and "transparency" in image.info:
+        image.info["transparency"] *= {"L;2": 85, "L;4": 17}.get(str(tile[0][3]), 1)
 
 
 def _opaque(image: Image.Image, background: Sequence[int]) -> tuple[Image.Image, bool]:
     """Returns an image laid on a colour, and whether any of it is transparent; if not, it is the very same."""
-    has_palette = image.mode == "P" and image.palette is not None
-    if (image.palette.mode if has_palette else image.mode) not in WITH_ALPHA and "transparency" not in image.info:
+    palette = image.palette if image.mode == "P" else None
+    if (image.mode if palette is None else palette.mode) not in WITH_ALPHA and "transparency" not in image.info:
         return image, False
-    ground = Image.new("RGB", image.size, tuple(background))
     if image.mode.startswith("I"):  # grey of 16 bits, one value of which is transparent
-        values = np.asarray(image)
+        values, ground = np.asarray(image), Image.new("RGB", image.size, tuple(background)).convert("L")
         is_clear = values == image.info["transparency"]
-        laid = np.where(is_clear, np.asarray(ground.convert("L"), values.dtype) * 257, values)
+        laid = np.where(is_clear, np.asarray(ground, values.dtype) * 257, values)
         return Image.fromarray(laid), bool(is_clear.any())
     colours = image.convert("RGBA")
     alpha = colours.getchannel("A")
     if alpha.getextrema()[0] == 255:
         return image, False
+    ground = Image.new("RGB", image.size, tuple(background))
     ground.paste(colours, mask=alpha)
     return ground, True
 

@@ -256,7 +256,7 @@ def test_what_is_not_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     load(tmp_path)
     assert [record.getMessage() for record in caplog.records if "left out" in record.getMessage()] == [
         "6 files left out: 3 .xyz, 3 without an ending",
-        f"warning: 1 images left out, since they lie in no {tmp_path}/SPLIT/CLASS/image.jpg: 1 in {tmp_path}",
+        f"warning: 1 image left out, in no folder {tmp_path}/SPLIT/CLASS: 1 in {tmp_path}",
     ]
     for path in (tmp_path / "train" / "blue").iterdir():
         path.unlink()

@@ -36,11 +36,11 @@ def test_what_is_no_image_is_counted_by_ending(tmp_path: Path) -> None:
 
 def test_images_in_no_class_are_counted_by_folder(tmp_path: Path) -> None:
     touch(tmp_path, "cat/0.png", "dog/0.png", "1.png", "2.png")
-    assert said(tmp_path)[1] == (f"2 images left out, since they lie in no {tmp_path}/CLASS/image.jpg: 2 in {tmp_path}")
+    assert said(tmp_path)[1] == (f"2 images left out, in no folder {tmp_path}/CLASS: 2 in {tmp_path}")
     splits = tmp_path / "splits"
     touch(splits, "train/cat/0.png", "train/dog/0.png", "test/1.png", "test/2.png", "pred/pred/3.png", "train/4.png")
     touch(splits, "extra/cat/5.png")
     assert said(splits)[1] == (
-        f"5 images left out, since they lie in no {splits}/SPLIT/CLASS/image.jpg:"
+        f"5 images left out, in no folder {splits}/SPLIT/CLASS:"
         f" 1 in {splits}/extra, 1 in {splits}/pred, 2 in {splits}/test, 1 in {splits}/train"
     )
