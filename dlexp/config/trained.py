@@ -13,6 +13,7 @@ from dlexp.errors import UserError, listed
 from dlexp.records import checkpoints, weights
 from dlexp.records.folder import DATA
 from dlexp.records.run_json import read_json
+from dlexp.tasks.regression import Regression
 from dlexp.tasks.task import Task
 
 
@@ -46,7 +47,20 @@ class TrainedModel(nn.Module):
             raise UserError(f"the model takes {names[0] if len(names) == 1 else f'{listed(names)}, each by its name'}")
         batch = dict(zip(names, inputs, strict=False)) | fields
         batch |= {name: normalise(batch[name]) for name, normalise in self.normalised.items() if name in batch}
-        return self.task.answer(self.task.predict(self.model, batch))
+        return self.task.answer(self.task.in_own_units(self.task.predict(self.model, batch)))
+
+    def answering_as(self, task: Task) -> "TrainedModel":
+        """Returns this model; where both it and a task of now are regressions, its answers are standardised as the
+        task's targets are.
+        """
+        units, own = task.units, self.task.units
+        if units is not None and isinstance(self.task, Regression):
+            own = own or Normalisation([0.0] * len(units.mean), [1.0] * len(units.mean))
+            pairs = list(zip(own.mean, own.std, units.mean, units.std, strict=False))
+            self.task.units = Normalisation(
+                [(m - centre) / s for m, _, centre, s in pairs], [d / s for _, d, _, s in pairs]
+            )
+        return self
 
 
 def read_trained(folder: Path) -> TrainedModel:
@@ -58,6 +72,8 @@ def read_trained(folder: Path) -> TrainedModel:
     normalised, class_names = _data_facts(folder / DATA)
     model, task = build(config["model"]), build_task(config)
     checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
+    if isinstance(task, Regression):
+        task.units = normalised.pop("targets", None)
     trained = TrainedModel(config, model, task, normalised, class_names)
     return trained.requires_grad_(False).eval()
 

@@ -15,7 +15,9 @@ def number(value: float | None, metric: Metric, digits: int = 2) -> str:
     """Returns a value with its unit; `digits` are those of a share. None is nan, which JSON does not know."""
     if value is None or value != value:
         return "nan"
-    return percent(value, digits) if metric.unit == "%" else f"{value:.4g}"
+    if metric.unit == "%":
+        return percent(value, digits)
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def named(name: str, value: float | None, measures: Mapping[str, Metric], digits: int = 2) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlexp.config.build import (
     build,
@@ -27,13 +27,13 @@ from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
-from dlexp.data.stream.stored import Stored
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
+from dlexp.experiment.target_units import some_targets, standardised, tell_units
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.methods.method import Method, Moment, Start, overrides
-from dlexp.metric import Metric
+from dlexp.metric import LOSS, Metric
 from dlexp.models.layers import summarise
 from dlexp.tasks.chosen import prepare_metrics
 from dlexp.tasks.task import Task, measures_of
@@ -49,8 +49,6 @@ log = logging.getLogger(__name__)
 OVERFIT_STEPS = 500
 # Training samples that a model's `init_from_data` sees; the whitening of patches needs no more.
 INIT_SAMPLES = 5000
-# Training samples whose targets a metric sees that asks for some.
-METRIC_SAMPLES = 100
 
 
 @dataclass
@@ -82,7 +80,8 @@ class Assembly:
     @property
     def measures(self) -> dict[str, Metric]:
         """All that is measured, by name."""
-        return {**measures_of(self.task), **self.state.method.metrics}
+        loss = {"loss": replace(LOSS, title="loss of standardised targets")} if self.task.units else {}
+        return {**measures_of(self.task), **self.state.method.metrics, **loss}
 
 
 def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly:
@@ -122,6 +121,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
     normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
+    splits, units = standardised(config, skeleton, fields, splits)
+    normalised |= {"targets": units} if units else {}
     splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
 
@@ -168,7 +169,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     initial_weights = None
     if config["init_from"] is not None and not is_resumed:
         source = Path(config["init_from"]).expanduser()
-        initialise(model, source, config["data"]["class_names"])
+        initialise(model, source, config["data"]["class_names"], train.normalised.get("targets"))
     if not is_resumed and (sources := sources_of(config)):
         initial_weights = fingerprint_of_all(sources)
     freeze(model, config["freeze"])
@@ -181,10 +182,12 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task = build_task(config).to(plan.device)
     task.autocast = machine.autocast(plan.device, plan.precision)
     watchers = build_watchers(config["watch"])
-    prepare_metrics(task, partial(_some_targets, train))
+    tell_units(task, train)
+    prepare_metrics(task, partial(some_targets, task, train))
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
-    method = _method(config, Start(model, task, partial(_loaded, device=plan.device), train.normalised, num_steps))
+    inputs = {name: each for name, each in train.normalised.items() if name != "targets"}
+    method = _method(config, Start(model, task, partial(_loaded, plan.device, task), inputs, num_steps))
     optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task, method, may_thaw=bool(watchers)))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
     for name in idle:
@@ -206,12 +209,6 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     )
 
 
-def _some_targets(train: Batches) -> Tensor | None:
-    column = train.split.fields.get("targets")
-    is_stream = isinstance(column, Stored) and not column.source.chooses
-    return None if column is None or is_stream else train.spread(METRIC_SAMPLES)["targets"]
-
-
 def _method(config: Mapping[str, Any], start: Start) -> Method:
     method: Method = build(config["method"])
     if config["compile"] and overrides(method, Method, "step"):
@@ -225,10 +222,10 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     return method.to(device)
 
 
-def _loaded(folder: str, device: torch.device) -> nn.Module:
+def _loaded(device: torch.device, task: Task, folder: str) -> nn.Module:
     from dlexp.config.trained import read_trained
 
-    return read_trained(Path(folder).expanduser()).to(device)
+    return read_trained(Path(folder).expanduser()).answering_as(task).to(device)
 
 
 def _batches(

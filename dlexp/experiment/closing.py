@@ -62,10 +62,13 @@ def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: 
     if coefficients:
         weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])
         log.info(f"learnt: w = [{weights}], b = {coefficients['b']:.4f}")
-    details = run.task.summary(evaluation.outputs, on_cpu) | {"coefficients": coefficients}
-    write_json(tracker.folder / RESULTS, details)
+    outputs = run.task.in_own_units(evaluation.outputs)
+    summary = run.task.summary(outputs, on_cpu)
+    for line in run.task.remarks(summary):
+        log.info(line)
+    write_json(tracker.folder / RESULTS, summary | {"coefficients": coefficients})
     if composed.config["pictures"]:
-        tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda batch: _predict(run, batch)))
+        tracker.figures(run.task.figures(outputs, on_cpu, lambda batch: _predict(run, batch)))
 
 
 @torch.no_grad()
@@ -73,8 +76,8 @@ def _predict(run: Assembly, batch: Batch) -> Any:
     """Returns the outputs, on the CPU, for fields that are not normalised."""
     module = run.state.average.module.eval()
     moved = {name: field.to(run.plan.device) for name, field in batch.items()}
-    normalised = {name: normalise(moved[name]) for name, normalise in run.train.normalised.items()}
-    return mapped(Tensor.cpu, run.task.predict(module, moved | normalised))
+    normalised = {name: normalise(moved[name]) for name, normalise in run.train.normalised.items() if name in moved}
+    return mapped(Tensor.cpu, run.task.in_own_units(run.task.predict(module, moved | normalised)))
 
 
 def _parameters(composed: Composed) -> dict[str, Any]:

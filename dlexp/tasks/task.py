@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from dlexp.batch import Batch, mapped
 from dlexp.errors import UserError, listed
 from dlexp.metric import LOSS, Metric, facts_of
-from dlexp.metrics.measure import Measure
+from dlexp.metrics.measure import Measure, exact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlexp.data.normalisation import Normalisation
     from dlexp.data.splits import Split
 
 UNITS = ("", "%")
@@ -44,6 +45,9 @@ class Task(nn.Module):
     """Those of the group `metric`, which stand in place of all that the task measures; set by the engine."""
     chance: Mapping[str, float] = {}
     """What guessing reaches, by metric ("loss" too); empty where nobody knows."""
+    units: Normalisation | None = None
+    """How the targets that `loss` sees are standardised, and the outputs with them; all other functions see both in the
+    data's own units. Set by the engine; None: they are as the data has them."""
     keeps_outputs: bool = True
     """Whether `summary` and `figures` want the outputs of the whole split, which lie in memory then."""
     criterion: nn.Module
@@ -72,6 +76,11 @@ class Task(nn.Module):
         with self.autocast:
             outputs = self(model, batch) if ask is None else ask(self, model, batch)
         return mapped(_at_least_float32, outputs)
+
+    def in_own_units(self, values: Any) -> Any:
+        """Returns outputs or targets as `loss` sees them in the units of the data (then float64 where there is one)."""
+        units = self.units
+        return values if units is None else mapped(lambda each: units.undone(exact(each)), values)
 
     def answer(self, outputs: Any) -> Any:
         """Returns what `dlexp.load` gives of outputs, by default all of them."""
@@ -140,6 +149,8 @@ class Task(nn.Module):
 
     def sums(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """Returns what is added up over batches: of the chosen metrics, else what `measure` returns."""
+        if self.units is not None:
+            outputs, batch = self.in_own_units(outputs), {**batch, "targets": self.in_own_units(batch["targets"])}
         return Task.measure(self, outputs, batch) if self.chosen else self.measure(outputs, batch)
 
     def results(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
@@ -149,6 +160,10 @@ class Task(nn.Module):
     def summary(self, outputs: Any, split: Split) -> dict[str, Any]:
         """Returns what `results.json` says of the chosen weights, outputs (None: not kept) and split on the CPU."""
         return {}
+
+    def remarks(self, summary: Mapping[str, Any]) -> list[str]:
+        """Returns what a person is told of the summary at the end of a run, a line each."""
+        return []
 
     def coefficients(
         self, model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()

@@ -163,10 +163,16 @@ def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
     return np.ascontiguousarray(x)
 
 
-def _values(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
+def _values(y: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Returns values N×outputs as float32, or as float64 where they lie so far from 0 that float32 would round away
+    how they differ.
+    """
     try:
-        with np.errstate(over="ignore"):
-            values = y.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact: NDArray[Any] = y.astype(np.float64)
+            values: NDArray[Any] = y.astype(np.float32)
+            if np.isfinite(values).all() and (np.abs(values - exact) > 1e-5 * exact.std(axis=0)).any():
+                values = exact
     except ValueError:
         raise UserError(f"{path}: answers must be numbers for task=regression, there is '{y.flat[0]}'.") from None
     if not np.isfinite(values).all():
