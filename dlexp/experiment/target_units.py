@@ -15,7 +15,6 @@ from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Column, Split, Splits
 from dlexp.data.statistics import statistics
 from dlexp.data.stream.stored import Stored
-from dlexp.errors import UserError
 from dlexp.machine import generators
 from dlexp.metric import LOSS
 from dlexp.models.layers import shadow
@@ -44,29 +43,17 @@ def standardised(
     Each column of N×outputs and each channel of images has a mean and deviation, other shapes have one of all. With
     `task.standardise=auto` targets stay as they are where their kind is stated, where the loss is not one of
     differences, or where the model ends in what never gives some numbers. Targets that stay are float32.
-
-    Raises:
-        UserError: `task.standardise=true`, and there is nothing to standardise.
     """
     task, wish = build_task(config), config["task"]["standardise"]
     field = fields.get("targets")
-    reason: str | None = None
-    if not isinstance(task, Regression) or field is None or not field.dtype.is_floating_point:
-        reason = f"task {config['task']['_target_']} learns no numbers"
-    elif None in field.shape:
-        reason = "their sizes differ"
-    elif field.kind in NORMALISED:
+    if field is not None and field.kind in NORMALISED:
         return splits, None
-    if wish is True and reason:
-        raise UserError(f"task.standardise=true can't be: {reason}; auto leaves such targets as they are")
-    if wish == "auto" and not reason:
-        stated = (config["data"]["fields"] or {}).get("targets") or {}
-        if "kind" in stated:
-            return _as_float32(splits), None
-        reason = _reason_against(task, skeleton, fields)
-        if reason:
-            log.info(f"targets are learnt as they are, since {reason}; task.standardise=true standardises all the same")
-    if not wish or reason:
+    stated = (config["data"]["fields"] or {}).get("targets") or {}
+    are_numbers = isinstance(task, Regression) and field is not None and field.dtype.is_floating_point
+    if not wish or not are_numbers or (wish == "auto" and ("kind" in stated or None in fields["targets"].shape)):
+        return _as_float32(splits), None
+    if wish == "auto" and (reason := _reason_against(task, skeleton, fields)):
+        log.info(f"targets are learnt as they are, since {reason}; task.standardise=true standardises all the same")
         return _as_float32(splits), None
     mean, std = _statistics(splits.train.fields["targets"])
     log.info(f"targets are standardised{_figures(mean, std)}: the loss is of those, all else in their own units")
@@ -103,7 +90,7 @@ def some_targets(task: Task, train: Batches) -> Tensor | None:
     return found
 
 
-def _reason_against(task: Regression, skeleton: nn.Module, fields: Mapping[str, Field]) -> str | None:
+def _reason_against(task: Task, skeleton: nn.Module, fields: Mapping[str, Field]) -> str | None:
     """Returns why another unit of the targets would be another problem."""
     try:
         with generators.kept(), torch.enable_grad():
@@ -132,7 +119,7 @@ def _bound(outputs: Tensor) -> str | None:
 
 
 def _is_of_differences(task: Task, shape: torch.Size) -> bool:
-    """Returns whether the loss stays the same where outputs and targets grow alike: tried on numbers drawn at random."""
+    """Returns whether the loss stays the same where outputs and targets grow alike, tried on random numbers."""
 
     def loss(shift: float) -> Tensor:
         generators.seed(0)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch, mapped
 from dlexp.console.wording import named
+from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.metrics.measure import Measure
 from dlexp.metrics.values import MAE
@@ -21,6 +22,7 @@ from dlexp.tasks.task import Task, shape_in_words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlexp.data.fields import Field
     from dlexp.data.splits import Split
 
 MOST_COEFFICIENTS = 16
@@ -125,6 +127,16 @@ class Regression(Task):
         if outputs.ndim > 2:
             return {}
         return {"prediction_against_truth": pictures.prediction_against_truth(outputs, split.targets)}
+
+
+def hold_to_numbers(task: Task, outputs: Any, targets: Field | None) -> None:
+    """Raises UserError where `task.standardise=true` asks for what can't be."""
+    fits = isinstance(outputs, Tensor) and targets is not None and list(outputs.shape[1:]) == targets.shape
+    if not isinstance(task, Regression) or not fits:
+        raise UserError(
+            "task.standardise=true is about the numbers of task=regression, an output of the model for each;"
+            " task.standardise=auto leaves all others as they are"
+        )
 
 
 def shaped_as(targets: Tensor, numbers: Sequence[float]) -> Tensor:
