@@ -33,16 +33,22 @@ def report(
 def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
     """Returns a sweep as text, from what varied and the report of each job.
 
-    A column for each split shows the metric that chose the epoch; then come seconds, and why a job failed. Where folds
-    varied, a line below tells the mean over them.
+    A column for each split shows the metric that chose the epoch, with its name where the jobs' tasks differ; then come
+    seconds, and why a job failed. Where folds varied, a line below tells the mean over them.
     """
     keys, reports = list(rows[0][0]), [found for _, found in rows]
-    chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in reports if found.get("metric"))
+    told = [found for found in reports if found.get("metric")]
+    differ = (
+        len({found["metric"] for found in told}) > 1
+        and len({frozenset(found.get("measures", ())) for found in told}) > 1
+    )
+    chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in told)
     columns = [f"{split}/{name}" for split in ("val", "test") for name in chosen]
     shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
-    cells = [[*keys, *shown, "time", "status"]]
+    heads = list(dict.fromkeys(key.partition("/")[0] for key in shown)) if differ else shown
+    cells = [[*keys, *heads, "time", "status"]]
     for varied, found in rows:
-        values = [_cell(found, key) for key in shown]
+        values = [_own_cell(found, split) for split in heads] if differ else [_cell(found, key) for key in shown]
         seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
         status = found["status"] + (f": {found['error']}" if found["error"] else "")
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
@@ -50,7 +56,9 @@ def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
 
 
 def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], shown: Sequence[str]) -> Iterator[str]:
-    """Yields for all jobs that differ only in the fold: each metric's mean over those that finished, and its values."""
+    """Yields for all jobs that differ only in the fold: the mean over those that finished, and its values, of the metric
+    that chose their epoch.
+    """
     folds: dict[str, list[dict[str, Any]]] = {}
     for varied, found in rows:
         if FOLD in varied:
@@ -59,7 +67,8 @@ def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], 
     for others, reports in folds.items():
         done = [found for found in reports if found["status"] == "finished"]
         told = []
-        for key in shown:
+        own = {found.get("metric", "").partition("/")[2] for found in done}
+        for key in (key for key in shown if key.partition("/")[2] in own):
             values = [found["metrics"][key] for found in done if found["metrics"].get(key) is not None]
             if values:
                 mean = done[0] | {"metrics": {key: sum(values) / len(values)}}
@@ -73,6 +82,12 @@ def in_columns(cells: Sequence[Sequence[str]]) -> str:
     """Returns rows of words as columns, the first row as their heads."""
     head, *lines = aligned(cells)
     return "\n".join(["", head, "-" * min(100, len(head)), *lines, ""])
+
+
+def _own_cell(found: Mapping[str, Any], split: str) -> str:
+    name = found.get("metric", "").partition("/")[2]
+    value = _cell(found, f"{split}/{name}")
+    return value if value == "-" else f"{name} {value}"
 
 
 def _cell(found: Mapping[str, Any], key: str) -> str:
