@@ -31,8 +31,11 @@ def title(name: str, metric: Metric) -> str:
     return words[:1].upper() + words[1:]
 
 
-def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric]) -> str:
-    """Returns the metrics of a record in words: each split's name once, then its loss and the others."""
+def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric], samples: str = "samples") -> str:
+    """Returns the metrics of a record in words: each split's name once, then its loss and the others.
+
+    samples: what the speed counts, such as images.
+    """
     parts: list[str] = []
     for split in ("train", "val", "test"):
         values = {key.partition("/")[2]: value for key, value in numbers.items() if key.startswith(f"{split}/")}
@@ -41,7 +44,7 @@ def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric]) -> str:
         parts += [f"{split} {word}" if position == 0 else word for position, word in enumerate(words)]
     speed = numbers.get("time/samples_per_second")
     if speed is not None:
-        parts.append(f"{speed:.0f} samples/s" if speed >= 10 else f"{speed:.2g} samples/s")
+        parts.append(f"{speed:.0f} {samples}/s" if speed >= 10 else f"{speed:.2g} {samples}/s")
     return "  ".join(parts)
 
 

@@ -33,7 +33,8 @@ class _Training:
         self.checkpoints, self.best = Checkpoints(tracker.folder, **every), BestWeights(tracker.folder / BEST)
         steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
         num_epochs = -(-run.total_steps // steps_per_epoch)
-        self.progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
+        samples = "images" if run.train.fields[run.train.split.first].kind == "image" else "samples"
+        self.progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout, samples)
         self.pace = Pace(run.total_steps - run.state.step, num_epochs)
         self.busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, Stored))
         self.watchers = Watchers(run, tracker)

@@ -56,8 +56,8 @@ def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
 
 
 def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], shown: Sequence[str]) -> Iterator[str]:
-    """Yields for all jobs that differ only in the fold: the mean over those that finished, and its values, of the metric
-    that chose their epoch.
+    """Yields for all jobs that differ only in the fold: the mean of the metric that chose their epoch over those that
+    finished, and its values.
     """
     folds: dict[str, list[dict[str, Any]]] = {}
     for varied, found in rows:

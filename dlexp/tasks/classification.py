@@ -54,7 +54,9 @@ class Classification(Classes):
         return {"per_class_accuracy": dict(zip(self.class_names, shares, strict=True))}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
-        """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions."""
+        """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions,
+        of one number a sample the probabilities along it.
+        """
         from dlexp import pictures
 
         inputs, targets = split.inputs, self._answers(outputs, split)
@@ -68,10 +70,16 @@ class Classification(Classes):
         if inputs.ndim == 4:
             confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
             figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
-        if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 2:
-            figures["decision_regions"] = pictures.decision_regions(
-                lambda points: predict({split.first: points}), inputs, targets, self.class_names
-            )
+        if not isinstance(inputs, Tensor) or inputs.ndim != 2:
+            return figures
+
+        def ask(points: Tensor) -> Tensor:
+            return predict({split.first: points})
+
+        if inputs.shape[1] == 1:
+            figures["class_shares"] = pictures.class_shares(ask, inputs, targets, self.class_names, "feature 1")
+        if inputs.shape[1] == 2:
+            figures["decision_regions"] = pictures.decision_regions(ask, inputs, targets, self.class_names)
         return figures
 
     def _answers(self, outputs: Tensor, split: Split) -> Tensor:

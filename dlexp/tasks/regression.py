@@ -121,12 +121,20 @@ class Regression(Task):
         return {"w": weight.tolist(), "b": bias.item()}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
-        """Returns a picture of predictions against truth."""
+        """Returns a picture of predictions against truth, and of one number a sample the curve along it."""
         from dlexp import pictures
 
         if outputs.ndim > 2:
             return {}
-        return {"prediction_against_truth": pictures.prediction_against_truth(outputs, split.targets)}
+        inputs, targets = split.inputs, split.targets.reshape(len(outputs), -1)
+        figures = {"prediction_against_truth": pictures.prediction_against_truth(outputs.reshape_as(targets), targets)}
+        if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 1:
+
+            def ask(points: Tensor) -> Tensor:
+                return predict({split.first: points}).reshape(len(points), -1)
+
+            figures["fitted_curve"] = pictures.fitted_curve(ask, inputs, targets, "feature 1")
+        return figures
 
 
 def hold_to_numbers(task: Task, outputs: Any, targets: Field | None) -> None:

@@ -126,7 +126,10 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     assert _figures(_classification(), Split(images, targets), outputs) == common | {"mistakes"}
     assert _figures(_classification(), Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
     assert _figures(_classification(), Split(torch.randn(20, 5), targets), outputs) == common
+    assert _figures(_classification(), Split(torch.randn(20, 1), targets), outputs) == common | {"class_shares"}
     truth = torch.randn(20, 3)
+    curve = {"prediction_against_truth", "fitted_curve"}
+    assert _figures(_regression(), Split(torch.randn(20, 1), truth), outputs) == curve
     assert _figures(_regression(), Split(torch.randn(20, 2), truth), outputs) == {"prediction_against_truth"}
 
 
