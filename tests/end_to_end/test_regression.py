@@ -49,9 +49,12 @@ def test_prices_are_learnt_and_told_in_their_own_unit(cli, workdir: Path) -> Non
     ended = cli(*TABLE, "hydra.run.dir=run")
     assert ended.code == 0, ended
     assert "targets are standardised (mean 195062, deviation 74119): the loss is of those" in ended.out
-    found, metrics = results_of(workdir / "run"), json.loads(Path("run/run.json").read_text())["metrics"]
+    found, metrics = (
+        results_of(workdir / "run"),
+        json.loads(Path("run/run.json").read_text(encoding="utf-8"))["metrics"],
+    )
     assert found["r2"][0] > 0.9 and 2_000 < metrics["test/mae"] < 25_000 and metrics["test/loss"] < 0.1
-    facts = json.loads(Path("run/data.json").read_text())["normalisation"]["targets"]
+    facts = json.loads(Path("run/data.json").read_text(encoding="utf-8"))["normalisation"]["targets"]
     guess, spread = facts["mean"][0], facts["std"][0]
     # What guessing the mean of the training samples gives, and what the run gives, by hand.
     tested = assemble(compose(TABLE).config).test
@@ -110,6 +113,23 @@ def test_a_run_that_is_no_better_than_the_mean_says_so(cli, workdir: Path) -> No
     assert ended.code == 0 and "warning: the model is no better than guessing the mean" in ended.out
 
 
+@pytest.mark.parametrize("words", [[], ["criterion=hinge"], ["model=linear"]])
+def test_a_run_that_diverges_says_so_once_with_a_rate(cli, workdir: Path, words: Sequence[str]) -> None:
+    """It ended with a test loss of 1.6e31, and not a word."""
+    ended = cli("optimizer.lr=100", "epochs=4", "scheduler=constant", "data.points_per_class=100", *SHORT, *words)
+    assert ended.code == 0 and ended.out.count("warning: the training diverges: it began with a loss of") == 1, ended
+    assert "Try optimizer.lr=0.1" in ended.out and "nothing is being learnt" not in ended.out
+
+
+def test_a_regression_that_diverges_says_so(cli, workdir: Path) -> None:
+    """Gradient descent on all samples at once, below and above the rate at which it grows for ever."""
+    table(workdir)
+    words = [*TABLE, "model=linear", "optimizer.momentum=0", "optimizer.nesterov=false", "scheduler=constant"]
+    for rate, diverges in ((0.15, 0), (1.5, 1)):
+        ended = cli(*words, f"optimizer.lr={rate}", "batch_size=240", "data.val_size=0", "epochs=30")
+        assert ended.code == 0 and ended.out.count("warning: the training diverges") == diverges, ended
+
+
 @pytest.mark.parametrize("criterion", ["HuberLoss", "L1Loss", "SmoothL1Loss"])
 def test_losses_of_differences_are_standardised_too(workdir: Path, own: Path, criterion: str) -> None:
     table(workdir)
@@ -131,7 +151,7 @@ def test_what_another_unit_would_change_is_learnt_as_it_is(
     table(workdir, 5.0, 1.0)
     ended = cli("--config-dir", "own", *TABLE, "epochs=1", "hydra.run.dir=run", *words)
     assert ended.code == 0 and told in ended.out, ended
-    assert "targets" not in json.loads(Path("run/data.json").read_text())["normalisation"]
+    assert "targets" not in json.loads(Path("run/data.json").read_text(encoding="utf-8"))["normalisation"]
     insisted = cli("--config-dir", "own", *TABLE, "epochs=1", "hydra.run.dir=other", *words, "task.standardise=true")
     assert "targets are standardised" in insisted.out
 
@@ -139,7 +159,7 @@ def test_what_another_unit_would_change_is_learnt_as_it_is(
 def test_what_is_asked_for_holds(workdir: Path) -> None:
     table(workdir, 3.0, 2.0)
     raw = run("task.standardise=false", "epochs=1", folder="raw")
-    facts = json.loads((raw.folder / "data.json").read_text())
+    facts = json.loads((raw.folder / "data.json").read_text(encoding="utf-8"))
     assert "targets" not in facts["normalisation"] and results_of(raw.folder)["baseline"]["rmse"][0] > 1
     stated = assemble(compose([*TABLE, "data.fields={targets: {kind: plain}}"]).config)
     assert stated.task.units is None
@@ -163,13 +183,13 @@ def test_it_is_resumed_to_the_bit(every_state_is_kept: None, workdir: Path, word
 def test_a_run_of_an_older_version_is_what_it_was(every_state_is_kept: None, workdir: Path) -> None:
     x, y = table(workdir, 3.0, 2.0, count=100)
     folder = run("task.standardise=false", "batch_size=16", "epochs=2").folder
-    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     before = api.load(folder)(torch.from_numpy(x).float())
     del config["task"]["standardise"]
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert torch.equal(api.load(folder)(torch.from_numpy(x).float()), before)
     longer = api.run([f"resume={folder}", "epochs=3"])
-    assert "targets" not in json.loads((longer.folder / "data.json").read_text())["normalisation"]
+    assert "targets" not in json.loads((longer.folder / "data.json").read_text(encoding="utf-8"))["normalisation"]
 
 
 def test_weights_of_another_unit_are_pointed_out(cli, workdir: Path) -> None:
@@ -275,7 +295,7 @@ def test_any_shape_is_standardised(workdir: Path, own: Path, kind: str, shape: s
     words = ["data=shaped", f"data.kind={kind}", f"data.fields.targets.shape={shape}", f"data.stored={stored}"]
     words += ["model=shaped", "task=regression", "criterion=mse", "optimizer.lr=0.05", "epochs=8", "batch_size=32"]
     result = api.run(["--config-dir", "own", *words, *SHORT], folder="run")
-    facts = json.loads((result.folder / "data.json").read_text())["normalisation"]["targets"]
+    facts = json.loads((result.folder / "data.json").read_text(encoding="utf-8"))["normalisation"]["targets"]
     assert len(facts["mean"]) == len(facts["std"]) == figures and facts["mean"][0] == pytest.approx(1000, abs=15)
     assert result.metrics["test/mae"] < 10 and min(results_of(result.folder)["r2"]) > 0.9
 

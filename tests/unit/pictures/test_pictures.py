@@ -140,15 +140,15 @@ def test_mistakes_come_surest_first() -> None:
     )
     _image(figure)
     shown = [text.get_text() for text in figure.axes[0].texts]
-    assert " ".join(shown[:6]) == "predicted cat (90 %), is bird predicted deer (70 %), is cat"
-    assert shown[6:] == ["predicted", "bird (50 %),", "is automobile"]
+    assert shown[:3] == ["predicted", "cat (90 %),", "is bird"]
+    assert " ".join(shown[3:]) == "predicted deer (70 %), is cat predicted bird (50 %), is automobile"
     assert "3 of 4 wrong (75.0 %)" in _words(figure)
 
 
 def test_a_mistake_is_said_in_two_lines_where_names_are_short() -> None:
     images, zeros = torch.rand(1, 1, 8, 8), torch.zeros(1, dtype=torch.int64)
     figure = pictures.mistakes(images, zeros + 3, zeros + 7, torch.tensor([0.93]), [str(n) for n in range(10)])
-    assert [text.get_text() for text in figure.axes[0].texts] == ["predicted 7 (93 %),", "is 3"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["predicted 7", "(93 %), is 3"]
 
 
 def test_many_mistakes_and_none() -> None:
