@@ -42,7 +42,7 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
     for name, schema in {**COMMON, "checkpoint": CheckpointSettings}.items():
         if isinstance(config[name], dict):
             problems += _against_hints(config[name], schema, f"{name}.")
-    return problems or _fold_problems(config["data"])
+    return problems or [*_fold_problems(config["data"]), *_patience_problems(config)]
 
 
 def _fold_problems(data: Any) -> list[str]:
@@ -50,6 +50,16 @@ def _fold_problems(data: Any) -> list[str]:
     if (folds is None) != (fold is None):
         return ["data.folds and data.fold go together: data.folds=5 data.fold=0 validates on the first of five parts"]
     return [f"data.fold={fold} must be below data.folds={folds}: folds count from 0"] if fold and fold >= folds else []
+
+
+def _patience_problems(config: Mapping[str, Any]) -> list[str]:
+    patience, data = config["patience"], config["data"]
+    if patience is None or config["overfit_batches"] is not None or not isinstance(data, dict):
+        return []
+    if data.get("val_size") != 0 or data.get("folds") is not None:
+        return []
+    told = f"patience={patience} waits for validation, which data.val_size=0 leaves out"
+    return [f"{told}: data.val_size=0.1 validates on a tenth of the training samples, patience=null trains to the end"]
 
 
 def group_problems(group: str, node: Any) -> list[str]:

@@ -13,7 +13,7 @@ from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
 from dlexp.config.build import build, build_each, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
-from dlexp.config.steps import refused, try_method, try_optimizer
+from dlexp.config.steps import refused, try_method, try_optimizer, try_single
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of, left_behind
 from dlexp.errors import UserError, listed
 from dlexp.machine import generators
@@ -22,8 +22,9 @@ from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import asked
 from dlexp.tasks.chosen import hold_to_sums
+from dlexp.tasks.protocol import hold_to_metrics, hold_to_protocol
 from dlexp.tasks.regression import hold_to_numbers
-from dlexp.tasks.task import Task, hold_to_metrics, hold_to_protocol
+from dlexp.tasks.task import Task
 from dlexp.train.frozen import to_freeze, trained_parameters
 
 Fields = Mapping[str, Field]
@@ -65,6 +66,7 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
                 tried(_augment, config, model, task, fields, outputs)
             tried(_evaluation, config, fields, outputs)
             if model is not None and not problems:
+                tried(try_single, config, model, task, fields)
                 tried(try_method, config, model, task, fields)
         parameters = _small_parameters(config, model)
         tried(try_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), task) if task else [])])

@@ -27,7 +27,12 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(PLAIN.get(character, "?") for character in missing), error.end
+    return "".join(PLAIN.get(character) or _escaped(character) for character in missing), error.end
+
+
+def _escaped(character: str) -> str:
+    """Returns "?", or the byte that a file's name has in place of UTF-8, as \\xff."""
+    return f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff" else "?"
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):

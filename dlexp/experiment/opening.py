@@ -11,6 +11,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import closing, description, saved_state
 from dlexp.experiment.advice import lower_rate
 from dlexp.experiment.assemble import Assembly, assemble
+from dlexp.experiment.remarks import remark
 from dlexp.machine.environment import environment
 from dlexp.machine.shortage import explaining
 from dlexp.machine.signals import StopRequested
@@ -47,12 +48,14 @@ def opened(
             run = assemble(config)
             entry.note(**_facts(run))
             log.info(description.in_one_line(run))
+            remark(run, config)
             yield run, entry, []
         return
     threads = config["threads"] or recorded_threads(folder)  # sums depend on it
     with explaining(config["batch_size"]):
         run = assemble({**config, "threads": threads}, is_resumed=bool(saved_states(folder)))
         log.info(description.in_one_line(run))
+        remark(run, config)
         kept = saved_state.restore(run, folder, resumption)
     begun = (run.state.step, run.state.batch)
     before = {path: path.read_bytes() for name in (RECORD, CONFIG, METRICS, DATA) if (path := folder / name).exists()}

@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -55,9 +56,10 @@ def standardised(
     if wish == "auto" and (reason := _reason_against(task, skeleton, fields)):
         log.info(f"targets are learnt as they are, since {reason}; task.standardise=true standardises all the same")
         return _as_float32(splits), None
-    mean, std = _statistics(splits.train.fields["targets"])
+    column = splits.train.fields["targets"]
+    mean, std = _statistics(column)
     log.info(f"targets are standardised{_figures(mean, std)}: the loss is of those, all else in their own units")
-    return splits, Normalisation(mean, std)
+    return splits, Normalisation(mean, std, None, column.dtype)
 
 
 def tell_units(task: Task, train: Batches) -> None:
@@ -151,17 +153,18 @@ def _statistics(column: Column) -> tuple[list[float], list[float]]:
     """Returns mean and deviation of targets: of each column N×K and channel N×C×H×W(×D), of others one of all."""
     some = _some(column)
     parts = some if some.ndim == 2 or some.ndim > 3 else some.reshape(len(some), 1, -1)
-    mean, std = statistics(parts)
-    return mean, [s if s > LEAST_SPREAD * abs(m) else 1.0 for m, s in zip(mean, std, strict=True)]
+    found = statistics(parts)
+    return found.mean, [s if s > LEAST_SPREAD * abs(m) else 1.0 for m, s in zip(found.mean, found.std, strict=True)]
 
 
 def _as_float32(splits: Splits) -> Splits:
     """Returns splits whose targets are no wider than what a model returns."""
 
-    def narrow(split: Any) -> Any:
-        column = split.fields.get("targets") if split else None
+    def narrow(split: Split) -> Split:
+        column = split.fields.get("targets")
         if not isinstance(column, Tensor) or column.dtype != torch.float64:
             return split
         return Split(**split.fields | {"targets": column.float()}, groups=split.groups, weights=split.weights)
 
-    return Splits(*(narrow(each) for each in (splits.train, splits.test, splits.val)))
+    parts: Any = {name: narrow(split) for name, split in splits.named.items()}
+    return replace(splits, **parts)

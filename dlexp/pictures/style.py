@@ -106,6 +106,13 @@ def new_plot(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 @styled
+def noted(figure: Figure, note: str) -> Figure:
+    """Returns the figure with a few words below it, on the right."""
+    figure.supxlabel(note, x=0.99, ha="right", fontsize=8.5, color=FAINT)
+    return figure
+
+
+@styled
 def render(figure: Figure) -> tuple[bytes, int, int]:
     """Returns the figure as PNG with its width and height in pixels."""
     file = io.BytesIO()

@@ -5,7 +5,7 @@ from typing import Any
 
 from dlexp.console.tables import aligned
 from dlexp.console.training_progress import format_seconds
-from dlexp.console.wording import number
+from dlexp.console.wording import TRAINED_ON, number
 from dlexp.metric import LOSS, read_facts
 
 FOLD = "data.fold"
@@ -33,17 +33,19 @@ def report(
 def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
     """Returns a sweep as text, from what varied and the report of each job.
 
-    A column for each split shows the metric that chose the epoch, with its name where the jobs' tasks differ; then come
-    seconds, and why a job failed. Where folds varied, a line below tells the mean over them.
+    A column for each split shows the metric that chose the epoch, with its name where the jobs' tasks differ; further
+    ones show what was measured at the end alone; then come seconds, and why a job failed. Where folds varied, a line
+    below tells the mean over them.
     """
     keys, reports = list(rows[0][0]), [found for _, found in rows]
     told = [found for found in reports if found.get("metric")]
-    differ = (
-        len({found["metric"] for found in told}) > 1
-        and len({frozenset(found.get("measures", ())) for found in told}) > 1
-    )
+    of_task = {
+        (found["metric"], frozenset(found.get("measures", {}).keys() - found.get("last_look", []))) for found in told
+    }
+    differ = len({metric for metric, _ in of_task}) > 1 and len({measures for _, measures in of_task}) > 1
     chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in told)
-    columns = [f"{split}/{name}" for split in ("val", "test") for name in chosen]
+    last = dict.fromkeys(name for found in reports for name in found.get("last_look", []))
+    columns = [f"{split}/{name}" for names in (chosen, last) for split in ("val", "test", TRAINED_ON) for name in names]
     shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
     heads = list(dict.fromkeys(key.partition("/")[0] for key in shown)) if differ else shown
     cells = [[*keys, *heads, "time", "status"]]
@@ -67,7 +69,7 @@ def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], 
     for others, reports in folds.items():
         done = [found for found in reports if found["status"] == "finished"]
         told = []
-        own = {found.get("metric", "").partition("/")[2] for found in done}
+        own = {name for found in done for name in _own_names(found)}
         for key in (key for key in shown if key.partition("/")[2] in own):
             values = [found["metrics"][key] for found in done if found["metrics"].get(key) is not None]
             if values:
@@ -84,10 +86,14 @@ def in_columns(cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(["", head, "-" * min(100, len(head)), *lines, ""])
 
 
+def _own_names(found: Mapping[str, Any]) -> list[str]:
+    """Returns the metric that chose a job's epoch, and what was measured at its end alone."""
+    return [found.get("metric", "").partition("/")[2], *found.get("last_look", [])]
+
+
 def _own_cell(found: Mapping[str, Any], split: str) -> str:
-    name = found.get("metric", "").partition("/")[2]
-    value = _cell(found, f"{split}/{name}")
-    return value if value == "-" else f"{name} {value}"
+    values = {name: _cell(found, f"{split}/{name}") for name in _own_names(found)}
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value != "-") or "-"
 
 
 def _cell(found: Mapping[str, Any], key: str) -> str:

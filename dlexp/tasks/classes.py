@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -83,8 +84,8 @@ class Classes(Task):
         outputs, batch = self.judged(outputs, batch)
         return self.mean_loss(outputs, batch["targets"], weight)
 
-    @property
-    def weighs(self) -> bool:
+    @cached_property  # asked for with every batch, twice
+    def weighs(self) -> bool:  # type: ignore[override]
         """Only where answers are ignored, or classes weighed, batches of one size differ in how much counts."""
         return self.ignore_index is not None or self._class_weights is not None
 

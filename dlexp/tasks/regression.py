@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch, mapped
+from dlexp.batch import Batch
 from dlexp.console.wording import named
 from dlexp.errors import UserError
 from dlexp.metric import Metric
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from dlexp.data.splits import Split
 
 MOST_COEFFICIENTS = 16
-# Where targets lie more than so many of their deviations from 0, float32 has too few digits for an answer.
-FAR = 1e4
 
 
 class Regression(Task):
@@ -52,12 +50,6 @@ class Regression(Task):
         wanted = shape_in_words(batch["targets"]).rpartition(" ")[2]
         key = "data.num_outputs" if batch["targets"].ndim == 2 else "data.fields.targets"
         return f"{shape_in_words(outputs)}, but {key} asks for {wanted}"
-
-    def answer(self, outputs: Any) -> Any:
-        """Returns float32, and float64 where targets lie so far from 0 that float32 would round their differences."""
-        if self.units is None or any(abs(m) > FAR * s for m, s in zip(self.units.mean, self.units.std, strict=True)):
-            return outputs
-        return mapped(Tensor.float, outputs)
 
     def summary(self, outputs: Tensor, split: Split) -> dict[str, Any]:
         """Returns `mae` and `r2` of each output, of other shapes over all; r2 is None where the truth never varies.
