@@ -161,7 +161,7 @@ def build_task(config: Mapping[str, Any]) -> Any:
     from dlexp.methods.method import Moment
     from dlexp.tasks.chosen import choose_metrics
 
-    node = {key: value for key, value in config["task"].items() if key != "metric"}
+    node = {key: value for key, value in config["task"].items() if key not in ("metric", "standardise")}
     targets = node["targets"]
     taken = inspect.signature(target(node["_target_"])).parameters
     if "targets" not in taken and not any(each.kind is each.VAR_KEYWORD for each in taken.values()):

@@ -36,6 +36,8 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
     unused = {key for key in LATER_OF_DATA if kept["data"].get(key) is None}
     kept["data"] = {k: value for k, value in kept["data"].items() if k not in unused and not is_incidental(f"data.{k}")}
+    if kept["task"].get("targets") != "values" or not kept["task"].get("standardise"):
+        kept["task"].pop("standardise", None)
     kept["augment"] = list(kept["augment"].items())
     kept["metric"] = list(kept["metric"].items())  # the first one leads
     kept["watch"] = {name: node for name, node in kept["watch"].items() if node and not node.get("only_looks")}

@@ -95,6 +95,7 @@ class TaskSettings:
     """What every task understands."""
 
     metric: str | None
+    standardise: bool | Annotated[str, Choice("auto")]
     targets: Annotated[str, Choice("classes", "values", "labels", "mask", "none")]
 
 

@@ -18,7 +18,8 @@ from dlexp.data.splits import Split
 from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import asked, shadow
-from dlexp.tasks.task import Task, hold_to_metrics
+from dlexp.tasks.protocol import hold_to_metrics
+from dlexp.tasks.task import Task
 from dlexp.train.batches import Batches
 from dlexp.train.frozen import set_frozen, to_freeze, trained_parameters
 from dlexp.train.step import OwnSteps, gradients_of, wants_closure

@@ -42,6 +42,8 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"{folder / CONFIG} lacks {', '.join(missing)}")
     if isinstance(stored["data"], dict):
         stored["data"] = {**dict.fromkeys(LATER_OF_DATA), **stored["data"]}
+    if isinstance(stored["task"], dict):  # runs from before that setting learnt values as they were
+        stored["task"] = {"standardise": False, **stored["task"]}
     return stored, entry
 
 

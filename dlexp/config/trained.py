@@ -17,6 +17,7 @@ from dlexp.errors import UserError, listed
 from dlexp.records import checkpoints, weights
 from dlexp.records.folder import DATA
 from dlexp.records.run_json import read_json
+from dlexp.tasks.regression import Regression
 from dlexp.tasks.task import Task
 
 # What a model is asked with: of other groups, such as the method that trained it, a person's own modules may be gone.
@@ -68,7 +69,20 @@ class TrainedModel(nn.Module):
                 if self.holds:
                     normalise.hold(batch[name], name)
                 batch[name] = normalise(batch[name])
-        return self.task.answer(self.task.predict(self.model, batch))
+        return self.task.answer(self.task.in_own_units(self.task.predict(self.model, batch)))
+
+    def answering_as(self, task: Task) -> "TrainedModel":
+        """Returns this model; where both it and a task of now are regressions, its answers are standardised as the
+        task's targets are.
+        """
+        units, own = task.units, self.task.units
+        if units is not None and isinstance(self.task, Regression):
+            own = own or Normalisation([0.0] * len(units.mean), [1.0] * len(units.mean))
+            pairs = list(zip(own.mean, own.std, units.mean, units.std, strict=False))
+            self.task.units = Normalisation(
+                [(m - centre) / s for m, _, centre, s in pairs], [d / s for _, d, _, s in pairs]
+            )
+        return self
 
     def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Tensor:
         """Returns float64 N×features of a table's rows by column, for models of `data=arrays` with a CSV.
@@ -104,10 +118,12 @@ def read_trained(folder: Path) -> TrainedModel:
     problems = config_problems(config, ASKED)
     if problems:
         raise UserError(*problems)
-    facts = _data_facts(folder / DATA, config["data"])
+    normalised, class_names, feature_names, fill = _data_facts(folder / DATA, config["data"])
     model, task = build(config["model"]), build_task({**config, "method": {"_target_": "dlexp.methods.method.Method"}})
     checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
-    trained = TrainedModel(config, model, task, *facts)
+    if isinstance(task, Regression):
+        task.units = normalised.pop("targets", None)
+    trained = TrainedModel(config, model, task, normalised, class_names, feature_names, fill)
     return trained.requires_grad_(False).eval()
 
 

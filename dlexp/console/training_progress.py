@@ -18,18 +18,18 @@ WARMUP_SECONDS = 2.0
 
 
 def make_progress(
-    total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO
+    total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO, samples: str = "samples"
 ) -> "Progress":
     """Returns a bar on a terminal that can move its cursor, a display in a notebook, else plain lines."""
     if type(stream).__module__ == "ipykernel.iostream":
-        return _Notebook(total_epochs, steps_per_epoch, measures, stream)
+        return _Notebook(total_epochs, steps_per_epoch, measures, stream, samples)
     if stream.isatty():
         from rich.console import Console
 
         console = Console(file=stream, highlight=False, markup=False, emoji=False)
         if console.is_terminal and not console.is_dumb_terminal:
-            return _Bar(total_epochs, steps_per_epoch, measures, console)
-    return Progress(total_epochs, steps_per_epoch, measures, stream)
+            return _Bar(total_epochs, steps_per_epoch, measures, console, samples)
+    return Progress(total_epochs, steps_per_epoch, measures, stream, samples)
 
 
 class _Pace:
@@ -65,8 +65,10 @@ class Progress:
     The numbers that it is told are those of a metrics record (`train/loss`, …), already on the host.
     """
 
-    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> None:
-        self._measures, self._stream = measures, stream
+    def __init__(
+        self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO, samples: str
+    ) -> None:
+        self._measures, self._stream, self._samples = measures, stream, samples
         self._total_epochs, self._steps_per_epoch = total_epochs, steps_per_epoch
         self._pace = _Pace(total_epochs * steps_per_epoch)
         self._last_line = float("-inf")
@@ -88,11 +90,14 @@ class Progress:
             self._line(record)
 
     def _line(self, record: Mapping[str, Any]) -> None:
-        self.message(epoch_line(record, self._total_epochs, self._measures, self._pace.left()))
+        self.message(self._said(record, self._pace.left()))
+
+    def _said(self, record: Mapping[str, Any], left: str) -> str:
+        return epoch_line(record, self._total_epochs, self._measures, left, self._samples)
 
     def _now(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> tuple[str, str]:
         where = f"epoch {epoch}/{self._total_epochs}  step {step_in_epoch}/{self._steps_per_epoch}"
-        return where, _joined(describe(numbers, self._measures), self._pace.left())
+        return where, _joined(describe(numbers, self._measures, self._samples), self._pace.left())
 
     def message(self, text: str) -> None:
         """Shows a line without disturbing the display."""
@@ -120,8 +125,10 @@ class _Notebook(Progress):
     A notebook may set apart what is written at different moments, so that an empty line would follow each line.
     """
 
-    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> None:
-        super().__init__(total_epochs, steps_per_epoch, measures, stream)
+    def __init__(
+        self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO, samples: str
+    ) -> None:
+        super().__init__(total_epochs, steps_per_epoch, measures, stream, samples)
         self._lines: list[str] = []
         self._last_drawn = time.monotonic()
         self._handle = import_module("IPython.display").display({"text/plain": ""}, raw=True, display_id=True)
@@ -147,8 +154,10 @@ class _Notebook(Progress):
 class _Bar(Progress):
     """A bar over the whole run, drawn at most ten times a second; lines of epochs stay above it."""
 
-    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], console: Any) -> None:
-        super().__init__(total_epochs, steps_per_epoch, measures, console.file)
+    def __init__(
+        self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], console: Any, samples: str
+    ) -> None:
+        super().__init__(total_epochs, steps_per_epoch, measures, console.file, samples)
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
@@ -174,7 +183,7 @@ class _Bar(Progress):
         self._draw(*self._now(epoch, step_in_epoch, numbers))
 
     def _line(self, record: Mapping[str, Any]) -> None:
-        self.message(epoch_line(record, self._total_epochs, self._measures, ""))
+        self.message(self._said(record, ""))
         self._draw(f"epoch {record['epoch']}/{self._total_epochs}", self._pace.left())
 
     def _draw(self, where: str, numbers: str) -> None:
@@ -190,10 +199,12 @@ class _Bar(Progress):
         self._bar.stop()
 
 
-def epoch_line(record: Mapping[str, Any], total_epochs: int, measures: Mapping[str, Metric], left: str) -> str:
+def epoch_line(
+    record: Mapping[str, Any], total_epochs: int, measures: Mapping[str, Metric], left: str, samples: str = "samples"
+) -> str:
     """Returns `epoch 3/30  train loss 0.512  accuracy 81.3 %  …` for one record of the metrics."""
     width = len(str(total_epochs))
-    return _joined(f"epoch {record['epoch']:>{width}}/{total_epochs}", describe(record, measures), left)
+    return _joined(f"epoch {record['epoch']:>{width}}/{total_epochs}", describe(record, measures, samples), left)
 
 
 def _joined(*parts: str) -> str:

@@ -18,7 +18,9 @@ def number(value: float | None, metric: Metric, digits: int = 2) -> str:
     """Returns a value with its unit; `digits` are those of a share. None is nan, which JSON does not know."""
     if value is None or value != value:
         return "nan"
-    return percent(value, digits) if metric.unit == "%" else f"{value:.4g}"
+    if metric.unit == "%":
+        return percent(value, digits)
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def named(name: str, value: float | None, measures: Mapping[str, Metric], digits: int = 2) -> str:
@@ -32,8 +34,11 @@ def title(name: str, metric: Metric) -> str:
     return words[:1].upper() + words[1:]
 
 
-def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric]) -> str:
-    """Returns the metrics of a record in words: each split's name once, then its loss and the others."""
+def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric], samples: str = "samples") -> str:
+    """Returns the metrics of a record in words: each split's name once, then its loss and the others.
+
+    samples: what the speed counts, such as images.
+    """
     parts: list[str] = []
     for split in ("train", "val", "test", TRAINED_ON):
         values = {key.partition("/")[2]: value for key, value in numbers.items() if key.startswith(f"{split}/")}
@@ -43,7 +48,7 @@ def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric]) -> str:
         parts += [f"{told} {word}" if position == 0 else word for position, word in enumerate(words)]
     speed = numbers.get("time/samples_per_second")
     if speed is not None:
-        parts.append(f"{speed:.0f} samples/s" if speed >= 10 else f"{speed:.2g} samples/s")
+        parts.append(f"{speed:.0f} {samples}/s" if speed >= 10 else f"{speed:.2g} {samples}/s")
     return "  ".join(parts)
 
 

@@ -101,6 +101,7 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
         if [None if size is None else each for each, size in zip(found, field.shape, strict=False)] != field.shape:
             raise UserError(f"data.{key}={field.shape}, but the samples of the {what} split have the shape {found}")
         as_floats = field.kind in NORMALISED and (column.dtype == torch.uint8 or column.dtype.is_floating_point)
+        as_floats |= name == "targets" and (column.dtype, field.dtype) == (torch.float64, torch.float32)
         if column.dtype != field.dtype and not as_floats:
             kind = "" if field.kind in ("plain", "mask") else ", kind: plain"
             raise UserError(

@@ -98,7 +98,7 @@ def _of_column(column: Any) -> str:
 def of_arrays(arrays: Sequence[Any], class_names: list[str] | None = None) -> Content:
     """Returns the content of NumPy arrays in this order: types, shapes and bytes."""
     facts = [f"{array.dtype} {array.shape}".encode() for array in arrays]
-    flat = [memoryview(array.reshape(-1).view("uint8")) for array in arrays]
+    flat = [memoryview(array.ravel().view("uint8")) for array in arrays]
     pieces = [each[first : first + PIECE] for each in flat for first in range(0, len(each), PIECE)]
     with ThreadPoolExecutor(usable_cores()) as pool:  # hashing releases the interpreter lock
         digests = list(pool.map(lambda piece: hashlib.sha256(piece).digest(), pieces))

@@ -33,7 +33,7 @@ class Normalisation:
     _factors: dict[Any, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Returns float32, N×channels×… as it came."""
+        """Returns float32, N×channels×… as it came; with one mean and deviation for all N×…."""
         if self._is_wide(inputs.dtype):
             centre, spread = self.scale_and_shift(inputs)
             return ((inputs.to(centre.dtype) - centre) / spread).to(torch.float32)
@@ -45,8 +45,9 @@ class Normalisation:
 
     def undone(self, inputs: Tensor) -> Tensor:
         """Returns normalised inputs in the data's own values, bytes as fractions in [0, 1]."""
-        if self._is_wide(self.dtype):
-            centre, spread = self.scale_and_shift(inputs.to(self.dtype))
+        wide = inputs if inputs.dtype == torch.float64 else inputs.to(self.dtype)
+        if self._is_wide(wide.dtype):
+            centre, spread = self.scale_and_shift(wide)
             return inputs.to(centre.dtype) * spread + centre
         scale, shift = self.scale_and_shift(inputs)
         return (inputs - shift) / scale
@@ -122,7 +123,7 @@ class Normalisation:
                     [1 / (width * value) for value in self.std],
                     [-(low / width + centre) / value for centre, value in zip(self.mean, self.std, strict=True)],
                 )
-            shape = [1, -1] + [1] * (inputs.ndim - 2)
+            shape = [1, len(self.mean), *[1] * (inputs.ndim - 2)][: inputs.ndim]
             first, second = (torch.tensor(each, dtype=dtype, device=inputs.device).view(shape) for each in pair)
             self._factors[key] = first, second
         return self._factors[key]

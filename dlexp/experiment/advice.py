@@ -1,10 +1,10 @@
-"""What a training curve says in plain words: stuck at chance, or able to learn a few batches by heart."""
+"""What a training curve says in plain words: stuck at chance, diverging, or able to learn a few batches by heart."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from dlexp.console.wording import describe, named
-from dlexp.metric import Metric
+from dlexp.console.wording import describe, named, number
+from dlexp.metric import LOSS, Metric
 from dlexp.tasks.task import Task, measures_of
 
 # Twenty full steps are no training yet; every recipe of conf/recipe has left chance by here.
@@ -18,18 +18,52 @@ LEAST_IS_ZERO = (
 )
 
 
-def lower_rate(optimizer: Mapping[str, Any]) -> str:
-    """Returns what to type, or to do, for a tenth of the learning rate."""
+# A loss so many times that of guessing, and that of the first batch, is none of a training that goes anywhere; where
+# nobody knows what guessing gives, so many times that of the first batch.
+DIVERGED, DIVERGED_BY_ITSELF = 10.0, 1000.0
+# Nothing begins with a larger learning rate.
+LARGEST_RATE = 0.1
+
+
+def lower_rate(optimizer: Mapping[str, Any], recipe: Mapping[str, Any] | None = None) -> str:
+    """Returns what to type, or to do, for a lower learning rate: that of the recipe of model and data, or a tenth."""
     if optimizer.get("parts") or not optimizer.get("lr"):  # parts have rates of their own
         return "a tenth of the learning rates"
-    return f"optimizer.lr={optimizer['lr'] / 10:g} (a tenth)"
+    rate, name = optimizer["lr"], str(optimizer.get("_target_")).rpartition(".")[2].lower()
+    usual = ((recipe or {}).get("lr") or {}).get(name)
+    if usual is not None and 2 * usual <= rate:
+        return f"optimizer.lr={usual:g} (the rate of this model and data)"
+    return f"optimizer.lr={rate / 10:g} (a tenth)" if rate / 10 <= LARGEST_RATE else f"optimizer.lr={LARGEST_RATE:g}"
 
 
-def stuck_at_chance(record: Mapping[str, Any], task: Task, optimizer: Mapping[str, Any]) -> str | None:
+def diverging(loss: float, start: float, task: Task, rate: str) -> str | None:
+    """Returns advice when the loss of an epoch's last steps is far above what guessing gives and what it began with.
+
+    start: the loss of the first batch. rate: what to type for a lower learning rate.
+    """
+    chance = task.chance.get("loss")
+    is_far = loss > DIVERGED * max(chance, start) if chance is not None else 0 < DIVERGED_BY_ITSELF * start < loss
+    if not is_far:
+        return None
+    guessing = "" if chance is None else f", and guessing gives {number(chance, LOSS)}"
+    return (
+        f"warning: the training diverges: it began with a loss of {number(start, LOSS)} and has come to"
+        f" {number(loss, LOSS)}{guessing}. Try {rate} or grad_clip=1; python -m dlexp find lr finds a rate by trying"
+    )
+
+
+def stuck_at_chance(
+    record: Mapping[str, Any],
+    task: Task,
+    optimizer: Mapping[str, Any],
+    recipe: Mapping[str, Any] | None = None,
+    likeliest: Callable[[], str | None] = lambda: None,
+) -> str | None:
     """Returns advice when an epoch's training still does what guessing does by every metric of `chance`, else None.
 
     Guessing among C classes has the loss ln C (2.303 for ten) and the accuracy 1/C. A loss that stays there after a few
-    hundred steps does not recover in practice: the updates are too large, or the signal dies on its way back.
+    hundred steps does not recover in practice: the updates are too large, or the signal dies on its way back, if
+    nothing else is the `likeliest`, which looks.
     """
     measures = measures_of(task)
     # A class with metrics of its own may have inherited what guessing reaches by others.
@@ -40,10 +74,8 @@ def stuck_at_chance(record: Mapping[str, Any], task: Task, optimizer: Mapping[st
         return None
     values = {f"train/{name}": record[f"train/{name}"] for name in chance}
     guessing = ", ".join(named(name, level, measures, digits=1) for name, level in chance.items())
-    return (
-        f"warning: nothing is being learnt: {describe(values, measures)}, and guessing gives {guessing}."
-        f" Try {lower_rate(optimizer)}, grad_clip=1, or a model with batch norm"
-    )
+    advice = likeliest() or f"Try {lower_rate(optimizer, recipe)}, grad_clip=1, or a model with batch norm"
+    return f"warning: nothing is being learnt: {describe(values, measures)}, and guessing gives {guessing}. {advice}"
 
 
 def _beats(value: float, level: float, metric: Metric) -> bool:

@@ -3,13 +3,13 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlexp.config.build import (
     build,
@@ -29,15 +29,15 @@ from dlexp.data.missing import filled
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
-from dlexp.data.stream.stored import Stored
 from dlexp.data.units import hold_to_one_unit, normalised_fields
 from dlexp.data.usage import usage
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
+from dlexp.experiment.target_units import some_targets, standardised, tell_units
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.methods.method import Method, Moment, Start, overrides
-from dlexp.metric import Metric
+from dlexp.metric import LOSS, Metric
 from dlexp.models.layers import summarise
 from dlexp.tasks.chosen import prepare_metrics
 from dlexp.tasks.task import Task, measures_of
@@ -53,8 +53,6 @@ log = logging.getLogger(__name__)
 OVERFIT_STEPS = 500
 # Training samples that a model's `init_from_data` sees; the whitening of patches needs no more.
 INIT_SAMPLES = 5000
-# Training samples whose targets a metric sees that asks for some.
-METRIC_SAMPLES = 100
 
 
 @dataclass
@@ -86,7 +84,8 @@ class Assembly:
     @property
     def measures(self) -> dict[str, Metric]:
         """All that is measured, by name."""
-        return {**measures_of(self.task), **self.state.method.metrics}
+        loss = {"loss": replace(LOSS, title="loss of standardised targets")} if self.task.units else {}
+        return {**measures_of(self.task), **self.state.method.metrics, **loss}
 
 
 def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly:
@@ -127,6 +126,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
             hold_to_classes(split, data["num_outputs"], ignored, name)
     hold_to_one_unit(splits.named, fields, device)
     normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
+    splits, units = standardised(config, skeleton, fields, splits)
+    normalised |= {"targets": units} if units else {}
     splits = splits.each(lambda split: split.to(device))
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
     hold_to_smallest(config, skeleton, task, fields, train)
@@ -165,7 +166,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     initial_weights = None
     if config["init_from"] is not None and not is_resumed:
         source = Path(config["init_from"]).expanduser()
-        initialise(model, source, config["data"]["class_names"])
+        initialise(model, source, config["data"]["class_names"], train.normalised.get("targets"))
     if not is_resumed and (sources := sources_of(config)):
         initial_weights = fingerprint_of_all(sources)
     freeze(model, config["freeze"])
@@ -179,11 +180,13 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task.autocast = machine.autocast(plan.device, plan.precision)
     task.normalised = train.normalised
     watchers = build_watchers(config["watch"])
-    prepare_metrics(task, partial(_some_targets, train))
+    tell_units(task, train)
+    prepare_metrics(task, partial(some_targets, task, train))
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
-    load = partial(_loaded, device=plan.device, normalised=train.normalised)
-    method = _method(config, Start(model, task, load, train.normalised, num_steps))
+    inputs = {name: each for name, each in train.normalised.items() if name != "targets"}
+    load = partial(_loaded, device=plan.device, task=task, normalised=inputs)
+    method = _method(config, Start(model, task, load, inputs, num_steps))
     optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task, method, may_thaw=bool(watchers)))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
     for name in idle:
@@ -205,12 +208,6 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     )
 
 
-def _some_targets(train: Batches) -> Tensor | None:
-    column = train.split.fields.get("targets")
-    is_stream = isinstance(column, Stored) and not column.source.chooses
-    return None if column is None or is_stream else train.spread(METRIC_SAMPLES)["targets"]
-
-
 def _method(config: Mapping[str, Any], start: Start) -> Method:
     method: Method = build(config["method"])
     if config["compile"] and overrides(method, Method, "step"):
@@ -223,10 +220,10 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     return method.to(next(start.model.parameters()).device)
 
 
-def _loaded(folder: str, device: torch.device, normalised: Mapping[str, Normalisation]) -> nn.Module:
+def _loaded(folder: str, device: torch.device, task: Task, normalised: Mapping[str, Normalisation]) -> nn.Module:
     from dlexp.config.trained import read_trained
 
-    return read_trained(Path(folder).expanduser()).for_data_of(normalised).to(device)
+    return read_trained(Path(folder).expanduser()).for_data_of(normalised).answering_as(task).to(device)
 
 
 def _batches(

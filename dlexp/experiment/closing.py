@@ -83,8 +83,11 @@ def _look_back(
             coefficients["feature_names"] = names
             weights = [f"{name}: {weight}" for name, weight in zip(names, weights, strict=True)]
         log.info(f"learnt: w = [{', '.join(weights)}], b = {coefficients['b']:.4f}")
-    details = run.task.summary(outputs, on_cpu) | {"coefficients": coefficients}
-    write_json(tracker.folder / RESULTS, {"split": name, **details})
+    outputs = run.task.in_own_units(outputs)
+    details = run.task.summary(outputs, on_cpu)
+    for line in run.task.remarks(details):
+        log.info(line)
+    write_json(tracker.folder / RESULTS, {"split": name, **details, "coefficients": coefficients})
     if composed.config["pictures"]:
         figures = run.task.figures(outputs, on_cpu, lambda batch: _predict(run, batch))
         if name == TRAINED_ON:
@@ -102,8 +105,8 @@ def _predict(run: Assembly, batch: Batch) -> Any:
     """Returns the outputs, on the CPU, for fields that are not normalised."""
     module = run.state.average.module.eval()
     moved = {name: field.to(run.plan.device) for name, field in batch.items()}
-    normalised = {name: normalise(moved[name]) for name, normalise in run.train.normalised.items()}
-    return mapped(Tensor.cpu, run.task.predict(module, moved | normalised))
+    normalised = {name: normalise(moved[name]) for name, normalise in run.train.normalised.items() if name in moved}
+    return mapped(Tensor.cpu, run.task.in_own_units(run.task.predict(module, moved | normalised)))
 
 
 def _parameters(composed: Composed) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError, listed
 from dlexp.models.parts import fitting_tensors
 from dlexp.records.folder import DATA, LAST
@@ -19,10 +20,12 @@ from dlexp.train.frozen import frozen_names, set_frozen, to_freeze
 log = logging.getLogger(__name__)
 
 
-def initialise(model: nn.Module, source: Path, class_names: list[str] | None) -> None:
+def initialise(
+    model: nn.Module, source: Path, class_names: list[str] | None, units: Normalisation | None = None
+) -> None:
     """Copies the weights of a run folder or a file into the parameters and buffers of the same name and shape.
 
-    Says what matched and what did not.
+    Says what matched and what did not. units: how the targets of a regression are standardised now.
 
     Raises:
         UserError: there are no weights at `source`, they can't be read, none of them fits, or they are a run's whose
@@ -35,6 +38,8 @@ def initialise(model: nn.Module, source: Path, class_names: list[str] | None) ->
     *_, head = own
     if head in fitting:
         _compare_classes(source, class_names)
+        if class_names is None:
+            _compare_units(source, units)
     model.load_state_dict(fitting, strict=False)
     log.info(f"starts from {len(fitting)} of {len(own)} weights, taken from {source}")
     for title, names in {
@@ -85,6 +90,28 @@ def _compare_classes(source: Path, class_names: list[str] | None) -> None:
         f"init_from={source}: {sentence}. Name the classes in that order, or take the weights all the same with"
         f" init_from={folder / LAST}"
     )
+
+
+def _compare_units(source: Path, units: Normalisation | None) -> None:
+    """Warns where the last layer of a regression's run answered in another unit than that which is learnt now."""
+    folder = source if source.is_dir() else source.parent.parent
+    facts = recorded(folder / DATA)
+    if not isinstance(facts, dict) or not isinstance(facts.get("normalisation"), dict) or facts.get("class_names"):
+        return
+    before = facts["normalisation"].get("targets")
+    if (before is None) != (units is None):
+        told, word = ("standardised", "true") if before else ("as they are", "false")
+        log.warning(
+            f"warning: {folder} learnt its targets {told}, and this run does not, so that its answers begin in another"
+            f" unit; task.standardise={word} learns them as it did"
+        )
+    elif units is not None and not _nearly(before, units):
+        log.warning(f"warning: the targets of {folder} had another mean or deviation, so its answers begin elsewhere")
+
+
+def _nearly(before: Any, units: Normalisation) -> bool:
+    figures = zip(before["mean"], before["std"], units.mean, units.std, strict=False)
+    return all(abs(m - mean) < std and std / 2 < s < 2 * std for m, s, mean, std in figures)
 
 
 def read_weights(source: Path) -> dict[str, Tensor]:

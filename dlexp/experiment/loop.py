@@ -3,13 +3,15 @@
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from dlexp.console.training_progress import Pace, make_progress
 from dlexp.data.stream.stored import Stored
 from dlexp.errors import UnreadableError, UserError
-from dlexp.experiment.advice import is_learnt_by_heart, stuck_at_chance
+from dlexp.experiment.advice import diverging, is_learnt_by_heart, lower_rate, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.symptoms import likeliest
 from dlexp.experiment.view import PREFIX, Watchers
 from dlexp.machine.busy_cores import BusyCores
 from dlexp.machine.signals import StopRequested, Stops
@@ -31,11 +33,12 @@ class _Training:
         self.checkpoints, self.best = Checkpoints(tracker.folder, **every), BestWeights(tracker.folder / BEST)
         steps_per_epoch = run.plan.steps_per_epoch(len(run.train))
         num_epochs = -(-run.total_steps // steps_per_epoch)
-        self.progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout)
+        samples = "images" if run.train.fields[run.train.split.first].kind == "image" else "samples"
+        self.progress = make_progress(num_epochs, steps_per_epoch, run.measures, sys.stdout, samples)
         self.pace = Pace(run.total_steps - run.state.step, num_epochs)
         self.busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, Stored))
         self.watchers = Watchers(run, tracker)
-        self.advice_is_due = True
+        self.advice_is_due = self.divergence_is_unsaid = True
 
 
 def train(
@@ -107,9 +110,10 @@ def _to_the_end(training: _Training) -> None:
 
 
 def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
-    """Validates when that is due, records the epoch, and says once when nothing is being learnt."""
+    """Validates when that is due, records the epoch, and says once when it diverges or nothing is being learnt."""
     run, config = training.run, training.config
-    del event["train/recent_loss"]
+    recent = event.pop("train/recent_loss")
+    start = training.history[0]["train/loss"] if training.history else float(run.state.losses[0])
     is_last = event["step"] >= run.total_steps
     with run.state.as_before_unless_finished():
         if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
@@ -120,10 +124,15 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     training.tracker.log(event)
     training.history.append(event)
     training.progress.epoch(event, is_best=run.state.best_epoch == event["epoch"])
-    advice = stuck_at_chance(event, run.task, config["optimizer"]) if training.advice_is_due else None
-    if advice:
-        training.advice_is_due = False
-        training.progress.message(advice)
+    sentence = diverging(recent, start, run.task, lower_rate(config["optimizer"], config["recipe"]))
+    if sentence and training.divergence_is_unsaid:
+        training.divergence_is_unsaid = training.advice_is_due = False
+        training.progress.message(sentence)
+    elif training.advice_is_due:
+        look = partial(likeliest, run, config)
+        if advice := stuck_at_chance(event, run.task, config["optimizer"], config["recipe"], look):
+            training.advice_is_due = False
+            training.progress.message(advice)
 
 
 def _is_over(training: _Training) -> bool:

@@ -81,8 +81,8 @@ class Start:
     """What a method is set up with.
 
     model: on its device, with its initial weights. load: returns the trained model of a run folder (see `dlexp.load`),
-    on the device. normalised: how this run's fields are, to be undone for a model that normalises by itself. steps: of
-    the whole training.
+    on the device; one of a regression answers in the unit in which this run's loss sees targets. normalised: how this
+    run's inputs are, to be undone for a model that normalises by itself. steps: of the whole training.
     """
 
     model: nn.Module

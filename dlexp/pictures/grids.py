@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MOST_IMAGES = 64
 MOST_MISTAKES = 24
 MOST_LEGENDS = 20
+# The longest name of a class beside which there is room on its line.
+LONGEST_BESIDE = 6
 GAP = 0.08
 LINE = 0.155
 PADDING = 0.2
@@ -51,10 +53,14 @@ def mistakes(
         return _sentence(f"No mistake in {total} images")
     surest = wrong[confidences[wrong].argsort(descending=True, stable=True)][:MOST_MISTAKES]
     lines = []
+    are_short = max(map(len, class_names)) <= LONGEST_BESIDE
     for index in surest.tolist():
         answer, truth = class_names[int(predictions[index])], class_names[int(targets[index])]
-        sure = percent(float(confidences[index]), 0)
-        lines.append([(f"{shortened(answer, 12)} {sure}", WRONG), (f"is {shortened(truth, 14)}", INK)])
+        answer, sure = shortened(answer, 10), f"({percent(float(confidences[index]), 0)}),"
+        if are_short:
+            lines.append([(f"predicted {answer}", WRONG), (f"{sure} is {truth}", INK)])
+        else:
+            lines.append([("predicted", WRONG), (f"{answer} {sure}", WRONG), (f"is {shortened(truth, 14)}", INK)])
     share = f"{len(wrong)} of {total} wrong ({percent(len(wrong) / total)})"
     columns = 8 if len(surest) > 12 else max(4, math.ceil(len(surest) / 2))
     separator = ", " if columns == 8 else "\n"

@@ -90,7 +90,10 @@ def _scatter(
     colours: Tensor,
     class_names: Sequence[str],
 ) -> int:
-    """Draws the points, those in the wrong region ringed; returns how many of all are wrong."""
+    """Draws the points, those in the wrong region ringed; returns how many of all are wrong.
+
+    Rings lie below all points: where many are wrong they would hide them.
+    """
     with torch.no_grad():
         is_wrong = predict(points).detach().cpu().argmax(dim=1) != targets
     every = -(-len(points) // MOST_POINTS)
@@ -102,7 +105,7 @@ def _scatter(
         axes.scatter(x[own], y[own], s=size, label=shortened(name, 16), zorder=3, **style)
     if wrong.any():
         style = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.0}
-        axes.scatter(x[wrong], y[wrong], s=3 * size, label="wrong", zorder=4, **style)
+        axes.scatter(x[wrong], y[wrong], s=3 * size, label="wrong", zorder=2.5, **style)
     if len(class_names) <= MOST_IN_THE_LEGEND:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
     return int(is_wrong.sum())

@@ -33,17 +33,24 @@ def report(
 def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
     """Returns a sweep as text, from what varied and the report of each job.
 
-    A column for each split shows the metric that chose the epoch, further ones what was measured at the end alone; then
-    come seconds, and why a job failed. Where folds varied, a line below tells the mean over them.
+    A column for each split shows the metric that chose the epoch, with its name where the jobs' tasks differ; further
+    ones show what was measured at the end alone; then come seconds, and why a job failed. Where folds varied, a line
+    below tells the mean over them.
     """
     keys, reports = list(rows[0][0]), [found for _, found in rows]
-    chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in reports if found.get("metric"))
+    told = [found for found in reports if found.get("metric")]
+    of_task = {
+        (found["metric"], frozenset(found.get("measures", {}).keys() - found.get("last_look", []))) for found in told
+    }
+    differ = len({metric for metric, _ in of_task}) > 1 and len({measures for _, measures in of_task}) > 1
+    chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in told)
     last = dict.fromkeys(name for found in reports for name in found.get("last_look", []))
     columns = [f"{split}/{name}" for names in (chosen, last) for split in ("val", "test", TRAINED_ON) for name in names]
     shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
-    cells = [[*keys, *shown, "time", "status"]]
+    heads = list(dict.fromkeys(key.partition("/")[0] for key in shown)) if differ else shown
+    cells = [[*keys, *heads, "time", "status"]]
     for varied, found in rows:
-        values = [_cell(found, key) for key in shown]
+        values = [_own_cell(found, split) for split in heads] if differ else [_cell(found, key) for key in shown]
         seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
         status = found["status"] + (f": {found['error']}" if found["error"] else "")
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
@@ -51,7 +58,9 @@ def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
 
 
 def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], shown: Sequence[str]) -> Iterator[str]:
-    """Yields for all jobs that differ only in the fold: each metric's mean over those that finished, and its values."""
+    """Yields for all jobs that differ only in the fold: the mean of the metric that chose their epoch over those that
+    finished, and its values.
+    """
     folds: dict[str, list[dict[str, Any]]] = {}
     for varied, found in rows:
         if FOLD in varied:
@@ -60,7 +69,8 @@ def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], 
     for others, reports in folds.items():
         done = [found for found in reports if found["status"] == "finished"]
         told = []
-        for key in shown:
+        own = {name for found in done for name in _own_names(found)}
+        for key in (key for key in shown if key.partition("/")[2] in own):
             values = [found["metrics"][key] for found in done if found["metrics"].get(key) is not None]
             if values:
                 mean = done[0] | {"metrics": {key: sum(values) / len(values)}}
@@ -74,6 +84,16 @@ def in_columns(cells: Sequence[Sequence[str]]) -> str:
     """Returns rows of words as columns, the first row as their heads."""
     head, *lines = aligned(cells)
     return "\n".join(["", head, "-" * min(100, len(head)), *lines, ""])
+
+
+def _own_names(found: Mapping[str, Any]) -> list[str]:
+    """Returns the metric that chose a job's epoch, and what was measured at its end alone."""
+    return [found.get("metric", "").partition("/")[2], *found.get("last_look", [])]
+
+
+def _own_cell(found: Mapping[str, Any], split: str) -> str:
+    values = {name: _cell(found, f"{split}/{name}") for name in _own_names(found)}
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value != "-") or "-"
 
 
 def _cell(found: Mapping[str, Any], key: str) -> str:

@@ -75,7 +75,9 @@ class Classification(Classes):
         return {name: (each.conclude(each.sums(outputs, batch), len(split)), each.facts) for name, each in last.items()}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
-        """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions."""
+        """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions,
+        of one number a sample the probabilities along it.
+        """
         from dlexp import pictures
 
         inputs, targets = split.inputs, self._answers(outputs, split)
@@ -90,10 +92,18 @@ class Classification(Classes):
             confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
             images = Shown(self, split)
             figures["mistakes"] = pictures.mistakes(images, targets, predictions, confidences, self.class_names)
-        if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 2:
-            figures["decision_regions"] = pictures.decision_regions(
-                lambda points: predict({split.first: points}), inputs, targets, self.class_names, self.feature_names
-            )
+        if not isinstance(inputs, Tensor) or inputs.ndim != 2:
+            return figures
+
+        def ask(points: Tensor) -> Tensor:
+            return predict({split.first: points})
+
+        names = self.feature_names
+        if inputs.shape[1] == 1:
+            name = names[0] if names else "feature 1"
+            figures["class_shares"] = pictures.class_shares(ask, inputs, targets, self.class_names, name)
+        if inputs.shape[1] == 2:
+            figures["decision_regions"] = pictures.decision_regions(ask, inputs, targets, self.class_names, names)
         return figures
 
     def _answers(self, outputs: Tensor, split: Split) -> Tensor:

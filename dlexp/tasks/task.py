@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.batch import Batch, mapped
-from dlexp.errors import UserError, listed
 from dlexp.metric import LOSS, Metric, facts_of
 from dlexp.metrics.measure import Measure
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from dlexp.data.normalisation import Normalisation
     from dlexp.data.splits import Split
-
-UNITS = ("", "%")
 
 
 class Task(nn.Module):
@@ -45,6 +42,9 @@ class Task(nn.Module):
     """Those of the group `metric`, which stand in place of all that the task measures; set by the engine."""
     chance: Mapping[str, float] = {}
     """What guessing reaches, by metric ("loss" too); empty where nobody knows."""
+    units: Normalisation | None = None
+    """How the targets that `loss` sees are standardised, and the outputs with them; all other functions see both in the
+    data's own units. Set by the engine; None: they are as the data has them."""
     keeps_outputs: bool = True
     """Whether `summary` and `figures` want the outputs of the whole split, which lie in memory then."""
     criterion: nn.Module
@@ -77,6 +77,10 @@ class Task(nn.Module):
         with self.autocast:
             outputs = self(model, batch) if ask is None else ask(self, model, batch)
         return mapped(_at_least_float32, outputs)
+
+    def in_own_units(self, values: Any) -> Any:
+        """Returns outputs or targets as `loss` sees them in the units of the data, far from 0 in float64."""
+        return values if self.units is None else mapped(self.units.undone, values)
 
     def answer(self, outputs: Any) -> Any:
         """Returns what `dlexp.load` gives of outputs, by default all of them."""
@@ -145,6 +149,8 @@ class Task(nn.Module):
 
     def sums(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """Returns what is added up over batches: of the chosen metrics, else what `measure` returns."""
+        if self.units is not None:
+            outputs, batch = self.in_own_units(outputs), {**batch, "targets": self.in_own_units(batch["targets"])}
         return Task.measure(self, outputs, batch) if self.chosen else self.measure(outputs, batch)
 
     def results(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
@@ -154,6 +160,10 @@ class Task(nn.Module):
     def summary(self, outputs: Any, split: Split) -> dict[str, Any]:
         """Returns what `results.json` says of the chosen weights, outputs (None: not kept) and split on the CPU."""
         return {}
+
+    def remarks(self, summary: Mapping[str, Any]) -> list[str]:
+        """Returns what a person is told of the summary at the end of a run, a line each."""
+        return []
 
     def last_look(self, outputs: Any, split: Split) -> Mapping[str, tuple[float, Metric]]:
         """Returns what is measured of the chosen weights alone, by name, from the same as `summary` sees."""
@@ -191,60 +201,6 @@ def measures_of(task: Task) -> dict[str, Metric]:
 def measured(task: Task) -> dict[str, Any]:
     """Returns what `run.json` says of a task: the value that sweeps compare, and all that is measured."""
     return {"metric": f"val/{task.metric}", "measures": facts_of(measures_of(task))}
-
-
-def hold_to_protocol(task: Any, name: str) -> None:
-    """Raises UserError where an object is no task: a member is missing, or its metrics are not what they should be."""
-    if not isinstance(task, Task):
-        raise UserError(f"task {name} must inherit from dlexp.tasks.task.Task")
-    hidden = [name for name, each in vars(Task).items() if callable(each) and not callable(getattr(task, name))]
-    if hidden:
-        raise UserError(f"task {name} keeps a value as {hidden[0]}, which is the name of a function of every task")
-    missing = [member for member in ("metric", "metrics", "targets") if not hasattr(task, member)]
-    missing += ["measure"] * (type(task).measure is Task.measure and not task.own and not task.chosen)
-    if missing:
-        raise UserError(f"task {name} has no {', '.join(missing)}; a class that inherits from dlexp.tasks.task.Task"
-                        " owes metric, metrics, targets and measure")  # fmt: skip
-    for key, each in task.chosen.items():
-        if not is_measure(each):
-            raise UserError(f"metric {key} must inherit from dlexp.metrics.measure.Measure, and have facts, a Metric")
-        if task.learns not in each.of:
-            raise UserError(f"metric={key} measures {listed(each.of)}, and task {name} learns {task.learns}")
-    metrics: Any = task.metrics
-    if not isinstance(metrics, Mapping) or not all(isinstance(each, Metric) for each in metrics.values()):
-        raise UserError(f"task {name}: metrics must name each metric with a Metric of dlexp.metric, not {metrics!r}")
-    wrong = [f"'{each.unit}' of {key}" for key, each in metrics.items() if each.unit not in UNITS]
-    if wrong:
-        raise UserError(f"task {name}: the unit {wrong[0]} must be '%' (a share between 0 and 1) or ''")
-    if "loss" in metrics:
-        raise UserError(f"task {name}: 'loss' is what the criterion gives; give the metric another name")
-    if task.metric not in (known := measures_of(task)):
-        raise UserError(f"task {name}: metric is '{task.metric}', which is neither loss nor one of"
-                        f" {', '.join([*known][1:]) or 'its metrics, of which there are none'}")  # fmt: skip
-
-
-def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:
-    """Raises UserError where what is concluded from the sums of `count` samples are not the task's metrics."""
-    if not isinstance(sums, Mapping) or not all(isinstance(each, Tensor) for each in sums.values()):
-        raise UserError(f"task {name}: measure must return tensors by name, and it returns {sums!r}")
-    default = type(task).conclude is Task.conclude or bool(task.chosen)
-    shaped = next((key for key, total in sums.items() if total.ndim and "/" not in key), None)
-    if default and shaped is not None:
-        raise UserError(f"task {name}: the sum of {shaped} has the shape {list(sums[shaped].shape)}; one number is"
-                        " wanted, or a method conclude(sums, count) that makes numbers of it")  # fmt: skip
-    found: Any = task.results({key: total.cpu() for key, total in sums.items()}, count)
-    if not isinstance(found, Mapping) or found.keys() != task.metrics.keys():
-        told = ", ".join(found) if isinstance(found, Mapping) and found else "nothing"
-        where = "measure" if default else "conclude"
-        raise UserError(f"task {name}: {where} gives {told}, but its metrics are {', '.join(task.metrics) or 'none'}")
-    for key, value in found.items():
-        if not isinstance(value, int | float):
-            raise UserError(f"task {name}: conclude gives {key} as a {type(value).__name__}; a number is wanted")
-        if task.metrics[key].unit == "%" and not -1e-6 <= value <= 1 + 1e-6:
-            raise UserError(
-                f"task {name}: {key} is {value:g} of {count} samples of zeros, and with the unit '%' it must be a share"
-                " between 0 and 1: measure returns sums over samples, one count a sample"
-            )
 
 
 def shape_in_words(outputs: Any) -> str:

@@ -10,7 +10,7 @@ from dlexp.augment.operation import Draw, Mixing, Operation
 from dlexp.augment.rearrange import fused
 from dlexp.augment.seeds import derived_seed
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
-from dlexp.data.fields import MOVED, NORMALISED, Field, left_behind
+from dlexp.data.fields import MOVED, Field, left_behind
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
 from dlexp.data.stream.stored import Stored, streamed
@@ -33,7 +33,7 @@ class Batches:
     and the incomplete last batch is dropped (a split smaller than one batch is one batch). shuffle=False: everything,
     in order. Order and augmentation depend on (seed, epoch, step) alone, so an epoch can be entered at any step. What
     mixes samples comes after all other operations and after normalisation, wherever it stands in `augment`. fields:
-    what each field is. normalised: by field, for those whose kind says so. Raises UserError where an augmentation would
+    what each field is. normalised: by field, for those that are. Raises UserError where an augmentation would
     leave fields behind that belong together.
 
     views: how often a batch has each of its samples, every time augmented anew; all of them, then all once more.
@@ -56,7 +56,7 @@ class Batches:
         assert shuffle or not augment, "only training samples are changed"
         self.split = split
         self.fields = fields
-        self.normalised = {name: normalised[name] for name, field in fields.items() if field.kind in NORMALISED}
+        self.normalised = {name: normalised[name] for name in fields if name in normalised}
         self.batch_size = min(batch_size, len(split)) if shuffle else batch_size
         self.seed = seed
         self.operations = fused([each for each in augment if not isinstance(each, Mixing)])

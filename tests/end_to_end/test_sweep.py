@@ -415,6 +415,23 @@ def test_the_table() -> None:
     assert row.split()[1:3] == ["0.1235", "-"]
 
 
+def test_jobs_of_other_tasks_show_each_its_own_metric() -> None:
+    accuracy = {"accuracy": {"unit": "%", "higher_is_better": True}}
+    common = {"status": "finished", "seconds": 3, "error": None}
+    classes = {"metric": "val/accuracy", "measures": accuracy, "metrics": {"val/accuracy": 0.5, "val/loss": 1.5}}
+    values = {"metric": "val/loss", "measures": {"mae": {}}, "metrics": {"val/loss": 0.25, "test/loss": 0.75}}
+    rows = [({"data": name}, common | each) for name, each in (("spiral", classes), ("linear", values))]
+    head, _, first, second = table(rows).strip().splitlines()
+    assert head.split() == ["data", "val", "test", "time", "status"]
+    assert first.split()[:5] == ["spiral", "accuracy", "50.00", "%", "-"] and "1.5" not in first
+    assert second.split()[:5] == ["linear", "loss", "0.25", "loss", "0.75"]
+    both = table([({"data": name, "data.fold": "0"}, common | each) for name, each in (("s", classes), ("l", values))])
+    assert both.splitlines()[-2:] == [
+        "data=s: mean over 1 folds: val/accuracy 50.00 % (50.00 %)",
+        "data=l: mean over 1 folds: val/loss 0.25 (0.25); test/loss 0.75 (0.75)",
+    ]
+
+
 def test_the_mean_over_folds_stands_below_the_table() -> None:
     def ended(value: float | None) -> dict[str, Any]:
         metrics = {} if value is None else {"val/loss": value, "test/loss": 2 * value}

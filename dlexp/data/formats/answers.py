@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlexp.data.formats.inputs import loses_in_float32
 from dlexp.data.formats.npz_file import Samples
 from dlexp.errors import UserError
 
@@ -15,11 +16,14 @@ Splits = dict[str, Samples]
 NAME_OF_DIGITS = re.compile(r"[+-]?0\d.*")
 
 
-def values(y: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    """Returns float32 N×outputs, of more axes as they are. Raises UserError where some are no numbers, or infinite."""
+def values(y: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Returns values N×outputs, of more axes as they are: float32, or float64 where float32 would round away how they
+    differ. Raises UserError where some are no numbers, or infinite.
+    """
     try:
-        with np.errstate(over="ignore"):
-            found = y.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact = y.astype(np.float64)
+            found: NDArray[Any] = exact if loses_in_float32(exact) else y.astype(np.float32)
     except ValueError:
         raise UserError(f"{path}: answers must be numbers for task=regression, there is '{y.flat[0]}'.") from None
     if not np.isfinite(found).all():

@@ -97,6 +97,7 @@ def test_an_epoch_in_one_line() -> None:
         "epoch  3/30  train loss 0.512  accuracy 81.3 %  val loss 0.47  accuracy 83.0 %  1234 samples/s"
         "  2 min 10 s left"
     )
+    assert describe(RECORD, MEASURES, "images").endswith("  1234 images/s")
     assert describe({"train/loss": float("nan"), "val/loss": None}, MEASURES) == "train loss nan  val loss nan"
 
 

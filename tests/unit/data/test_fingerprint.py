@@ -128,3 +128,8 @@ def test_the_data_of_a_function_of_ones_own_is_hashed_when_it_is_loaded() -> Non
     assert len({of_splits(Splits(train=each, test=None)).fingerprint for each in [part, *told]}) == 5
     assert of_splits(Splits(train=part, test=None)) != of_splits(splits(1.0))
     assert of_splits(Splits(train=part, test=None, val=part)) != of_splits(splits(1.0))
+
+
+def test_a_column_of_a_wider_array_has_a_content() -> None:
+    wide = np.arange(12.0).reshape(4, 3)
+    assert of_arrays([wide[:, 1]]) == of_arrays([wide[:, 1].copy()])

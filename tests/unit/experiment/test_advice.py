@@ -9,7 +9,7 @@ from torch import nn
 
 from dlexp.criteria.cross_entropy import CrossEntropy
 from dlexp.criteria.mse import MeanSquaredError
-from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
+from dlexp.experiment.advice import diverging, lower_rate, overfit_verdict, stuck_at_chance
 from dlexp.metric import Metric
 from dlexp.tasks.task import Task
 
@@ -59,6 +59,42 @@ def test_stuck_at_chance_by_a_metric_where_less_is_better(error: float, stuck: b
 def test_chance_that_is_inherited_speaks_of_what_is_measured() -> None:
     advice = stuck_at_chance({"step": 1000, "train/loss": math.log(10), "train/error": 0.9}, OWN, {"lr": 0.5})
     assert advice is not None and "train loss 2.303, and guessing gives loss 2.303." in advice
+
+
+def test_what_is_likeliest_stands_in_place_of_the_rate() -> None:
+    stuck = {"step": 1000, "train/loss": math.log(10), "train/accuracy": 0.1}
+    advice = stuck_at_chance(stuck, CLASSIFIER, {"lr": 0.5}, None, lambda: "The model is linear")
+    assert advice is not None and advice.endswith("accuracy 10.0 %. The model is linear")
+
+
+@pytest.mark.parametrize(
+    ("loss", "start", "told"),
+    [(1.6e31, 2.4, True), (40.0, 2.4, True), (20.0, 2.4, False), (40.0, 300.0, False), (float("nan"), 2.4, False)],
+)
+def test_a_loss_far_above_guessing_and_its_beginning(loss: float, start: float, told: bool) -> None:
+    advice = diverging(loss, start, CLASSIFIER, "optimizer.lr=0.1")
+    assert (advice is not None) == told
+    if advice:
+        assert "began with a loss of 2.4" in advice and "guessing gives 2.303. Try optimizer.lr=0.1" in advice
+
+
+def test_where_nobody_knows_what_guessing_gives_the_beginning_tells() -> None:
+    assert diverging(5000.0, 2.0, REGRESSOR, "…") is not None
+    assert diverging(1000.0, 2.0, REGRESSOR, "…") is None and diverging(1e9, -2.0, REGRESSOR, "…") is None
+
+
+@pytest.mark.parametrize(
+    ("lr", "recipe", "word"),
+    [
+        (0.5, None, "optimizer.lr=0.05 (a tenth)"),
+        (100.0, None, "optimizer.lr=0.1"),
+        (100.0, {"lr": {"sgd": 0.03}}, "optimizer.lr=0.03 (the rate of this model and data)"),
+        (0.03, {"lr": {"sgd": 0.03}}, "optimizer.lr=0.003 (a tenth)"),
+        (0.5, {"lr": {"adam": 0.001}}, "optimizer.lr=0.05 (a tenth)"),
+    ],
+)
+def test_the_rate_to_try(lr: float, recipe: Any, word: str) -> None:
+    assert lower_rate({"_target_": "torch.optim.SGD", "lr": lr}, recipe) == word
 
 
 def test_overfit_verdict() -> None:

@@ -211,8 +211,15 @@ def test_mistakes_come_surest_first() -> None:
     )
     _image(figure)
     shown = [text.get_text() for text in figure.axes[0].texts]
-    assert shown == ["cat 90 %", "is bird", "deer 70 %", "is cat", "bird 50 %", "is automobile"]
+    assert shown[:3] == ["predicted", "cat (90 %),", "is bird"]
+    assert " ".join(shown[3:]) == "predicted deer (70 %), is cat predicted bird (50 %), is automobile"
     assert "3 of 4 wrong (75.0 %)" in _words(figure)
+
+
+def test_a_mistake_is_said_in_two_lines_where_names_are_short() -> None:
+    images, zeros = torch.rand(1, 1, 8, 8), torch.zeros(1, dtype=torch.int64)
+    figure = pictures.mistakes(images, zeros + 3, zeros + 7, torch.tensor([0.93]), [str(n) for n in range(10)])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["predicted 7", "(93 %), is 3"]
 
 
 def test_many_mistakes_and_none() -> None:
@@ -235,6 +242,8 @@ def test_decision_regions(num_classes: int) -> None:
     right = (points @ weights).argmax(dim=1) == targets
     assert f"{int((~right).sum())} of 3000 points wrong" in _words(figure)
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("feature 1", "feature 2")
+    *own, wrong = figure.axes[0].collections[-num_classes - 1 :]
+    assert wrong.get_label() == "wrong" and wrong.get_zorder() < min(each.get_zorder() for each in own)
 
 
 def test_one_point_and_one_region() -> None:
@@ -245,6 +254,32 @@ def test_one_point_and_one_region() -> None:
         ["a", "b"],
     )
     _image(figure)
+
+
+@pytest.mark.parametrize("num_classes", [2, 15])
+def test_probabilities_along_one_feature(num_classes: int) -> None:
+    points, targets = torch.randn(3000, 1), torch.randint(0, num_classes, (3000,))
+    slopes = torch.randn(1, num_classes)
+    names = [f"arm {n}" for n in range(num_classes)]
+    figure = pictures.class_shares(lambda x: x @ slopes, points, targets, names, "height")
+    _image(figure)
+    wrong = int(((points @ slopes).argmax(dim=1) != targets).sum())
+    assert f"{wrong} of 3000 points wrong" in _words(figure) and "height" in _words(figure)
+    first = figure.axes[0].lines[0]
+    shares = (torch.tensor(first.get_xdata())[:, None] @ slopes).softmax(dim=1)[:, 0]
+    assert torch.allclose(torch.tensor(first.get_ydata()), shares, atol=1e-5)
+    _image(pictures.class_shares(lambda x: x @ slopes, torch.zeros(1, 1), torch.tensor([-1]), names, "nothing counts"))
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 12])
+def test_the_curve_along_one_feature(outputs: int) -> None:
+    points = torch.randn(3000, 1)
+    figure = pictures.fitted_curve(lambda x: x.expand(-1, outputs) ** 3, points, points.expand(-1, outputs), "age")
+    _image(figure)
+    line = figure.axes[0].lines[0]
+    x, y = torch.tensor(line.get_xdata()), torch.tensor(line.get_ydata())
+    assert torch.allclose(x.double() ** 3, y, atol=1e-4) and float(x.min()) < float(points.min())
+    assert len(figure.axes[0].lines) == min(outputs, 8) and "age" in _words(figure)
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 12])

@@ -159,7 +159,10 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     shown = task.figures(outputs, points, lambda batch: torch.zeros(len(batch["inputs"]), 3))
     axes = shown["decision_regions"].axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("length", "width")
+    assert _figures(_classification(), Split(torch.randn(20, 1), targets), outputs) == common | {"class_shares"}
     truth = torch.randn(20, 3)
+    curve = {"prediction_against_truth", "fitted_curve"}
+    assert _figures(_regression(), Split(torch.randn(20, 1), truth), outputs) == curve
     assert _figures(_regression(), Split(torch.randn(20, 2), truth), outputs) == {"prediction_against_truth"}
 
 

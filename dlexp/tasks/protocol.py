@@ -1,0 +1,68 @@
+"""What a task is held to before a run: that it has what the protocol asks for, and measures what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from dlexp.errors import UserError, listed
+from dlexp.metric import Metric
+from dlexp.tasks.task import Task, is_measure, measures_of
+
+UNITS = ("", "%")
+
+
+def hold_to_protocol(task: Any, name: str) -> None:
+    """Raises UserError where an object is no task: a member is missing, or its metrics are not what they should be."""
+    if not isinstance(task, Task):
+        raise UserError(f"task {name} must inherit from dlexp.tasks.task.Task")
+    hidden = [name for name, each in vars(Task).items() if callable(each) and not callable(getattr(task, name))]
+    if hidden:
+        raise UserError(f"task {name} keeps a value as {hidden[0]}, which is the name of a function of every task")
+    missing = [member for member in ("metric", "metrics", "targets") if not hasattr(task, member)]
+    missing += ["measure"] * (type(task).measure is Task.measure and not task.own and not task.chosen)
+    if missing:
+        raise UserError(f"task {name} has no {', '.join(missing)}; a class that inherits from dlexp.tasks.task.Task"
+                        " owes metric, metrics, targets and measure")  # fmt: skip
+    for key, each in task.chosen.items():
+        if not is_measure(each):
+            raise UserError(f"metric {key} must inherit from dlexp.metrics.measure.Measure, and have facts, a Metric")
+        if task.learns not in each.of:
+            raise UserError(f"metric={key} measures {listed(each.of)}, and task {name} learns {task.learns}")
+    metrics: Any = task.metrics
+    if not isinstance(metrics, Mapping) or not all(isinstance(each, Metric) for each in metrics.values()):
+        raise UserError(f"task {name}: metrics must name each metric with a Metric of dlexp.metric, not {metrics!r}")
+    wrong = [f"'{each.unit}' of {key}" for key, each in metrics.items() if each.unit not in UNITS]
+    if wrong:
+        raise UserError(f"task {name}: the unit {wrong[0]} must be '%' (a share between 0 and 1) or ''")
+    if "loss" in metrics:
+        raise UserError(f"task {name}: 'loss' is what the criterion gives; give the metric another name")
+    if task.metric not in (known := measures_of(task)):
+        raise UserError(f"task {name}: metric is '{task.metric}', which is neither loss nor one of"
+                        f" {', '.join([*known][1:]) or 'its metrics, of which there are none'}")  # fmt: skip
+
+
+def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:
+    """Raises UserError where what is concluded from the sums of `count` samples are not the task's metrics."""
+    if not isinstance(sums, Mapping) or not all(isinstance(each, Tensor) for each in sums.values()):
+        raise UserError(f"task {name}: measure must return tensors by name, and it returns {sums!r}")
+    default = type(task).conclude is Task.conclude or bool(task.chosen)
+    shaped = next((key for key, total in sums.items() if total.ndim and "/" not in key), None)
+    if default and shaped is not None:
+        raise UserError(f"task {name}: the sum of {shaped} has the shape {list(sums[shaped].shape)}; one number is"
+                        " wanted, or a method conclude(sums, count) that makes numbers of it")  # fmt: skip
+    found: Any = task.results({key: total.cpu() for key, total in sums.items()}, count)
+    if not isinstance(found, Mapping) or found.keys() != task.metrics.keys():
+        told = ", ".join(found) if isinstance(found, Mapping) and found else "nothing"
+        where = "measure" if default else "conclude"
+        raise UserError(f"task {name}: {where} gives {told}, but its metrics are {', '.join(task.metrics) or 'none'}")
+    for key, value in found.items():
+        if not isinstance(value, int | float):
+            raise UserError(f"task {name}: conclude gives {key} as a {type(value).__name__}; a number is wanted")
+        if task.metrics[key].unit == "%" and not -1e-6 <= value <= 1 + 1e-6:
+            raise UserError(
+                f"task {name}: {key} is {value:g} of {count} samples of zeros, and with the unit '%' it must be a share"
+                " between 0 and 1: measure returns sums over samples, one count a sample"
+            )
