@@ -125,10 +125,9 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
             hold_to_classes(split, data["num_outputs"], ignored, name)
     hold_to_one_unit(splits.named, fields, device)
     normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
-    splits, units = standardised(config, skeleton, fields, splits)
-    normalised |= {"targets": units} if units else {}
-    there: Any = {name: split.to(device) for name, split in splits.named.items()}
-    splits = replace(splits, **there)
+    splits, of_targets = standardised(config, skeleton, fields, splits)
+    normalised |= of_targets
+    splits = replace(splits, **{name: split.to(device) for name, split in splits.named.items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
     if train.smallest == 1:
         hold_to_single(
