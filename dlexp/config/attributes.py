@@ -5,7 +5,7 @@ import pickle
 import random
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -58,8 +58,10 @@ def _inside(value: Any) -> dict[str, Any]:
     elif isinstance(value, set | frozenset):
         found |= {f"[{number}]": item for number, item in enumerate(sorted(value, key=repr))}
     attributes = dict(getattr(value, "__dict__", {}))
-    if is_dataclass(value) and value.__dataclass_params__.frozen:  # what is kept beside its fields was computed of them
-        attributes = {each.name: attributes[each.name] for each in fields(value) if each.compare}
+    parameters: Any = getattr(value, "__dataclass_params__", None)
+    if parameters is not None and parameters.frozen:  # what is kept beside its fields was computed of them
+        compared = {field.name for field in fields(value) if field.compare}
+        attributes = {name: each for name, each in attributes.items() if name in compared}
     for kind in type(value).__mro__:
         slots = vars(kind).get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:
