@@ -5,7 +5,7 @@ import pickle
 import random
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -58,8 +58,10 @@ def _inside(value: Any) -> dict[str, Any]:
     elif isinstance(value, set | frozenset):
         found |= {f"[{number}]": item for number, item in enumerate(sorted(value, key=repr))}
     attributes = dict(getattr(value, "__dict__", {}))
-    if is_dataclass(value):  # what is no part of it when two are compared, such as what was computed once and kept
-        attributes = {name: each for name, each in attributes.items() if name not in _uncompared(value)}
+    parameters: Any = getattr(value, "__dataclass_params__", None)
+    if parameters is not None and parameters.frozen:  # what is kept beside its fields was computed of them
+        compared = {field.name for field in fields(value) if field.compare}
+        attributes = {name: each for name, each in attributes.items() if name in compared}
     for kind in type(value).__mro__:
         slots = vars(kind).get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:
@@ -75,10 +77,6 @@ def _inside(value: Any) -> dict[str, Any]:
         attributes = {name: each for name, each in attributes.items() if name[0] != "_" or name not in known}
         attributes["state"] = [value.state[parameter] for parameter in parameters if parameter in value.state]
     return found | {f".{name}": each for name, each in attributes.items()}
-
-
-def _uncompared(value: Any) -> set[str]:
-    return {field.name for field in fields(value) if not field.compare}
 
 
 def _names_in_torch(kind: type) -> set[str]:

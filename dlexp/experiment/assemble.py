@@ -126,8 +126,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
             hold_to_classes(split, data["num_outputs"], ignored, name)
     hold_to_one_unit(splits.named, fields, device)
     normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
-    splits, units = standardised(config, skeleton, fields, splits)
-    normalised |= {"targets": units} if units else {}
+    splits, of_targets = standardised(config, skeleton, fields, splits)
+    normalised |= of_targets
     splits = splits.each(lambda split: split.to(device))
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
     hold_to_smallest(config, skeleton, task, fields, train)

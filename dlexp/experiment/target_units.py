@@ -38,8 +38,8 @@ BOUNDED += " Elu Gelu Silu Abs Pow Sqrt"
 
 def standardised(
     config: Mapping[str, Any], skeleton: nn.Module, fields: Mapping[str, Field], splits: Splits
-) -> tuple[Splits, Normalisation | None]:
-    """Returns the splits, and how the targets of a regression are standardised (None: they are not, or by their kind).
+) -> tuple[Any, dict[str, Normalisation]]:
+    """Returns the splits, and how the targets of a regression are standardised, if they are and not by their kind.
 
     Each column of N×outputs and each channel of images has a mean and deviation, other shapes have one of all. With
     `task.standardise=auto` targets stay as they are where their kind is stated, where the loss is not one of
@@ -48,18 +48,18 @@ def standardised(
     task, wish = build_task(config), config["task"]["standardise"]
     field = fields.get("targets")
     if field is not None and field.kind in NORMALISED:
-        return splits, None
+        return splits, {}
     stated = (config["data"]["fields"] or {}).get("targets") or {}
     are_numbers = isinstance(task, Regression) and field is not None and field.dtype.is_floating_point
     if not wish or not are_numbers or (wish == "auto" and ("kind" in stated or None in fields["targets"].shape)):
-        return _as_float32(splits), None
+        return _as_float32(splits), {}
     if wish == "auto" and (reason := _reason_against(task, skeleton, fields)):
         log.info(f"targets are learnt as they are, since {reason}; task.standardise=true standardises all the same")
-        return _as_float32(splits), None
+        return _as_float32(splits), {}
     column = splits.train.fields["targets"]
     mean, std = _statistics(column)
     log.info(f"targets are standardised{_figures(mean, std)}: the loss is of those, all else in their own units")
-    return splits, Normalisation(mean, std, None, column.dtype)
+    return splits, {"targets": Normalisation(mean, std, None, column.dtype)}
 
 
 def tell_units(task: Task, train: Batches) -> None:

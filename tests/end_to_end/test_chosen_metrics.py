@@ -81,6 +81,7 @@ def test_r2_of_large_values_is_that_of_scikit_learn(workdir: Path) -> None:
     y = 1e6 + 0.5 * x[:, 0] + 0.5 * torch.randn(300, generator=generator)
     numpy.savez(workdir / "table.npz", x=x.numpy(), y=y.numpy())
     words = ["data=arrays", "data.file=table.npz", "task=regression", "criterion=mse", "model=linear", "metric=r2"]
+    words.append("task.standardise=false")
     result = api.run([*words, "epochs=3", "batch_size=7", "threads=1", "pictures=false"], folder=workdir / "run")
     test = prepared(load_data(config := compose(words).config["data"]), config).test
     outputs = api.load(result.folder)(test.inputs)
