@@ -102,12 +102,6 @@ def _memory(model: nn.Module) -> None:
 
 
 def _task(config: Mapping[str, Any]) -> Task:
-    classes = config["data"]["class_names"]
-    if classes and config["task"]["targets"] == "values":
-        raise UserError(
-            f"the data has classes ({listed(classes, most=3)}), and this task learns values; task=classification learns"
-            " classes"
-        )
     with refused("task"):
         task: Task = build_task(config)
     hold_to_protocol(task, config["task"]["_target_"])

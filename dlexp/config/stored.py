@@ -13,7 +13,7 @@ import yaml
 from dlexp.config import mistakes
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER_OF_DATA, Settings
-from dlexp.errors import UserError, did_you_mean
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.records.folder import CONFIG, RECORD
 from dlexp.records.run_json import read_entry, refuse_other_version
 
@@ -28,7 +28,9 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         UserError: the folder is none of a run, another version of dlexp wrote it, or its files are damaged.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is not the folder of a run: there is no such folder")
+        others = sorted(each.parent for each in folder.parent.glob(f"*/{RECORD}"))
+        near = did_you_mean(str(folder), map(str, others)) or (f" Runs there: {listed(others)}" if others else "")
+        raise UserError(f"{folder} is not the folder of a run: there is no such folder.{near}".rstrip("."))
     refuse_other_version(folder)
     entry = read_entry(folder)
     try:
