@@ -25,6 +25,8 @@ def dispatch(words: list[str]) -> int:
     else:
         name = "train"
     names = registry.commands()
+    if name not in names and {"--help", "-h"} & set(words):
+        name, words = "train", ["--help", name]
     if name not in names:
         from dlexp.config import meant
         from dlexp.config.words import read

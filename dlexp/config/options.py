@@ -65,13 +65,10 @@ def no_option(group: str, name: str, options: Sequence[str]) -> str:
 def _of_torchvision(name: str) -> str | None:
     """Returns torchvision's classifier of a name, read from its files: importing it would import torch."""
     found = find_spec("torchvision")
-    for folder in found.submodule_search_locations or () if found else ():
-        for file in Path(folder, "models").glob("*.py"):
-            text = file.read_text(encoding="utf-8")
-            for each in re.findall(r"@register_model\(\)\n(?:@.*\n|.*\n\))*?def (\w+)\(", text):
-                if plain(each) == plain(name):
-                    return str(each)
-    return None
+    folders = found.submodule_search_locations or () if found else ()
+    files = [file.read_text(encoding="utf-8") for folder in folders for file in Path(folder, "models").glob("*.py")]
+    names = re.findall(r"@register_model\(\)\n(?:.*\n)*?def (\w+)\(", "\n".join(files))
+    return next((each for each in (name, *names) if each in names and plain(each) == plain(name)), None)
 
 
 def file_problems(word: str, groups: Groups, folders: Sequence[Path]) -> list[str]:

@@ -61,11 +61,13 @@ def settings(file: Path) -> Iterator[Setting]:
 
 
 def about(file: Path) -> str:
-    """Returns what a YAML file says of itself in the comment at its beginning: the first sentence."""
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    comments = [line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line]
-    text = " ".join(comments) + " "
-    return re.split(r"(?<=[.:;])\s", text, maxsplit=1)[0].rstrip(".:; ")
+    """Returns what a YAML file says of itself in the comment at its beginning: the first sentence, without brackets."""
+    text = ""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        if not line.startswith("#") or re.match(r"# *(python -m|measured)", line):
+            break
+        text += "" if "@package" in line else line.lstrip("# ") + " "
+    return re.split(r"\.\s", re.sub(r"\s*\([^()]*\)", "", text), maxsplit=1)[0].rstrip(".:; ")
 
 
 def commands() -> dict[str, str]:

@@ -100,6 +100,16 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     return Words([quoted(word, is_sweep) for word in overrides], folders, is_sweep, for_hydra)
 
 
+def folders_named(words: Sequence[str]) -> list[Path]:
+    """Returns the folders of a person's own options that words name and that are there, whatever else they say."""
+    named = (
+        (value if equals else "".join(words[place + 1 : place + 2]))
+        for place, (flag, equals, value) in enumerate(word.partition("=") for word in words)
+        if flag in FOLDER_FLAGS
+    )
+    return [folder for folder in (Path(name).expanduser() for name in named if name) if folder.is_dir()]
+
+
 def _folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if not name:
