@@ -4,6 +4,7 @@ import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
@@ -160,8 +161,8 @@ def _wrong_type(cause: ValidationError, word: str | None) -> str:
     typed = word or (f"{cause.full_key}={value[1]}" if value else str(cause.full_key))
     problem = value_problem(object(), field.type) if field else None
     if problem and word and problem.startswith("must be a list"):
-        key, _, value = word.partition("=")
-        return f"{typed} {problem.partition(' like')[0]}: {to_type(f'{key}=[{value}]')}"
+        as_list = to_type("=[".join(word.split("=", 1)) + "]")
+        return f"{typed} {problem.partition(' like')[0]}: {as_list}"
     return f"{typed} {problem}" if problem else f"{typed}: {str(cause).splitlines()[0]}"
 
 
@@ -210,7 +211,7 @@ def unresolved(error: OmegaConfBaseException) -> str:
         text = re.sub(r"^\w+ raised while resolving interpolation: ", "", text).strip('"')
         return f"{key}: {text}" if key and key not in text else text
     group, _, name = found[1].rpartition(".")
-    root = error.parent_node._get_root() if isinstance(error.parent_node, DictConfig) else None
+    root: Any = error.parent_node._get_root() if isinstance(error.parent_node, DictConfig) else None
     node = root.get(group) if group and root is not None else None
     near = closest(name, [str(each) for each in node]) if isinstance(node, DictConfig) else None
     target = f"{group}.{near}" if near else None if group else meant.setting(name)

@@ -139,8 +139,8 @@ def lost(word: str, groups: meant.Groups) -> str | None:
     if key == "accept_changes":
         return f"{word} goes with resume=RUN, where it accepts what has changed since"
     if word.startswith("~") and (key in groups or key in meant.TOP):
-        instead = f"{key}=none leaves it out" if "none" in groups.get(key, ()) else f"{key}=… changes it"
-        return f"{word} can't be: every run has {key}; {instead}"
+        other = f"{key}=none leaves it out" if "none" in groups.get(key, ()) else f"{key}=… changes it"
+        return f"{word} can't be: every run has {key}; {other}"
     if word.startswith("+") and not word.startswith("++") and (key in groups or key in meant.TOP):
         return f"{word}: {key} is there already, so it is typed {to_type(word[1:])}"
     if key in groups and value == "null":  # Hydra answers with a traceback

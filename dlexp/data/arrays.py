@@ -75,8 +75,9 @@ def _wanted(x: NDArray[Any], stated: Mapping[str, Any]) -> torch.dtype:
     """Returns the type that whole numbers are to have, by what is stated of them."""
     if stated.get("kind") is None:
         raise UserError(
-            f"x holds whole numbers ({x.dtype}): data.fields.inputs={{kind: plain, dtype: int64}} hands them on as ids,"
-            " such as tokens for an embedding, and data.fields.inputs={kind: normalised} takes them for quantities"
+            f"x holds whole numbers ({x.dtype}): 'data.fields.inputs={{kind: plain, dtype: int64}}' hands them on as"
+            " ids, such as tokens for an embedding, and 'data.fields.inputs={kind: normalised}' takes them for"
+            " quantities"
         )
     name = "float32" if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
     found: torch.dtype = getattr(torch, name)

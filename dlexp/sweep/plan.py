@@ -13,7 +13,7 @@ from dlexp.config.check import check, group_problems
 from dlexp.config.compose import axes, composing, problems_of
 from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, listed, to_type
 from dlexp.experiment.identity import Identity, identity
 from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
@@ -56,7 +56,7 @@ def run_sweep(typed: Sequence[str]) -> int:
         for own in identities
     ]
     log.info(table(list(zip(varied, reports, strict=True))))
-    log.info(f"look at it   tensorboard --logdir {folder}")
+    log.info(f"look at it   tensorboard --logdir {to_type(str(folder))}")
     stopped = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
     if stopped is not None:
         return exit_code_of(stopped)
