@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.commands import CommandParser
-from dlexp.errors import UserError
+from dlexp.errors import UserError, as_typed
 from dlexp.records.folder import ENVIRONMENT
 from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
@@ -30,7 +30,7 @@ def main(words: list[str]) -> int:
         lines = list(differences(one[part], other[part]))
         print(f"{part}: {'' if lines else 'the same'}".rstrip())
         for key, before, after in lines:
-            print(f"  {key}: {before} → {after}")
+            print(f"  {key}: {as_typed(before)} → {as_typed(after)}")
     print(f"training: {parting(one['metrics'], other['metrics'])}")
     return 0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dlexp.config import mistakes
+from dlexp.config import meant, mistakes
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER_OF_DATA, Settings
 from dlexp.errors import UserError, did_you_mean, listed
@@ -74,7 +74,7 @@ def changed_config(
         if override.is_sweep_override():
             problems.append(f"{word} has several values, and resume= continues one run")
         elif not isinstance(node, dict) or name not in node or key.startswith("+"):
-            problems.append(f"this run has no setting '{key}'.{did_you_mean(key, keys)}")
+            problems.append(f"this run has no setting '{key}'.{did_you_mean(meant.named(key) or key, keys)}")
         elif isinstance(node[name], dict):
             problems.append(f"{word} would choose another {key}; resume= continues with the one that is stored")
         elif isinstance(value, str) and "${" in value:

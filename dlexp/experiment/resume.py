@@ -12,7 +12,7 @@ from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, is_free, stored_run, value_of
 from dlexp.console.streams import log_to
 from dlexp.console.wording import describe
-from dlexp.errors import UserError, to_type
+from dlexp.errors import UserError, as_typed, to_type
 from dlexp.experiment.identity import identity
 from dlexp.metric import read_facts
 from dlexp.records.folder import LOG, saved_states
@@ -87,7 +87,8 @@ def _other_settings(
 ) -> str | None:
     """Returns which settings change that need consent."""
     keys = [change.partition("=")[0] for change in changed if not is_free(change)]
-    pairs = [f"{key} ({value_of(stored, key.split('.'))} → {value_of(config, key.split('.'))})" for key in keys]
+    before, after = ([as_typed(value_of(each, key.split("."))) for key in keys] for each in (stored, config))
+    pairs = [f"{key} ({one} → {other})" for key, one, other in zip(keys, before, after, strict=True)]
     return f"the run in {folder} had other settings: {', '.join(pairs)}" if pairs else None
 
 
