@@ -62,7 +62,7 @@ def task_problems(config: Mapping[str, Any]) -> list[str]:
             " classes"
         ]
     if outputs == 1 and targets == "classes" and str(task.get("_target_")).startswith("dlexp.tasks.classification."):
-        has = f"one class ({classes[0]})" if classes else "one value a sample, no classes"
+        has = f"one class ({classes[0]})" if classes else "one value a sample (data.num_outputs=1), no classes"
         instead = "" if classes else "; task=regression criterion=mse learns values"
         return [f"task=classification chooses among two classes or more, and the data has {has}{instead}"]
     return []
