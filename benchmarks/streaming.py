@@ -27,11 +27,11 @@ import PIL
 import torch
 from PIL import Image
 
-from dlexp.data.image_folder import image_folder
+from dlexp.config.compose import compose
+from dlexp.experiment.assemble import assemble
 from dlexp.machine.device import keep_freed_memory
 from dlexp.machine.environment import cpu_name
 from dlexp.models.vision import import_torchvision
-from dlexp.train.batches import Batches
 
 SIZE, BATCH, CLASSES = 224, 128, 10
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -108,13 +108,16 @@ def check(ways: dict[str, Pass]) -> None:
 
 def dlexp(folder: Path, workers: int, device: str) -> Pass:
     """`data=image_folder data.in_memory=false`, as a run uses it."""
-    splits = image_folder(folder=str(folder), size=SIZE, channels=3, test_size=0.1, in_memory=False, workers=workers,
-                          split_seed=0, val_size=0, limit=None, device=device)  # fmt: skip
-    train = splits.train._replace(inputs=splits.train.inputs.to(device), targets=splits.train.targets.to(device))
-    batches = Batches(
-        train, batch_size=BATCH, mean=MEAN, std=STD, seed=0, augment=[], shuffle=True, channels_last=False
-    )
-    return lambda number, count: (inputs for inputs, _ in batches.epoch(number, start=len(batches) - count))
+    words = [
+        f"data.folder={folder}",
+        f"data.size={SIZE}",
+        "data.in_memory=false",
+        f"data.workers={workers}",
+        "data.val_size=0",
+    ]
+    words += [f"data.mean={MEAN}", f"data.std={STD}", f"batch_size={BATCH}", f"device={device}", "model=linear"]
+    batches = assemble(compose(["data=image_folder", *words]).config).train
+    return lambda number, count: (batch["inputs"] for batch in batches.epoch(number, start=len(batches) - count))
 
 
 def tutorial(folder: Path, workers: int, device: str) -> Pass:

@@ -6,10 +6,10 @@ In a notebook: `from dlexp import run; result = run(["model=cnn", "data=mnist"])
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["load", "run"]
+__all__ = ["load", "run", "run_sweep"]
 
 if TYPE_CHECKING:
-    from dlexp.api import load, run
+    from dlexp.api import load, run, run_sweep
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dlexp.config import registry
+from dlexp.config.words import FOLDER_FLAGS
 from dlexp.console.exit_code import answering
 from dlexp.errors import UserError, did_you_mean
 
@@ -18,12 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def dispatch(words: list[str]) -> int:
-    """Runs the command that the first word names, dlexp/commands/NAME.py; `train` where that is none."""
-    name = words[0] if words else ""
-    if name and "=" not in name and name[0] not in "-~":  # ~key removes a key
-        words = words[1:]
-    else:
-        name = "train"
+    """Runs the command that a word names, dlexp/commands/NAME.py; `train` where none does."""
+    name, words = take_command(take_allow(words))
     names = registry.commands()
     if name not in names and {"--help", "-h"} & set(words):
         name, words = "train", ["--help", name]
@@ -39,7 +36,22 @@ def dispatch(words: list[str]) -> int:
         )
     from importlib import import_module
 
-    return int(import_module(f"dlexp.commands.{name}").main(take_allow(words)))
+    return int(import_module(f"dlexp.commands.{name}").main(words))
+
+
+def take_command(words: list[str]) -> tuple[str, list[str]]:
+    """Returns the command and the other words: its options may stand before it.
+
+    Without the name of one it is what begins the line, folders of options aside, if that is a plain word, else `train`.
+    """
+    begins = 0
+    while begins < len(words) and words[begins].partition("=")[0] in FOLDER_FLAGS:
+        begins += 1 if "=" in words[begins] else 2
+    plain = [i for i, word in enumerate(words) if word and "=" not in word and word[0] not in "-~"]  # ~ removes a key
+    plain = [i for i in plain if i == 0 or words[i - 1] not in FOLDER_FLAGS]
+    names = registry.commands()
+    place = next((i for i in plain if words[i] in names), begins if begins in plain else None)
+    return ("train", words) if place is None else (words[place], [*words[:place], *words[place + 1 :]])
 
 
 def take_allow(words: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""dlexp from Python: `run` trains, `load` returns a trained model."""
+"""dlexp from Python: `run` trains, `run_sweep` runs a sweep, `load` returns a trained model."""
 
 import logging
 import threading
@@ -12,12 +12,13 @@ from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.config.loaded_once import loading_once
 from dlexp.config.stored import is_free
+from dlexp.config.words import SWEEP_FLAGS
 from dlexp.console.streams import log_to
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.machine.signals import obey_what_was_put_off
 from dlexp.records.folder import LOG
-from dlexp.records.naming import OUTPUTS, new_folder, plain_name, refuse_files
+from dlexp.records.naming import OUTPUTS, making, plain_name, refuse_files
 from dlexp.sweep.launchers.launcher import is_here
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
         UserError: an override is wrong or the data is missing.
     """
     logging.getLogger("dlexp").setLevel(logging.INFO)
-    named, words = resume.split_words(overrides)
-    if any(word.startswith("allow=") for word in words):
-        raise UserError("allow= is for the command line; set the environment variable DLEXP_ALLOW before run()")
+    named, words = resume.split_words(_words("run", overrides))
+    if set(SWEEP_FLAGS) & set(words):
+        raise UserError("-m starts a sweep: run_sweep([…]) from Python, python -m dlexp -m … on a command line")
     place = None if folder is None else Path(folder)
     if place is not None and any(word.startswith("hydra.run.dir=") for word in words):
         raise UserError(f"hydra.run.dir= and folder={folder} both name the run's folder; leave one out")
@@ -58,6 +59,50 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
         if found is not None:
             return resume.resume(found, [word for word in composed.words if is_free(word)])
         return _new_run(composed, place)
+
+
+def run_sweep(overrides: Sequence[str]) -> "list[Result]":
+    """Runs every combination of the values, like `python -m dlexp -m OVERRIDES…`: the same folder, table and processes.
+
+    Returns a result for each job, in the order of the table; what was finished before is read. One that did not finish
+    has no metrics, no history and no objective: run.json in its folder, and the table in the log, say why. With
+    `dry_run=true` there are none.
+
+    Raises:
+        UserError: something is wrong with one of the jobs; none has started then.
+        KeyboardInterrupt, StopRequested: a signal ended the sweep; the same call goes on with it.
+    """
+    logging.getLogger("dlexp").setLevel(logging.INFO)
+    words = _words("run_sweep", overrides)
+    if any(word.startswith("resume=") for word in words):
+        raise UserError("resume= continues one run; a sweep is continued by calling run_sweep once more")
+    from dlexp.records.result import Result, read_result
+    from dlexp.sweep import plan
+
+    with alone():
+        swept = plan.run_sweep(["-m", *(word for word in words if word not in SWEEP_FLAGS)])
+    if swept.stop is not None:
+        raise swept.stop
+    ended = zip(swept.folders, swept.reports, strict=True)
+    return [
+        read_result(folder, each) if each["status"] == "finished" else Result({}, [], folder, None)
+        for folder, each in ended
+    ]
+
+
+def _words(caller: str, overrides: Sequence[str]) -> list[str]:
+    """Returns the words of a list. Raises UserError where it is none, or grants what only a command line can."""
+    if isinstance(overrides, str):
+        raise UserError(f"{caller}() takes a list of words: {caller}({overrides.split()})")
+    words = list(overrides)
+    for word in words:
+        if not isinstance(word, str):
+            raise UserError(f"{caller}() takes words as on the command line, such as 'epochs=1', and {word!r} is none")
+        if word.startswith("allow="):
+            raise UserError(
+                f"allow= is for the command line; set the environment variable DLEXP_ALLOW before {caller}()"
+            )
+    return words
 
 
 def _new_run(composed: Composed, place: Path | None) -> "Result":
@@ -80,12 +125,10 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
     from dlexp.experiment.run import run_experiment
 
     obey_what_was_put_off()
-    if place is None:
-        place = new_folder(OUTPUTS, plain_name(composed.name))
-    place.mkdir(parents=True, exist_ok=True)
-    with log_to(place / LOG) as begin_log:
-        begin_log()
-        return run_experiment(composed, place)
+    with making(place or OUTPUTS / plain_name(composed.name), numbered=place is None) as folder:
+        with log_to(folder / LOG) as begin_log:
+            begin_log()
+            return run_experiment(composed, folder)
 
 
 _one_at_a_time = threading.RLock()

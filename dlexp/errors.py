@@ -21,6 +21,10 @@ class UserError(Exception):
         return "\n  - ".join([f"{len(self.args)} things are wrong:", *self.problems])
 
 
+class RefusedError(UserError):
+    """A mistake that shows when a run begins, before anything was trained: nothing of such a run is worth keeping."""
+
+
 class UnreadableError(UserError):
     """Samples that can't be read any more while a model trains: what was trained until then is worth saving."""
 

@@ -51,6 +51,28 @@ class Sizes:
         return None if fits else "must be a list of sizes ≥ 1, such as [3,32,32]"
 
 
+class Ends:
+    """A lowest and a highest number."""
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        return None if len(value) == 2 and value[0] < value[1] else "must be two numbers, such as [0,4095]"
+
+
+class Colour:
+    """A colour by name, or as [red,green,blue] from 0 to 255."""
+
+    NAMED = {"white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0)}
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        if isinstance(value, str):
+            fits = value in self.NAMED
+        else:
+            fits = len(value) == 3 and all(0 <= each <= 255 for each in value)
+        return None if fits else f"must be {', '.join(self.NAMED)} or [red,green,blue] with values from 0 to 255"
+
+
 class Incidental:
     """Marks a setting that changes no result: where things lie, how much is shown or saved, what runs at once."""
 

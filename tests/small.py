@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dlexp.batch import Batch
 from dlexp.config.rehearsal import outputs_of
 from dlexp.data.fields import Field
-from dlexp.data.normalisation import Normalisation
+from dlexp.data.normalisation import BYTES, Normalisation
 from dlexp.data.partition import prepare
 from dlexp.data.splits import Split, Splits
 from dlexp.methods.method import Method, Moment
@@ -25,7 +25,8 @@ def batches_of(split: Split, *, mean: list[float], std: list[float], **settings:
     for name, column in split.fields.items():
         kind = "plain" if name != split.first else "image" if column.ndim == 4 else "normalised"
         fields[name] = Field(list(column.shape[1:]), column.dtype, kind)
-    return Batches(split, fields=fields, normalised={split.first: Normalisation(mean, std)}, **settings)
+    unit = (BYTES, torch.uint8) if split.inputs.dtype == torch.uint8 else ()
+    return Batches(split, fields=fields, normalised={split.first: Normalisation(mean, std, *unit)}, **settings)
 
 
 # What the data sets take that divide their samples themselves, and nobody names here.

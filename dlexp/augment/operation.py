@@ -26,7 +26,7 @@ class Operation(Protocol):
     """
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
-        """Takes and returns N×C×H×W of one dtype."""
+        """Takes and returns N×C×H×W of one dtype, 0 being black; of bytes it may return floats in [0, 1]."""
         ...
 
 

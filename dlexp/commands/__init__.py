@@ -2,10 +2,16 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from dlexp.config.meant import piece
+from dlexp.config.words import read
 from dlexp.errors import UserError
+
+
+def _own_folder(name: str) -> Path:
+    return read(["--config-dir", name]).folders[0]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -17,8 +23,16 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, command: str, about: str | None) -> None:
         what = (about or "").splitlines()[0].partition(": ")[0]
         super().__init__(prog=f"dlexp {command}", description=f"{what[:1].upper()}{what[1:]}.", allow_abbrev=False)
-
         self._typed: Sequence[str] = ()
+        told = "your own folder of options; a run's config holds what it took from one"
+        self.add_argument(
+            "--config-dir", "-cd", metavar="DIR", type=_own_folder, action="append", default=[], help=told
+        )
+
+    @staticmethod
+    def folders(options: argparse.Namespace) -> list[str]:
+        """Returns the folders of a person's own options as the words that name them."""
+        return [word for folder in options.config_dir for word in ("--config-dir", str(folder))]
 
     def parse_overrides(self, words: Sequence[str]) -> argparse.Namespace:
         """Parses words of which most are overrides, in any order."""

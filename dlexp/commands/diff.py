@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.commands import CommandParser
-from dlexp.errors import UserError, as_typed
-from dlexp.records.folder import ENVIRONMENT
+from dlexp.errors import UserError, as_typed, listed
+from dlexp.records.folder import ENVIRONMENT, runs_in
 from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
 
@@ -17,15 +17,41 @@ FINGERPRINTS = ("fingerprint/batch", "fingerprint/weights")
 def parser() -> CommandParser:
     """Returns what reads the command's words."""
     parser = CommandParser("diff", __doc__)
-    parser.add_argument("one", metavar="RUN", type=Path, help="the folder of a run")
-    parser.add_argument("other", metavar="RUN", type=Path, help="the folder of another")
+    parser.add_argument("one", metavar="RUN", type=Path, help="the folder of a run, or of a sweep")
+    parser.add_argument("other", metavar="RUN", type=Path, help="the folder of another; of two sweeps, runs by name")
     return parser
 
 
 def main(words: list[str]) -> int:
-    """Prints the differences of config, environment, code and training; having some is no error."""
-    folders = parser().parse_args(words)
-    one, other = _read(folders.one), _read(folders.other)
+    """Prints the differences of config, environment, code and training, of two sweeps for each run that both have;
+    having some is no error.
+    """
+    options = parser().parse_args(words)
+    folders = options.one, options.other
+    one, other = ({run.name: run for run in runs_in(folder)} for folder in folders)
+    if not one and not other:
+        return diff(*folders)
+    if not one or not other:
+        sweep, single = folders if one else reversed(folders)
+        _read(single)
+        raise UserError(
+            f"{sweep} holds several runs, and {single} is one: take {listed(list((one or other).values()))}"
+        )
+    for folder, own, others in ((folders[0], one, other), (folders[1], other, one)):
+        if alone := [name for name in own if name not in others]:
+            print(f"only in {folder}: {', '.join(alone)}")
+    both = [name for name in one if name in other]
+    if not both:
+        raise UserError(f"no run in {folders[0]} has the name of one in {folders[1]}: type the folders of two runs")
+    for name in both:
+        print(f"{name}:")
+        diff(one[name], other[name])
+    return 0
+
+
+def diff(folder: Path, another: Path) -> int:
+    """Prints the differences of two runs; returns 0. Raises UserError where one of the folders is none of a run."""
+    one, other = _read(folder), _read(another)
     for part in ("config", "environment", "code"):
         lines = list(differences(one[part], other[part]))
         print(f"{part}: {'' if lines else 'the same'}".rstrip())

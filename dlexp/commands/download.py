@@ -16,13 +16,13 @@ def parser() -> CommandParser:
 def main(words: list[str]) -> int:
     """Finds or downloads the data set and checks its files; says where they are."""
     options = parser().parse_overrides(words)
-    name, names = options.name, registry.groups()["data"]
+    name, names = options.name, registry.groups(options.config_dir)["data"]
     if name not in names:
         raise UserError(f"there is no data set '{name}'.{did_you_mean(name, names)} Data sets: {', '.join(names)}")
     from dlexp.config.build import load_data
     from dlexp.config.compose import compose, refuse_what_is_for_runs
 
-    composed = compose([f"data={name}", *options.overrides])
+    composed = compose([*CommandParser.folders(options), f"data={name}", *options.overrides])
     refuse_what_is_for_runs(composed, "download")
     splits = load_data(composed.config["data"])
     sizes = ", ".join(f"{len(split):,} {part}" for part in ("train", "test") if (split := getattr(splits, part)))

@@ -14,21 +14,24 @@ FINDS = ("lr", "batch_size")
 
 
 def main(words: list[str]) -> int:
-    """Finds what the first word names, for the experiment that the others compose; 1 when nothing was found."""
-    if words and words[0] in ("--help", "-h"):
+    """Finds what a word names, for the experiment that the others compose; 1 when nothing was found."""
+    what = next((word for word in words if word in FINDS), None)
+    if what is None and {"--help", "-h"} & set(words):
         for what in FINDS:
             parser(what).print_help()
         return 0
-    if not words or words[0] not in FINDS:
+    if what is None:
         known = {**{name: name for name in FINDS}, "learning_rate": "lr", "bs": "batch_size"}
         meant = closest(words[0], known) if words else None
         near = f" Did you mean '{known[meant]}'?" if meant else ""
         typed = f"find can't find '{words[0]}'.{near} It" if words else "find"
         raise UserError(f"{typed} takes lr or batch_size, then the overrides of a run: find lr model=cnn data=mnist")
-    options = parser(words[0]).parse_overrides(words[1:])
+    words = list(words)
+    words.remove(what)
+    options = parser(what).parse_overrides(words)
     composed = _checked(options)
     name = composed.choices.get("experiment") or f"{composed.choices['model']}-{composed.choices['data']}"
-    return (_find_lr if words[0] == "lr" else _find_batch_size)(options, composed, name)
+    return (_find_lr if what == "lr" else _find_batch_size)(options, composed, name)
 
 
 def parser(what: str) -> CommandParser:
@@ -40,9 +43,6 @@ def parser(what: str) -> CommandParser:
     }
     parser = CommandParser(f"find {what}", about[what])
     parser.add_argument("overrides", nargs="*", help="what is trained, as for a run: model=cnn data=mnist …")
-    parser.add_argument(
-        "--config-dir", "-cd", metavar="DIR", action="append", default=[], help="your own folder of options"
-    )
     if what == "lr":
         parser.add_argument("--steps", type=count, default=200, help="optimizer steps of the test [200]")
         parser.add_argument("--low", type=number, help="learning rate of the first step [optimizer.lr / 10000]")
@@ -73,8 +73,7 @@ def _checked(options: argparse.Namespace) -> "Composed":
 
     log_to_console()
     refuse_files(OUTPUTS)
-    folders = [word for folder in options.config_dir for word in ("--config-dir", folder)]
-    composed = compose([*folders, *options.overrides])
+    composed = compose([*CommandParser.folders(options), *options.overrides])
     refuse_what_is_for_runs(composed, "find")
     check(composed.config)
     return composed

@@ -33,7 +33,7 @@ def main(typed: list[str]) -> int:
     if set(words.SWEEP_FLAGS) & set(typed) and not any(word.startswith("resume=") for word in typed):
         from dlexp.sweep.plan import run_sweep
 
-        return run_sweep(typed)
+        return run_sweep(typed).exit_code
     from dlexp.api import run
 
     run(typed)

@@ -5,18 +5,41 @@ from typing import Any
 
 from dlexp.commands import CommandParser
 from dlexp.errors import UserError
+from dlexp.records.folder import runs_in
 
 
 def parser() -> CommandParser:
     """Returns what reads the command's words."""
     parser = CommandParser("verify", __doc__)
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run; nothing in it is changed")
+    told = "the folder of the run, or of a sweep for each of its runs; nothing in it is changed"
+    parser.add_argument("run", metavar="RUN", type=Path, help=told)
     return parser
 
 
 def main(words: list[str]) -> int:
-    """Returns 0 when the replayed epoch is bit-identical to the recorded one, else 1."""
+    """Returns 0 when the replayed epoch is bit-identical to the recorded one, in each run of a sweep, else 1."""
     folder = parser().parse_args(words).run.expanduser()
+    runs = runs_in(folder)
+    if not runs:
+        return verify(folder)
+    codes = []
+    for run in runs:
+        print(f"{run.name}: ", end="", flush=True)
+        try:
+            codes.append(verify(run))
+        except UserError as error:
+            print(f"not replayed: {error}")
+            codes.append(1)
+    print(f"{codes.count(0)} of {len(runs)} runs are as their records say")
+    return max(codes)
+
+
+def verify(folder: Path) -> int:
+    """Prints whether an epoch of a run, replayed, is as its record says; returns 0 when it is, else 1.
+
+    Raises:
+        UserError: the folder is none of a run, or nothing of it can be replayed.
+    """
     from dlexp.config.check import check
     from dlexp.config.stored import stored_run
     from dlexp.records.metrics import read_epochs

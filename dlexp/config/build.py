@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from dlexp.config.loaded_once import handed_on, keep
-from dlexp.config.schema import GROUPS, LATER_OF_DATA, PartSettings
+from dlexp.config.schema import FILES_OF_DATA, GROUPS, PartSettings
 from dlexp.data.fingerprint import Content, beside, of_splits, teller
 from dlexp.errors import UserError
 
@@ -214,7 +214,7 @@ def load_data(node: Mapping[str, Any]) -> Any:
     hold_to_files(node)
     seed_everything(node["split_seed"])
     splits, names = _called(function, node), inspect.signature(function).parameters
-    if "group_file" in names or not any(node[key] for key in LATER_OF_DATA.keys() & node.keys()):
+    if "group_file" in names or not any(node.get(key) for key in FILES_OF_DATA):
         return splits
     from dlexp.data.per_sample import described
 
@@ -225,7 +225,7 @@ def hold_to_files(node: Mapping[str, Any], is_here: bool = True) -> None:
     """Raises UserError where the files of groups and weights are not there, or the data has no names for a pattern."""
     from dlexp.data import per_sample
 
-    named = {key: node.get(key) for key in LATER_OF_DATA}
+    named = {key: node.get(key) for key in FILES_OF_DATA}
     if any(named.values()):
         per_sample.hold_to_files(target(node["_target_"]), **named, is_here=is_here)
 

@@ -4,7 +4,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
@@ -30,11 +30,11 @@ def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
         raise UserError(*problems)
 
 
-def config_problems(config: Mapping[str, Any]) -> list[str]:
-    """Returns what types, ranges, unknown keys and unknown targets are wrong, a sentence each."""
+def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.keys()) -> list[str]:
+    """Returns what types, ranges, unknown keys and, of these groups, unknown targets are wrong, a sentence each."""
     problems = settings_problems(config)
     misfit = task_problems(config)
-    for group in GROUPS:
+    for group in groups:
         problems += misfit if misfit and group == "task" else group_problems(group, config[group])
     # A setting that all options of a group share may be described twice, and what a task takes over from the data.
     taken_over = {each.replace("data.", "task.", 1) for each in problems if each.startswith("data.")}
@@ -47,7 +47,7 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
     for name, schema in {**COMMON, "checkpoint": CheckpointSettings}.items():
         if isinstance(config[name], dict):
             problems += _against_hints(config[name], schema, f"{name}.")
-    return problems or _fold_problems(config["data"])
+    return problems or [*_fold_problems(config["data"]), *_patience_problems(config)]
 
 
 def task_problems(config: Mapping[str, Any]) -> list[str]:
@@ -73,6 +73,16 @@ def _fold_problems(data: Any) -> list[str]:
     if (folds is None) != (fold is None):
         return ["data.folds and data.fold go together: data.folds=5 data.fold=0 validates on the first of five parts"]
     return [f"data.fold={fold} must be below data.folds={folds}: folds count from 0"] if fold and fold >= folds else []
+
+
+def _patience_problems(config: Mapping[str, Any]) -> list[str]:
+    patience, data = config["patience"], config["data"]
+    if patience is None or config["overfit_batches"] is not None or not isinstance(data, dict):
+        return []
+    if data.get("val_size") != 0 or data.get("folds") is not None:
+        return []
+    told = f"patience={patience} waits for validation, which data.val_size=0 leaves out"
+    return [f"{told}: data.val_size=0.1 validates on a tenth of the training samples, patience=null trains to the end"]
 
 
 def group_problems(group: str, node: Any) -> list[str]:

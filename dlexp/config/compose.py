@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlexp.config import mistakes, options, registry, words
 from dlexp.config.check import COMMON, settings_problems, task_problems
 from dlexp.config.composed import Composed
+from dlexp.config.own_options import search_path
 from dlexp.config.schema import GROUPS, Settings
 from dlexp.data.facts import RESOLVERS
 from dlexp.errors import UserError, as_typed, did_you_mean
@@ -136,14 +137,12 @@ def composing(folders: Sequence[Path]) -> Iterator[Compose]:
     A program that uses Hydra itself finds it afterwards as it was.
     """
     register()
-    places = ",".join(f"'file://{folder.resolve()}'" for folder in folders)
-    groups = registry.groups(folders)
-    search_path = [f"hydra.searchpath=[{places}]"] if places else []
+    groups, places = registry.groups(folders), search_path(folders)
     with _lock, _hydra():
 
         def compose_words(overrides: list[str]) -> tuple[Composed | None, list[str]]:
             cfg, problems = mistakes.compose_or_explain(
-                lambda words: hydra.compose("config", [*search_path, *words], return_hydra_config=True),
+                lambda words: hydra.compose("config", [*places, *words], return_hydra_config=True),
                 overrides,
                 groups,
                 folders,

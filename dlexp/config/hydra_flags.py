@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from dlexp.config import compose, mistakes, registry, words
+from dlexp.config.own_options import search_path
 from dlexp.errors import UserError
 
 
@@ -20,7 +21,7 @@ def answer(typed: Sequence[str]) -> int:
         raise UserError(f"{read.for_hydra[0]} shows one run: leave out -m, and give each setting one value")
     folders = [word for folder in read.folders for word in ("--config-dir", str(folder))]
     try:
-        _hydra_answers([*read.for_hydra, *folders, *read.overrides])
+        _hydra_answers([*read.for_hydra, *search_path(read.folders), *read.overrides])
     except BrokenPipeError:  # the reader (`| head`) has gone
         raise
     except Exception as error:

@@ -13,7 +13,7 @@ from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
 from dlexp.config.build import build, build_each, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
-from dlexp.config.steps import refused, try_method, try_optimizer
+from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of, left_behind
 from dlexp.errors import UserError, listed, to_type
 from dlexp.machine import generators
@@ -57,13 +57,16 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
         task: Task | None = tried(_task, config)
         outputs = None
         if fields is not None and task is not None:
-            outputs = tried(_outputs, config, model, task, fields) if model is not None else None
             problems_before = len(problems)
-            tried(_measures, config, task, fields, outputs)
-            if len(problems) == problems_before:
-                tried(_augment, config, model, task, fields, outputs)
-            tried(_evaluation, config, fields, outputs)
+            outputs = tried(_outputs, config, model, task, fields) if model is not None else None
+            if (model is not None and len(problems) == problems_before) or are_rows(config):
+                problems_before = len(problems)
+                tried(_measures, config, task, fields, outputs)
+                if len(problems) == problems_before:
+                    tried(_augment, config, model, task, fields, outputs)
+                tried(_evaluation, config, fields, outputs)
             if model is not None and not problems:
+                tried(try_single, config, model, task, fields)
                 tried(try_method, config, model, task, fields)
         parameters = _small_parameters(config, model)
         tried(try_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), task) if task else [])])

@@ -4,7 +4,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from dlexp.ranges import Choice, Incidental, Later, OfSweeps, Range, Sizes
+from dlexp.ranges import Choice, Ends, Incidental, Later, OfSweeps, Range, Sizes
 
 MISSING: Any = "???"  # OmegaConf's word for a value that a YAML file has to give
 
@@ -115,6 +115,7 @@ class DataSettings:
     weight_file: Annotated[str | None, Later()]
     sampling: Annotated[str | None, Choice("balanced")]
     fields: dict[str, Any] | None
+    range: Annotated[list[float] | None, Ends(), Later()]
     shape: Annotated[list[int | None], Sizes()]
     num_outputs: Annotated[int, Range(ge=1, le=100_000)]
     class_names: list[str] | None
@@ -140,4 +141,6 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
 
 
 LATER_OF_DATA = marked(DataSettings, Later)
+# Of those what names a file, or tells groups by the names of files.
+FILES_OF_DATA = [key for key in LATER_OF_DATA if key.partition("_")[2] in ("file", "pattern")]
 GROUPS: dict[str, Group] = marked(Settings, Group)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlexp.batch import Batch
 from dlexp.config.trained import read_trained
 from dlexp.data.fields import NORMALISED, Field
-from dlexp.data.normalisation import Normalisation
+from dlexp.data.normalisation import BYTES, Normalisation
 from dlexp.methods.method import Start
 from dlexp.tasks.task import Task
 
@@ -22,7 +22,7 @@ def start_of(model: nn.Module, task: Task, fields: Mapping[str, Field]) -> Start
     """Returns what a method is set up with before there is data."""
 
     def load(folder: str) -> nn.Module:
-        return read_trained(Path(folder).expanduser())
+        return read_trained(Path(folder).expanduser()).for_data_of({})
 
     return Start(model, task, load, not_normalised(fields), TOTAL_STEPS)
 
@@ -30,10 +30,14 @@ def start_of(model: nn.Module, task: Task, fields: Mapping[str, Field]) -> Start
 def not_normalised(fields: Mapping[str, Field]) -> dict[str, Normalisation]:
     """Returns how fields are normalised as long as nothing is known of the data: not at all."""
     return {
-        key: Normalisation([0.0] * field.sizes[0], [1.0] * field.sizes[0])
+        key: Normalisation([0.0] * field.sizes[0], [1.0] * field.sizes[0], *_unit(field))
         for key, field in fields.items()
         if field.kind in NORMALISED
     }
+
+
+def _unit(field: Field) -> tuple[tuple[float, float] | None, torch.dtype]:
+    return (BYTES, torch.uint8) if field.dtype == torch.uint8 else (None, torch.float32)
 
 
 @dataclass

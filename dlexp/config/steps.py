@@ -10,17 +10,17 @@ from torch import nn
 
 from dlexp.augment.operation import Mixing
 from dlexp.batch import Batch, num_rows
-from dlexp.config.build import build, build_each, build_optimizer, build_schedule
+from dlexp.config.build import build, build_each, build_optimizer, build_schedule, target
 from dlexp.config.lost_state import NUM_SAMPLES
 from dlexp.config.stand_ins import not_normalised, start_of
 from dlexp.data.fields import NORMALISED, Field, examples
 from dlexp.data.splits import Split
 from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
-from dlexp.models.layers import shadow
+from dlexp.models.layers import asked, shadow
 from dlexp.tasks.task import Task, hold_to_metrics
 from dlexp.train.batches import Batches
-from dlexp.train.frozen import trained_parameters
+from dlexp.train.frozen import set_frozen, to_freeze, trained_parameters
 from dlexp.train.step import OwnSteps, gradients_of, wants_closure
 
 NO_AVERAGE = "dlexp.train.average.NoAverage"
@@ -70,6 +70,34 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
         hold_to_metrics(task, each, count, f"with method {name}")
     if found := set(method.conclude(own, NUM_SAMPLES)) ^ set(method.metrics):
         raise UserError(f"method {name}: what evaluate measures and metrics differ in {listed(sorted(found))}")
+
+
+def try_single(config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field]) -> None:
+    """Tries a batch of one sample where the settings make such."""
+    sizes = {"batch_size": config["batch_size"], "data.limit": config["data"]["limit"]}
+    if one := [f"{key}=1" for key, size in sizes.items() if size == 1]:
+        _hold_to_single(config, model, task, fields, one[0])
+
+
+def hold_to_smallest(
+    config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field], train: Batches
+) -> None:
+    """Raises UserError where the smallest batch is of one sample, and a layer can't be trained on it."""
+    if train.smallest == 1:
+        because = f"{len(train.split)} for training, batch_size={train.batch_size}"
+        _hold_to_single(config, model, task, fields, because)
+
+
+def _hold_to_single(
+    config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field], because: str
+) -> None:
+    """Raises UserError where a layer can't be trained on a batch of one sample, as batch norm can't on one pixel."""
+    if getattr(target(config["method"]["_target_"]), "views", 1) > 1:
+        return
+    copied = shadow(model)
+    set_frozen(copied, to_freeze(copied, config["freeze"]))
+    name, what = str(config["model"]["_target_"]).rpartition(".")[2], f"batches of one sample ({because})"
+    asked(copied, lambda single: task.predict(single, examples(fields, 1)), name, what)
 
 
 def _step(config: Mapping[str, Any], method: Method, model: nn.Module, task: Task, batch: Batch) -> tuple[Any, Batch]:
@@ -147,3 +175,12 @@ def refused(where: str, *more: type[Exception]) -> Iterator[None]:
         yield
     except caught as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def are_rows(config: Mapping[str, Any]) -> bool:
+    """Returns whether outputs are a row a sample for sure, so that what can't take such is wrong whatever the model is.
+
+    Else what goes wrong with a model would be told a second time, of outputs that are only assumed.
+    """
+    ours = all(config[group]["_target_"].startswith(("dlexp.", "torch.")) for group in ("task", "criterion"))
+    return ours and config["task"]["targets"] in ("classes", "values", "labels")

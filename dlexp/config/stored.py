@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dlexp.config import meant, mistakes
+from dlexp.config import meant
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER_OF_DATA, Settings
 from dlexp.errors import UserError, did_you_mean, listed
@@ -59,6 +59,8 @@ def changed_config(
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
+
+    from dlexp.config import mistakes
 
     config, changed, problems = copy.deepcopy(dict(stored)), [], []
     keys = [*config, *(f"{key}.{inner}" for key, node in config.items() if isinstance(node, dict) for inner in node)]

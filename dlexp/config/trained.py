@@ -1,26 +1,32 @@
 """A trained model, read from its run folder: the weights that count, and all that belongs to asking it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dlexp.config.build import build, build_task
 from dlexp.config.check import config_problems
 from dlexp.config.stored import stored_run
-from dlexp.data.normalisation import Normalisation
+from dlexp.data.normalisation import BYTES, Normalisation
 from dlexp.errors import UserError, listed
 from dlexp.records import checkpoints, weights
 from dlexp.records.folder import DATA
 from dlexp.records.run_json import read_json
 from dlexp.tasks.task import Task
 
+# What a model is asked with: of other groups, such as the method that trained it, a person's own modules may be gone.
+ASKED = ("model", "task", "criterion", "metric")
+
 
 class TrainedModel(nn.Module):
     """A module to be asked with inputs as they come: N×C×H×W as bytes or in [0, 1], N×features, tokens.
 
     Called with the one input, or with the data's fields as keywords; returns what the run's task made of them, a tensor
-    N×K for most. In evaluation mode, and its parameters record no gradients until `requires_grad_()` says so.
+    N×K for most. Inputs are scaled by the unit of the run's data, whatever their type, and refused in another one. In
+    evaluation mode, and its parameters record no gradients until `requires_grad_()` says so.
 
     config: of the run, resolved. model: as it was trained, to be asked with normalised inputs. normalised: how, by
     field. class_names: None for a task without classes.
@@ -37,32 +43,64 @@ class TrainedModel(nn.Module):
         super().__init__()
         self.config, self.normalised, self.class_names = config, normalised, class_names
         self.model, self.task = model, task
+        self.holds = True
 
     def forward(self, *inputs: Tensor, **fields: Tensor) -> Any:
-        """Takes the one input, or fields by name. Raises UserError where there is not one of either kind."""
+        """Takes the one input, or fields by name. Raises UserError where there is not one of either kind, and for
+        values in another unit.
+        """
         names = [name for name in self.config["data"]["fields"] or () if name != "targets"] or ["inputs"]
         unknown = fields.keys() - set(names)
         if len(inputs) > 1 or bool(inputs) == bool(fields) or (inputs and len(names) > 1) or unknown:
             raise UserError(f"the model takes {names[0] if len(names) == 1 else f'{listed(names)}, each by its name'}")
         batch = dict(zip(names, inputs, strict=False)) | fields
-        batch |= {name: normalise(batch[name]) for name, normalise in self.normalised.items() if name in batch}
+        for name, normalise in self.normalised.items():
+            if name in batch:
+                _hold_to_channels(name, batch[name], len(normalise.mean))
+                if self.holds:
+                    normalise.hold(batch[name], name)
+                batch[name] = normalise(batch[name])
         return self.task.answer(self.task.predict(self.model, batch))
+
+    def for_data_of(self, normalised: Mapping[str, Normalisation]) -> "TrainedModel":
+        """Returns the same model for inputs of another run, held to its unit now and not whenever they come.
+
+        Raises:
+            UserError: that run's data are in another unit.
+        """
+        for name, other in normalised.items():
+            own = self.normalised.get(name)
+            if own and own.range and other.range and own.takes_fractions != other.takes_fractions:
+                units = [f"{each.range[0]:g} to {each.range[1]:g}" for each in (own, other) if each.range]
+                raise UserError(f"a model trained on {name} from {units[0]} is shown others, from {units[1]}")
+        self.holds = False
+        return self
 
 
 def read_trained(folder: Path) -> TrainedModel:
     """Returns the model of a run, on the CPU, with its chosen weights (else the last); see `dlexp.load`."""
     config, _ = stored_run(folder)
-    problems = config_problems(config)
+    problems = config_problems(config, ASKED)
     if problems:
         raise UserError(*problems)
-    normalised, class_names = _data_facts(folder / DATA)
-    model, task = build(config["model"]), build_task(config)
+    normalised, class_names = _data_facts(folder / DATA, config["data"])
+    model, task = build(config["model"]), build_task({**config, "method": {"_target_": "dlexp.methods.method.Method"}})
     checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
     trained = TrainedModel(config, model, task, normalised, class_names)
     return trained.requires_grad_(False).eval()
 
 
-def _data_facts(file: Path) -> tuple[dict[str, Normalisation], list[str] | None]:
+def _hold_to_channels(name: str, inputs: Tensor, count: int) -> None:
+    """Raises UserError for samples of other channels or features than the model was trained on."""
+    if inputs.ndim < 2 or inputs.shape[1] != count:
+        lay = ": a fourth channel is transparency, to be laid on a colour first (data.background says on which)"
+        raise UserError(
+            f"the model takes {name} with {count} channels or features, a tensor N×{count}×…, and the shape of these is"
+            f" {list(inputs.shape)}{lay if inputs.ndim == 4 and inputs.shape[1] == count + 1 else ''}"
+        )
+
+
+def _data_facts(file: Path, data: Mapping[str, Any]) -> tuple[dict[str, Normalisation], list[str] | None]:
     try:
         facts = read_json(file)
         normalised = {}
@@ -70,7 +108,14 @@ def _data_facts(file: Path) -> tuple[dict[str, Normalisation], list[str] | None]
             mean, std = ([float(value) for value in figures[key]] for key in ("mean", "std"))
             if len(mean) != len(std) or min(std) <= 0:
                 raise ValueError("its normalisation is none")
-            normalised[str(field)] = Normalisation(mean, std)
+            if "range" not in figures:  # a run before there were units: images were bytes, or in [0, 1] as they are
+                is_picture = len(data["shape"]) == 3 and 0 <= min(mean) <= max(mean) <= 1
+                figures = {"range": BYTES if is_picture else None, "dtype": "uint8" if is_picture else "float32"}
+            unit = None if figures["range"] is None else (float(figures["range"][0]), float(figures["range"][1]))
+            dtype = getattr(torch, figures["dtype"])
+            if not isinstance(dtype, torch.dtype) or unit and unit[0] >= unit[1]:
+                raise ValueError("its unit is none")
+            normalised[str(field)] = Normalisation(mean, std, unit, dtype)
         names = facts["class_names"]
         return normalised, None if names is None else [str(name) for name in names]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

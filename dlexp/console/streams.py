@@ -2,6 +2,7 @@
 
 import codecs
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +24,24 @@ def setup_console() -> None:
             reconfigure(errors="dlexp.plain")
 
 
+def write_to(path: Path) -> None:
+    """Sends all that this process and its libraries print to a file, until its end."""
+    output = path.open("a", encoding="utf-8", errors="dlexp.plain", buffering=1)
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    sys.stdout = sys.stderr = output
+
+
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(PLAIN.get(character, "?") for character in missing), error.end
+    return "".join(PLAIN.get(character) or _escaped(character) for character in missing), error.end
+
+
+def _escaped(character: str) -> str:
+    """Returns "?", or the byte that a file's name has in place of UTF-8, as \\xff."""
+    return f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff" else "?"
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, TextIO
 
 from dlexp.console.wording import describe
@@ -19,7 +20,9 @@ WARMUP_SECONDS = 2.0
 def make_progress(
     total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO
 ) -> "Progress":
-    """Returns a bar where `stream` is a terminal that can move its cursor, else plain lines."""
+    """Returns a bar on a terminal that can move its cursor, a display in a notebook, else plain lines."""
+    if type(stream).__module__ == "ipykernel.iostream":
+        return _Notebook(total_epochs, steps_per_epoch, measures, stream)
     if stream.isatty():
         from rich.console import Console
 
@@ -87,6 +90,10 @@ class Progress:
     def _line(self, record: Mapping[str, Any]) -> None:
         self.message(epoch_line(record, self._total_epochs, self._measures, self._pace.left()))
 
+    def _now(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> tuple[str, str]:
+        where = f"epoch {epoch}/{self._total_epochs}  step {step_in_epoch}/{self._steps_per_epoch}"
+        return where, _joined(describe(numbers, self._measures), self._pace.left())
+
     def message(self, text: str) -> None:
         """Shows a line without disturbing the display."""
         self._show_unseen()
@@ -105,6 +112,36 @@ class Progress:
     def close(self) -> None:
         """Ends the display; may be called twice."""
         self._show_unseen()
+
+
+class _Notebook(Progress):
+    """One output that grows, with the step that the run is at below its lines.
+
+    A notebook may set apart what is written at different moments, so that an empty line would follow each line.
+    """
+
+    def __init__(self, total_epochs: int, steps_per_epoch: int, measures: Mapping[str, Metric], stream: TextIO) -> None:
+        super().__init__(total_epochs, steps_per_epoch, measures, stream)
+        self._lines: list[str] = []
+        self._last_drawn = time.monotonic()
+        self._handle = import_module("IPython.display").display({"text/plain": ""}, raw=True, display_id=True)
+
+    def step(self, epoch: int, step_in_epoch: int, numbers: Mapping[str, Any]) -> None:
+        super().step(epoch, step_in_epoch, numbers)
+        if time.monotonic() - self._last_drawn >= LINE_INTERVAL:
+            self._draw(_joined(*self._now(epoch, step_in_epoch, numbers)))
+
+    def _write(self, text: str) -> None:
+        self._lines.append(text)
+        self._draw()
+
+    def _draw(self, *below: str) -> None:
+        self._last_drawn = time.monotonic()
+        self._handle.update({"text/plain": "\n".join([*self._lines, *below])}, raw=True)
+
+    def close(self) -> None:
+        super().close()
+        self._draw()
 
 
 class _Bar(Progress):
@@ -134,8 +171,7 @@ class _Bar(Progress):
         super().step(epoch, step_in_epoch, numbers)
         if time.monotonic() - self._last_drawn < BAR_INTERVAL:
             return
-        where = f"epoch {epoch}/{self._total_epochs}  step {step_in_epoch}/{self._steps_per_epoch}"
-        self._draw(where, _joined(describe(numbers, self._measures), self._pace.left()))
+        self._draw(*self._now(epoch, step_in_epoch, numbers))
 
     def _line(self, record: Mapping[str, Any]) -> None:
         self.message(epoch_line(record, self._total_epochs, self._measures, ""))

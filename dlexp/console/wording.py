@@ -5,6 +5,9 @@ from typing import Any
 
 from dlexp.metric import LOSS, Metric
 
+# The split of what is measured on the samples that were trained on, with the last weights, where no others are left.
+TRAINED_ON = "trained_on"
+
 
 def percent(share: float, digits: int = 1) -> str:
     """Returns a share between 0 and 1 in per cent."""
@@ -32,20 +35,28 @@ def title(name: str, metric: Metric) -> str:
 def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric]) -> str:
     """Returns the metrics of a record in words: each split's name once, then its loss and the others."""
     parts: list[str] = []
-    for split in ("train", "val", "test"):
+    for split in ("train", "val", "test", TRAINED_ON):
         values = {key.partition("/")[2]: value for key, value in numbers.items() if key.startswith(f"{split}/")}
         names = sorted((name for name in values if not name.startswith("recent_")), key=lambda name: name != "loss")
         words = [named(name, values[name], measures, digits=1) for name in names]
-        parts += [f"{split} {word}" if position == 0 else word for position, word in enumerate(words)]
+        told = "on the training samples:" if split == TRAINED_ON else split
+        parts += [f"{told} {word}" if position == 0 else word for position, word in enumerate(words)]
     speed = numbers.get("time/samples_per_second")
     if speed is not None:
         parts.append(f"{speed:.0f} samples/s" if speed >= 10 else f"{speed:.2g} samples/s")
     return "  ".join(parts)
 
 
+def told_split(metrics: Mapping[str, float]) -> str:
+    """Returns the split whose metrics tell most of a run."""
+    return next((split for split in ("test", "val", TRAINED_ON) if f"{split}/loss" in metrics), "train")
+
+
 def result(metrics: Mapping[str, float], measures: Mapping[str, Metric]) -> str:
-    """Returns the metrics of the split that tells most, the loss last: `test accuracy 98.30 %, test loss 0.05`."""
-    split = next((split for split in ("test", "val") if f"{split}/loss" in metrics), "train")
+    """Returns the metrics of `told_split`, the loss last: `test accuracy 98.30 %, test loss 0.05`."""
+    split = told_split(metrics)
     names = [key.partition("/")[2] for key in metrics if key.startswith(f"{split}/")]
     names.sort(key=lambda name: (name == "loss", name))
-    return ", ".join(f"{split} {named(name, metrics[f'{split}/{name}'], measures)}" for name in names)
+    told = "{} on the training samples" if split == TRAINED_ON else f"{split} {{}}"
+    values = {name: number(metrics[f"{split}/{name}"], measures.get(name, LOSS)) for name in names}
+    return ", ".join(f"{told.format(name)} {value}" for name, value in values.items())

@@ -1,7 +1,6 @@
 """A person's own table: an NPZ of arrays or a CSV with a label column."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 from dlexp.data.fields import NORMALISED
 from dlexp.data.fingerprint import Content, of_arrays, tells_content
 from dlexp.data.formats.array_files import Samples, read_table
-from dlexp.data.partition import held_out
+from dlexp.data.formats.inputs import LAYOUTS, loses_in_float32
+from dlexp.data.partition import with_test
 from dlexp.data.per_sample import described
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
@@ -32,53 +32,46 @@ def arrays(
     file: str | None,
     label_column: str | None,
     group_column: str | None,
-    layout: Annotated[str | None, Choice("images", "series")],
+    layout: Annotated[str | None, Choice(*LAYOUTS)],
     fields: dict[str, Any] | None,
     targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
-    test_size: Annotated[float, Range(gt=0, lt=1)],
+    test_size: Annotated[float, Range(ge=0, lt=1)],
     split_seed: int,
     group_file: str | None,
     weight_file: str | None,
 ) -> Splits:
-    """Returns the file's samples; without a test split of its own a part `test_size` becomes one, by seed.
+    """Returns the file's samples; without a test split of its own a part `test_size` (0: none) becomes one, by seed.
 
-    Groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole numbers are what `fields` says
-    of `inputs`, ids or quantities; everything else becomes float32. Raises UserError as `read_table` does, and where
-    nobody says what whole numbers are.
+    It has its part of each class; groups stay whole. Images (uint8, N×H×W, N×C×H×W or N×H×W×C) stay uint8; other whole
+    numbers are what `fields` says of `inputs`, ids or quantities; everything else becomes float32, or float64 where
+    float32 has too few digits. Raises UserError as `read_table` does, and where nobody says what whole numbers are.
     """
     table = read_table(file, label_column, group_column, layout, targets)
-    parts = {name: _split(each, (fields or {}).get("inputs") or {}) for name, each in table.splits.items()}
+    is_wide = any(loses_in_float32(each.x) for each in table.splits.values())
+    parts = {name: _split(each, (fields or {}).get("inputs") or {}, is_wide) for name, each in table.splits.items()}
     whole = parts.get("all", parts.get("train"))
     assert whole is not None
     splits = Splits(train=whole, test=parts.get("test"), val=parts.get("val"))
-    splits = described(splits, group_file=group_file, weight_file=weight_file)
-    if splits.test is None:
-        num_samples = len(whole)
-        num_test = max(1, round(num_samples * test_size))
-        if num_test >= num_samples:
-            raise UserError(f"{file}: {num_samples} samples are too few to split off a test set.")
-        train, test = held_out(splits.train, num_test, split_seed)
-        splits = replace(splits, train=train, test=test)
-    return splits
+    return with_test(described(splits, group_file=group_file, weight_file=weight_file), test_size, split_seed)
 
 
-def _split(samples: Samples, stated: Mapping[str, Any]) -> Split:
+def _split(samples: Samples, stated: Mapping[str, Any], is_wide: bool) -> Split:
     x, y = samples.x, torch.from_numpy(samples.y)
     if x.dtype.kind in "iu" and x.dtype != np.uint8:
-        inputs = torch.from_numpy(x.astype(np.int64)).to(_wanted(x, stated))
+        inputs = torch.from_numpy(x.astype(np.int64)).to(_wanted(x, stated, is_wide))
     else:
         inputs = torch.from_numpy(x)
     return Split(inputs, y, groups=samples.groups, weights=samples.weights)
 
 
-def _wanted(x: NDArray[Any], stated: Mapping[str, Any]) -> torch.dtype:
-    """Returns the type that whole numbers are to have, by what is stated of them."""
+def _wanted(x: NDArray[Any], stated: Mapping[str, Any], is_wide: bool) -> torch.dtype:
+    """Returns the type that whole numbers are to have, by what is stated of them. is_wide: float32 has few digits."""
     if stated.get("kind") is None:
         raise UserError(
-            f"x holds whole numbers ({x.dtype}): 'data.fields.inputs={{kind: plain, dtype: int64}}' hands them on as"
-            " ids, such as tokens for an embedding, and 'data.fields.inputs={kind: normalised}' takes them for"
+            f"x holds whole numbers ({x.dtype}): 'data.fields={{inputs: {{kind: plain, dtype: int64}}}}' hands them on"
+            " as ids, such as tokens for an embedding, and 'data.fields={inputs: {kind: normalised}}' takes them for"
             " quantities"
         )
-    name = "float32" if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
+    name = ("float64" if is_wide else "float32") if stated["kind"] in NORMALISED else stated.get("dtype", "int64")
     found: torch.dtype = getattr(torch, name)
     return found

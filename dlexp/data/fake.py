@@ -52,7 +52,7 @@ def fake(
         inputs = torch.cat([_mixed(part, patterns, noise, generator) for part in chunks(amounts)])
         return Split(inputs, answers)
 
-    return Splits(train=split(num_samples), test=split(num_test_samples))
+    return Splits(train=split(num_samples), test=split(num_test_samples), stratified=False)
 
 
 def _squares(count: int, num_classes: int, shape: list[int], generator: torch.Generator) -> Tensor:

@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
-from dlexp.data.statistics import statistics
 from dlexp.errors import UserError, did_you_mean, listed
 
 log = logging.getLogger(__name__)
@@ -92,8 +90,8 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
         if name not in fields:
             shape = list(column.shape[1:])
             raise UserError(
-                f"the {what} split has a field {name}, which nobody stated: data.fields.{name}={{shape: {shape},"
-                f" dtype: {_name(column.dtype)}, kind: plain}} does (kinds: {', '.join(KINDS)})"
+                f"the {what} split has a field {name}, which nobody stated: 'data.fields={{{name}: {{shape:"
+                f" {shape}, dtype: {_name(column.dtype)}, kind: plain}}}}' does (kinds: {', '.join(KINDS)})"
             )
     for name, field in fields.items():
         if name not in split.fields:
@@ -107,7 +105,7 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
             kind = "" if field.kind in ("plain", "mask") else ", kind: plain"
             raise UserError(
                 f"the {what} split's {name} are {_name(column.dtype)} and would have to be {_name(field.dtype)};"
-                f" data.fields.{name}={{dtype: {_name(column.dtype)}{kind}}} hands them on as they are"
+                f" 'data.fields={{{name}: {{dtype: {_name(column.dtype)}{kind}}}}}' hands them on as they are"
             )
 
 
@@ -139,41 +137,6 @@ def hold_to_classes(split: Split, num_outputs: int, ignored: int | None, what: s
         rows = torch.arange(0, len(column), -(-len(column) // FEW))
         for _ in column.stream(torch.split(rows, 1)):  # one by one, since they may differ in size
             pass
-
-
-def normalised_fields(
-    train: Split, fields: Mapping[str, Field], *, mean: list[float] | None, std: list[float] | None
-) -> dict[str, Normalisation]:
-    """Returns how each field is normalised whose kind says so, by the figures of the training split.
-
-    mean, std: `data.mean` and `data.std`, of the first field, None to compute them. Raises UserError where they have
-    another length than the data has channels, or a std is 0.
-    """
-    found = {}
-    for name, field in fields.items():
-        if field.kind not in NORMALISED:
-            continue
-        column = train.fields[name]
-        centre, spread = (mean, std) if name == train.first else (None, None)
-        if centre is None or spread is None:
-            if None in field.shape:
-                raise UserError(
-                    f"the samples' {name} differ in size, and a mean over them would count what they are padded with:"
-                    " kind: plain leaves them as they are, data.mean and data.std say what it is"
-                )
-            computed = statistics(column)
-            centre, spread = centre or computed[0], spread or computed[1]
-        for key, values in (("mean", centre), ("std", spread)):
-            if len(values) != column.shape[1]:
-                kind = "channel" if column.ndim > 2 else "feature"
-                raise UserError(
-                    f"data.{key} has {len(values)} values, but the data has {column.shape[1]} {kind}s;"
-                    f" give one per {kind}, or null to compute them."
-                )
-        if min(spread) <= 0:
-            raise UserError(f"data.std={spread} must be above 0 everywhere.")
-        found[name] = Normalisation(centre, spread)
-    return found
 
 
 def _targets(word: str, shape: list[int | None], num_outputs: int) -> Field | None:

@@ -1,9 +1,13 @@
 """Which samples train, validate and test: parts held out, folds, whole groups, and how often each sample is drawn."""
 
 import logging
+import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dlexp.data.splits import Split, Splits
@@ -13,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # Groups are shuffled this often, and the order counts whose first groups come nearest to the size that is asked for.
 TRIES = 32
+# Settings that hold samples out, which 0 leaves where they are.
+TEST_SIZE, VAL_SIZE = "data.test_size", "data.val_size"
 
 
 def prepare(
@@ -38,7 +44,7 @@ def prepare(
         UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings
             a validation split beside folds, two splits share a group, or the weights draw nothing.
     """
-    train, val = splits.train, splits.val
+    train, val, divided_by = splits.train, splits.val, splits.divided_by
     if folds is not None:
         assert fold is not None
         if val is not None:
@@ -50,46 +56,93 @@ def prepare(
     elif val_size == 0:
         val = None
     elif val is None:
-        train, val = held_out(train, _val_count(len(train), val_size), split_seed)
+        train, val = held_out(train, _val_count(len(train), val_size), split_seed, by_class=splits.stratified)
+        divided_by += (VAL_SIZE,)
     _refuse_shared_groups({"training": train, "validation": val, "test": splits.test})
     train = _shorten(train, limit, split_seed + 1)
     if sampling == "balanced":
         train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():
         raise UserError("the weights of all training samples are 0: there is none to draw")
-    return Splits(
-        train=train,
-        val=None if val is None else _shorten(val, limit, split_seed + 2),
-        test=None if splits.test is None else _shorten(splits.test, limit, split_seed + 3),
-    )
+    val = None if val is None else _shorten(val, limit, split_seed + 2)
+    test = None if splits.test is None else _shorten(splits.test, limit, split_seed + 3)
+    return replace(splits, train=train, val=val, test=test, divided_by=divided_by)
 
 
-def held_out(split: Split, count: int, seed: int) -> tuple[Split, Split]:
+def with_test(splits: Splits, test_size: float, seed: int) -> Splits:
+    """Returns splits with a test split: their own, else a part `test_size` of the training samples (0: none).
+
+    Raises UserError as `held_out` does.
+    """
+    if splits.test is not None or test_size == 0:
+        return splits
+    num_samples = len(splits.train)
+    count = min(max(1, round(num_samples * test_size)), num_samples - 1)
+    train, test = held_out(splits.train, count, seed)
+    return replace(splits, train=train, test=test, divided_by=(TEST_SIZE,))
+
+
+def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> tuple[Split, Split]:
     """Returns the split without, and with only, `count` samples; of groups whole ones, about as many samples.
 
-    Both keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
+    by_class: of each class in proportion (see `_dealt`); of groups those of some tries that come nearest to it. Both
+    keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
     """
     groups, generator = _group_numbers(split), _generator(seed)
-    sizes, nearest = groups.bincount(), count + len(split)
+    sizes = groups.bincount()
     if len(sizes) < 2:
         all_of_it = f"all {len(split)} samples are of one group" if len(split) > 1 else "there is only one sample"
-        raise UserError(f"{all_of_it}, so none can be held out")
-    chosen = torch.zeros(0, dtype=torch.int64)
+        raise UserError(f"{all_of_it}, so none can be held out; {TEST_SIZE}=0 {VAL_SIZE}=0 trains on all of it")
+    classes = _class_numbers(split) if by_class else None
+    if split.groups is None and classes is not None:
+        return _apart(split, _dealt(classes, count, generator))
+    if classes is not None:  # one that lies in one group has no part on both sides, so it has no say
+        in_each = np.unique((classes * len(sizes) + groups).numpy()) // len(sizes)
+        classes = torch.where(torch.from_numpy(np.bincount(in_each))[classes] > 1, classes, -1)
+    is_held, nearest = torch.zeros(0), (math.inf, math.inf)
     for _ in range(TRIES):
         order = torch.randperm(len(sizes), generator=generator)
-        distances = (sizes[order].cumsum(0)[:-1] - count).abs()
-        last = int(distances.argmin())
-        if distances[last] < nearest:
-            nearest, chosen = int(distances[last]), order[: last + 1]
-        if nearest == 0:
+        last = int((sizes[order].cumsum(0)[:-1] - count).abs().argmin())
+        chosen = torch.zeros(len(sizes), dtype=torch.bool).index_fill(0, order[: last + 1], True)[groups]
+        distance = _distance(chosen, count, classes)
+        if distance < nearest:
+            nearest, is_held = distance, chosen
+        if nearest == (0, 0):
             break
-    if nearest > count / 2:
+    if abs(int(is_held.sum()) - count) > count / 2:
         log.warning(
             f"warning: {count} samples were to be held out, and the nearest that whole groups come to is"
-            f" {int(sizes[chosen].sum())}"
+            f" {int(is_held.sum())}"
         )
-    is_chosen = torch.zeros(len(sizes), dtype=torch.bool).index_fill(0, chosen, True)
-    return _apart(split, is_chosen[groups])
+    return _apart(split, is_held)
+
+
+def _dealt(classes: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Returns which samples are held out, bool N: `count` of them, of each class in proportion to its size.
+
+    Seats are dealt so by Sainte-Laguë: the k-th sample of a class of n stands at (k - 1/2) / n, and the first ones are
+    taken. Before all of that comes one of each class that has two, and after all the last one of each, so that a class
+    is in both parts if it can be, and in the part that is left else.
+    """
+    order = torch.randperm(len(classes), generator=generator)
+    turns, sizes = _turns(classes[order])
+    places = (turns + 0.5) / sizes - ((turns == 0) & (sizes > 1)).double() + (turns == sizes - 1).double()
+    chosen = order[places.argsort(stable=True)[:count]]
+    return torch.zeros(len(classes), dtype=torch.bool).index_fill(0, chosen, True)
+
+
+def _distance(is_held: Tensor, count: int, classes: Tensor | None) -> tuple[float, float]:
+    """Returns how many classes the other samples lose, and how far what is held lies from its size and proportions.
+
+    classes: -1 for those that have no say.
+    """
+    distance = abs(int(is_held.sum()) - count)
+    if classes is None:
+        return 0, distance
+    sizes = classes[classes >= 0].bincount(minlength=1)
+    held = classes[is_held & (classes >= 0)].bincount(minlength=len(sizes))
+    num_lost = int(((held == sizes) & (sizes > 0)).sum())
+    return num_lost, distance + float((held - sizes * count / len(classes)).abs().max())
 
 
 def some_of_each(split: Split, count: int, seed: int) -> Split:
@@ -98,16 +151,19 @@ def some_of_each(split: Split, count: int, seed: int) -> Split:
     Every class in turn gives one, until there are enough: data often lies sorted by class, and one class is learnt in a
     single step. Samples without classes are drawn at random. Groups and weights are left behind.
     """
-    order, classes = torch.randperm(len(split), generator=_generator(seed)), split.classes
+    order, classes = torch.randperm(len(split), generator=_generator(seed)), _class_numbers(split)
     if classes is not None:
-        classes = classes - classes.min()  # what a task ignores may lie below 0
-        by_class = classes[order].argsort(stable=True)
-        counts = classes.bincount()
-        first = (counts.cumsum(0) - counts).repeat_interleave(counts)
-        turns = torch.empty_like(order)  # of each sample within its class, in the order drawn
-        turns[by_class] = torch.arange(len(order)) - first
-        order = order[turns.argsort(stable=True)]
+        order = order[_turns(classes[order])[0].argsort(stable=True)]
     return Split(**split.read(order[:count]))
+
+
+def _turns(classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns for each sample how many of its class stand before it, and how many there are."""
+    by_class, counts = classes.argsort(stable=True), classes.bincount()
+    first = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    turns = torch.empty_like(classes)
+    turns[by_class] = torch.arange(len(classes)) - first
+    return turns, counts[classes]
 
 
 def _folds(split: Split, folds: int, seed: int) -> Tensor:
@@ -136,7 +192,16 @@ def _group_numbers(split: Split) -> Tensor:
     """Returns the groups numbered from 0, int64 N; every sample is one of its own where there are none."""
     if split.groups is None:
         return torch.arange(len(split))
-    return torch.from_numpy(np.unique(split.groups, return_inverse=True)[1].astype(np.int64))
+    return _numbered(split.groups)
+
+
+def _class_numbers(split: Split) -> Tensor | None:
+    """Returns the classes numbered from 0, int64 N: of those that a task ignores some lie below 0, or far off."""
+    return None if split.classes is None else _numbered(split.classes.numpy())
+
+
+def _numbered(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 
 
 def _apart(split: Split, is_held: Tensor) -> tuple[Split, Split]:

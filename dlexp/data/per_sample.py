@@ -57,8 +57,7 @@ def described(splits: Splits, *, group_file: str | None, weight_file: str | None
     Raises:
         UserError: a file can't be read or has not as many values as samples, or the data has its own.
     """
-    named = {"train": splits.train, "val": splits.val, "test": splits.test}
-    parts = {name: split for name, split in named.items() if split is not None}
+    parts = splits.named
     sizes = {name: len(split) for name, split in parts.items()}
     if group_file is not None:
         if any(split.groups is not None for split in parts.values()):
@@ -70,7 +69,7 @@ def described(splits: Splits, *, group_file: str | None, weight_file: str | None
             raise UserError(f"the data has weights of its own, so data.weight_file={weight_file} can't name others")
         own = shares("weight_file", weight_file, sizes)["train"]
         parts["train"] = parts["train"].described(weights=own)
-    return replace(splits, **parts)
+    return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
 
 
 def shares(key: str, file: str, sizes: Mapping[str, int]) -> dict[str, NDArray[Any]]:

@@ -1,5 +1,6 @@
 """Arms of a spiral in the plane: the classic picture of data no linear model separates."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -31,4 +32,4 @@ def spiral(
         inputs = torch.stack([radius * angle.sin(), radius * angle.cos()], dim=-1).view(-1, 2)
         return Split(inputs, torch.arange(num_classes).repeat_interleave(points_per_class))
 
-    return drawn_twice(points, data_seed)
+    return replace(drawn_twice(points, data_seed), stratified=False)

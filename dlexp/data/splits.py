@@ -155,11 +155,23 @@ def _weights(given: PerSample, count: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set as its files give it; `val` is None unless it brings one of its own."""
+    """A data set as its files give it; `val` is None unless it brings one of its own.
+
+    stratified: whether what is held out has its part of each class; published and generated sets were divided before,
+    and the figures of their presets stand on it. divided_by: the settings that held something out.
+    """
 
     train: Split
     test: Split | None
     val: Split | None = None
+    stratified: bool = True
+    divided_by: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, Split]:
+        """The splits that there are, by name."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in parts.items() if split is not None}
 
 
 def drawn_twice(draw: Callable[[torch.Generator], Split], seed: int) -> Splits:

@@ -11,6 +11,11 @@ from dlexp.tasks.task import Task, measures_of
 FEWEST_STEPS = 200
 LEARNT_SHARE = 0.999
 LEARNT_LOSS = 0.01
+# Where criteria lie whose least value is 0, which a model can come close to. One of a person's own may be negative.
+LEAST_IS_ZERO = (
+    "dlexp.criteria.",
+    *(f"torch.nn.modules.loss.{name}" for name in "MSE L1 SmoothL1 Huber CrossEn BCE".split()),
+)
 
 
 def lower_rate(optimizer: Mapping[str, Any]) -> str:
@@ -46,17 +51,25 @@ def _beats(value: float, level: float, metric: Metric) -> bool:
     return value > 1.5 * level if metric.higher_is_better else value < 0.985 * level
 
 
-def is_learnt_by_heart(record: Mapping[str, Any], task: Task) -> bool:
+def is_learnt_by_heart(record: Mapping[str, Any], task: Task) -> bool | None:
     """Returns whether the few batches that a training is about are learnt by heart after an epoch.
 
     They are when the task's metric, if that is a share, is within 0.1 % of its best, else when the loss is ≤ 0.01: of
-    other metrics nobody knows what is enough.
+    other metrics nobody knows what is enough, nor (None) of a loss whose least value need not be 0.
     """
     name, value = _judged(record, task)
     metric = measures_of(task)[name]
     if metric.unit != "%":
-        return value <= LEARNT_LOSS
+        return value <= LEARNT_LOSS if _least_is_zero(task) else None
     return value >= LEARNT_SHARE if metric.higher_is_better else value <= 1 - LEARNT_SHARE
+
+
+def _least_is_zero(task: Task) -> bool:
+    """Returns whether the loss is a criterion's, and that one whose least value is 0."""
+    kind = type(task.criterion)
+    smoothed = getattr(task.criterion, "label_smoothing", 0) > 0
+    is_criterions = type(task).loss.__module__.startswith("dlexp.tasks.")
+    return is_criterions and f"{kind.__module__}.{kind.__name__}".startswith(LEAST_IS_ZERO) and not smoothed
 
 
 def _judged(record: Mapping[str, Any], task: Task) -> tuple[str, float]:
@@ -67,11 +80,17 @@ def _judged(record: Mapping[str, Any], task: Task) -> tuple[str, float]:
 
 
 def overfit_verdict(record: Mapping[str, Any], task: Task, num_batches: int) -> str:
-    """Returns PASS when the batches are learnt by heart, else FAIL and advice."""
+    """Returns PASS when the batches are learnt by heart, else FAIL and advice, or that nobody can tell."""
     batches = f"{num_batches} batch{'es' * (num_batches != 1)}"
     shown = f"{named(*_judged(record, task), measures_of(task), digits=1)} after {record['step']} steps"
-    if is_learnt_by_heart(record, task):
+    is_learnt = is_learnt_by_heart(record, task)
+    if is_learnt:
         return f"PASS: {batches} learnt by heart ({shown})"
+    if is_learnt is None:
+        return (
+            f"no verdict on {batches} ({shown}): nobody knows how small this loss can be; look whether it still falls,"
+            " or let a metric lead that is a share, such as task.metric=accuracy"
+        )
     return (
         f"FAIL: {batches} not learnt by heart ({shown}), as a working model would;"
         " try another optimizer.lr, less regularisation (dropout, weight decay, smoothing), more epochs"

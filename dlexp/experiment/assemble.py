@@ -22,12 +22,15 @@ from dlexp.config.build import (
     prepared,
     told_content,
 )
-from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields, normalised_fields
+from dlexp.config.steps import hold_to_smallest
+from dlexp.data.class_counts import counts_by_class
+from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
 from dlexp.data.stream.stored import Stored
+from dlexp.data.units import hold_to_one_unit, normalised_fields
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
 from dlexp.machine import device as machine
@@ -116,14 +119,16 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
-        splits = replace(splits, **{name: split.without_targets() for name, split in _named(splits).items()})
-    for name, split in _named(splits).items():
+        splits = replace(splits, **{name: split.without_targets() for name, split in splits.named.items()})
+    for name, split in splits.named.items():
         hold_to_fields(split, fields, name)
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
-    normalised = normalised_fields(splits.train, fields, mean=data["mean"], std=data["std"])
-    splits = replace(splits, **{name: split.to(device) for name, split in _named(splits).items()})
+    hold_to_one_unit(splits.named, fields, device)
+    normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
+    splits = replace(splits, **{name: split.to(device) for name, split in splits.named.items()})
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
+    hold_to_smallest(config, skeleton, task, fields, train)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
@@ -140,8 +145,10 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
         data_facts={
             **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
-            "normalisation": {name: {"mean": each.mean, "std": each.std} for name, each in normalised.items()},
-            "sizes": {name: len(split) for name, split in _named(splits).items()},
+            "normalisation": {name: each.as_json() for name, each in normalised.items()},
+            "sizes": {name: len(split) for name, split in splits.named.items()},
+            "class_counts": counts_by_class(splits, data, ignored),
+            "divided_by": splits.divided_by,
         },
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
@@ -155,11 +162,6 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
         epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
     settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "log_steps", "compile")}
     return Plan(epochs=epochs, device=device, precision=precision, **settings)
-
-
-def _named(splits: Splits) -> dict[str, Split]:
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    return {name: split for name, split in parts.items() if split is not None}
 
 
 def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
@@ -180,11 +182,13 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
         model = model.to(memory_format=torch.channels_last)
     task = build_task(config).to(plan.device)
     task.autocast = machine.autocast(plan.device, plan.precision)
+    task.normalised = train.normalised
     watchers = build_watchers(config["watch"])
     prepare_metrics(task, partial(_some_targets, train))
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
-    method = _method(config, Start(model, task, partial(_loaded, device=plan.device), train.normalised, num_steps))
+    load = partial(_loaded, device=plan.device, normalised=train.normalised)
+    method = _method(config, Start(model, task, load, train.normalised, num_steps))
     optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task, method, may_thaw=bool(watchers)))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
     for name in idle:
@@ -221,14 +225,13 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     method.setup(start)
     if not method.trains:
         method.requires_grad_(False)
-    device = next(start.model.parameters()).device
-    return method.to(device)
+    return method.to(next(start.model.parameters()).device)
 
 
-def _loaded(folder: str, device: torch.device) -> nn.Module:
+def _loaded(folder: str, device: torch.device, normalised: Mapping[str, Normalisation]) -> nn.Module:
     from dlexp.config.trained import read_trained
 
-    return read_trained(Path(folder).expanduser()).to(device)
+    return read_trained(Path(folder).expanduser()).for_data_of(normalised).to(device)
 
 
 def _batches(

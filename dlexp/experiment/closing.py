@@ -10,39 +10,43 @@ from torch import Tensor
 from dlexp.batch import Batch, mapped
 from dlexp.config.cell import is_incidental
 from dlexp.config.composed import Composed
-from dlexp.console.wording import result
+from dlexp.console.wording import TRAINED_ON, result, told_split
 from dlexp.data.splits import Split
 from dlexp.errors import to_type
 from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.remarks import FEW_SAMPLES
 from dlexp.experiment.view import Watchers
 from dlexp.records import checkpoints
 from dlexp.records.folder import BEST, RESULTS
 from dlexp.records.run_json import write_json
 from dlexp.records.tracker import Tracker
-from dlexp.train.evaluate import Evaluation, evaluate
+from dlexp.train.batches import Batches
+from dlexp.train.evaluate import evaluate
 
 log = logging.getLogger(__name__)
 
 
 def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[dict[str, Any]]) -> dict[str, float]:
-    """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics."""
+    """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics.
+
+    Where no sample was held out, what was trained on is looked at in place of a test.
+    """
     module, config = run.state.average.module, composed.config
     if run.state.best_epoch is not None:
         checkpoints.load_weights(tracker.folder / BEST, **run.state.evaluated())
     chosen = next((row for row in history if row["epoch"] == run.state.best_epoch), history[-1])
     metrics = {key: value for key, value in chosen.items() if key.startswith(("train/", "val/"))}
-    is_test = config["test"] and run.test is not None
-    batches = run.test if is_test else run.val
+    split, batches = _looked_at(run, is_sealed=not config["test"])
     if batches is not None:
         # Of targets that differ in size batches are padded to other sizes, and nothing of the whole split can be kept.
         is_whole = "targets" not in run.train.fields or None not in run.train.fields["targets"].shape
         keeps = run.task.keeps_outputs and is_whole and config["overfit_batches"] is None
         evaluation = evaluate(module, run.task, run.state.method, run.ask, batches, run.plan, keeps_outputs=keeps)
-        if is_test:
-            metrics |= {f"test/{name}": value for name, value in evaluation.metrics.items()}
+        found = {} if split == "val" else dict(evaluation.metrics)
         if config["overfit_batches"] is None and keeps == run.task.keeps_outputs:
-            _look_back(run, composed, tracker, evaluation, batches.split)
-    tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
+            found |= _look_back(run, composed, tracker, evaluation.outputs, batches.split.to("cpu"), split)
+        metrics |= {f"{split}/{name}": value for name, value in found.items()}
+    tested = {key: value for key, value in metrics.items() if key.startswith(("test/", f"{TRAINED_ON}/"))}
     epoch = run.state.best_epoch or run.state.epochs_begun
     last: dict[str, Any] = {"kind": "test", "epoch": epoch, "step": run.state.step, **tested}
     if config["pictures"]:
@@ -56,17 +60,38 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
     return metrics
 
 
-def _look_back(run: Assembly, composed: Composed, tracker: Tracker, evaluation: Evaluation, split: Split) -> None:
-    on_cpu, normalised = split.to("cpu"), run.train.normalised.get(split.first)
-    units = (normalised.mean, normalised.std) if normalised else ()
+def _looked_at(run: Assembly, *, is_sealed: bool) -> tuple[str, Batches | None]:
+    """Returns the name and the samples of the split that tells most of the chosen weights."""
+    if run.test is not None and not is_sealed:
+        return "test", run.test
+    can_be_seen_again = all(each.source.chooses for each in run.train.stored.values())
+    if run.val is None and run.test is None and can_be_seen_again:
+        return TRAINED_ON, run.in_order("train")
+    return "val", run.val
+
+
+def _look_back(
+    run: Assembly, composed: Composed, tracker: Tracker, outputs: Any, on_cpu: Split, name: str
+) -> dict[str, float]:
+    """Writes results and pictures of the chosen weights on a split; returns what is measured now alone."""
+    normalised = run.train.normalised.get(on_cpu.first)
+    units = normalised.in_own_values if normalised else ()
     coefficients = run.task.coefficients(run.state.average.module, *units)
     if coefficients:
         weights = ", ".join(f"{weight:.4f}" for weight in coefficients["w"])
         log.info(f"learnt: w = [{weights}], b = {coefficients['b']:.4f}")
-    details = run.task.summary(evaluation.outputs, on_cpu) | {"coefficients": coefficients}
-    write_json(tracker.folder / RESULTS, details)
+    details = run.task.summary(outputs, on_cpu) | {"coefficients": coefficients}
+    write_json(tracker.folder / RESULTS, {"split": name, **details})
     if composed.config["pictures"]:
-        tracker.figures(run.task.figures(evaluation.outputs, on_cpu, lambda batch: _predict(run, batch)))
+        figures = run.task.figures(outputs, on_cpu, lambda batch: _predict(run, batch))
+        if name == TRAINED_ON:
+            from dlexp.pictures.style import noted
+
+            figures = {key: noted(figure, "on the training samples") for key, figure in figures.items()}
+        tracker.figures(figures)
+    last = run.task.last_look(outputs, on_cpu)
+    run.task.besides = {**run.task.besides, **{key: facts for key, (_, facts) in last.items()}}
+    return {key: value for key, (value, _) in last.items()}
 
 
 @torch.no_grad()
@@ -95,8 +120,11 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> lis
     """Returns the last lines a person reads: the result, where it is, and how to look at it."""
     epoch = run.state.best_epoch
     weights = "weights of the last epoch" if epoch is None else f"weights of epoch {epoch}, the best in validation"
+    split = told_split(metrics)
+    count = run.data_facts["sizes"].get(split, FEW_SAMPLES)
+    few = f"; of {count} sample{'s' * (count > 1)} only" if count < FEW_SAMPLES else ""
     return [
-        f"{result(metrics, run.measures)} ({weights})",
+        f"{result(metrics, run.measures)} ({weights}{few})",
         f"run folder   {shown(folder)}",
         f"look at it   tensorboard --logdir {to_type(shown(folder.parent))}",  # with the runs beside this one
     ]

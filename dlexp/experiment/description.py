@@ -44,7 +44,10 @@ def describe(run: Assembly, composed: Composed, tracker: Tracker) -> None:
 
 def as_yaml(config: dict[str, Any]) -> str:
     """Returns the config as its file in the run folder holds it."""
-    return str(yaml.dump(config, Dumper=DUMPER, sort_keys=False, allow_unicode=True))
+    try:
+        return str(yaml.dump(config, Dumper=DUMPER, sort_keys=False, allow_unicode=True))
+    except UnicodeEncodeError:  # a folder's name that is not UTF-8, which libyaml can't escape
+        return str(yaml.dump(config, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True))
 
 
 def in_one_line(run: Assembly) -> str:
@@ -62,7 +65,8 @@ def _first_pictures(run: Assembly, tracker: Tracker) -> None:
     if run.train.fields[first].kind == "image":
         from dlexp.pictures import image_grid
 
-        images = run.train.normalised[first].undone(batch[first][:64].cpu()).clamp(0, 1)
+        normalised = run.train.normalised[first]
+        images = normalised.shown(normalised.undone(batch[first][:64].cpu())).clamp(0, 1)
         names = run.data_facts["class_names"] if run.task.targets == "classes" else None
         if names and batch["targets"].ndim > 1 and not batch["targets"].is_floating_point():
             names = None  # a class for each place

@@ -137,7 +137,7 @@ def _is_over(training: _Training) -> bool:
     if run.state.stopped is not None:
         training.progress.message(f"{run.state.stopped}: stopping here")
         return True
-    return config["overfit_batches"] is not None and is_learnt_by_heart(training.history[-1], run.task)
+    return config["overfit_batches"] is not None and bool(is_learnt_by_heart(training.history[-1], run.task))
 
 
 def _validate(training: _Training) -> dict[str, float]:

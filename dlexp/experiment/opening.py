@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.config.composed import Composed
-from dlexp.errors import UserError, to_type
+from dlexp.errors import RefusedError, UnreadableError, UserError, to_type
 from dlexp.experiment import closing, description, saved_state
 from dlexp.experiment.advice import lower_rate
 from dlexp.experiment.assemble import Assembly, assemble
+from dlexp.experiment.remarks import remark
 from dlexp.machine.environment import environment
 from dlexp.machine.shortage import explaining
 from dlexp.machine.signals import StopRequested
@@ -29,13 +30,14 @@ def opened(
 ) -> Iterator[tuple[Assembly, RunRecord, list[dict[str, Any]]]]:
     """Yields a run that can train, its record and the records of its epochs so far.
 
-    A new run is written down at once, so that what fails leaves its reason. One that goes on changes nothing in its
+    A new run is written down at once, so that what fails leaves its reason; of one that is refused before it trains
+    nothing need be left, which `making` sees to. One that goes on changes nothing in its
     folder before all that can refuse has spoken, and one that fails in its first step leaves it as it was. How the
     block ended is noted there, if it was not well.
 
     Raises:
-        UserError: the data can't be read, no state can be used, memory or disk ran out, or the loss stopped being a
-            number.
+        RefusedError: a new run can't begin, as where its data can't be read.
+        UserError: no state can be used, memory or disk ran out, or the loss stopped being a number.
     """
     config = composed.config
     if resumption is None:
@@ -44,15 +46,19 @@ def opened(
         )
         with _noted(entry, config, folder):
             _write_config(folder, config)
-            run = assemble(config)
+            with _refused():
+                run = assemble(config)
             entry.note(**_facts(run))
             log.info(description.in_one_line(run))
-            yield run, entry, []
+            remark(run, config)
+            with _refused(run):
+                yield run, entry, []
         return
     threads = config["threads"] or recorded_threads(folder)  # sums depend on it
     with explaining(config["batch_size"]):
         run = assemble({**config, "threads": threads}, is_resumed=bool(saved_states(folder)))
         log.info(description.in_one_line(run))
+        remark(run, config)
         kept = saved_state.restore(run, folder, resumption)
     begun = (run.state.step, run.state.batch)
     before = {path: path.read_bytes() for name in (RECORD, CONFIG, METRICS, DATA) if (path := folder / name).exists()}
@@ -75,6 +81,17 @@ def opened(
                 with whole_file(path) as file:
                     file.write(content)
         raise
+
+
+@contextmanager
+def _refused(run: Assembly | None = None) -> Iterator[None]:
+    """Makes a refusal of a mistake that shows before the first step; a sample that can't be read then is none."""
+    try:
+        yield
+    except UserError as error:
+        if run is not None and (run.state.step or run.state.batch or isinstance(error, UnreadableError)):
+            raise
+        raise RefusedError(*error.problems) from error
 
 
 @contextmanager

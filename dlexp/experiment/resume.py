@@ -64,7 +64,7 @@ def resume(folder: Path, overrides: list[str]) -> Result:
     can_go_on = entry["status"] != "finished" or bool(saved_states(folder))
     if entry["status"] == "finished" and not changed:
         result = read_result(folder, entry)
-        shown = {key: value for key, value in result.metrics.items() if key.startswith(("test/", "val/"))}
+        shown = {key: value for key, value in result.metrics.items() if not key.startswith("train/")}
         hint = "; epochs=… makes it longer" if can_go_on else ""
         log.info(f"{folder} is finished: {describe(shown, read_facts(entry.get('measures', {})))}{hint}")
         return result

@@ -14,6 +14,7 @@ from dlexp.experiment.opening import opened
 from dlexp.experiment.saved_state import Resumption
 from dlexp.machine.lock_file import locked
 from dlexp.machine.signals import listening
+from dlexp.metric import facts_of
 from dlexp.records import weights
 from dlexp.records.folder import LOCK, RECORD
 from dlexp.records.result import Result, objective_of, read_result
@@ -60,7 +61,7 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
                 with build(config["profile"], run, folder):
                     train(run, config, tracker, stops, history)
                 metrics = closing.finish(run, composed, tracker, history)
-                entry.finished(metrics, chosen_epoch=run.state.best_epoch)
+                entry.finished(metrics, chosen_epoch=run.state.best_epoch, measures=facts_of(run.measures))
         for line in closing.closing_words(run, folder, metrics):
             log.info(line)
         if config["overfit_batches"] is not None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PREFIX = "watch"
+# What an epoch's record says besides its metrics.
+ALWAYS = ("epoch", "step", "lr", "time/train", "time/val", "time/samples_per_second")
 
 
 class RunView:
@@ -81,6 +83,10 @@ class Watchers:
     def __init__(self, run: Assembly, tracker: Tracker) -> None:
         self._state = run.state
         self._views = {name: RunView(run, tracker, name) for name in run.state.watchers}
+        splits = [split for split, batches in (("train", run.train), ("val", run.val)) if batches is not None]
+        measured = [*(f"{split}/{name}" for split in splits for name in run.measures), *ALWAYS]
+        for watcher in run.state.watchers.values():
+            watcher.hold_to(run.state.model, measured)
 
     def before_update(self) -> None:
         """Shows the gradients of a step."""

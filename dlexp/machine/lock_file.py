@@ -16,22 +16,27 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(path: Path, poll_seconds: float = 0.2, *, otherwise: str | None = None) -> Iterator[None]:
-    """Holds the lock file `path` (created if need be, never removed: that would race) while the block runs.
+    """Holds the lock file `path` (created if need be, and its folder) while the block runs.
 
-    Waits as long as another process holds it, or raises UserError with the sentence `otherwise` if there is one. Where
-    neither the system nor the file system has locks, the block runs without: files are replaced whole and checked by
-    MD5, so two writers waste work but spoil nothing.
+    Waits as long as another process holds it, or raises UserError with the sentence `otherwise` if there is one. One
+    that is removed meanwhile, with the folder of a run that was refused, is made anew. Where neither the system nor the
+    file system has locks, the block runs without: files are replaced whole and checked by MD5, so two writers waste
+    work but spoil nothing.
     """
-    with path.open("ab") as file:
-        waited = False
-        while not _acquired(file):
-            if otherwise is not None:
-                raise UserError(otherwise)
-            if not waited:
-                log.info("Another process is at work in %s; waiting for it.", path.parent)
-            waited = True
-            time.sleep(poll_seconds)
-        yield  # closing the file frees the lock
+    waited = False
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            while not _acquired(file):
+                if otherwise is not None:
+                    raise UserError(otherwise)
+                if not waited:
+                    log.info("Another process is at work in %s; waiting for it.", path.parent)
+                waited = True
+                time.sleep(poll_seconds)
+            if path.exists():
+                yield  # closing the file frees the lock
+                return
 
 
 def is_held(path: Path) -> bool:

@@ -3,8 +3,12 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
 from dlexp.machine.signals import SIGNALS, stop_unless_asked
@@ -23,6 +27,16 @@ def take_environment(variables: dict[str, str]) -> None:
     """Makes the parent's variables this process's own; a server that an earlier sweep started has those of then."""
     os.environ.clear()
     os.environ.update(variables)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Lets no process that starts in the block import the script that this one runs: it would run all of it again."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def live_with_parent() -> None:

@@ -181,6 +181,9 @@ def _failure(inside: list[tuple[str, nn.Module, Any]], error: Exception) -> str:
         if isinstance(module, kind) and got.ndim > 1 and got.shape[dimension] != getattr(module, attribute):
             wanted = getattr(module, attribute)
             return f"{layer} expects {wanted} {word} but gets {got.shape[dimension]} (its input is {_words(got)})"
+    if "more than 1 value per channel" in reason:
+        few = f"{layer} takes its means over a batch in training, and of {_words(got)} each would be of one value"
+        return f"{few}; batches of more samples give more, and so do larger ones"
     return f"{layer} can't take an input of shape {_words(got)}: {reason}"
 
 

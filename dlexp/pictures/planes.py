@@ -25,12 +25,12 @@ def decision_regions(
 ) -> Figure:
     """Returns the plane in the colours of the classes, pale where the model is unsure, with the points N×2 on it.
 
-    `predict` takes such points (float32, as they stand in the data) and returns logits N×classes. Wrong ones
+    `predict` takes such points (float32 or float64, as they stand in the data) and returns logits N×classes. Wrong ones
     are ringed; those with a class below 0, which counts nowhere, are left out.
     """
     from matplotlib.colors import to_rgb
 
-    points = points.detach().cpu().float()
+    points = points.detach().cpu().to(torch.promote_types(points.dtype, torch.float32))
     targets = targets.cpu()
     low, high = points.amin(dim=0), points.amax(dim=0)
     margin = 0.08 * float((high - low).max()) + 1e-6
@@ -54,7 +54,7 @@ def decision_regions(
 
 def _lattice(low: Tensor, high: Tensor) -> Tensor:
     """Returns GRID×GRID points (GRID² × 2), rows from low to high in the second feature."""
-    x, y = (torch.linspace(float(low[axis]), float(high[axis]), GRID) for axis in (0, 1))
+    x, y = (torch.linspace(float(low[axis]), float(high[axis]), GRID, dtype=low.dtype) for axis in (0, 1))
     rows, columns = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([columns.flatten(), rows.flatten()], dim=1)
 

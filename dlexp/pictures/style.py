@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from dlexp.pictures.fonts import USUAL, help_out, without_noise
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,23 +22,8 @@ R = TypeVar("R")
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6A51A3", "#8C6D31"]
 TRAIN, VAL, WRONG, INK, FAINT = "#0072B2", "#D55E00", "#C0392B", "#222222", "#8A8F98"
 DPI = 160
-# Class names may be in any script: where the usual font has no glyph, the first of these that is installed
-# helps out.
-WIDE_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "SimHei",
-    "Malgun Gothic",
-    "Yu Gothic",
-    "Arial Unicode MS",
-)
 SETTINGS: Any = {
+    "font.family": USUAL,
     "font.size": 9.5,
     "text.color": INK,
     "text.parse_math": False,  # a class may be called $5
@@ -66,14 +53,6 @@ SETTINGS: Any = {
 }
 
 
-@functools.cache
-def _fonts() -> list[str]:
-    from matplotlib import font_manager
-
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in WIDE_FONTS if name in installed)]
-
-
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """Draws under the shared settings, whatever the person's own matplotlib settings are."""
 
@@ -81,9 +60,9 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
         import matplotlib
 
-        with matplotlib.rc_context():
+        with matplotlib.rc_context(), without_noise():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update(SETTINGS | {"font.family": _fonts()})
+            matplotlib.rcParams.update(SETTINGS)
             return draw(*args, **kwargs)
 
     return drawn
@@ -106,11 +85,19 @@ def new_plot(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 @styled
+def noted(figure: Figure, note: str) -> Figure:
+    """Returns the figure with a few words below it, on the right."""
+    figure.supxlabel(note, x=0.99, ha="right", fontsize=8.5, color=FAINT)
+    return figure
+
+
+@styled
 def render(figure: Figure) -> tuple[bytes, int, int]:
     """Returns the figure as PNG with its width and height in pixels."""
     file = io.BytesIO()
+    help_out(figure)
     with warnings.catch_warnings():
-        # No installed font has the glyph: a box stands for it, and that is all there is to say.
+        # No installed font has the glyph: a box stands for it, which was said.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
         figure.savefig(file, format="png")
     png = file.getvalue()

@@ -21,6 +21,8 @@ PLOTS = "plots"
 PROFILE = "profile"
 TRACE, OPERATORS, PROFILE_SUMMARY = "profile/trace.json.gz", "profile/operators.txt", "profile/summary.json"
 EVENTS = "events.out.tfevents"  # where such a name begins, TensorBoard reads
+ALL = [RECORD, CONFIG, METRICS, DATA, ENVIRONMENT, MODEL, MODEL_TABLE, RESULTS, LOG, OUTPUT, LOCK]
+ALL += [WEIGHTS, STATES, PLOTS, PROFILE, f"{EVENTS}*"]
 
 
 def state_file(folder: Path, step: int) -> Path:
@@ -37,6 +39,16 @@ def unfinished_files(folder: Path) -> list[Path]:
     """Returns what a process that was killed has left of files it was writing."""
     places = [folder, *(folder / name for name in (WEIGHTS, STATES, PROFILE))]
     return [path for place in places for path in unfinished(place)]
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Returns the run folders that lie in a folder which is none itself, such as a sweep's, by name."""
+    return [] if (folder / RECORD).exists() else sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+
+
+def files_of_a_run(folder: Path) -> set[Path]:
+    """Returns what a run writes in its folder and is there: files, and folders with all that lies in them."""
+    return {path for name in ALL for path in folder.glob(name)}
 
 
 def plot_file(folder: Path, name: str) -> Path:

@@ -3,11 +3,14 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dlexp.errors import UserError
+from dlexp.errors import RefusedError, UserError
+from dlexp.machine.lock_file import is_held
+from dlexp.records.folder import LOCK, files_of_a_run
 
 OUTPUTS = Path("outputs")  # below where a command is typed
 
@@ -28,6 +31,42 @@ def new_folder(parent: Path, name: str) -> Path:
             (parent / each).mkdir()
             break
     return parent / each
+
+
+@contextmanager
+def making(folder: Path, *, numbered: bool = False) -> Iterator[Path]:
+    """Makes the folder of a run for the block, with `numbered` as `new_folder` does, and yields it.
+
+    Where the run is refused, what it has written there goes again, and so do the folders that were made for it.
+    """
+    made = missing(folder)
+    if numbered:
+        made = [each for each in made if each != folder]
+        folder = new_folder(folder.parent, folder.name)
+        made.insert(0, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    before = files_of_a_run(folder)
+    try:
+        yield folder
+    except RefusedError:
+        held = {folder / LOCK} if is_held(folder / LOCK) else set()  # by one that waited for this one's end
+        for path in files_of_a_run(folder) - before - held:
+            with suppress(OSError):  # on Windows one that is still open stays
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        remove_empty(made)
+        raise
+
+
+def missing(folder: Path) -> list[Path]:
+    """Returns those of a folder and the folders above it that are not there, the innermost first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders up to the first that holds something."""
+    with suppress(OSError):
+        for each in folders:
+            each.rmdir()
 
 
 def plain_name(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from dlexp.records.metrics import read_epochs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Final metrics, the records of all epochs, the run folder, and the value that sweeps compare."""
 
@@ -16,6 +16,12 @@ class Result:
     history: list[dict[str, Any]]
     folder: Path
     objective: float | None
+
+    def __repr__(self) -> str:
+        """Returns what a person wants to see of it, in a line."""
+        numbers = {**self.metrics, "objective": self.objective}
+        told = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items() if value is not None)
+        return f"Result('{self.folder}': {len(self.history)} epochs{', ' * bool(told)}{told})"
 
 
 def read_result(folder: Path, entry: Mapping[str, Any]) -> Result:

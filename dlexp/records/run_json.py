@@ -33,7 +33,7 @@ def write_json(path: Path, data: Any) -> None:
     """Writes `data` (see `as_json`) so that a reader sees the whole old file or the whole new one, never a part."""
     text = json.dumps(as_json(data), ensure_ascii=False, indent=2) + "\n"
     with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> Any:
@@ -91,6 +91,8 @@ def _is_entry(found: Any) -> bool:
         and isinstance(found.get("metric", ""), str)
         and isinstance(found.get("measures", {}), dict)
         and all(isinstance(facts, dict) for facts in found.get("measures", {}).values())
+        and isinstance(found.get("last_look", []), list)
+        and all(isinstance(name, str) for name in found.get("last_look", []))
         and isinstance(found.get("metrics"), dict)
         and all(isinstance(value, int | float | None) for value in found["metrics"].values())
     )
@@ -141,9 +143,15 @@ class RunRecord:
         self.data |= facts
         write_json(self._path, self.data)
 
-    def finished(self, metrics: Mapping[str, float], chosen_epoch: int | None) -> None:
-        """Ends the record with the final metrics and the epoch whose weights they belong to."""
-        self._end("finished", metrics=dict(metrics), chosen_epoch=chosen_epoch)
+    def finished(
+        self, metrics: Mapping[str, float], *, chosen_epoch: int | None, measures: Mapping[str, dict[str, Any]]
+    ) -> None:
+        """Ends the record with the final metrics, the epoch whose weights they belong to, and the metrics' facts.
+
+        Those that are measured at the end alone are told apart: a sweep shows each of them.
+        """
+        last = [name for name in measures if name not in self.data.get("measures", {})]
+        self._end("finished", metrics=dict(metrics), chosen_epoch=chosen_epoch, measures=dict(measures), last_look=last)
 
     def broken_off(self, status: str, reason: str) -> None:
         """Ends the record of a run that "failed" or, asked to, "stopped", with the reason in one sentence."""

@@ -167,4 +167,6 @@ def _cell(value: Any) -> float | str:
         return str(value).lower()
     if value is None:
         return "none"
-    return value if isinstance(value, int | float) else str(value)
+    if isinstance(value, int | float):
+        return value
+    return str(value).encode("utf-8", "backslashreplace").decode()  # a file's name may hold other bytes

@@ -1,6 +1,7 @@
 """The learning rate as a factor of its peak, step by step; the warm-up every schedule has."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -41,12 +42,28 @@ class Factor:
         return min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
 
 
-def schedule(optimizer: Optimizer, factor: Factor) -> LambdaLR:
+class Schedule(LambdaLR):
+    """Sets the rates and no more: torch's own `step` around it takes 4 µs of a training step of 500."""
+
+    def step(self, epoch: int | None = None) -> None:
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        self.apply()
+
+    def apply(self) -> None:
+        """Sets the rates as they are to be at this step."""
+        for group, base, factor in zip(self.optimizer.param_groups, self.base_lrs, self.lr_lambdas, strict=True):
+            group["lr"] = base * factor(self.last_epoch)
+
+    def get_last_lr(self) -> list[Any]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+
+def schedule(optimizer: Optimizer, factor: Factor) -> Schedule:
     """Returns the schedule that multiplies every group's learning rate by `factor`; it steps with the optimizer.
 
     A group that has `until`, a part of the run, goes through all of it in that part, and rests from there on.
     """
-    return LambdaLR(optimizer, [replace(factor, until=group.get("until", 1.0)) for group in optimizer.param_groups])
+    return Schedule(optimizer, [replace(factor, until=group.get("until", 1.0)) for group in optimizer.param_groups])
 
 
 def in_steps(fraction: float, total_steps: int) -> int:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from dlexp.ranges import Range
-from dlexp.schedules.factor import Factor, in_steps
+from dlexp.schedules.factor import Factor, Schedule, in_steps
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Plateau(Factor):
             self.bad_validations, self.num_reductions = 0, self.num_reductions + 1
 
 
-class PlateauSchedule(LambdaLR):
+class PlateauSchedule(Schedule):
     """A warm-up, then the peak times a factor that follows validation."""
 
     def _factors(self) -> list[Plateau]:
@@ -38,19 +37,13 @@ class PlateauSchedule(LambdaLR):
         """Takes in a validation: whether the metric that chooses the epoch got better. The rate changes at once."""
         for factor in self._factors():
             factor.validated(improved)
-        self._apply()
+        self.apply()
 
     def take_over(self, saved: Mapping[str, Any]) -> None:
         """Goes on from the validations of a saved schedule with the settings of this one."""
         for factor, other in zip(self._factors(), saved["lr_lambdas"], strict=True):
             factor.bad_validations, factor.num_reductions = other["bad_validations"], other["num_reductions"]
-        self._apply()
-
-    def _apply(self) -> None:
-        rates = [base * factor(self.last_epoch) for base, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)]
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self._last_lr = rates
+        self.apply()
 
 
 def plateau(

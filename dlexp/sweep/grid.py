@@ -1,6 +1,7 @@
 """The jobs of a sweep: every combination of the values of its overrides, each with a name of its own."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
     for number, words in enumerate(itertools.product(*axes)):
         varied = [word for word, axis in zip(words, axes, strict=True) if len(axis) > 1]
         text = "_".join(word.replace("=[", "-").replace("=", "-") for word in varied)
+        text = re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + a folder's name would show as -
         name = unique(plain_name(text) if varied else f"job-{number}", names)
         names.add(name)
         jobs.append(Job(name, list(words), dict(word.partition("=")[::2] for word in varied)))

@@ -1,7 +1,8 @@
 """Which cells of a sweep are done: read from its job folders, so that the same command goes on where it ended."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from dlexp.experiment.identity import Identity
 from dlexp.machine.lock_file import locked
 from dlexp.records import run_json
 from dlexp.records.folder import RECORD
-from dlexp.records.naming import OUTPUTS, new_folder, unique
+from dlexp.records.naming import OUTPUTS, missing, new_folder, remove_empty, unique
 
 LEDGER_FILE = "sweep.json"
 LEDGER_LOCK = ".sweeps.lock"
@@ -35,19 +36,34 @@ class Cell:
 
 def open_ledger(
     place: Path | None, name: str, wanted: Mapping[Identity, str], *, anew: bool
-) -> tuple[Path, dict[Identity, Cell]]:
+) -> tuple[Path, dict[Identity, Cell], Callable[[], None]]:
     """Returns the folder of a sweep (see `find_ledger`; else a new one, `name`, `name-2`, …) with the cells in it.
 
     `wanted` maps what cells are to names for their folders. One process at a time chooses, so that sweeps started
-    together find each other.
+    together find each other. What is returned last takes it back where no job has left anything.
     """
     parent = place or OUTPUTS
+    made = missing(parent)
     parent.mkdir(parents=True, exist_ok=True)
     with locked(parent / LEDGER_LOCK):
-        folder = find_ledger(place, wanted, anew=anew) or new_folder(parent, name)
+        folder = find_ledger(place, wanted, anew=anew)
+        if folder is None:
+            folder = new_folder(parent, name)
+            made.insert(0, folder)
         names, cells = cells_in(folder, wanted)
         run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
-        return folder, cells
+        return folder, cells, partial(_take_back, folder, made)
+
+
+def _take_back(folder: Path, made: Sequence[Path]) -> None:
+    """Removes a ledger beside which there is nothing but locks, and of the folders made for it those that are empty."""
+    if all(path.name == LEDGER_FILE or path.suffix == ".lock" for path in folder.iterdir()):
+        (folder / LEDGER_FILE).unlink(missing_ok=True)
+        for each in made:
+            if all(path.suffix == ".lock" for path in each.iterdir()):
+                for lock in each.iterdir():
+                    lock.unlink()
+            remove_empty([each])
 
 
 def find_ledger(place: Path | None, wanted: Collection[Identity], *, anew: bool) -> Path | None:

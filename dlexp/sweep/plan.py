@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dlexp.config import words
 from dlexp.config.build import allowed_modules, build
@@ -27,8 +28,24 @@ from dlexp.sweep.table import report, table
 log = logging.getLogger(__name__)
 
 
-def run_sweep(typed: Sequence[str]) -> int:
-    """Runs every combination of the words that is not done yet, and prints a table; returns the exit code.
+@dataclass(frozen=True)
+class Swept:
+    """The end of a sweep: folder and the report (see `report`) of each job in order, and the signal that ended it."""
+
+    folders: list[Path]
+    reports: list[dict[str, Any]]
+    stop: KeyboardInterrupt | StopRequested | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 where no job failed: all are finished, or go on elsewhere."""
+        if self.stop is not None:
+            return exit_code_of(self.stop)
+        return int(any(each["status"] not in ("finished", "pending", "running") for each in self.reports))
+
+
+def run_sweep(typed: Sequence[str]) -> Swept:
+    """Runs every combination of the words that is not done yet, and prints a table; a dry run has no jobs.
 
     Raises:
         UserError: something is wrong with one of the jobs; none has started then.
@@ -39,28 +56,33 @@ def run_sweep(typed: Sequence[str]) -> int:
         from dlexp.sweep import dry_run
 
         dry_run.tell(varied, runs, identities, launcher)
-        return 0
+        return Swept([], [], None)
     assert launcher is not None
     obey_what_was_put_off()
     first = {own: identities.index(own) for own in identities}  # of the jobs that are one cell
     names = {own: jobs[index].name for own, index in first.items()}
     place, anew = runs[0].sweep_place, runs[0].config["rerun"]
-    folder, cells = open_ledger(place, sweep_name(jobs, runs[0]), names, anew=anew)
+    folder, cells, take_back = open_ledger(place, sweep_name(jobs, runs[0]), names, anew=anew)
     todo = {own: runs[index] for own, index in first.items() if not cells[own].is_done}
-    underway = _underway(launcher, todo, cells)
-    _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
-    reasons = _launch(launcher, todo, cells)
+    try:
+        underway = _underway(launcher, todo, cells)
+        _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
+        reasons = _launch(launcher, todo, cells)
+    except UserError:
+        take_back()
+        raise
     underway = _underway(launcher, todo, cells)
     reports = [
         report(read_own(own, cells[own].folder), cells[own].entry, reasons.get(own), underway.get(own))
         for own in identities
     ]
     log.info(table(list(zip(varied, reports, strict=True))))
-    log.info(f"look at it   tensorboard --logdir {to_type(str(folder))}")
-    stopped = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
-    if stopped is not None:
-        return exit_code_of(stopped)
-    return int(any(each["status"] not in ("finished", "pending", "running") for each in reports))
+    if not underway:
+        take_back()
+    if folder.exists():
+        log.info(f"look at it   tensorboard --logdir {to_type(str(folder))}")
+    stop = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
+    return Swept([cells[own].folder for own in identities], reports, stop)
 
 
 def _checked(typed: Sequence[str]) -> tuple[list[Job], list[Composed], list[Identity], Launcher | None]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from dlexp.console.tables import aligned
 from dlexp.console.training_progress import format_seconds
-from dlexp.console.wording import number
+from dlexp.console.wording import TRAINED_ON, number
 from dlexp.metric import LOSS, read_facts
 
 FOLD = "data.fold"
@@ -33,12 +33,13 @@ def report(
 def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
     """Returns a sweep as text, from what varied and the report of each job.
 
-    A column for each split shows the metric that chose the epoch; then come seconds, and why a job failed. Where folds
-    varied, a line below tells the mean over them.
+    A column for each split shows the metric that chose the epoch, further ones what was measured at the end alone; then
+    come seconds, and why a job failed. Where folds varied, a line below tells the mean over them.
     """
     keys, reports = list(rows[0][0]), [found for _, found in rows]
     chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in reports if found.get("metric"))
-    columns = [f"{split}/{name}" for split in ("val", "test") for name in chosen]
+    last = dict.fromkeys(name for found in reports for name in found.get("last_look", []))
+    columns = [f"{split}/{name}" for names in (chosen, last) for split in ("val", "test", TRAINED_ON) for name in names]
     shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
     cells = [[*keys, *shown, "time", "status"]]
     for varied, found in rows:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from dlexp.batch import IGNORED, Batch
+from dlexp.data.class_counts import are_unbalanced
 from dlexp.metric import Metric
-from dlexp.metrics.classes import Accuracy, right_answers
+from dlexp.metrics.classes import Accuracy, Recall, TopK, right_answers
 from dlexp.metrics.measure import Measure
+from dlexp.metrics.ranking import AUC
 from dlexp.ranges import Choice, Range
 from dlexp.tasks.classes import Classes
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dlexp.data.splits import Split
+
+# Among more classes than 20 the right one may well be near the top.
+MANY_CLASSES, AUC_BINS = 21, 10_000
 
 
 class Classification(Classes):
@@ -53,6 +58,22 @@ class Classification(Classes):
         shares = [hits / total if total else None for hits, total in zip(right, totals, strict=True)]
         return {"per_class_accuracy": dict(zip(self.class_names, shares, strict=True))}
 
+    def last_look(self, outputs: Tensor, split: Split) -> Mapping[str, tuple[float, Metric]]:
+        """Returns what says more than accuracy does of such classes; nothing where a person chose what is measured."""
+        if self.chosen or "accuracy" not in self.metrics:
+            return {}
+        targets = self._answers(outputs, split)
+        counts = targets[targets != IGNORED].bincount(minlength=self.num_outputs)
+        last: dict[str, Measure] = {}
+        if are_unbalanced(counts.tolist()):
+            last["balanced_accuracy"] = Recall(of_true=True)
+        if self.num_outputs == 2 and counts.all():
+            last["auc"] = AUC(bins=AUC_BINS)
+        if self.num_outputs >= MANY_CLASSES:
+            last["top5"] = TopK(k=5)
+        batch = {"targets": targets}
+        return {name: (each.conclude(each.sums(outputs, batch), len(split)), each.facts) for name, each in last.items()}
+
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
         """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions."""
         from dlexp import pictures
@@ -67,7 +88,8 @@ class Classification(Classes):
             return figures
         if inputs.ndim == 4:
             confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
-            figures["mistakes"] = pictures.mistakes(inputs, targets, predictions, confidences, self.class_names)
+            images = Shown(self, split)
+            figures["mistakes"] = pictures.mistakes(images, targets, predictions, confidences, self.class_names)
         if isinstance(inputs, Tensor) and inputs.ndim == 2 and inputs.shape[1] == 2:
             figures["decision_regions"] = pictures.decision_regions(
                 lambda points: predict({split.first: points}), inputs, targets, self.class_names
@@ -77,6 +99,16 @@ class Classification(Classes):
     def _answers(self, outputs: Tensor, split: Split) -> Tensor:
         _, batch = self.judged(outputs, {"targets": split.targets})
         return batch["targets"]
+
+
+class Shown:
+    """A split's images as pictures show them, those of an index at a time."""
+
+    def __init__(self, task: Classification, split: Split) -> None:
+        self.task, self.split = task, split
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return self.task.shown(self.split.first, self.split.inputs[rows])
 
 
 def confusion(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -55,4 +55,5 @@ class Segmentation(Classes):
         if fields[split.first].ndim != 4:
             return {}
         masks = batch["targets"], answers.argmax(dim=1)
-        return {"segmentation": pictures.segmentation(fields[split.first], *masks, self.class_names)}
+        images = self.shown(split.first, fields[split.first])
+        return {"segmentation": pictures.segmentation(images, *masks, self.class_names)}

@@ -17,6 +17,7 @@ from dlexp.metrics.measure import Measure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlexp.data.normalisation import Normalisation
     from dlexp.data.splits import Split
 
 UNITS = ("", "%")
@@ -34,7 +35,7 @@ class Task(nn.Module):
     metrics: Mapping[str, Metric]
     """What `conclude` gives, by name; the loss is measured besides."""
     besides: Mapping[str, Metric] = {}
-    """What the method measures besides, by name; set by the engine."""
+    """What the method measures besides, and at the end `last_look`, by name; set by the engine."""
     targets: str
     """The field `targets`: "classes" (int64 N), "values" (float32 N×outputs), "labels" (float32 N×outputs, 0 or 1),
     "mask" (int64 N×H×W) or "none"; `data.fields.targets` may say otherwise."""
@@ -49,6 +50,8 @@ class Task(nn.Module):
     criterion: nn.Module
     autocast: AbstractContextManager[Any] = nullcontext()
     """The precision of the run, set by the engine."""
+    normalised: Mapping[str, Normalisation] = {}
+    """How the data's fields are, set by the engine for pictures."""
     moment: Any = None
     """Where the training is (`dlexp.methods.method.Moment`), set by the engine for a criterion or task that looks."""
     tells_moment: bool = False
@@ -150,6 +153,10 @@ class Task(nn.Module):
         """Returns what `results.json` says of the chosen weights, outputs (None: not kept) and split on the CPU."""
         return {}
 
+    def last_look(self, outputs: Any, split: Split) -> Mapping[str, tuple[float, Metric]]:
+        """Returns what is measured of the chosen weights alone, by name, from the same as `summary` sees."""
+        return {}
+
     def coefficients(
         self, model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()
     ) -> dict[str, Any] | None:
@@ -163,6 +170,10 @@ class Task(nn.Module):
         takes fields like these and returns outputs.
         """
         return {}
+
+    def shown(self, name: str, images: Tensor) -> Tensor:
+        """Returns images of a field as they came as pictures show them: bytes, or in [0, 1] by the data's unit."""
+        return self.normalised[name].shown(images) if name in self.normalised else images
 
 
 def is_measure(each: Any) -> bool:

@@ -14,6 +14,7 @@ from dlexp.data.fields import MOVED, NORMALISED, Field, left_behind
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split
 from dlexp.data.stream.stored import Stored, streamed
+from dlexp.errors import UserError
 from dlexp.train.fingerprint import fingerprint
 
 # What is drawn while samples are read is not what augmentation draws.
@@ -21,6 +22,8 @@ READING = 1
 # Up to this size samples that are not augmented are normalised once and not in every batch, which took 5 % of the time
 # of MNIST's multi-layer perceptron. MNIST takes 188 MB then; CIFAR-10, which would take 614 MB, stays as it is.
 READY_BYTES = 2**28
+# Floats beyond this are no fractions of white, noise included.
+NO_FRACTION = 2
 
 
 class Batches:
@@ -66,6 +69,9 @@ class Batches:
             name: torch.channels_last if channels_last and len(fields[name].shape) == 3 else torch.contiguous_format
             for name in self.normalised
         }
+        self.is_held = False
+        unit = self.normalised[split.first].range if fields[split.first].kind == "image" else None
+        self.black = unit[0] if unit and self.operations else 0.0  # what operations fill with is 0
         self.ready: dict[str, Tensor] = {}
         for name, normalise in self.normalised.items():
             column = split.fields[name]
@@ -84,6 +90,11 @@ class Batches:
     def num_samples(self) -> int:
         """Samples an epoch yields, so without those of a dropped last batch."""
         return len(self) * self.batch_size if self.shuffle else len(self.split)
+
+    @property
+    def smallest(self) -> int:
+        """Samples of the smallest batch."""
+        return self.batch_size if self.shuffle else (len(self.split) - 1) % self.batch_size + 1
 
     def spread(self, count: int) -> dict[str, Tensor]:
         """Returns at most `count` samples, evenly spaced since files lie sorted by class; normalised, not augmented."""
@@ -114,7 +125,8 @@ class Batches:
         device = self.split.inputs.device
         generator = torch.Generator(device=device)
         order = self._order(epoch, generator, device) if self.shuffle else None
-        for step, (rows, batch) in enumerate(self._columns(epoch, order, start, position), start):
+        step = start
+        for rows, batch in self._columns(epoch, order, start, position):
             if self.views > 1:
                 batch = {name: torch.cat([each] * self.views) for name, each in batch.items()}
             if isinstance(rows, Tensor) and (self.operations or self.mixings):
@@ -127,6 +139,8 @@ class Batches:
             for name, memory_format in self.formats.items():
                 batch[name] = batch[name].contiguous(memory_format=memory_format)
             yield batch
+            del batch
+            step += 1
 
     def _order(self, epoch: int, generator: torch.Generator, device: torch.device) -> Tensor:
         """Returns the samples of an epoch: all in a new order, or as many, drawn again and again by their weights."""
@@ -139,11 +153,24 @@ class Batches:
         return torch.searchsorted(sums, drawn, right=True).to(device)
 
     def _augment(self, batch: dict[str, Tensor], draw: Draw) -> None:
+        first = self.split.first
+        if self.black:
+            batch[first] = batch[first] - self.black
         for operation in self.operations:
-            change(batch, self.split.first, self.moved, operation, draw)
+            change(batch, first, self.moved, operation, draw)
+        if self.black:
+            batch[first] = batch[first] + self.black
+        is_float = bool(self.operations) and batch[first].is_floating_point()
+        if is_float and not self.is_held and self.split.inputs.dtype == torch.uint8:
+            self.is_held = True  # once: it waits for the device
+            if (most := float(batch[first].max())) > NO_FRACTION:
+                raise UserError(
+                    f"augment makes floats up to {most:g} of bytes, and floats count as fractions in [0, 1]: let it"
+                    " divide by 255, or return bytes (uint8)"
+                )
         self._normalise(batch)
         for mixing in self.mixings:
-            mix(batch, self.split.first, mixing, draw)
+            mix(batch, first, mixing, draw)
 
     def _normalise(self, batch: dict[str, Tensor]) -> None:
         for name in self.to_normalise:

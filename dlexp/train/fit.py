@@ -113,6 +113,7 @@ def _fit(
 
             _keep(state, outcome)
             state.position = batches.position
+            del batch, outcome
             if state.batch == group_start + group_size:
                 update(None if divisors is None else divisors[group_start : state.batch].sum())
                 _step(state)

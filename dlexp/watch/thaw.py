@@ -1,8 +1,12 @@
 """Layers that begin to train later: gradual unfreezing."""
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
+from torch import nn
+
+from dlexp.errors import UserError, listed
 from dlexp.ranges import Range
 from dlexp.watch.watcher import View, Watcher
 
@@ -15,6 +19,12 @@ class Thaw(Watcher):
 
     def __init__(self, *, patterns: list[str], every: Annotated[int, Range(ge=1)]) -> None:
         self.patterns, self.every = patterns, every
+
+    def hold_to(self, model: nn.Module, metrics: Collection[str]) -> None:
+        names = [*dict(model.named_parameters()), *dict(model.named_buffers())]
+        for pattern in self.patterns:
+            if not fnmatch.filter(names, pattern):
+                raise UserError(f"watch.thaw.patterns: {pattern} matches none of the parameters: {listed(names, 9)}")
 
     def epoch(self, view: View, metrics: Mapping[str, float]) -> None:
         """Thaws what is due."""

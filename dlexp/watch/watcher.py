@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,6 +56,13 @@ class Watcher:
     `only_looks: true` in its YAML it changes no result: the generators and modes are put back after each call, and it
     does not belong to what makes two runs the same experiment.
     """
+
+    def hold_to(self, model: nn.Module, metrics: Collection[str]) -> None:
+        """Called before the training, with the names of all that an epoch will measure.
+
+        Raises:
+            UserError: it waits for what will never be; nothing of the run is left then.
+        """
 
     def before_update(self, view: View) -> None:
         """Called before each update of the weights, the gradients (not scaled, not clipped) in `grad`."""

@@ -16,6 +16,7 @@ import dlexp
 # What may be imported, and nothing else is promised: a new name here is a word in README or docs/.
 PUBLIC = {
     "dlexp.run",
+    "dlexp.run_sweep",
     "dlexp.load",
     "dlexp.errors.UserError",
     "dlexp.ranges.Range",
@@ -71,8 +72,8 @@ def test_what_the_documents_name_is_public() -> None:
 
 def test_no_module_hides_a_public_name() -> None:
     """Importing `dlexp.run` as a module would put that module where the function was."""
-    assert not {"run", "load"} & {module.name for module in pkgutil.iter_modules(dlexp.__path__)}
-    assert set(dlexp.__all__) == {"run", "load"}
+    assert not {"run", "run_sweep", "load"} & {module.name for module in pkgutil.iter_modules(dlexp.__path__)}
+    assert set(dlexp.__all__) == {"run", "run_sweep", "load"}
     assert inspect.isfunction(dlexp.run) and inspect.isfunction(dlexp.load)
     with pytest.raises(AttributeError, match="no attribute 'runn'"):
         dlexp.runn  # noqa: B018

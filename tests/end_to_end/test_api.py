@@ -1,12 +1,15 @@
 """`run` and `load` from a program: the words they hear, threads, and beside a program that uses Hydra itself."""
 
 import logging
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import child_environment
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -16,6 +19,7 @@ from dlexp import api
 from dlexp.config.compose import BASE
 from dlexp.errors import UserError
 from dlexp.records import run_json
+from dlexp.records.result import Result
 
 TINY = ["data.points_per_class=40", "epochs=2", "pictures=false", "threads=1"]
 
@@ -62,9 +66,10 @@ def test_hydra_run_dir_is_the_folder(workdir: Path) -> None:
         (["hydra.sweep.dir=x"], None, ["hydra.sweep.dir=", "hydra.run.dir="]),
         (["+hydra.job.name=x"], None, ["hydra.job.name is not heard"]),
         (["hydra/launcher=joblib"], None, ["hydra/launcher is not heard", "launcher=local or launcher=slurm"]),
-        (["-m", "seed=1,2"], None, ["-m starts a sweep", "python -m dlexp"]),
+        (["-m", "seed=1,2"], None, ["-m starts a sweep", "run_sweep([…])", "python -m dlexp -m"]),
         (["--cfg", "job"], None, ["--cfg is for the command line"]),
         (["allow=os"], None, ["allow=", "DLEXP_ALLOW"]),
+        ([3], None, ["run() takes words as on the command line", "3 is none"]),
     ],
 )
 def test_words_that_are_not_heard(workdir: Path, words: list[str], folder: str | None, pieces: list[str]) -> None:
@@ -72,6 +77,48 @@ def test_words_that_are_not_heard(workdir: Path, words: list[str], folder: str |
         api.run([*TINY, *words], folder=folder)
     assert all(piece in str(found.value) for piece in pieces), found.value
     assert not list(workdir.iterdir())
+
+
+def test_a_text_is_no_list_of_words(workdir: Path) -> None:
+    for call in (api.run, api.run_sweep):
+        with pytest.raises(UserError) as found:
+            call("epochs=1 seed=2")
+        assert str(found.value).endswith(f"takes a list of words: {call.__name__}(['epochs=1', 'seed=2'])")
+
+
+def test_a_result_is_one_line() -> None:
+    result = Result({"val/loss": 0.123456, "test/accuracy": 0.98765}, [{"epoch": 1}] * 30, Path("outputs/a"), 0.123456)
+    told = "Result('outputs/a': 30 epochs, val/loss 0.1235, test/accuracy 0.9877, objective 0.1235)"
+    assert repr(result) == str(result) == told
+    assert repr(Result({}, [], Path("outputs/a"), None)) == "Result('outputs/a': 0 epochs)"
+
+
+def test_a_sweep_returns_its_results_in_order(workdir: Path) -> None:
+    """A learning rate that is no use ends one of the jobs; the second call reads what is finished."""
+    words = [*TINY, "optimizer.lr=0.1,1e30,0.2", "epochs=3"]
+    for call in range(2):
+        found = api.run_sweep(words if call else ["-m", *words])
+        assert [each.folder.name for each in found] == ["optimizer.lr-0.1", "optimizer.lr-1e30", "optimizer.lr-0.2"]
+        assert [len(each.history) for each in found] == [3, 0, 3]
+        assert (found[1].metrics, found[1].objective) == ({}, None)
+        entry = run_json.read_entry(found[2].folder)
+        assert found[2].metrics == entry["metrics"] and found[2].objective == entry["metrics"]["val/accuracy"]
+        assert entry["resumed"] == [] and (found[0].folder.parent / "sweep.json").is_file()
+    assert found[0].metrics == api.run([*TINY, "optimizer.lr=0.1", "epochs=3"]).metrics
+    assert api.run_sweep([*words, "dry_run=true"]) == []
+    with pytest.raises(UserError, match="calling run_sweep once more"):
+        api.run_sweep(["resume=auto"])
+    with pytest.raises(UserError, match="no job was started"):
+        api.run_sweep(["seed=0,1", "epochs=0"])
+
+
+def test_a_script_runs_a_sweep_without_running_again_in_its_jobs(workdir: Path) -> None:
+    script = f"from dlexp import run_sweep\nprint('here')\nprint(len(run_sweep({[*TINY, 'seed=1,2', 'n_jobs=2']})))\n"
+    (workdir / "script.py").write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, encoding="utf-8", env=child_environment(), timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "here\n2\n"), done
 
 
 def test_own_options_are_heard(workdir: Path) -> None:

@@ -272,9 +272,10 @@ def test_losses_that_are_scaled_train_the_same(monkeypatch: pytest.MonkeyPatch) 
 def test_images_from_files_go_through_page_locked_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[Any] = []
     pixels = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    readers = types.SimpleNamespace(stream=lambda batches: (pixels for _ in batches))
+    readers = types.SimpleNamespace(stream=lambda batches: ((pixels, 0) for _ in batches))
     monkeypatch.setattr(image_files, "Readers", lambda **_: readers)
-    files = image_files.ImageFiles(["a.png", "b.png"], size=4, channels=3, num_workers=1).to(CUDA)
+    settings: Any = {"size": 4, "channels": 3, "background": (255, 255, 255), "num_workers": 1}
+    files = image_files.ImageFiles(["a.png", "b.png"], **settings).to(CUDA)
     monkeypatch.setattr(Tensor, "pin_memory", lambda self: (done.append("pinned"), self)[1])
     monkeypatch.setattr(Tensor, "to", lambda self, *where, **how: (done.append((*where, how)), self)[1])
     assert len(list(files.stream([torch.tensor([0, 1])]))) == 1

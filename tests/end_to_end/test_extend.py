@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dlexp.records import run_json
+from dlexp.records.metrics import read_epochs
 
 MODULE = """\
 import torch
@@ -155,6 +157,70 @@ def test_own_presets_and_recipes(cli, own: Path) -> None:
     preset.write_text(text, encoding="utf-8")
     ended = cli("allow=my_parts", "--config-dir", "my_options", "experiment=mine", "--cfg", "job", "--resolve")
     assert ended.code == 0 and "lr: 0.25" in ended.out and "epochs: 3" in ended.out and "seed: 7" in ended.out
+
+
+PARTS = """\
+from dlexp.metric import Metric
+from dlexp.metrics.measure import Measure
+from dlexp.watch.watcher import Watcher
+
+class Shift:
+    def __init__(self, *, size: float) -> None:
+        self.size = size
+    def __call__(self, inputs, draw):
+        return inputs + self.size
+
+class Largest(Measure):
+    facts, of = Metric(unit="", higher_is_better=True), ("classes",)
+    def sums(self, outputs, batch):
+        return {"total": outputs.amax(dim=1).sum()}
+    def conclude(self, sums, count):
+        return float(sums["total"]) / count
+
+class Notes(Watcher):
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+    def epoch(self, view, metrics):
+        view.log(self.name, float(view.epoch))
+"""
+FLAT = {
+    "augment/mine": "_target_: my_parts.Shift\nsize: 0.5\n",
+    "augment/yours": "# @package _group_\n_target_: my_parts.Shift\nsize: 0.25\n",
+    "augment/ours": "defaults: [mine, yours]\n",
+    "augment/named": "theirs:\n  _target_: my_parts.Shift\n  size: 2.0\n",
+    "metric/largest": "_target_: my_parts.Largest\n",
+    "watch/notes": "_target_: my_parts.Notes\nname: told\nonly_looks: true\n",
+}
+
+
+@pytest.mark.parametrize(
+    "words, sizes",
+    [
+        (["augment=mine"], {"mine": 0.5}),
+        (["augment=[yours,mine]", "augment.mine.size=3"], {"yours": 0.25, "mine": 3.0}),
+        (["augment=ours", "augment.mine=null"], {"mine": None, "yours": 0.25}),
+        (["augment=[named,mine]"], {"theirs": 2.0, "mine": 0.5}),
+    ],
+)
+def test_an_option_of_a_group_that_composes_is_written_like_any_other(
+    cli, own: Path, words: list[str], sizes: dict[str, float | None]
+) -> None:
+    (own / "my_parts.py").write_text(MODULE + PARTS, encoding="utf-8")
+    for name, text in FLAT.items():
+        file = own / "my_options" / f"{name}.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    words = ["allow=my_parts", *WORDS, *words, "metric=[accuracy,largest]", "watch=notes"]
+    shown = cli(*words, "--cfg", "job", "--package", "augment")
+    assert shown.code == 0, shown
+    ended = cli(*words, *SHORT)
+    assert ended.code == 0, ended
+    folder = own / "outputs" / "tiny-rings-sgd"
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    assert {name: node and node["size"] for name, node in config["augment"].items()} == sizes
+    assert yaml.safe_load(shown.out) == config["augment"]
+    rows = read_epochs(folder)
+    assert [row["watch/notes/told"] for row in rows] == [1.0, 2.0] and all("val/largest" in row for row in rows)
 
 
 def test_an_error_of_the_persons_own_keeps_its_traceback(own: Path) -> None:

@@ -291,6 +291,7 @@ def test_data_files(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None
             folder=str(folder),
             size=8,
             channels=3,
+            background="white",
             test_size=0.3,
             split_seed=0,
             val_size=0.1,

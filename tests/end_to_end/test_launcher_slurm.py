@@ -203,6 +203,7 @@ def test_a_refusal_of_sbatch_is_a_sentence(cli, cluster: Cluster, workdir: Path)
     ended = cli(*WORDS, "launcher.partition=gpux")
     assert ended.code == 1 and ended.err.count("\n") == 1, ended
     assert "sbatch refuses the jobs: sbatch: error: invalid partition specified: gpux; none was submitted" in ended.err
+    assert not Path("outputs").exists()
     assert not list(SWEEP.glob("slurm/*")), "nothing of it is left"
 
 
@@ -226,6 +227,7 @@ def test_damaged_numbers_are_no_missing_numbers(tmp_path: Path, text: str) -> No
 def test_folders_that_slurm_would_read_as_patterns(cli, cluster: Cluster, workdir: Path) -> None:
     ended = cli(*WORDS, "hydra.sweep.dir=here/%j")
     assert ended.code == 1 and "Slurm reads % in the name of a folder" in ended.err and not cluster.calls("sbatch")
+    assert not Path("here").exists()
 
 
 def test_a_single_run_is_not_started_on_a_cluster(cli, cluster: Cluster, workdir: Path) -> None:

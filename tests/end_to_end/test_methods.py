@@ -357,6 +357,27 @@ def test_views_are_two_of_each_sample(workdir: Path) -> None:
     assert all(torch.equal(later[name], each) for name, each in batches[5].items())
 
 
+def test_a_model_is_loaded_without_what_has_trained_it(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module of a method may be gone; that of the model has to be there."""
+    (workdir / "my_training.py").write_text(
+        "from dlexp.methods.method import Method\n\n\nclass Mine(Method):\n    pass\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(str(workdir))
+    monkeypatch.setenv("DLEXP_ALLOW", "my_training")
+    words = ["data.points_per_class=40", "epochs=1", "pictures=false", "threads=1"]
+    folder = api.run([*words, "method._target_=my_training.Mine"], folder="run").folder
+    points = torch.randn(5, 2)
+    known = dlexp.load(folder)(points)
+    monkeypatch.delenv("DLEXP_ALLOW")
+    assert torch.equal(dlexp.load(folder)(points), known)
+    with pytest.raises(UserError, match="'my_training.Mine' is not allowed"):
+        api.run(["resume=run", "epochs=2"])
+    config = (folder / "config.yaml").read_text(encoding="utf-8")
+    (folder / "config.yaml").write_text(config.replace("dlexp.models.mlp.mlp", "my_training.net"), encoding="utf-8")
+    with pytest.raises(UserError, match="'my_training.net' is not allowed"):
+        dlexp.load(folder)
+
+
 def test_labels_reach_the_last_layer_alone(workdir: Path) -> None:
     run = assemble(compose([*words_of("contrastive"), "model.dropout=0"]).config)
     model, batch = run.state.model.train(), next(run.train.epoch(0))

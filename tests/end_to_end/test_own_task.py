@@ -100,7 +100,7 @@ def test_a_plain_number_and_nothing_but_what_is_owed(cli, own: Path) -> None:
     entry, history = finished(ended, own / "run")
     assert entry["chosen_epoch"] == max(history, key=lambda row: row["val/gap"])["epoch"]
     assert f"test gap {entry['metrics']['test/gap']:.4g}, test loss " in ended.out
-    assert run_json.read_json(own / "run" / "results.json") == {"coefficients": None}
+    assert run_json.read_json(own / "run" / "results.json") == {"split": "test", "coefficients": None}
 
 
 def test_a_sweep_compares_it(cli, own: Path) -> None:

@@ -306,8 +306,6 @@ def test_without_validation_the_last_weights_are_tested(workdir: Path) -> None:
     assert run_json.read_json(result.folder / "run.json")["chosen_epoch"] is None
     assert run_json.read_json(result.folder / "data.json")["sizes"] == {"train": 300, "test": 300}
     assert result.objective is None
-    early = api.run([*SPIRAL, "data.val_size=0", "patience=2", "epochs=4"], folder="patient")
-    assert len(early.history) == 4
 
 
 def test_a_sealed_test_set_is_not_touched(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

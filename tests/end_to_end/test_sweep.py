@@ -199,7 +199,7 @@ def test_a_run_that_went_on_with_other_settings_is_another_cell(cli, workdir: Pa
     )
     wanted = run_json.read_json(folder / "sweep.json")["cells"]
     names = {Identity(cell, "generated", None): "mlp-spiral-sgd" for cell in wanted}
-    _, cells = open_ledger(folder, "sweep", names, anew=False)
+    _, cells, _ = open_ledger(folder, "sweep", names, anew=False)
     assert [cell.folder.name for cell in cells.values()] == ["mlp-spiral-sgd-3"], "both names are taken by others"
 
 

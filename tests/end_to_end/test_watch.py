@@ -244,10 +244,23 @@ def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
     norms = {key.rpartition("/")[2]: value for key, value in first.items() if key.startswith("watch/gradients/")}
     assert "linear1.weight" not in norms and norms["all"] > max(v for k, v in norms.items() if k != "all") > 0
     assert norms["all"] > 0.1, "before they are clipped"
-    with pytest.raises(UserError, match=r"watch\.goal\.metric=val/f1 is not measured"):
-        api.run([*SPIRAL, "watch=goal", "watch.goal.metric=val/f1"], folder="other")
-    with pytest.raises(UserError, match=r"watch\.goal asks for the split 'val', which this run does not have"):
-        api.run([*SPIRAL, "watch=goal", "data.val_size=0"], folder="never")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["watch=goal", "watch.goal.metric=val/accurcy"],
+            r"val/accurcy is not measured\. Did you mean 'val/accuracy'\?",
+        ),
+        (["watch=goal", "data.val_size=0"], "val/accuracy asks for the split 'val', which this run does not have"),
+        (["watch=thaw", "watch.thaw.patterns=[linear1*,conv*]"], r"watch\.thaw\.patterns: conv\* matches none of the"),
+    ],
+)
+def test_what_will_never_be_is_told_before_the_training(workdir: Path, words: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        api.run([*SPIRAL, *words], folder="run")
+    assert not list(workdir.iterdir())
 
 
 def test_a_goal_ends_the_run(workdir: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlexp.data.formats.csv_file import is_number, read_csv
+from dlexp.data.formats.inputs import channels_first, in_one_type, narrowed
 from dlexp.errors import UserError
 
 # The splits of an NPZ, whose arrays are x_train and so on; x alone is the whole.
@@ -17,8 +18,9 @@ SPLITS = ("all", "train", "val", "test")
 
 
 class Samples(NamedTuple):
-    """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else float32 N×…; y: int64 N (classes) or N×H×W
-    (masks), or float32 N×outputs (values, or labels of 0 and 1). Groups and weights as in `Split`.
+    """x: uint8 N×C×H×W, whole numbers that may be ids as they are, else floats N×…, float64 where float32 does not tell
+    them apart; y: int64 N (classes) or N×H×W (masks), or float32 N×outputs (values, or labels of 0 and 1).
+    Groups and weights as in `Split`.
     """
 
     x: NDArray[Any]
@@ -54,8 +56,9 @@ def read_table(
 
     An NPZ may hold groups and weights beside them (or groups_train, …). label_column: the CSV's column of answers,
     None = the last one; group_column: that of groups, None = there are none. layout: whether three axes are grey
-    "images" N×H×W or "series" N×C×L. targets: "classes" (numbers or words), "mask" (one for each pixel), "values" or
-    "labels" (N×labels). The last file read is kept until it changes. Raises UserError for everything a file can lack.
+    "images" N×H×W or "series" N×C×L, and four "channels_first" N×C×H×W or "channels_last" N×H×W×C. targets: "classes"
+    (numbers or words), "mask" (one for each pixel), "values" or "labels" (N×labels). The last file read is kept until
+    it changes. Raises UserError for everything a file can lack.
     """
     if file is None:
         raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
@@ -87,7 +90,9 @@ def _read(
     for name, each in raw.items():
         if len(each.x) != len(each.y) or len(each.x) == 0:
             raise UserError(f"{path}: the {name} split has {len(each.x)} samples and {len(each.y)} answers.")
-    found = {name: each._replace(x=_inputs(each.x, layout, f"{path} ({name})")) for name, each in raw.items()}
+    inputs = in_one_type({name: each.x for name, each in raw.items()}, str(path))
+    inputs = narrowed({name: _inputs(x, layout, f"{path} ({name})") for name, x in inputs.items()})
+    found = {name: each._replace(x=inputs[name]) for name, each in raw.items()}
     if len({each.x.shape[1:] for each in found.values()}) > 1:
         raise UserError(f"{path}: samples differ in shape: { {name: each.x.shape for name, each in found.items()} }.")
     if targets == "values":
@@ -134,7 +139,7 @@ def _read_npz(path: Path) -> dict[str, Samples]:
 
 
 def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
-    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, float32 else."""
+    """Returns uint8 N×C×H×W for images of bytes, whole numbers as they are where they may be ids, floats else."""
     if x.dtype.kind not in "buif":
         raise UserError(f"{where}: x is of type {x.dtype}; it must be numbers.")
     if x.ndim == 1:
@@ -143,6 +148,8 @@ def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
         raise UserError(f"{where}: data.layout=series wants x as N×channels×length, and it has {x.ndim} axes.")
     if layout == "images" and x.ndim not in (3, 4):
         raise UserError(f"{where}: data.layout=images wants x as N×H×W or N×C×H×W, and it has {x.ndim} axes.")
+    if layout in ("channels_first", "channels_last") and x.ndim != 4:
+        raise UserError(f"{where}: data.layout={layout} wants x of four axes, and it has {x.ndim}.")
     if x.ndim == 3 and layout is None and x.dtype != np.uint8:
         raise UserError(
             f"{where}: x of three axes, {list(x.shape)}, may be series (N×channels×length, normalised by channel)"
@@ -150,14 +157,15 @@ def _inputs(x: NDArray[Any], layout: str | None, where: str) -> NDArray[Any]:
         )
     if x.ndim == 3 and layout != "series":
         x = x[:, None]
-    if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
-        x = x.transpose(0, 3, 1, 2)
+    elif x.ndim == 4:
+        x = channels_first(x, layout, where)
     if x.dtype.kind in "iu" and x.dtype != np.uint8 and x.ndim < 4:
         return np.ascontiguousarray(x)
     if x.dtype != np.uint8 or x.ndim != 4:
         with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
-            x = x.astype(np.float32)
-        bad = int(np.size(x) - np.isfinite(x).sum())
+            narrow = x.astype(np.float32)
+        bad = int(np.size(x) - np.isfinite(narrow).sum())
+        x = narrow if np.can_cast(x.dtype, np.float32) else x.astype(np.float64)
         if bad:
             raise UserError(f"{where}: {bad} inputs are missing or infinite; fill or remove them first.")
     return np.ascontiguousarray(x)

@@ -84,7 +84,7 @@ def load_cifar(
     """
     batches = read_each(source, lambda data, name: parse_batch(data, name, label_key), root, download, url)
     test = batches.pop(test_file)
-    return Splits(train=_joined(batches.values()), test=_joined([test]))
+    return Splits(train=_joined(batches.values()), test=_joined([test]), stratified=False)
 
 
 def _joined(batches: "Collection[tuple[np.ndarray[Any, np.dtype[np.uint8]], list[int]]]") -> Split:

@@ -14,7 +14,7 @@ Text = NDArray[np.str_]
 
 def read_csv(
     path: Path, label_column: str | None, group_column: str | None
-) -> tuple[NDArray[np.float32], Text, Text | None]:
+) -> tuple[NDArray[np.float64], Text, Text | None]:
     """Returns (features N×columns, labels N, groups N as text) of a CSV whose first line names the columns.
 
     label_column: None = the last one that isn't the groups'. group_column: None = no groups. Raises UserError naming
@@ -26,7 +26,7 @@ def read_csv(
             header = [name.strip() for name in next(rows, [])]
             words = _text_columns(path, header, label_column, group_column)
             texts: list[list[str]] = [[] for _ in words]
-            features: list[NDArray[np.float32]] = []
+            features: list[NDArray[np.float64]] = []
             for row in rows:
                 if row:
                     for (column, what), found in zip(words.items(), texts, strict=True):
@@ -35,7 +35,7 @@ def read_csv(
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
     labels, groups = np.array(texts[0]), np.array(texts[1]) if group_column is not None else None
-    return np.array(features, dtype=np.float32), labels, groups
+    return np.array(features, dtype=np.float64), labels, groups
 
 
 def _text_columns(path: Path, header: list[str], label_column: str | None, group_column: str | None) -> dict[int, str]:
@@ -65,11 +65,10 @@ def _cell(path: Path, header: list[str], row: list[str], column: int, what: str,
     return row[column].strip()
 
 
-def _numbers(path: Path, header: list[str], row: list[str], left_out: Container[int], line: int) -> NDArray[np.float32]:
+def _numbers(path: Path, header: list[str], row: list[str], left_out: Container[int], line: int) -> NDArray[np.float64]:
     cells = [cell for column, cell in enumerate(row) if column not in left_out]
     try:
-        with np.errstate(over="ignore"):  # too large becomes infinite, which the reader of the whole refuses
-            return np.array(cells, dtype=np.float32)
+        return np.array(cells, dtype=np.float64)
     except ValueError:
         names = [name for column, name in enumerate(header) if column not in left_out]
         wrong = next((pair for pair in zip(names, cells, strict=True) if not is_number(pair[1])), ("?", "?"))

@@ -20,7 +20,7 @@ def load_idx(source: Source, *, root: str | None, download: bool, url: str | Non
     Raises UserError as `obtain` and `parse_idx` do.
     """
     data = read_each(source, parse_idx, root, download, url)
-    return Splits(train=_split(data, "train"), test=_split(data, "t10k"))
+    return Splits(train=_split(data, "train"), test=_split(data, "t10k"), stratified=False)
 
 
 def parse_idx(data: bytes, name: str) -> Tensor:

@@ -1,5 +1,6 @@
 """Image files to one tensor in memory."""
 
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -9,24 +10,38 @@ import torch
 from torch import Tensor
 
 from dlexp.console.long_step import progress
-from dlexp.data.formats.pixels import read_image, reason_of
+from dlexp.data.formats.pixels import are_deep, read_alike, reason_of
 from dlexp.errors import UserError
+from dlexp.ranges import Colour
+
+log = logging.getLogger(__name__)
 
 NUM_NAMED = 3
 
 
-def read_images(paths: Sequence[str] | Sequence[Path], *, size: int, channels: int) -> Tensor:
-    """Returns uint8 N×channels×size×size, decoded by threads (Pillow releases the interpreter lock).
+def read_images(
+    paths: Sequence[str] | Sequence[Path], *, size: int, channels: int, background: Sequence[int]
+) -> Tensor:
+    """Returns N×channels×size×size, decoded by threads (Pillow releases the interpreter lock).
 
-    Raises UserError that counts the files that cannot be read and names the first few.
+    uint8, or float32 where values have more than 8 bits.
+
+    background: red, green and blue of what transparent images are laid on; that there were some is said. Raises
+    UserError that counts the files that cannot be read and names the first few.
     """
-    images = torch.empty(len(paths), channels, size, size, dtype=torch.uint8)
+    deep = are_deep(paths)
+    images = torch.empty(len(paths), channels, size, size, dtype=torch.float32 if deep else torch.uint8)
     rows = images.numpy()
     failures: dict[int, str] = {}
+    transparent = set[int]()
 
     def fill(index: int) -> None:
         try:
-            rows[index] = read_image(paths[index], size=size, channels=channels)
+            rows[index], was_transparent = read_alike(
+                paths[index], size=size, channels=channels, background=background, deep=deep
+            )
+            if was_transparent:
+                transparent.add(index)
         except Exception as error:  # nothing is swallowed: all failures are counted below
             failures[index] = reason_of(error)
 
@@ -36,7 +51,15 @@ def read_images(paths: Sequence[str] | Sequence[Path], *, size: int, channels: i
     if failures:
         listed = named([(str(paths[index]), failures[index]) for index in sorted(failures)])
         raise UserError(f"{len(failures)} of {len(paths)} images cannot be read: {listed}. Remove or replace them.")
+    tell_transparent(len(transparent), len(paths), background)
     return images
+
+
+def tell_transparent(count: int, num_images: int, background: Sequence[int]) -> None:
+    """Says how many images were laid on the background, if any."""
+    if count:
+        colour = next((name for name, each in Colour.NAMED.items() if each == tuple(background)), str(list(background)))
+        log.info(f"{count} of {num_images} images are transparent in places: laid on {colour} (data.background)")
 
 
 def named(failures: Sequence[tuple[str, str]]) -> str:

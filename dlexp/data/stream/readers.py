@@ -7,6 +7,7 @@ dies is seen at once and replaced.
 
 import json
 import logging
+import math
 import mmap
 import os
 import signal
@@ -42,31 +43,37 @@ MODULE = "dlexp.data.stream.reader"
 class Readers:
     """`num_workers` processes and shared memory for a few batches of at most `num_rows` images of `shape` (C, H, W).
 
+    dtype: uint8, or float32 for images whose values have more than 8 bits. background: red, green and blue of what
+    transparent images are laid on.
+
     The processes start when they are needed first, and end with this object or with the process that made it,
     however it ends; signals that are meant for a run don't reach them.
     """
 
-    def __init__(self, *, num_workers: int, num_rows: int, shape: Sequence[int]) -> None:
+    def __init__(
+        self, *, num_workers: int, num_rows: int, shape: Sequence[int], dtype: torch.dtype, background: Sequence[int]
+    ) -> None:
         self.num_rows = num_rows
         self._piece = max(1, min(PIECE, -(-num_rows // num_workers)))
         pieces = -(-num_rows // self._piece)
         self._slots = max(NUM_SLOTS, 1 + -(-2 * num_workers // pieces))
-        num_bytes = self._slots * num_rows * shape[0] * shape[1] * shape[2]
+        num_bytes = self._slots * num_rows * math.prod(shape) * dtype.itemsize
         memory, name, files = _shared(num_bytes)
-        self._pixels = torch.frombuffer(memory, dtype=torch.uint8).view(self._slots, num_rows, *shape)
-        command = [name, *map(str, (num_bytes, shape[0], shape[1]))]
+        self._pixels = torch.frombuffer(memory, dtype=dtype).view(self._slots, num_rows, *shape)
+        command = [name, *map(str, (num_bytes, shape[0], shape[1], int(dtype != torch.uint8), *background))]
         readers = [_Reader(command, files) for _ in range(num_workers)]
         self._idle: SimpleQueue[_Reader] = SimpleQueue()
         for reader in readers:
             self._idle.put(reader)
         self._threads = ThreadPoolExecutor(num_workers, "reader", initializer=leave_signals_to_others)
-        self._busy: list[Future[None]] = []
+        self._busy: list[Future[int]] = []
         self._turn = 0
         weakref.finalize(self, _end, self._threads, readers, files)
 
-    def stream(self, batches: Iterable[Sequence[str]]) -> Iterator[torch.Tensor]:
-        """Yields each batch of files as uint8 N×C×H×W, read ahead; a batch is overwritten when the next is asked for.
+    def stream(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[torch.Tensor, int]]:
+        """Yields each batch of files as N×C×H×W, read ahead, and how many of them were transparent in places.
 
+        A batch is overwritten when the next is asked for.
         Of two streams at a time each goes on where it was, having read again what it had read ahead.
 
         Raises:
@@ -87,9 +94,8 @@ class Readers:
                 if not ahead:
                     return
                 batch = ahead.popleft()
-                for piece in batch.pieces:
-                    piece.result()
-                yield self._pixels[batch.slot, : len(batch.paths)]
+                num_transparent = sum(piece.result() for piece in batch.pieces)
+                yield self._pixels[batch.slot, : len(batch.paths)], num_transparent
         finally:
             for batch in ahead:
                 for piece in batch.pieces:
@@ -119,7 +125,7 @@ class Readers:
 class _Batch:
     slot: int
     paths: Sequence[str]
-    pieces: list["Future[None]"] = field(default_factory=list)
+    pieces: list["Future[int]"] = field(default_factory=list)
 
 
 class _Reader:
@@ -172,21 +178,23 @@ class _Reader:
         )
 
 
-def _read(idle: "SimpleQueue[_Reader]", row: int, paths: Sequence[str]) -> None:
-    """Has one process read a piece of a batch; a process that dies of it is replaced once."""
+def _read(idle: "SimpleQueue[_Reader]", row: int, paths: Sequence[str]) -> int:
+    """Has one process read a piece of a batch, and returns how many images were transparent; a process that dies of it
+    is replaced once.
+    """
     request = json.dumps([row, list(paths)]).encode() + b"\n"
     reader = idle.get()
     try:
         for attempt in range(1, ATTEMPTS + 1):
             answer = reader.answer(request)
             if answer.endswith(b"\n"):
-                failures = json.loads(answer)
+                failures, num_transparent = json.loads(answer)
                 if failures:
                     raise UnreadableError(
                         f"images cannot be read: {named(failures)}. Replace them, and a run that has begun goes on with"
                         " resume=; without them it is another one."
                     )
-                return
+                return int(num_transparent)
             code = reader.end()
             if attempt < ATTEMPTS:
                 log.warning(f"warning: a process that reads images ended, {reason(code)}; another one takes its place")

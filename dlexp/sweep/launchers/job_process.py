@@ -11,11 +11,12 @@ from pathlib import Path
 from dlexp.config.composed import Composed
 from dlexp.config.loaded_once import loading_once
 from dlexp.console.exit_code import answering
-from dlexp.console.streams import log_to, log_to_console
+from dlexp.console.streams import log_to, log_to_console, write_to
 from dlexp.errors import UserError
 from dlexp.machine.cores import SHARERS
-from dlexp.machine.processes import live_with_parent, take_environment
+from dlexp.machine.processes import live_with_parent, take_environment, without_main
 from dlexp.records.folder import LOG, OUTPUT
+from dlexp.records.naming import making
 
 # Characters that are told of a refusal: a pipe takes them at once, and nobody reads before the job has ended.
 SENTENCE = 1000
@@ -40,7 +41,8 @@ def start(
         variables["CUDA_VISIBLE_DEVICES"] = _visible(gpu)
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=run_child, args=(job, folder, quiet, variables, sender))  # type: ignore[attr-defined]
-    process.start()
+    with without_main():
+        process.start()
     sender.close()
     return process, receiver
 
@@ -48,13 +50,7 @@ def start(
 def run_child(job: Composed, folder: Path, quiet: bool, variables: dict[str, str], sender: Connection) -> None:
     """What a child does: one run, its output in a file of its folder when several jobs share a console."""
     take_environment(variables)
-    folder.mkdir(parents=True, exist_ok=True)
-    if quiet:
-        output = open(folder / OUTPUT, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (open until the end)
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
-        sys.stdout = sys.stderr = output
-    sys.exit(answering(lambda: _train_with_parent(job, folder, sender)))
+    sys.exit(answering(lambda: _train_with_parent(job, folder, quiet, sender)))
 
 
 def run_submitted(job: Composed, folder: Path, here: Path, allowed: str) -> None:
@@ -73,11 +69,14 @@ def run_submitted(job: Composed, folder: Path, here: Path, allowed: str) -> None
     sys.exit(answering(lambda: train_job(job, folder)))
 
 
-def _train_with_parent(job: Composed, folder: Path, sender: Connection) -> int:
+def _train_with_parent(job: Composed, folder: Path, quiet: bool, sender: Connection) -> int:
     live_with_parent()
-    log_to_console()
     try:
-        return train_job(job, folder)
+        with making(folder):
+            if quiet:
+                write_to(folder / OUTPUT)
+            log_to_console()
+            return train_job(job, folder)
     except UserError as error:
         sender.send(str(error)[:SENTENCE])
         raise

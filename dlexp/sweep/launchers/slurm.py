@@ -22,7 +22,7 @@ from dlexp.machine.signals import StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.ranges import Range
 from dlexp.records.folder import LOCK
-from dlexp.records.naming import new_folder
+from dlexp.records.naming import new_folder, remove_empty
 from dlexp.records.run_json import read_entry
 from dlexp.sweep.launchers import slurm_queue
 from dlexp.sweep.launchers.job_process import run_submitted
@@ -169,6 +169,7 @@ class Slurm(Options, Launcher):
                 slurm_queue.write(sweep, {**known, **dict(zip(names, new, strict=True))})
         except (errors.FailedJobError, errors.FailedSubmissionError) as error:
             shutil.rmtree(place)
+            remove_empty([place.parent])
             raise UserError(f"sbatch refuses the jobs: {' '.join(str(error).split())}; none was submitted") from error
         return new
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -245,3 +246,49 @@ def test_the_run_keeps_its_own_log(tmp_path: Path) -> None:
     assert "kept\n" in text and "≥ 深度" in text and "not any more" not in text
     assert root.handlers == handlers
     assert logging.getLogger("dlexp").level == level
+
+
+class _Cell(io.StringIO):
+    """What is shown below a cell: outputs in their order, those of a display replaced where they stand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.outputs.append(text)
+        return len(text)
+
+    def display(self, data: dict[str, str], *, raw: bool, display_id: bool) -> "_Cell":
+        assert raw and display_id and not self.outputs
+        self.outputs.append(data["text/plain"])
+        return self
+
+    def update(self, data: dict[str, str], *, raw: bool) -> None:
+        assert raw and data.keys() == {"text/plain"}
+        self.outputs[0] = data["text/plain"]
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_notebook_shows_one_output_without_empty_lines(
+    clock: _Clock, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    """Colab's stream says that it is a terminal."""
+    cell = type("OutStream", (_Cell,), {"__module__": "ipykernel.iostream", "isatty": lambda self: is_terminal})()
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=cell.display))
+    progress = make_progress(2, 10, MEASURES, cell)
+    numbers = {"train/loss": 0.5}
+    for epoch in (1, 2):
+        for step in range(1, 11):
+            clock.now += 1.0
+            progress.step(epoch, step, numbers)
+            last = cell.outputs[0].splitlines()[-1]
+            assert last.startswith(f"epoch {epoch}/2  step {step}/10  train loss 0.5")
+        progress.epoch(RECORD | {"epoch": epoch}, is_best=False)
+        assert len(cell.outputs[0].splitlines()) == epoch, "the step's line goes with its epoch"
+    progress.message("stopping early")
+    progress.close()
+    lines = cell.outputs[0].splitlines()
+    assert len(cell.outputs) == 1 and [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2", "stopping "]
+    assert all(line == line.strip() for line in lines)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import NO_FILES
+from small import NO_FILES, divided
 
 from dlexp.data import facts
 from dlexp.data.arrays import arrays
@@ -40,6 +40,24 @@ def test_npz_is_split_by_seed(tmp_path: Path) -> None:
     assert torch.equal(splits.train.inputs[:, 0].long() % 2, splits.train.targets)
     other = load(file, split_seed=1).test
     assert other is not None and not torch.equal(splits.test.inputs, other.inputs)
+
+
+def test_the_test_split_has_its_part_of_each_class(tmp_path: Path) -> None:
+    for seed in range(3):
+        splits = load(npz(tmp_path, x=np.arange(100.0)[:, None], y=np.repeat([0, 1], [90, 10])), split_seed=seed)
+        assert splits.test is not None and splits.test.targets.bincount().tolist() == [18, 2]
+        parts = divided(splits, split_seed=seed)
+        assert parts.val is not None and parts.val.targets.bincount().tolist() == [7, 1]
+        assert parts.divided_by == ("data.test_size", "data.val_size")
+
+
+def test_nothing_is_held_out(tmp_path: Path) -> None:
+    file = csv(tmp_path, "a,b,label\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n")
+    splits = load(file, test_size=0)
+    assert splits.test is None and len(splits.train) == 4 and splits.divided_by == ()
+    parts = divided(load(file))
+    assert parts.val is not None and parts.test is not None
+    assert sorted(parts.train.targets.tolist()) == [0, 1] and len(parts.val) == len(parts.test) == 1
 
 
 def test_npz_with_its_own_splits(tmp_path: Path) -> None:
@@ -245,7 +263,9 @@ def test_whole_numbers_are_ids_or_quantities(tmp_path: Path) -> None:
     """Ids that became floats and were normalised trained on nonsense without a word."""
     x, y = np.arange(40, dtype=np.int32).reshape(10, 4), np.arange(10) % 2
     file = npz(tmp_path, x=x, y=y)
-    with pytest.raises(UserError, match=r"data\.fields\.inputs=\{kind: plain, dtype: int64\}.*\{kind: normalised\}"):
+    with pytest.raises(
+        UserError, match=r"'data\.fields=\{inputs: \{kind: plain, dtype: int64\}\}'.*\{kind: normalised\}"
+    ):
         load(file)
     ids = load(file, fields={"inputs": {"kind": "plain", "dtype": "int64"}}).train.inputs
     assert ids.dtype == torch.int64 and set(ids.flatten().tolist()) <= set(range(40))

@@ -120,9 +120,11 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
 
 
 def check_splits(splits: Splits, node: dict[str, Any]) -> None:
+    is_own = node["_target_"].endswith((".arrays", ".image_folder"))
+    assert splits.stratified == is_own or splits.train.classes is None, "figures stand on the split of built-in sets"
     splits = divided(splits, val_size=0.2)
     assert splits.val is not None and splits.test is not None
-    mean, std = statistics(splits.train.inputs)
+    mean, std, *_ = statistics(splits.train.inputs)
     for split in (splits.train, splits.val, splits.test):
         assert list(split.inputs.shape[1:]) == node["shape"] and len(split.inputs) == len(split.targets)
         if node["class_names"] is None:

@@ -18,8 +18,8 @@ from dlexp.data.splits import Splits
 from dlexp.errors import UserError
 from dlexp.machine import memory
 
-SETTINGS: dict[str, Any] = {"size": 16, "channels": 3, "test_size": 0.25, "in_memory": True, "workers": 2,
-                            "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto",
+SETTINGS: dict[str, Any] = {"background": "white", "size": 16, "channels": 3, "test_size": 0.25, "in_memory": True,
+                            "workers": 2, "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto",
                             **NO_FILES_OF_IMAGES}  # fmt: skip
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
 
@@ -35,6 +35,13 @@ def fill(folder: Path, count: int = 4, suffixes: tuple[str, ...] = (".png", ".jp
 
 def load(folder: Path, **changes: Any) -> Splits:
     return image_folder(folder=str(folder), **(SETTINGS | changes))
+
+
+def read(path: Path, size: int, channels: int) -> Any:
+    """Returns the pixels of an image that is not transparent anywhere."""
+    pixels, was_transparent = read_image(path, size=size, channels=channels, background=(255, 255, 255))
+    assert not was_transparent
+    return pixels
 
 
 def colours_fit(splits: Splits) -> bool:
@@ -70,6 +77,27 @@ def test_tree_without_splits_is_split_by_seed(tmp_path: Path) -> None:
     )
 
 
+def test_a_part_of_each_class_is_for_testing(tmp_path: Path) -> None:
+    fill(tmp_path, 8)
+    for seed in range(3):
+        splits = load(tmp_path, split_seed=seed)
+        assert splits.test is not None and splits.test.targets.tolist() == [0, 0, 1, 1]
+        assert splits.divided_by == ("data.test_size",)
+    assert load(tmp_path, test_size=0).test is None and len(load(tmp_path, test_size=0).train) == 16
+
+
+def test_a_tree_without_images_for_testing_takes_some_for_training(tmp_path: Path) -> None:
+    fill(tmp_path / "train", 8)
+    fill(tmp_path / "val", 3)
+    splits = load(tmp_path)
+    assert splits.val is not None and splits.test is not None and colours_fit(splits)
+    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [12, 6, 4]
+    assert load(tmp_path, test_size=0).test is None
+    fill(tmp_path / "test", 2)
+    splits = load(tmp_path)
+    assert splits.test is not None and (len(splits.train), len(splits.test)) == (16, 4) and splits.divided_by == ()
+
+
 def test_class_called_train_is_a_class(tmp_path: Path) -> None:
     for name in ("car", "train"):
         (tmp_path / name).mkdir()
@@ -103,7 +131,7 @@ def test_shorter_side_is_scaled_and_the_centre_cut_out(tmp_path: Path) -> None:
     Image.fromarray(wide).save(tmp_path / "wide.png")
     Image.fromarray(wide.transpose(1, 0, 2)).save(tmp_path / "tall.png")
     for name in ("wide", "tall"):
-        pixels = read_image(tmp_path / f"{name}.png", size=10, channels=3)
+        pixels = read(tmp_path / f"{name}.png", size=10, channels=3)
         assert pixels.shape == (3, 10, 10) and pixels[:, 2:-2, 2:-2].min() == 255
 
 
@@ -113,20 +141,30 @@ def test_upright_as_the_camera_noted(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(half).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    pixels = read_image(tmp_path / "a.jpg", size=16, channels=1)[0]
+    pixels = read(tmp_path / "a.jpg", size=16, channels=1)[0]
     assert pixels[:6].min() > 200 and pixels[-6:].max() < 50
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
-def test_every_mode_becomes_bytes(tmp_path: Path, mode: str) -> None:
-    grey = {"1": 1, "I;16": 32896, "I": 32896, "F": 0.5}.get(mode)
-    image = Image.new("RGBA", (12, 12), (128, 128, 128, 255)).convert("L" if grey is not None else mode)
-    if grey is not None:
-        image = Image.new(mode, (12, 12), grey)
-    suffix = ".tif" if mode in ("CMYK", "F", "I") else ".png"
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
+def test_every_mode_of_8_bits_becomes_bytes(tmp_path: Path, mode: str) -> None:
+    image = Image.new("RGBA", (12, 12), (128, 128, 128, 255)).convert(mode)
+    if mode == "1":
+        image = Image.new(mode, (12, 12), 1)
+    suffix = ".tif" if mode == "CMYK" else ".png"
     image.save(tmp_path / f"a{suffix}")
-    pixels = read_image(tmp_path / f"a{suffix}", size=12, channels=3)
-    assert pixels.shape == (3, 12, 12) and abs(int(pixels[0, 6, 6]) - (255 if mode == "1" else 128)) <= 2
+    pixels = read(tmp_path / f"a{suffix}", size=12, channels=3)
+    assert pixels.dtype == np.uint8 and pixels.shape == (3, 12, 12)
+    assert abs(int(pixels[0, 6, 6]) - (255 if mode == "1" else 128)) <= 2
+
+
+@pytest.mark.parametrize(("mode", "value"), [("I;16", 700), ("I", 100_000), ("I", -1000), ("F", 0.3), ("F", 1e4)])
+@pytest.mark.parametrize("size", [12, 5])
+def test_more_bits_stay_as_they_are(tmp_path: Path, mode: str, value: float, size: int) -> None:
+    Image.new(mode, (12, 14), value).save(tmp_path / "a.tif")
+    for channels in (1, 3):
+        pixels = read(tmp_path / "a.tif", size=size, channels=channels)
+        assert pixels.dtype == np.float32 and pixels.shape == (channels, size, size)
+        assert np.array_equal(pixels, np.full_like(pixels, value))
 
 
 def test_pillow_knows_the_usual_endings() -> None:
@@ -191,3 +229,52 @@ def test_available_memory_is_bounded_by_the_container(tmp_path: Path, monkeypatc
     assert memory.available_bytes() == 400
     (tmp_path / "memory.max").write_text("max\n", encoding="utf-8")
     assert memory.available_bytes() == 1_024_000
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_without_a_test_folder_a_part_of_the_training_images_is_tested(
+    tmp_path: Path, in_memory: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    fill(tmp_path / "train", 10)
+    fill(tmp_path / "val", 3)
+    splits = load(tmp_path, in_memory=in_memory)
+    assert splits.val is not None and splits.test is not None
+    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [15, 6, 5]
+    assert f"{tmp_path} has no test split: data.test_size=0.25 of its training images become that" in caplog.text
+    alone = load(tmp_path / "train", in_memory=in_memory).test
+    assert alone is not None and torch.equal(splits.test.inputs[:], alone.inputs[:]), "as of a tree without splits"
+
+
+def test_what_is_not_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    fill(tmp_path / "train", 4)
+    for number in range(3):
+        (tmp_path / "train" / "red" / f"{number}.xyz").touch()
+        (tmp_path / "train" / "red" / f"no{number}").touch()
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    load(tmp_path)
+    assert [record.getMessage() for record in caplog.records if "left out" in record.getMessage()] == [
+        "6 files left out: 3 .xyz, 3 without an ending",
+        f"warning: 1 image left out, in no folder {tmp_path}/SPLIT/CLASS: 1 in {tmp_path}",
+    ]
+    for path in (tmp_path / "train" / "blue").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"training in 1 of 2 classes: blue. \(6 files left out: 3 .xyz, 3 without"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "background, pixel", [("white", [255] * 3), ("grey", [128] * 3), ("black", [0] * 3), ([9, 8, 7], [9, 8, 7])]
+)
+def test_transparent_images_are_laid_on_the_background(
+    tmp_path: Path, background: Any, pixel: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    fill(tmp_path, 3)
+    Image.new("RGBA", (8, 8), (1, 2, 3, 0)).save(tmp_path / "red" / "transparent.png")
+    splits = load(tmp_path, background=background)
+    assert splits.test is not None
+    images = torch.cat([splits.train.inputs[:], splits.test.inputs[:]])
+    assert sum(int((image == torch.tensor(pixel)[:, None, None]).all()) for image in images) == 1
+    assert f"1 of 7 images are transparent in places: laid on {background} (data.background)" in caplog.text

@@ -4,7 +4,9 @@ import pytest
 import torch
 from small import divided
 
+from dlexp.data.class_counts import are_unbalanced, counts_by_class
 from dlexp.data.partition import held_out, some_of_each
+from dlexp.data.spiral import spiral
 from dlexp.data.splits import Split, Splits
 from dlexp.data.statistics import CHUNK, statistics
 from dlexp.errors import UserError
@@ -83,7 +85,7 @@ def test_a_validation_split_that_takes_all_is_a_mistake(val_size: float) -> None
 
 def test_statistics_of_images_are_exact() -> None:
     images = torch.randint(0, 256, (CHUNK + 300, 3, 4, 4), generator=torch.Generator().manual_seed(0))
-    mean, std = statistics(images.to(torch.uint8))
+    mean, std, *_ = statistics(images.to(torch.uint8))
     values = images.double() / 255
     torch.testing.assert_close(torch.tensor(mean).double(), values.mean((0, 2, 3)), rtol=0, atol=1e-7)
     torch.testing.assert_close(torch.tensor(std).double(), values.std((0, 2, 3), correction=0), rtol=0, atol=1e-7)
@@ -92,10 +94,88 @@ def test_statistics_of_images_are_exact() -> None:
 def test_statistics_of_features_far_from_zero() -> None:
     features = torch.randn(CHUNK + 10, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([1e4, 0, -5])
     features[:, 1] = 7  # constant: its std must not become 0
-    mean, std = statistics(features)
+    mean, std, *_ = statistics(features)
     assert mean == pytest.approx(features.double().mean(0).tolist())
     assert std == pytest.approx([features[:, 0].double().std(correction=0).item(), 1, std[2]])
     assert all(isinstance(value, float) for value in mean + std)
+
+
+def of_classes(*sizes: int, groups: list[int] | None = None) -> Split:
+    classes = torch.cat([torch.full((size,), number) for number, size in enumerate(sizes)])
+    return Split(torch.arange(len(classes))[:, None], classes, groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "held"),
+    [
+        ((50, 50, 50), 30, [10, 10, 10]),
+        ((900, 100), 100, [90, 10]),
+        ((1000, 2, 2, 1), 20, [18, 1, 1, 0]),  # of two one stays, and the only one of a class is trained on
+        ((2, 2), 2, [1, 1]),
+        ((40, 10), 45, [36, 9]),
+        ((40, 0, 10), 5, [4, 0, 1]),
+    ],
+)
+def test_what_is_held_out_has_its_part_of_each_class(sizes: tuple[int, ...], count: int, held: list[int]) -> None:
+    split = of_classes(*sizes)
+    for seed in range(5):
+        rest, part = held_out(split, count, seed)
+        assert part.targets.bincount(minlength=len(sizes)).tolist() == held and len(rest) == len(split) - count
+        assert torch.equal(torch.cat([rest.inputs, part.inputs]).sort(dim=0).values, split.inputs)
+        assert torch.equal(held_out(split, count, seed)[1].inputs, part.inputs)
+    assert count < 10 or not torch.equal(held_out(split, count, 5)[1].inputs, part.inputs)
+
+
+def test_fewer_are_held_out_than_there_are_classes() -> None:
+    found = {tuple(held_out(of_classes(*[3] * 10), 3, seed)[1].targets.tolist()) for seed in range(20)}
+    assert len(found) > 10 and all(len(set(classes)) == 3 for classes in found)
+
+
+def test_classes_have_any_numbers() -> None:
+    split = Split(torch.zeros(30, 1), torch.tensor([-1, 255, 7] * 10))
+    assert held_out(split, 6, 0)[1].targets.sort().values.tolist() == [-1, -1, 7, 7, 255, 255]
+
+
+def test_groups_come_before_classes() -> None:
+    """Ten patients of each class, and one who alone has two more classes: that patient may be on either side."""
+    groups = [number for number in range(20) for _ in range(10)] + [20] * 4
+    split = of_classes(100, 100, 2, 2, groups=groups)
+    for seed in range(20):
+        rest, part = held_out(split, 60, seed)
+        assert not set(rest.groups.tolist()) & set(part.groups.tolist()) and len(part) in (60, 64)  # type: ignore[union-attr]
+        assert part.targets.bincount(minlength=4)[:2].tolist() == [30, 30]
+
+
+def test_published_and_generated_sets_keep_their_split() -> None:
+    """To the bit: the figures of their presets stand on it."""
+    whole = spiral(points_per_class=30, num_classes=3, noise=0.2, data_seed=0)
+    splits = divided(whole, val_size=20, split_seed=4)
+    drawn = torch.randperm(90, generator=torch.Generator().manual_seed(4))[:20].sort().values
+    assert splits.val is not None and torch.equal(splits.val.inputs, whole.train.inputs[drawn])
+    assert splits.divided_by == ("data.val_size",) and splits.val.targets.bincount().tolist() != [7, 7, 6]
+
+
+def test_classes_are_counted_by_name() -> None:
+    splits = Splits(of_classes(3, 2, 1), None, val=of_classes(0, 0, 4))
+    facts = {"num_outputs": 3, "class_names": ["ant", "bee", "void"]}
+    assert counts_by_class(splits, facts, ignored=2) == {"train": {"ant": 3, "bee": 2}, "val": {"ant": 0, "bee": 0}}
+    assert counts_by_class(splits, {"num_outputs": 2, "class_names": None}, None)["train"] == {"0": 3, "1": 2}
+    assert counts_by_class(Splits(Split(torch.zeros(3, 1), torch.zeros(3, 1)), None), facts, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([80, 20], True),
+        ([212, 357], True),
+        ([5421, 6742], False),
+        ([50, 60], False),
+        ([12, 6, 9], False),
+        ([9, 0], True),
+    ],
+)
+def test_unbalanced_is_more_than_chance_explains(counts: list[int], expected: bool) -> None:
+    assert are_unbalanced(counts) == expected
 
 
 def test_a_group_is_in_one_split_whatever_the_seed() -> None:
@@ -122,7 +202,10 @@ def test_groups_that_can_not_be_divided() -> None:
     with pytest.raises(UserError, match="all 3 samples are of one group"):
         held_out(Split(torch.zeros(3, 1), torch.zeros(3), groups=[7, 7, 7]), 1, 0)
     for groups in (None, [7]):
-        with pytest.raises(UserError, match="^there is only one sample, so none can be held out$"):
+        with pytest.raises(
+            UserError,
+            match="^there is only one sample, so none can be held out; data.test_size=0 data.val_size=0",
+        ):
             held_out(Split(torch.zeros(1, 1), torch.zeros(1), groups=groups), 1, 0)
 
 

@@ -5,13 +5,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch import nn
 
+from dlexp.criteria.cross_entropy import CrossEntropy
+from dlexp.criteria.mse import MeanSquaredError
 from dlexp.experiment.advice import overfit_verdict, stuck_at_chance
 from dlexp.metric import Metric
+from dlexp.tasks.task import Task
+
+
+class Learnt(SimpleNamespace):
+    loss = Task.loss
 
 
 def task(metric: str, chance: dict[str, float] | None = None, **metrics: Metric) -> Any:
-    return SimpleNamespace(metric=metric, metrics=metrics, besides={}, chance=chance or {})
+    return Learnt(metric=metric, metrics=metrics, besides={}, chance=chance or {}, criterion=MeanSquaredError())
 
 
 CLASSIFIER = task("accuracy", {"loss": math.log(10), "accuracy": 0.1}, accuracy=Metric(unit="%", higher_is_better=True))
@@ -62,3 +70,22 @@ def test_overfit_verdict() -> None:
     assert "(error 60.0 % after" in overfit_verdict({"val/error": 0.6, "step": 80}, MISTAKES, 1)
     # Nobody knows how much of a plain number is enough: the loss decides.
     assert "(loss 0.5 after" in overfit_verdict({"val/gain": 9.0, "val/loss": 0.5, "step": 8}, GAIN, 1)
+
+
+class Likelihood(nn.Module):
+    """A criterion of one's own, whose values may be negative."""
+
+
+class OwnLoss(Learnt):
+    def loss(self, outputs: Any, batch: Any) -> Any: ...
+
+
+@pytest.mark.parametrize("loss", [-3.0, 0.001, 0.5])
+@pytest.mark.parametrize(
+    "criterion", [Likelihood(), nn.GaussianNLLLoss(), CrossEntropy(label_smoothing=0.1, weight=None)]
+)
+def test_a_loss_whose_least_value_is_not_zero_gets_no_verdict(loss: float, criterion: nn.Module) -> None:
+    record = {"val/loss": loss, "val/accuracy": 1.0, "step": 80}
+    assert overfit_verdict(record, Learnt(**vars(REGRESSOR) | {"criterion": criterion}), 1).startswith("no verdict")
+    assert overfit_verdict(record, Learnt(**vars(CLASSIFIER) | {"criterion": criterion}), 1).startswith("PASS")
+    assert overfit_verdict(record, OwnLoss(**vars(REGRESSOR)), 1).startswith("no verdict on 1 batch (loss ")

@@ -3,7 +3,8 @@
 import io
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from dlexp import pictures
 from dlexp.metric import LOSS, Metric
+from dlexp.pictures import fonts
 from dlexp.pictures.style import class_colours, render
 
 MEASURES = {"loss": LOSS, "accuracy": Metric(unit="%", higher_is_better=True)}
@@ -125,8 +127,77 @@ def test_ten_classes_have_numbers_and_a_hundred_have_none() -> None:
     assert len(pictures.confusion_matrix(_confusion(100), [str(n) for n in range(100)]).axes[0].texts) == 0
 
 
-def test_class_names_in_any_script_are_no_error() -> None:
-    _image(pictures.per_class_accuracy(torch.tensor([[3, 1], [0, 4]]), ["猫", "a class with a name that does not end"]))
+def _pixels(names: list[str]) -> bytes:
+    return _image(pictures.per_class_accuracy(torch.tensor([[3, 1], [0, 4]]), names)).tobytes()
+
+
+@pytest.fixture
+def system_fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The files of fonts that are installed: none, until a test adds some. What matplotlib learns it forgets again."""
+    from matplotlib import font_manager
+
+    found: list[str] = []
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: found)
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", list(font_manager.fontManager.ttflist))
+    monkeypatch.setattr(fonts, "_told", set())
+    fonts._families.cache_clear()
+    yield found
+    fonts._families.cache_clear()
+
+
+def _font(place: Path, name: str, glyphs: dict[str, int]) -> str:
+    """Writes a font whose characters are bars of these heights; returns its file."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+
+    builder = FontBuilder(1000, isTTF=True)
+    names = {character: f"glyph{ord(character)}" for character in glyphs}
+    builder.setupGlyphOrder([".notdef", *names.values()])
+    builder.setupCharacterMap({ord(character): glyph for character, glyph in names.items()})
+    outlines = {}
+    for glyph, height in {".notdef": 10, **{names[each]: glyphs[each] for each in glyphs}}.items():
+        pen = TTGlyphPen(None)
+        pen.moveTo((100, 0))
+        for corner in ((100, height), (800, height), (800, 0)):
+            pen.lineTo(corner)
+        pen.closePath()
+        outlines[glyph] = pen.glyph()
+    builder.setupGlyf(outlines)
+    builder.setupHorizontalMetrics(dict.fromkeys(outlines, (1000, 100)))
+    builder.setupHorizontalHeader(ascent=900, descent=-100)
+    builder.setupNameTable({"familyName": name, "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    path = place / f"{name}-Regular.ttf"
+    builder.save(path)
+    return str(path)
+
+
+def test_characters_that_no_font_has_are_told_once(system_fonts: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    assert _pixels(["猫", "of any length"]) == _pixels(["狗", "of any length"]), "the same box"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"warning: no font here has {each}, so pictures show boxes; install Noto Sans CJK (fonts-noto-cjk on Debian and"
+        " Ubuntu)"
+        for each in "猫狗"
+    ]
+    _pixels(["猫 狗", "naïve – größer · Ω"])
+    assert len(caplog.records) == 2
+
+
+def test_a_font_that_is_installed_since_helps_out(
+    system_fonts: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    system_fonts.append(_font(tmp_path, "Half", {"猫": 300}))
+    system_fonts.append(_font(tmp_path, "NotoSansCJK", {"猫": 500, "狗": 800}))
+    (tmp_path / "Broken-Regular.ttf").write_bytes(b"no font")
+    system_fonts.append(str(tmp_path / "Broken-Regular.ttf"))
+    one, other = _pixels(["猫", "cat"]), _pixels(["狗", "cat"])
+    assert one != other, "each character has its own look"
+    figure = pictures.confusion_matrix(torch.eye(2), ["猫", "狗"])
+    figure.suptitle("所有 猫", fontweight="bold")
+    _image(figure)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1 and "no font here has 所有, " in told[0], "and nothing of a font that has no bold letters"
 
 
 def test_mistakes_come_surest_first() -> None:

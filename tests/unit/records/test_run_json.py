@@ -91,7 +91,7 @@ def test_a_run_record_tells_how_the_run_ended(tmp_path: Path) -> None:
     assert started["ended"] is None
 
     run.note(estimate_seconds=12.0)
-    run.finished({"test/accuracy": 0.98, "val/loss": float("nan")}, chosen_epoch=2)
+    run.finished({"test/accuracy": 0.98, "val/loss": float("nan")}, chosen_epoch=2, measures={})
     ended = run_json.read_json(folder / "run.json")
     assert ended["status"] == "finished"
     assert ended["metrics"] == {"test/accuracy": 0.98, "val/loss": None}

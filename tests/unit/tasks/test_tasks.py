@@ -1,7 +1,7 @@
 """Tasks and criteria: their numbers against torch's, and the combinations they refuse."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from dlexp.criteria.nll import NLL
 from dlexp.data.splits import Split
 from dlexp.errors import UserError
 from dlexp.metric import Metric
+from dlexp.metrics.classes import Accuracy
 from dlexp.tasks.classification import Classification, confusion
 from dlexp.tasks.regression import Regression
 from dlexp.tasks.segmentation import Segmentation
@@ -31,6 +32,32 @@ def _classification(num_outputs: int = 3) -> Classification:
 
 def _regression() -> Regression:
     return Regression(targets="values")
+
+
+def _last_look(task: Classification, outputs: Tensor, targets: list[int]) -> dict[str, float]:
+    found = task.last_look(outputs, Split(torch.zeros(len(targets), 1), torch.tensor(targets)))
+    return {name: round(value, 4) for name, (value, _) in found.items()}
+
+
+def test_what_accuracy_alone_hides_is_measured_at_the_end() -> None:
+    always_first = torch.tensor([[1.0, 0]]).repeat(100, 1)
+    assert _last_look(_classification(2), always_first, [0] * 80 + [1] * 20) == {"balanced_accuracy": 0.5, "auc": 0.5}
+    assert _last_look(_classification(2), always_first, [0, 1] * 50) == {"auc": 0.5}
+    assert _last_look(_classification(2), always_first, [0] * 100) == {"balanced_accuracy": 1.0}
+    assert _last_look(_classification(3), torch.zeros(6, 3), [0, 1, 2] * 2) == {}
+    order = torch.arange(42.0, 0, -1).repeat(42, 1)[:, :21]
+    assert _last_look(_classification(21), order, [*range(21)] * 2) == {"top5": 0.2381}  # 5 of 21
+    assert _last_look(_classification(20), order[:, :20], [*range(20)] * 2 + [0, 1]) == {}
+
+
+def test_nothing_more_is_measured_where_a_person_says_what() -> None:
+    class Own(Classification):
+        metrics: ClassVar = {"error": Metric("%", higher_is_better=False)}
+
+    chosen = _classification(2)
+    chosen.chosen = {"accuracy": Accuracy()}
+    for task in (chosen, Own(class_names=None, num_outputs=2, targets="classes", ignore_index=None)):
+        assert _last_look(task, torch.zeros(100, 2), [0] * 80 + [1] * 20) == {}
 
 
 def test_accuracy_counts_right_answers() -> None:

@@ -31,8 +31,9 @@ from dlexp.data.stream.image_files import ImageFiles
 from dlexp.errors import UnreadableError, UserError
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes as on Linux")
-SETTINGS: dict[str, Any] = {"size": 12, "channels": 3, "test_size": 0.25, "workers": 2, "split_seed": 0,
-                            "val_size": 0.1, "limit": None, "device": "auto", **NO_FILES_OF_IMAGES}  # fmt: skip
+SETTINGS: dict[str, Any] = {"background": "white", "size": 12, "channels": 3, "test_size": 0.25, "workers": 2,
+                            "split_seed": 0, "val_size": 0.1, "limit": None, "device": "auto",
+                            **NO_FILES_OF_IMAGES}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def load(folder: Path, **changes: Any) -> Splits:
 
 def files_of(folder: Path, num_workers: int = 2) -> ImageFiles:
     paths = sorted(str(path) for path in folder.rglob("*.*"))
-    return ImageFiles(paths, size=12, channels=3, num_workers=num_workers)
+    return ImageFiles(paths, size=12, channels=3, background=(255, 255, 255), num_workers=num_workers)
 
 
 def readers_of(process: int) -> list[int]:
@@ -283,3 +284,47 @@ def test_jobs_of_a_sweep_stream_at_once(run_cli: Any, folder: Path, workdir: Pat
              "pictures=false", "data.in_memory=false", "n_jobs=2", "hydra.sweep.dir=sweep"]  # fmt: skip
     ended = run_cli(["-m", *words, "seed=0,1"])
     assert ended.code == 0 and len(list((workdir / "sweep").glob("*/weights/last.pt"))) == 2, ended.out
+
+
+def test_transparent_images_are_laid_on_the_background_and_counted(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    shutil.copytree(folder, tmp_path / "images")
+    for number in range(3):
+        Image.new("RGBA", (12, 12), (50 * number, 0, 0, 100)).save(tmp_path / "images" / "dark" / f"new{number}.png")
+    whole = load(tmp_path / "images", in_memory=True, background=[10, 200, 30]).train.inputs
+    assert "3 of 83 images are transparent in places: laid on [10, 200, 30] (data.background)" in caplog.text
+    caplog.clear()
+    streamed = load(tmp_path / "images", background=[10, 200, 30]).train.inputs
+    assert torch.equal(streamed[:], whole[:]) and statistics(streamed) == statistics(whole)
+    said = [record.getMessage() for record in caplog.records if "transparent" in record.getMessage()]
+    assert len(said) == 1 and f"of {len(streamed)} images are transparent in places: laid on [10, 200, 30]" in said[0]
+
+
+def test_statistics_on_another_background_are_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGBA", (12, 12), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    monkeypatch.setattr(kept_figures, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(statistics_module, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(kept_figures, "SETTLED_SECONDS", 0.0)
+    for background, mean in (((255, 255, 255), 1.0), ((0, 0, 0), 0.0)):
+        files = ImageFiles([str(tmp_path / "a.png")], size=12, channels=1, background=background, num_workers=1)
+        assert statistics(files)[0] == [mean]
+
+
+def test_the_processes_read_what_a_package_lets_pillow_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pillow_heif.py").write_text(
+        "from PIL import Image, ImageFile\n"
+        "class Fake(ImageFile.ImageFile):\n"
+        "    format = 'FAKE'\n"
+        "    def _open(self):\n"
+        "        self._mode, self._size = 'L', (12, 12)\n"
+        "        self.tile = [('raw', (0, 0, 12, 12), 1, ('L', 0, 1))]\n"
+        "def register_heif_opener():\n"
+        "    Image.register_open('FAKE', Fake, lambda start: start[:1] == b'F')\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "a.heic").write_bytes(b"F" + 144 * b"d")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = ImageFiles([str(tmp_path / "a.heic")], size=12, channels=1, background=(0, 0, 0), num_workers=1)
+    assert (files[:] == 100).all()
