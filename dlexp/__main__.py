@@ -22,7 +22,14 @@ def dispatch(words: list[str]) -> int:
     """Runs the command that a word names, dlexp/commands/NAME.py; `train` where none does."""
     name, words = take_command(take_allow(words))
     names = registry.commands()
+    if name not in names and {"--help", "-h"} & set(words):
+        name, words = "train", ["--help", name]
     if name not in names:
+        from dlexp.config import meant
+        from dlexp.config.words import read
+
+        if meant.piece([name, *words], registry.groups())[1] is not None:
+            read([name, *words])  # raises, with all that is typed so
         raise UserError(
             f"there is no command '{name}'.{did_you_mean(name, names)} Commands: {', '.join(names)};"
             " a training run takes key=value, such as model=vgg16 (see --help)"
@@ -53,6 +60,8 @@ def take_allow(words: list[str]) -> list[str]:
     It is no config key, so that no file can grant it.
     """
     names = [word.removeprefix("allow=") for word in words if word.startswith("allow=")]
+    if "" in names:
+        raise UserError("allow= names no module: allow=MODULE")
     if names:
         os.environ["DLEXP_ALLOW"] = ",".join([*names, *filter(None, [os.environ.get("DLEXP_ALLOW")])])
     if os.environ.get("DLEXP_ALLOW") and str(Path.cwd()) not in sys.path:

@@ -18,7 +18,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import resume
 from dlexp.machine.signals import obey_what_was_put_off
 from dlexp.records.folder import LOG
-from dlexp.records.naming import OUTPUTS, making, plain_name
+from dlexp.records.naming import OUTPUTS, making, plain_name, refuse_files
 from dlexp.sweep.launchers.launcher import is_here
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
         )
     if problems:
         raise UserError(*problems)
+    refuse_files(place or composed.place or OUTPUTS, "hydra.run.dir")
     check(composed.config)
     if composed.config["dry_run"]:
         from dlexp.records.result import Result

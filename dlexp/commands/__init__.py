@@ -1,9 +1,11 @@
 """The commands, a file each; here stands what reads their words."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from dlexp.config.meant import piece
 from dlexp.config.words import read
 from dlexp.errors import UserError
 
@@ -21,6 +23,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, command: str, about: str | None) -> None:
         what = (about or "").splitlines()[0].partition(": ")[0]
         super().__init__(prog=f"dlexp {command}", description=f"{what[:1].upper()}{what[1:]}.", allow_abbrev=False)
+        self._typed: Sequence[str] = ()
         told = "your own folder of options; a run's config holds what it took from one"
         self.add_argument(
             "--config-dir", "-cd", metavar="DIR", type=_own_folder, action="append", default=[], help=told
@@ -31,6 +34,16 @@ class CommandParser(argparse.ArgumentParser):
         """Returns the folders of a person's own options as the words that name them."""
         return [word for folder in options.config_dir for word in ("--config-dir", str(folder))]
 
+    def parse_overrides(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parses words of which most are overrides, in any order."""
+        self._typed = words
+        return self.parse_intermixed_args(words)
+
     def error(self, message: str) -> NoReturn:
-        """Raises the message, which argparse would print under the usage."""
+        """Raises the message, which argparse would print under the usage; a setting typed as a flag gets its word."""
+        unknown = message.partition("unrecognized arguments: ")[2].split()
+        places = [place for place, word in enumerate(self._typed) if word in unknown and word.startswith("-")]
+        pieces = [(place, *piece(self._typed[place:], {})) for place in places]
+        if found := [f"{' '.join(self._typed[at : at + n])} is typed {typed}" for at, n, typed in pieces if typed]:
+            raise UserError(*found)
         raise UserError(f"{self.prog.removeprefix('dlexp ')}: {message} (see {self.prog} --help)")

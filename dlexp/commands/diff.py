@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.commands import CommandParser
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, as_typed, listed
 from dlexp.records.folder import ENVIRONMENT, runs_in
 from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
@@ -56,7 +56,7 @@ def diff(folder: Path, another: Path) -> int:
         lines = list(differences(one[part], other[part]))
         print(f"{part}: {'' if lines else 'the same'}".rstrip())
         for key, before, after in lines:
-            print(f"  {key}: {before} → {after}")
+            print(f"  {key}: {as_typed(before)} → {as_typed(after)}")
     print(f"training: {parting(one['metrics'], other['metrics'])}")
     return 0
 

@@ -15,7 +15,7 @@ def parser() -> CommandParser:
 
 def main(words: list[str]) -> int:
     """Finds or downloads the data set and checks its files; says where they are."""
-    options = parser().parse_intermixed_args(words)
+    options = parser().parse_overrides(words)
     name, names = options.name, registry.groups(options.config_dir)["data"]
     if name not in names:
         raise UserError(f"there is no data set '{name}'.{did_you_mean(name, names)} Data sets: {', '.join(names)}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlexp.commands import CommandParser
 from dlexp.console.tables import line as row
-from dlexp.errors import UserError, did_you_mean
+from dlexp.errors import UserError, closest
 
 if TYPE_CHECKING:
     from dlexp.config.composed import Composed
@@ -21,11 +21,14 @@ def main(words: list[str]) -> int:
             parser(what).print_help()
         return 0
     if what is None:
-        typed = f"find can't find '{words[0]}'.{did_you_mean(words[0], FINDS)} It" if words else "find"
+        known = {**{name: name for name in FINDS}, "learning_rate": "lr", "bs": "batch_size"}
+        meant = closest(words[0], known) if words else None
+        near = f" Did you mean '{known[meant]}'?" if meant else ""
+        typed = f"find can't find '{words[0]}'.{near} It" if words else "find"
         raise UserError(f"{typed} takes lr or batch_size, then the overrides of a run: find lr model=cnn data=mnist")
     words = list(words)
     words.remove(what)
-    options = parser(what).parse_intermixed_args(words)
+    options = parser(what).parse_overrides(words)
     composed = _checked(options)
     name = composed.choices.get("experiment") or f"{composed.choices['model']}-{composed.choices['data']}"
     return (_find_lr if what == "lr" else _find_batch_size)(options, composed, name)
@@ -66,8 +69,10 @@ def _checked(options: argparse.Namespace) -> "Composed":
     from dlexp.config.check import check
     from dlexp.config.compose import compose, refuse_what_is_for_runs
     from dlexp.console.streams import log_to_console
+    from dlexp.records.naming import OUTPUTS, refuse_files
 
     log_to_console()
+    refuse_files(OUTPUTS)
     composed = compose([*CommandParser.folders(options), *options.overrides])
     refuse_what_is_for_runs(composed, "find")
     check(composed.config)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 
 from dlexp import __version__
 from dlexp.errors import UserError
@@ -10,10 +11,7 @@ from dlexp.errors import UserError
 def main(typed: list[str]) -> int:
     """Runs one experiment, or a sweep of them; what Hydra's own flags ask for is answered by Hydra."""
     if "--help" in typed or "-h" in typed:
-        from dlexp.config.help import page
-
-        print(page())
-        return 0
+        return _tell(typed)
     if "--version" in typed:  # Hydra would tell its own
         print(f"dlexp {__version__}")
         return 0
@@ -39,6 +37,20 @@ def main(typed: list[str]) -> int:
     from dlexp.api import run
 
     run(typed)
+    return 0
+
+
+def _tell(typed: Sequence[str]) -> int:
+    """Prints the help page, or that on what is named after --help."""
+    from dlexp.config import registry
+    from dlexp.config.help import answer
+    from dlexp.config.words import folders_named
+
+    place = min(typed.index(flag) for flag in ("--help", "-h") if flag in typed)
+    topic = next(iter(typed[place + 1 : place + 2]), "-")
+    if topic in registry.commands() and topic != "train":
+        return int(import_module(f"dlexp.commands.{topic}").main(["--help"]))
+    print(answer(None if topic.startswith("-") else topic, folders_named(typed)))
     return 0
 
 

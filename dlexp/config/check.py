@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
 from dlexp.config.schema import GROUPS, CheckpointSettings, DataSettings, PartSettings, Settings, TaskSettings
-from dlexp.errors import UserError, did_you_mean
+from dlexp.errors import UserError, as_typed, did_you_mean, listed
 
 # What every option of a group understands besides its own settings.
 COMMON: dict[str, Any] = {"data": DataSettings, "task": TaskSettings}
@@ -32,8 +32,13 @@ def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
 
 def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.keys()) -> list[str]:
     """Returns what types, ranges, unknown keys and, of these groups, unknown targets are wrong, a sentence each."""
-    problems = settings_problems(config) + [p for group in groups for p in group_problems(group, config[group])]
-    return list(dict.fromkeys(problems))  # a setting that all options of a group share may be described twice
+    problems = settings_problems(config)
+    misfit = task_problems(config)
+    for group in groups:
+        problems += misfit if misfit and group == "task" else group_problems(group, config[group])
+    # A setting that all options of a group share may be described twice, and what a task takes over from the data.
+    taken_over = {each.replace("data.", "task.", 1) for each in problems if each.startswith("data.")}
+    return [each for each in dict.fromkeys(problems) if each not in taken_over]
 
 
 def settings_problems(config: Mapping[str, Any]) -> list[str]:
@@ -43,6 +48,24 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
         if isinstance(config[name], dict):
             problems += _against_hints(config[name], schema, f"{name}.")
     return problems or [*_fold_problems(config["data"]), *_patience_problems(config)]
+
+
+def task_problems(config: Mapping[str, Any]) -> list[str]:
+    """Returns what is wrong with a task that learns something else than the data holds, without importing torch."""
+    data, task = config["data"], config["task"]
+    if not isinstance(data, dict) or not isinstance(task, dict):
+        return []
+    classes, outputs, targets = data.get("class_names"), data.get("num_outputs"), task.get("targets")
+    if classes and targets == "values":
+        return [
+            f"the data has classes ({listed(classes, most=3)}), and this task learns values; task=classification learns"
+            " classes"
+        ]
+    if outputs == 1 and targets == "classes" and str(task.get("_target_")).startswith("dlexp.tasks.classification."):
+        has = f"one class ({classes[0]})" if classes else "one value a sample (data.num_outputs=1), no classes"
+        instead = "" if classes else "; task=regression criterion=mse learns values"
+        return [f"task=classification chooses among two classes or more, and the data has {has}{instead}"]
+    return []
 
 
 def _fold_problems(data: Any) -> list[str]:
@@ -131,9 +154,14 @@ def _against_hints(values: Mapping[str, Any], function: Any, prefix: str) -> lis
     """Returns what is wrong with those of the values that a function, or the schema, has a type hint for."""
     hints = _hints(function)
     found = [(key, value, value_problem(value, hints[key])) for key, value in values.items() if key in hints]
-    return [f"{prefix}{key}={value} {problem}" for key, value, problem in found if problem]
+    return [
+        f"{prefix}{key}={as_typed(value)} {problem}{IN_QUOTES * ('a text' in problem and value is not None)}"
+        for key, value, problem in found
+        if problem
+    ]
 
 
+IN_QUOTES = "; without quotes YAML reads no, yes, on and off as false and true, and digits as a number"
 NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a mapping"}
 
 
@@ -153,7 +181,7 @@ def value_problem(value: Any, hint: Any) -> str | None:
         if not isinstance(value, list):
             return "must be a list like [1,2]"
         problems = [value_problem(each, args[0]) for each in value] if origin is list else []
-        return next((f"must hold values that {p.removeprefix('must ')}" for p in problems if p), None)
+        return next((f"must be a list in which each is {p.removeprefix('must be ')}" for p in problems if p), None)
     if hint is type(None):
         return None if value is None else "must be null"
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -22,13 +22,13 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlexp.config import mistakes, registry, words
-from dlexp.config.check import settings_problems
+from dlexp.config import mistakes, options, registry, words
+from dlexp.config.check import COMMON, settings_problems, task_problems
 from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
-from dlexp.config.schema import Settings
+from dlexp.config.schema import GROUPS, Settings
 from dlexp.data.facts import RESOLVERS
-from dlexp.errors import UserError
+from dlexp.errors import UserError, as_typed, did_you_mean
 
 # What stands in conf/config.yaml for a folder that nobody named.
 UNNAMED = "outputs/NAME"
@@ -52,9 +52,33 @@ def compose(typed: Sequence[str]) -> Composed:
     words.refuse_place(read, "hydra.sweep.dir", "is the folder of a sweep; hydra.run.dir= is a run's")
     with composing(read.folders) as compose_words:
         found, problems = compose_words(read.overrides)
-    if found is None or problems:
-        raise UserError(*problems, *([] if found is None else settings_problems(found.config)))
+    if problems := problems_of(found, problems, read):
+        raise UserError(*problems)
+    assert found is not None
     return found
+
+
+def problems_of(found: Composed | None, problems: Sequence[str], read: words.Words) -> list[str]:
+    """Returns what is wrong with words and what they are composed to, as far as that is known without importing torch.
+
+    Of settings that are out of range only what comes alone: else the check tells them beside those of the options.
+    """
+    if found is None:
+        return list(problems)
+    own = [key for word in read.overrides for key in [word.lstrip("+~").partition("=")[0]] if _is_an_options(key)]
+    are_ours = all(registry.file_of(group, option) for group, option in found.choices.items())
+    early = settings_problems(found.config) if problems or (are_ours and not own) else []
+    source = found.config["init_from"]
+    if isinstance(source, str) and not Path(source).expanduser().exists():
+        near = did_you_mean(source, map(str, Path(source).expanduser().parent.glob("*")))
+        early.append(f"init_from={source} can't be read: there is no such file or folder{'.' * bool(near)}{near}")
+    return [*problems, *early, *task_problems(found.config)] if problems or early or not own else []
+
+
+def _is_an_options(key: str) -> bool:
+    """Returns whether a key is a setting of an option, whose type only its function knows."""
+    group, _, name = key.partition(".")
+    return bool(name) and group in GROUPS and name not in getattr(COMMON.get(group), "__dataclass_fields__", ())
 
 
 def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
@@ -75,7 +99,9 @@ def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
             if not override.is_sweep_override():
                 found.append([word])
             elif override.is_discrete_sweep():
-                found.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+                truths = {each.lower(): each for each in re.findall(r"\b(?:true|false)\b", word, re.IGNORECASE)}
+                values = map(str, override.sweep_string_iterator())  # True and False for whatever was typed
+                found.append([f"{key}={truths.get(value.lower(), value)}" for value in values])
                 problems += [] if found[-1] else [f"{word} names no value to try"]
             else:
                 problems.append(f"{word} names a range of numbers, and a grid needs values: {key}=a,b,c")
@@ -121,13 +147,17 @@ def composing(folders: Sequence[Path]) -> Iterator[Compose]:
                 lambda words: hydra.compose("config", [*places, *words], return_hydra_config=True),
                 overrides,
                 groups,
+                folders,
             )
             if cfg is None:
                 return None, problems
             try:
-                return _plain(cfg, overrides), problems
+                found = _plain(cfg, overrides)
             except UserError as error:
                 return None, [*problems, *error.problems]
+            words = [f"{group}={option}" for group, option in found.choices.items()]  # a preset's among them
+            more = [each for word in words for each in options.file_problems(word, groups, folders)]
+            return found, list(dict.fromkeys([*problems, *more]))
 
         yield compose_words
 
@@ -160,9 +190,13 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, UserError):
             cause = cause.__cause__ or cause.__context__
-        raise cause or UserError(str(error).splitlines()[0]) from None
+        raise cause or UserError(mistakes.unresolved(error)) from None
+    unresolved = OmegaConf.to_container(own, resolve=False)
+    unused = [key for key in config if key not in Settings.__dataclass_fields__ and f"${{{key}" not in str(unresolved)]
+    if unused:  # with `+` Hydra takes any, and nobody would read it
+        raise UserError(*(mistakes.unknown(key, as_typed(config[key])) for key in unused))
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
-    follows = dict(_references(OmegaConf.to_container(own, resolve=False)))
+    follows = dict(_references(unresolved))
     return Composed(config, typed, _choices(cfg, overrides), place, sweep, follows)
 
 

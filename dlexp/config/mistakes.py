@@ -3,19 +3,22 @@
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
-from dlexp.config import registry
+from dlexp.config import meant, options, registry
 from dlexp.config.check import value_problem
 from dlexp.config.schema import GROUPS, Settings
 from dlexp.config.words import lost
-from dlexp.errors import closest, did_you_mean
+from dlexp.errors import closest, plain, to_type
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+QUOTES = ("'", '"')
 HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
 
 
@@ -32,7 +35,10 @@ def is_hydras(error: Exception) -> bool:
 
 
 def compose_or_explain(
-    compose: Callable[[list[str]], DictConfig], overrides: list[str], groups: Mapping[str, Sequence[str]]
+    compose: Callable[[list[str]], DictConfig],
+    overrides: list[str],
+    groups: Mapping[str, Sequence[str]],
+    folders: Sequence[Path] = (),
 ) -> tuple[DictConfig | None, list[str]]:
     """Composes; where that fails, names the guilty override and composes without it: once for each that is wrong.
 
@@ -40,10 +46,19 @@ def compose_or_explain(
 
     Returns what the blameless overrides compose to (None when they do not) and a sentence for each of the others.
     """
-    answers = {word: lost(word, groups) or _no_name(word, groups) for word in overrides}
-    problems = [answer for answer in answers.values() if answer]
-    for word in [word for word in overrides if answers[word]]:
-        overrides = _without(word, overrides)
+    problems: list[str] = []
+    for word in overrides:
+        if answer := lost(word, groups):
+            problems.append(answer)
+            overrides = _without(word, overrides)
+            continue
+        found, instead = options.missing(word, groups)
+        found = found or options.file_problems(word, groups, folders)
+        problems += found
+        if instead:
+            overrides = [instead if each == word else each for each in overrides]
+        elif found:
+            overrides = _without(word, overrides)
     while True:
         try:
             return compose(overrides), problems
@@ -51,25 +66,12 @@ def compose_or_explain(
             if not is_hydras(error):
                 raise
             guilty = next((word for word in overrides if _is_named(word, error)), None)
-            problem = sentence(error)
+            problem = sentence(error, guilty)
             if guilty is None:
                 return None, [*problems, problem]
             is_sentence = isinstance(error, HYDRA_ERRORS)
             problems.append(problem if is_sentence else f"{guilty} can't be used: {problem}")
-            meant = _meant(guilty, error, groups)
-            overrides = (
-                [meant if word == guilty else word for word in overrides] if meant else _without(guilty, overrides)
-            )
-
-
-def _meant(word: str, error: Exception, groups: Mapping[str, Sequence[str]]) -> str | None:
-    """Returns a word with the option that was meant in place of one that is not there, None where nobody knows."""
-    if not isinstance(error, MissingConfigException):
-        return None
-    group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    meant = closest(name, groups.get(group, []))
-    key, _, value = word.partition("=")
-    return meant and f"{key}={value.replace(name, meant)}"
+            overrides = _without(guilty, overrides)
 
 
 def _without(guilty: str, overrides: Sequence[str]) -> list[str]:
@@ -79,108 +81,139 @@ def _without(guilty: str, overrides: Sequence[str]) -> list[str]:
 
 
 def _is_named(word: str, error: Exception) -> bool:
-    """Returns whether an error speaks of this override; Hydra quotes the line, its key, or the option it looked for."""
+    """Returns whether an error speaks of this override; Hydra quotes the line or its key."""
     if isinstance(error, OverrideParseException):
         return error.override == word
-    key, _, value = word.lstrip("+~").partition("=")
-    if isinstance(error, MissingConfigException):
-        group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        return key.split("@")[0] in (group, f"{group}/{name}") and name in re.split(r"[\[\],\s]+", value)
+    key = word.lstrip("+~").partition("=")[0]
     text = str(error)
     return f"'{key}'" in text or f"'{word}'" in text or text.endswith(f"override {word}") or f"Override {word} " in text
 
 
-def sentence(error: Exception) -> str:
-    """Returns an error of Hydra, OmegaConf or YAML as one sentence."""
+def sentence(error: Exception, word: str | None = None) -> str:
+    """Returns an error of Hydra, OmegaConf or YAML as one sentence; `word` is the override that it speaks of."""
     if isinstance(error, MissingConfigException):
-        return _missing_option(error)
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        return options.no_option(group, name, sorted(error.options or registry.groups().get(group, [])))
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     if isinstance(error, YAMLError):
         return f"a YAML file can't be read: {' '.join(str(error).split())}"
     text = str(error)
-    group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)
-    if group:
-        return _unknown_key(group[1].split("@")[0], None)
+    if (found := re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)) is not None:
+        return _no_group(found[1].split("@")[0], word)
+    if (found := re.search(r"Multiple values for (\S+)\. To override a value use '(.+)'", text)) is not None:
+        return (
+            f"{found[1]} is chosen twice; in the defaults of a preset it is written - {found[2].replace(' ', ' /', 1)}"
+        )
+    if (found := re.search(r"An item is already at '([^']+)'", text)) is not None:
+        return f"{word}: {found[1]} is there already, so it is typed {to_type((word or '').lstrip('+'))}"
+    if (found := re.search(r"Could not delete (?:from config\. )?'([^']*)'", text)) is not None:
+        return f"{word} takes out what is not there" if found[1] else f"{word} names nothing that it could take out"
     if "Ambiguous value for argument" in text:
-        value = text.split("'")[1]
-        return f"{value} has several values, which only a sweep can take: add -m, or write a list as key=[a,b]"
+        key, _, value = (several := text.split("'")[1]).partition("=")
+        as_list = to_type(f"{key}=[{value}]")
+        return f"{several} has several values, which only a sweep can take: add -m, or write a list, {as_list}"
     cause = error.__cause__ or error.__context__
     cause = cause if isinstance(cause, OmegaConfBaseException) else error
     file = re.match(r"In '([^']+)': ", text)
     where = f"{file[1]}.yaml: " if file else ""
     if isinstance(cause, ValidationError):
-        return where + _wrong_type(cause)
+        return where + _wrong_type(cause, word)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
-        return where + _unknown_key(str(cause.full_key), cause.parent_node)
+        return where + unknown(str(cause.full_key), _value(word), cause.parent_node)
+    if isinstance(cause, OmegaConfBaseException):
+        return where + unresolved(cause)
     # OmegaConf has no words for the first file that a person may write: one of a single text.
     return " ".join(text.split()) or "an option's YAML file holds a single text, where settings are wanted: key: value"
 
 
-def _missing_option(error: MissingConfigException) -> str:
-    group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    groups = registry.groups()
-    options = sorted(error.options or groups.get(group, []))  # of a list of options Hydra names none
-    if not options:
-        return f"there is no group '{group}'.{did_you_mean(group, groups)} Groups: {', '.join(groups)}"
-    return _no_option(group, name, options)
+def _no_group(key: str, word: str | None) -> str:
+    """Returns the answer to the choice of an option of a group that is not there."""
+    group = key.rpartition("/")[2]
+    if word is None and group in registry.groups():
+        return f"the defaults of a preset name a group with a stroke before it: - override /{group}: …"
+    return unknown(key, _value(word))
 
 
-def _no_option(group: str, name: str, options: Sequence[str]) -> str:
-    return f"there is no {group} '{name}'.{did_you_mean(name, options)} Options of {group}: {', '.join(options)}"
-
-
-def _no_name(word: str, groups: Mapping[str, Sequence[str]]) -> str | None:
-    """Returns the answer to a number, a truth value or a list in place of an option: `model=16`.
-
-    Hydra would answer in words of its own, and only to the first.
-    """
-    group, _, value = word.partition("=")
-    options = groups.get(group)
-    if group in GROUPS and GROUPS[group].composes and value.startswith("["):
+def _value(word: str | None) -> str | None:
+    """Returns the value of an override as it was typed: that of a path is in quotes for Hydra by now."""
+    if word is None:
         return None
-    if not options or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|true|false|\[.*\]", value, re.IGNORECASE):
-        return None
-    return _no_option(group, value, options)
+    key, _, value = word.partition("=")
+    return value.strip("'") if re.fullmatch(meant.PATH_KEY, key) else value
 
 
 def _unreadable(override: str | None) -> str:
     key, equals, value = (override or "").partition("=")
     if not equals:
         return f"'{override}' is not key=value"
-    return f"""{override} can't be read; if the value is a text, quote it twice: "{key}='{value}'" """.rstrip()
+    if (kind := meant.TYPES.get(key)) and (problem := value_problem(object(), kind)) and "text" not in problem:
+        return f"{override} {problem}"
+    if any(value.count(opened) != value.count(closed) for opened, closed in ("[]", "{}", "()")):
+        return f"{override} can't be read: a bracket is open"
+    quoted = to_type(f"{key}='{value}'")
+    return f"{override} can't be read; if the value is a text, quote it twice: {quoted}"
 
 
-def _wrong_type(cause: ValidationError) -> str:
+def _wrong_type(cause: ValidationError, word: str | None) -> str:
     field = Settings.__dataclass_fields__.get(str(cause.full_key))
     value = re.search(r"Value '(.*?)'", str(cause))
-    typed = f"{cause.full_key}={value[1]}" if value else str(cause.full_key)
+    typed = word or (f"{cause.full_key}={value[1]}" if value else str(cause.full_key))
     problem = value_problem(object(), field.type) if field else None
+    if problem and word and problem.startswith("must be a list"):
+        as_list = to_type("=[".join(word.split("=", 1)) + "]")
+        return f"{typed} {problem.partition(' like')[0]}: {as_list}"
     return f"{typed} {problem}" if problem else f"{typed}: {str(cause).splitlines()[0]}"
 
 
-def _unknown_key(key: str, parent: object) -> str:
-    parent_key, _, word = key.rpartition(".")
-    if parent_key and isinstance(parent, DictConfig):
-        siblings = [str(k) for k in parent]
-    else:
-        siblings = [*(name for name in Settings.__dataclass_fields__ if name != "recipe"), "experiment"]
-    near = did_you_mean(word, siblings)
-    if near and parent_key:
-        near = near.replace("'", f"'{parent_key}.", 1)
-    if not near and isinstance(parent, DictConfig):
-        root = parent._get_root()
-        near = next(
-            (
-                f" Did you mean '{k}.{word}'?"
-                for k in root
-                if k not in ("hydra", "recipe") and OmegaConf.is_dict(root[k]) and word in root[k]
-            ),
-            "",
-        )
-    if near or not parent_key:
-        return f"there is no setting '{key}'.{near or ' See --help'}"
-    named = ", ".join(k for k in siblings if k != "_target_")
+def unknown(key: str, value: str | None, parent: object = None) -> str:
+    """Returns the answer to a setting that is not there; `value` is what was typed for it, None in a file."""
+    group, _, name = key.rpartition(".")
+    siblings = [str(each) for each in parent] if group and isinstance(parent, DictConfig) else []
+    if not siblings:
+        return f"there is no setting '{key}'.{_meaning(meant.setting(key), value) or ' See --help'}"
+    near = closest(name, siblings)
+    elsewhere = meant.ELSEWHERE.get(plain(name), "").rpartition(".")[2]
+    near = near if near and plain(near) == plain(name) else elsewhere if elsewhere in siblings else near
+    having = meant.options_with(group, name) if group in GROUPS else {}
+    if having and not (near and plain(near) == plain(name)):
+        first, *others = having
+        if not others:
+            instead = meant.typed(f"{group}={first} {group}.{having[first]}", value)
+            return f"there is no setting '{key}' here, {group}={first} has it: {instead}"
+        return f"there is no setting '{key}' here, {group}={' or '.join(having)} has it; {group} has {_names(siblings)}"
+    if near:
+        return f"there is no setting '{key}'.{_meaning(f'{group}.{near}', value)}"
     # Whether it takes that key only its function can tell, for which torch would be imported.
     adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""
-    return f"there is no setting '{key}': {parent_key} has {named}{adding}"
+    return f"there is no setting '{key}': {group} has {_names(siblings)}{adding}"
+
+
+def _names(siblings: Sequence[str]) -> str:
+    return ", ".join(each for each in siblings if each != "_target_")
+
+
+def _meaning(key: str | None, value: str | None) -> str:
+    """Returns ` Did you mean 'optimizer.lr=0.1'?`, with the key alone where a file was wrong."""
+    if key is None:
+        return ""
+    word = f"'{key}'" if value is None else meant.typed(key, value)
+    return f" Did you mean {word if word.startswith(QUOTES) else repr(word)}?"
+
+
+def unresolved(error: OmegaConfBaseException) -> str:
+    """Returns in words which setting refers to one that is not there, or why its value can't be made."""
+    text = " ".join(str(error).splitlines()[0].split())
+    found = re.match(r"Interpolation key '([^']+)' not found", text)
+    key = str(error.full_key or "")
+    key = "" if key.startswith("_") else key  # so it calls what it looks at before there is a config
+    if not found:
+        text = re.sub(r"^\w+ raised while resolving interpolation: ", "", text).strip('"')
+        return f"{key}: {text}" if key and key not in text else text
+    group, _, name = found[1].rpartition(".")
+    root: Any = error.parent_node._get_root() if isinstance(error.parent_node, DictConfig) else None
+    node = root.get(group) if group and root is not None else None
+    near = closest(name, [str(each) for each in node]) if isinstance(node, DictConfig) else None
+    target = f"{group}.{near}" if near else None if group else meant.setting(name)
+    hint = f" Did you mean '${{{target}}}'?" if target else ""
+    return f"{key}{'=' * bool(key)}${{{found[1]}}} refers to a setting that is not there{'.' * bool(hint)}{hint}"

@@ -15,7 +15,7 @@ from dlexp.config.build import build, build_each, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of, left_behind
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, listed, to_type
 from dlexp.machine import generators
 from dlexp.machine.device import select_device, select_precision
 from dlexp.machine.memory import available_bytes
@@ -107,12 +107,6 @@ def _memory(model: nn.Module) -> None:
 
 
 def _task(config: Mapping[str, Any]) -> Task:
-    classes = config["data"]["class_names"]
-    if classes and config["task"]["targets"] == "values":
-        raise UserError(
-            f"the data has classes ({listed(classes, most=3)}), and this task learns values; task=classification learns"
-            " classes"
-        )
     with refused("task"):
         task: Task = build_task(config)
     hold_to_protocol(task, config["task"]["_target_"])
@@ -173,7 +167,7 @@ def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tu
         if not isinstance(loss, torch.Tensor) or loss.ndim:
             told = f"tensor of shape {list(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
             raise UserError(f"criterion {criterion} gives a {told}, not one number")
-        measures = f"metric=[{','.join(task.chosen)}]" if task.chosen else "what it measures"
+        measures = to_type(f"metric=[{','.join(task.chosen)}]") if task.chosen else "what it measures"
         with _explained(f"{measures} can't be made of what task {name} has as outputs and targets"):
             sums = task.sums(answer, batch)
         hold_to_metrics(task, sums, NUM_SAMPLES, name)

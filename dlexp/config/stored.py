@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from dlexp.config import mistakes
+from dlexp.config import meant
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER_OF_DATA, Settings
-from dlexp.errors import UserError, did_you_mean
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.records.folder import CONFIG, RECORD
 from dlexp.records.run_json import read_entry, refuse_other_version
 
@@ -28,7 +28,9 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         UserError: the folder is none of a run, another version of dlexp wrote it, or its files are damaged.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is not the folder of a run: there is no such folder")
+        others = sorted(each.parent for each in folder.parent.glob(f"*/{RECORD}"))
+        near = did_you_mean(str(folder), map(str, others)) or (f" Runs there: {listed(others)}" if others else "")
+        raise UserError(f"{folder} is not the folder of a run: there is no such folder.{near}".rstrip("."))
     refuse_other_version(folder)
     entry = read_entry(folder)
     try:
@@ -60,6 +62,8 @@ def changed_config(
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    from dlexp.config import mistakes
+
     config, changed, problems = copy.deepcopy(dict(stored)), [], []
     keys = [*config, *(f"{key}.{inner}" for key, node in config.items() if isinstance(node, dict) for inner in node)]
     for word in words:
@@ -74,7 +78,7 @@ def changed_config(
         if override.is_sweep_override():
             problems.append(f"{word} has several values, and resume= continues one run")
         elif not isinstance(node, dict) or name not in node or key.startswith("+"):
-            problems.append(f"this run has no setting '{key}'.{did_you_mean(key, keys)}")
+            problems.append(f"this run has no setting '{key}'.{did_you_mean(meant.named(key) or key, keys)}")
         elif isinstance(node[name], dict):
             problems.append(f"{word} would choose another {key}; resume= continues with the one that is stored")
         elif isinstance(value, str) and "${" in value:

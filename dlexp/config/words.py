@@ -3,14 +3,13 @@
 import logging
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from dlexp.config import registry
+from dlexp.config import meant, registry
 from dlexp.config.schema import Settings, marked
-from dlexp.errors import UserError, did_you_mean
+from dlexp.errors import UserError, did_you_mean, to_type
 from dlexp.ranges import OfSweeps
 
 log = logging.getLogger(__name__)
@@ -20,6 +19,7 @@ FOLDER_FLAGS = ("--config-dir", "-cd")
 # Answered by Hydra's own command line: what is composed and where it comes from, tab completion.
 WITH_VALUE = tuple("--cfg -c --info -i --package -p --shell-completion -sc".split())
 HYDRA_FLAGS = (*WITH_VALUE, "--resolve", "--hydra-help")
+FLAGS = (*SWEEP_FLAGS, *FOLDER_FLAGS, *HYDRA_FLAGS, "--help", "--version", "--cell")
 OF_SWEEPS = marked(Settings, OfSweeps)
 # Of the node `hydra`, what is heard; the rest belongs to Hydra's way of starting jobs.
 PLACES = ("hydra.run.dir", "hydra.sweep.dir")
@@ -60,25 +60,38 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     overrides: list[str] = []
     folders: list[Path] = []
     for_hydra: list[str] = []
-    is_sweep = False
-    waiting = iter(words)
-    for word in waiting:
+    problems: list[str] = []
+    groups = registry.groups()
+    waiting, is_sweep = list(words), bool(set(SWEEP_FLAGS) & set(words))
+    while waiting:
+        word, count = waiting[0], 1
         flag, equals, value = word.partition("=")
-        if flag in SWEEP_FLAGS and not equals:
-            is_sweep = True
+        if word in SWEEP_FLAGS:
+            pass
         elif flag in FOLDER_FLAGS:
-            folders.append(_folder(value if equals else next(waiting, "")))
+            count = 1 if equals else 2
+            folders.append(_folder(value if equals else "".join(waiting[1:2])))
+            groups = registry.groups(folders)
         elif flag in HYDRA_FLAGS and hydra_answers:
-            for_hydra += [word, *islice(waiting, 1)] if flag in WITH_VALUE and not equals else [word]
+            count = 2 if flag in WITH_VALUE and not equals else 1
+            for_hydra += waiting[:count]
         elif flag in HYDRA_FLAGS:
             raise UserError(f"{flag} is for the command line: python -m dlexp {flag} …")
-        elif word.startswith("-"):
-            flags = (*SWEEP_FLAGS, *FOLDER_FLAGS, *HYDRA_FLAGS, "--help", "--version", "--cell")
-            raise UserError(f"there is no flag '{flag}'.{did_you_mean(flag, flags)} Settings are typed as key=value")
         else:
-            overrides.append(word)
+            count, typed = meant.piece(waiting, groups)
+            if typed is not None:
+                are_several = "," in typed and not set("[({'\" ") & set(typed)
+                with_flag = " with -m" if are_several and not is_sweep else ""
+                problems.append(f"{' '.join(waiting[:count])} is typed {typed}{with_flag}")
+            elif word.startswith("-"):
+                near = did_you_mean(flag, FLAGS)
+                problems.append(f"there is no flag '{flag}'.{near} Settings are typed as key=value")
+            else:
+                overrides.append(word)
+        waiting = waiting[count:]
+    if problems:
+        raise UserError(*problems)
     if hydra_answers:  # else whoever composes tells, beside all else that is wrong
-        groups = registry.groups(folders)
         if problems := [answer for word in overrides if (answer := lost(word, groups))]:
             raise UserError(*problems)
     for_sweeps = [word for word in overrides if word.lstrip("+").partition("=")[0] in OF_SWEEPS]
@@ -87,10 +100,26 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     return Words([quoted(word, is_sweep) for word in overrides], folders, is_sweep, for_hydra)
 
 
+def folders_named(words: Sequence[str]) -> list[Path]:
+    """Returns the folders of a person's own options that words name and that are there, whatever else they say."""
+    named = (
+        (value if equals else "".join(words[place + 1 : place + 2]))
+        for place, (flag, equals, value) in enumerate(word.partition("=") for word in words)
+        if flag in FOLDER_FLAGS
+    )
+    return [folder for folder in (Path(name).expanduser() for name in named if name) if folder.is_dir()]
+
+
 def _folder(name: str) -> Path:
     folder = Path(name).expanduser()
-    if not name or not folder.is_dir():
+    if not name:
+        raise UserError("--config-dir takes a folder of options: --config-dir DIR")
+    if not folder.is_dir():
         raise UserError(f"--config-dir {name}: there is no such folder")
+    if folder.name in registry.groups() and any(folder.glob("*.yaml")):
+        raise UserError(
+            f"--config-dir {name}: the options of {folder.name} lie in it; name the folder that holds {folder.name}/"
+        )
     taken = registry.clashes(folder)
     if taken:
         raise UserError(
@@ -99,13 +128,23 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def lost(word: str, groups: Collection[str]) -> str | None:
-    """Returns the answer to what Hydra ignores or fails on: a recipe, `group=null`, most of its own settings."""
+def lost(word: str, groups: meant.Groups) -> str | None:
+    """Returns the answer to what Hydra ignores, fails on or tells in words of its own.
+
+    A recipe, `group=null`, `~group`, `+` before what is there, most of Hydra's own settings.
+    """
     key, _, value = word.lstrip("+~").partition("=")
     if key == "recipe":
         return "recipe follows from model and data and can't be chosen; change its values, such as epochs=5"
+    if key == "accept_changes":
+        return f"{word} goes with resume=RUN, where it accepts what has changed since"
+    if word.startswith("~") and (key in groups or key in meant.TOP):
+        other = f"{key}=none leaves it out" if "none" in groups.get(key, ()) else f"{key}=… changes it"
+        return f"{word} can't be: every run has {key}; {other}"
+    if word.startswith("+") and not word.startswith("++") and (key in groups or key in meant.TOP):
+        return f"{word}: {key} is there already, so it is typed {to_type(word[1:])}"
     if key in groups and value == "null":  # Hydra answers with a traceback
-        return f"{key}=null can't be chosen; leave it out, or take one of its options (see --help)"
+        return f"{key}=null can't be chosen; leave it out, or take one of its options (see --help {key})"
     if re.match(r"hydra[./@]", key) and key not in PLACES:
         instead = next((text for name, text in INSTEAD.items() if key.startswith(name)), None)
         heard = f"of Hydra's own settings dlexp hears {' and '.join(PLACES)}"
@@ -124,8 +163,7 @@ def refuse_place(read: Words, key: str, why: str) -> None:
             raise UserError(f"{key}= {why}")
 
 
-# By convention a key holds a path when its last word is one of these; `init_from` is the one exception.
-PATH_KEY = re.compile(r"(\+{0,2}(?:(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)|init_from))=(.+)", re.DOTALL)
+PATH = re.compile(rf"({meant.PATH_KEY})=(.+)", re.DOTALL)
 
 
 def quoted(word: str, is_sweep: bool) -> str:
@@ -133,7 +171,7 @@ def quoted(word: str, is_sweep: bool) -> str:
 
     In a sweep a comma separates values, unless a file of that name exists.
     """
-    match = PATH_KEY.fullmatch(word)
+    match = PATH.fullmatch(word)
     if match is None:
         return word
     key, value = match.groups()

@@ -12,6 +12,7 @@ from dlexp.config.cell import is_incidental
 from dlexp.config.composed import Composed
 from dlexp.console.wording import TRAINED_ON, result, told_split
 from dlexp.data.splits import Split
+from dlexp.errors import to_type
 from dlexp.experiment.assemble import Assembly
 from dlexp.experiment.remarks import FEW_SAMPLES
 from dlexp.experiment.view import Watchers
@@ -126,15 +127,13 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> lis
     """Returns the last lines a person reads: the result, where it is, and how to look at it."""
     epoch = run.state.best_epoch
     weights = "weights of the last epoch" if epoch is None else f"weights of epoch {epoch}, the best in validation"
-    beside = shown(folder.parent)
-    place = beside if beside.replace("/", "").replace("-", "").isalnum() else f'"{beside}"'
     split = told_split(metrics)
     count = run.data_facts["sizes"].get(split, FEW_SAMPLES)
     few = f"; of {count} sample{'s' * (count > 1)} only" if count < FEW_SAMPLES else ""
     return [
         f"{result(metrics, run.measures)} ({weights}{few})",
         f"run folder   {shown(folder)}",
-        f"look at it   tensorboard --logdir {place}",  # with the runs beside this one
+        f"look at it   tensorboard --logdir {to_type(shown(folder.parent))}",  # with the runs beside this one
     ]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.data.normalisation import Normalisation
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, listed, to_type
 from dlexp.models.parts import fitting_tensors
 from dlexp.records.folder import DATA, LAST
 from dlexp.records.run_json import recorded
@@ -88,7 +88,7 @@ def _compare_classes(source: Path, class_names: list[str] | None) -> None:
         return
     raise UserError(
         f"init_from={source}: {sentence}. Name the classes in that order, or take the weights all the same with"
-        f" init_from={folder / LAST}"
+        f" {to_type(f'init_from={folder / LAST}')}"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.config.composed import Composed
-from dlexp.errors import RefusedError, UnreadableError, UserError
+from dlexp.errors import RefusedError, UnreadableError, UserError, to_type
 from dlexp.experiment import closing, description, saved_state
 from dlexp.experiment.advice import lower_rate
 from dlexp.experiment.assemble import Assembly, assemble
@@ -108,7 +108,7 @@ def _noted(entry: RunRecord, config: Mapping[str, Any], folder: Path) -> Iterato
         with uninterrupted():  # a sweep's parent may tell its jobs a second time
             reason = f"stopped by {error}" if isinstance(error, StopRequested) else "interrupted"
             entry.broken_off("stopped", reason)
-        log.info(f"stopped; resume={closing.shown(folder)} goes on from here")
+        log.info(f"stopped; {to_type(f'resume={closing.shown(folder)}')} goes on from here")
         raise
     except BaseException as error:
         is_known = isinstance(error, UserError)

@@ -12,7 +12,7 @@ from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, is_free, stored_run, value_of
 from dlexp.console.streams import log_to
 from dlexp.console.wording import describe
-from dlexp.errors import UserError
+from dlexp.errors import UserError, as_typed, to_type
 from dlexp.experiment.identity import identity
 from dlexp.metric import read_facts
 from dlexp.records.folder import LOG, saved_states
@@ -71,7 +71,8 @@ def resume(folder: Path, overrides: list[str]) -> Result:
     if not can_go_on:
         keep = stored["checkpoint"].get("keep")
         why = f"checkpoint.keep={keep}" if keep in ("best", "metrics") else "its checkpoints are gone"
-        instead = "train it again" if keep == "metrics" else f"init_from={folder} starts a new run from its weights"
+        anew = f"{to_type(f'init_from={folder}')} starts a new run from its weights"
+        instead = "train it again" if keep == "metrics" else anew
         raise UserError(f"{folder} keeps no state to go on from ({why}); {instead}")
     other_settings = _other_settings(folder, stored, config, changed)
     with log_to(folder / LOG) as begin_log:
@@ -86,7 +87,8 @@ def _other_settings(
 ) -> str | None:
     """Returns which settings change that need consent."""
     keys = [change.partition("=")[0] for change in changed if not is_free(change)]
-    pairs = [f"{key} ({value_of(stored, key.split('.'))} → {value_of(config, key.split('.'))})" for key in keys]
+    before, after = ([as_typed(value_of(each, key.split("."))) for key in keys] for each in (stored, config))
+    pairs = [f"{key} ({one} → {other})" for key, one, other in zip(keys, before, after, strict=True)]
     return f"the run in {folder} had other settings: {', '.join(pairs)}" if pairs else None
 
 
@@ -113,7 +115,8 @@ def find(folder: Path | None, config: Mapping[str, Any]) -> Path | None:
         sentence = f"{wanted.change_since(same[0][1])} since {same[0][0]} was trained"
         if folder is not None:
             raise UserError(
-                f"{sentence}: another hydra.run.dir= begins a new run, resume={folder} goes on with this one if it can"
+                f"{sentence}: another hydra.run.dir= begins a new run, {to_type(f'resume={folder}')} goes on with this"
+                " one if it can"
             )
         log.warning(f"warning: {sentence}: a new run begins")
     return found

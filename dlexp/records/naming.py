@@ -8,11 +8,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dlexp.errors import RefusedError
+from dlexp.errors import RefusedError, UserError
 from dlexp.machine.lock_file import is_held
 from dlexp.records.folder import LOCK, files_of_a_run
 
 OUTPUTS = Path("outputs")  # below where a command is typed
+
+
+def refuse_files(folder: Path, key: str | None = None) -> None:
+    """Raises UserError where a file stands in the place of a folder, or of one above it; `key` names another."""
+    file = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    if file.exists() and not file.is_dir():
+        instead = f", or name another with {key}=FOLDER" if key else ""
+        raise UserError(f"{file} is a file, and a folder of that name is wanted; move it{instead}")
 
 
 def new_folder(parent: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from dlexp.errors import UserError
+from dlexp.errors import UserError, to_type
 from dlexp.machine.whole_file import whole_file
 from dlexp.records.folder import ENVIRONMENT, METRICS, RECORD
 
@@ -66,7 +66,7 @@ def refuse_other_version(folder: Path) -> None:
     if type(version) is int and version < FORMAT_VERSION:
         raise UserError(
             f"{folder} was written by an older, unreleased version of dlexp, which this one can't read; train it again,"
-            f" or begin with its weights: init_from={folder}"
+            f" or begin with its weights: {to_type(f'init_from={folder}')}"
         )
     if version != FORMAT_VERSION:
         raise UserError(f"{folder} was written by a newer version of dlexp, which this one can't read")

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,15 @@ from dlexp.config import words
 from dlexp.config.build import allowed_modules, build
 from dlexp.config.cell import code_version
 from dlexp.config.check import check, group_problems
-from dlexp.config.compose import axes, composing
+from dlexp.config.compose import axes, composing, problems_of
 from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, listed, to_type
 from dlexp.experiment.identity import Identity, identity
 from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
 from dlexp.records.folder import LOCK
-from dlexp.records.naming import plain_name
+from dlexp.records.naming import OUTPUTS, plain_name, refuse_files
 from dlexp.sweep.grid import Job, grid
 from dlexp.sweep.launchers.launcher import Launcher, is_here
 from dlexp.sweep.ledger import Cell, open_ledger, read_own
@@ -80,7 +80,7 @@ def run_sweep(typed: Sequence[str]) -> Swept:
     if not underway:
         take_back()
     if folder.exists():
-        log.info(f"look at it   tensorboard --logdir {folder}")
+        log.info(f"look at it   tensorboard --logdir {to_type(str(folder))}")
     stop = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
     return Swept([cells[own].folder for own in identities], reports, stop)
 
@@ -117,12 +117,14 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | 
     with composing(read.folders) as compose:
         for job in jobs:
             run, problems = compose(job.overrides)
-            for problem in problems:
+            if run is not None:
+                refuse_files(run.sweep_place or OUTPUTS, "hydra.sweep.dir")
+            for problem in problems_of(run, problems, read):
                 found.setdefault(problem, []).append(job.name)
             if run is not None and not problems:
-                launcher = launcher if runs else _begun(run)
+                launcher = launcher if runs or found else _begun(run)
                 runs[job.name] = run
-    for name, run in runs.items():
+    for name, run in runs.items() if not found else ():
         try:
             check(run.config, is_here=is_here(run.config))
         except UserError as error:
@@ -130,6 +132,8 @@ def _prepared(read: words.Words) -> tuple[list[Job], list[Composed], Launcher | 
                 found.setdefault(problem, []).append(name)
     if found:
         raise UserError(*(problem + _named(names, len(jobs)) for problem, names in found.items()))
+    if not jobs[0].varied:  # a sweep of one: named as the run alone would be
+        jobs = [replace(jobs[0], name=plain_name(runs[jobs[0].name].name))]
     return jobs, list(runs.values()), launcher
 
 

@@ -68,7 +68,9 @@ def test_mistakes_are_told_as_ever(cli, workdir: Path) -> None:
 def test_the_ledger_is_read_and_earlier_runs_tell_the_time(cli, workdir: Path) -> None:
     words = ["-m", "epochs=3", *SHORT]
     assert cli(*words, "seed=1").code == 0
-    (workdir / "outputs" / "sweep-mlp-spiral" / "job-0" / "weights" / "last.pt").unlink()  # no file is needed for it
+    (
+        workdir / "outputs" / "sweep-mlp-spiral" / "mlp-spiral-sgd" / "weights" / "last.pt"
+    ).unlink()  # no file is needed for it
     before = files(workdir)
     ended = cli(*words, "seed=1,2", "dry_run=true")
     assert [row["status"] for row in table(ended.out)] == ["done", "to do"], ended
@@ -78,9 +80,9 @@ def test_the_ledger_is_read_and_earlier_runs_tell_the_time(cli, workdir: Path) -
     assert re.search("min|h|days", table(longer.out)[0]["time"]), "ten thousand times as many epochs"
     other = cli("epochs=3", "batch_size=50", "dry_run=true", *SHORT)
     assert table(other.out)[0]["time"] == "?"
-    entry = run_json.read_json(workdir / "outputs" / "sweep-mlp-spiral" / "job-0" / "environment.json")
+    entry = run_json.read_json(workdir / "outputs" / "sweep-mlp-spiral" / "mlp-spiral-sgd" / "environment.json")
     entry["cpu"]["name"] = "another machine"
-    run_json.write_json(workdir / "outputs" / "sweep-mlp-spiral" / "job-0" / "environment.json", entry)
+    run_json.write_json(workdir / "outputs" / "sweep-mlp-spiral" / "mlp-spiral-sgd" / "environment.json", entry)
     assert table(cli("epochs=3", "dry_run=true", *SHORT).out)[0]["time"] == "?"
     cluster = cli("-m", "epochs=3", "launcher=slurm", "dry_run=true", *SHORT)
     assert cluster.code == 0 and table(cluster.out)[0]["time"] != "?", "a cluster's jobs run elsewhere anyway"

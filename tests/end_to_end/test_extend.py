@@ -112,7 +112,7 @@ def test_its_settings_are_checked_like_ours(cli, own: Path) -> None:
     assert "3 things are wrong" in ended.err
     for piece in ("model.width=wide must be a whole number", "data.colour", "num_points"):
         assert piece in ended.err
-    assert "'model.width'" in cli("allow=my_parts", *WORDS, "model.widht=3").err
+    assert "'model.width=3'" in cli("allow=my_parts", *WORDS, "model.widht=3").err
 
 
 def test_a_wrong_shape_names_the_layer(cli, own: Path) -> None:

@@ -310,21 +310,24 @@ def test_a_preempted_job_goes_on(cli, cluster: Cluster, workdir: Path) -> None:
     cluster.work()
     typed = ["-m", "launcher=slurm", "seed=1", "data.points_per_class=60", "pictures=false", "threads=1"]
     assert cli(*typed, "epochs=100000").code == 0
-    metrics = SWEEP / "job-0" / "metrics.jsonl"
+    metrics = SWEEP / "mlp-spiral-sgd" / "metrics.jsonl"
     until(lambda: metrics.exists() and metrics.stat().st_size)
     assert rows(cli(*typed, "epochs=100000").out) == ["running"]
     os.kill(int((cluster.home / "processes" / "17").read_text(encoding="utf-8")), signal.SIGTERM)
     until(lambda: cluster.states()["17"] == "FAILED")
-    entry = run_json.read_json(SWEEP / "job-0" / "run.json")
+    entry = run_json.read_json(SWEEP / "mlp-spiral-sgd" / "run.json")
     assert entry["status"] == "stopped" and entry["error"] == "stopped by SIGTERM"
     (output,) = SWEEP.glob("slurm/submitted/17_0_log.out")
     # A step under way is finished first, and said; an evaluation is cut at once.
     assert "goes on from here\nstopped by SIGTERM" in output.read_text(encoding="utf-8")
 
     again = cli(*typed, "epochs=100000")
-    assert "going on with job-0" in again.out and "job-0 is submitted again: job 17 ended as FAILED" in again.out
-    until(lambda: len(run_json.read_json(SWEEP / "job-0" / "run.json")["resumed"]) == 1)
-    until(lambda: "goes on after" in (SWEEP / "job-0" / "log.txt").read_text(encoding="utf-8"))
+    assert (
+        "going on with mlp-spiral-sgd" in again.out
+        and "mlp-spiral-sgd is submitted again: job 17 ended as FAILED" in again.out
+    )
+    until(lambda: len(run_json.read_json(SWEEP / "mlp-spiral-sgd" / "run.json")["resumed"]) == 1)
+    until(lambda: "goes on after" in (SWEEP / "mlp-spiral-sgd" / "log.txt").read_text(encoding="utf-8"))
     os.kill(int((cluster.home / "processes" / "18").read_text(encoding="utf-8")), signal.SIGTERM)
     until(lambda: cluster.states()["18"] == "FAILED")
 

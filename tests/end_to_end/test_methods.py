@@ -226,7 +226,7 @@ def test_a_sweep_trains_again_when_the_teacher_changed(cli, workdir: Path, teach
     for name in ("best.pt", "last.pt"):
         (teacher / "weights" / name).write_bytes((workdir / "other" / "weights" / name).read_bytes())
     again = cli(*words)
-    assert "the method's teacher changed since job-0 ran" in again.out and "done already" not in again.out, again
+    assert "the method's teacher changed since cnn-fake-sgd ran" in again.out and "done already" not in again.out, again
 
 
 def test_a_teacher_of_other_classes_is_refused(workdir: Path, teacher: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import child_environment
 
+from dlexp.config.compose import axes
 from dlexp.config.composed import Composed
 from dlexp.experiment.identity import Identity
 from dlexp.records import run_json
@@ -112,8 +113,18 @@ def test_where_a_sweep_goes(cli, workdir: Path) -> None:
 
 def test_one_job_is_a_sweep_too(cli, workdir: Path) -> None:
     ended = cli("-m", "optimizer=adam", *SHORT)
-    assert ended.code == 0 and statuses(sweep_folder(workdir)) == {"job-0": "finished"}
-    assert "job-0" in ended.out
+    assert ended.code == 0 and statuses(sweep_folder(workdir)) == {"mlp-spiral-adam": "finished"}
+    assert "mlp-spiral-adam" in ended.out.partition("val accuracy")[0], "named as the run alone would be"
+
+
+def test_jobs_are_called_what_was_typed() -> None:
+    words = ["model.batch_norm=true,false", "test=False,True", "pictures=choice(true,FALSE)", "optimizer.lr=1e-2"]
+    assert axes(words, []) == [
+        ["model.batch_norm=true", "model.batch_norm=false"],
+        ["test=False", "test=True"],
+        ["pictures=true", "pictures=FALSE"],
+        ["optimizer.lr=1e-2"],
+    ]
 
 
 @pytest.mark.slow
@@ -178,16 +189,18 @@ def test_a_run_that_went_on_with_other_settings_is_another_cell(cli, workdir: Pa
     words = ["-m", "seed=1", *SHORT]
     assert cli(*words).code == 0
     folder = sweep_folder(workdir)
-    assert cli(f"resume={folder / 'job-0'}", "max_steps=3").code == 0
+    assert cli(f"resume={folder / 'mlp-spiral-sgd'}", "max_steps=3").code == 0
     ended = cli(*words)
     assert ended.code == 0 and "done already" not in ended.out, ended
-    assert statuses(folder) == {"job-0": "finished", "job-0-2": "finished"}
+    assert statuses(folder) == {"mlp-spiral-sgd": "finished", "mlp-spiral-sgd-2": "finished"}
     assert [len(run_json.read_json(path)["resumed"]) for path in sorted(folder.glob("*/run.json"))] == [1, 0]
-    run_json.write_json(folder / "job-0-2" / "run.json", run_json.read_json(folder / "job-0" / "run.json"))
+    run_json.write_json(
+        folder / "mlp-spiral-sgd-2" / "run.json", run_json.read_json(folder / "mlp-spiral-sgd" / "run.json")
+    )
     wanted = run_json.read_json(folder / "sweep.json")["cells"]
-    names = {Identity(cell, "generated", None): "job-0" for cell in wanted}
+    names = {Identity(cell, "generated", None): "mlp-spiral-sgd" for cell in wanted}
     _, cells, _ = open_ledger(folder, "sweep", names, anew=False)
-    assert [cell.folder.name for cell in cells.values()] == ["job-0-3"], "both names are taken by others"
+    assert [cell.folder.name for cell in cells.values()] == ["mlp-spiral-sgd-3"], "both names are taken by others"
 
 
 def table_of(seed: int, file: str = "data.csv") -> None:
@@ -202,21 +215,21 @@ def test_changed_data_is_trained_again_beside_the_old_results(cli, workdir: Path
     table_of(0)
     assert cli(*words).code == 0
     folder = workdir / "outputs" / "sweep-mlp-arrays"
-    old = (folder / "job-0" / "run.json").read_bytes()
+    old = (folder / "mlp-arrays-sgd" / "run.json").read_bytes()
     os.utime("data.csv")
     assert "1 of them done already" in cli(*words).out, "its time says nothing"
     table_of(1)
     ended = cli(*words)
     assert ended.code == 0 and "done already" not in ended.out
-    assert "the data changed since job-0 ran: trained again beside it" in ended.out
-    assert statuses(folder) == {"job-0": "finished", "job-0-2": "finished"}
-    assert (folder / "job-0" / "run.json").read_bytes() == old
-    new = run_json.read_json(folder / "job-0-2" / "run.json")
+    assert "the data changed since mlp-arrays-sgd ran: trained again beside it" in ended.out
+    assert statuses(folder) == {"mlp-arrays-sgd": "finished", "mlp-arrays-sgd-2": "finished"}
+    assert (folder / "mlp-arrays-sgd" / "run.json").read_bytes() == old
+    new = run_json.read_json(folder / "mlp-arrays-sgd-2" / "run.json")
     assert new["cell"] == json.loads(old)["cell"] and new["data"] != json.loads(old)["data"]
     table_of(0)  # as it was: the old results are right again
     ended = cli(*words)
     assert "1 of them done already" in ended.out and "changed" not in ended.out
-    assert run_json.read_json(folder / "sweep.json")["cells"] == {new["cell"]: "job-0"}
+    assert run_json.read_json(folder / "sweep.json")["cells"] == {new["cell"]: "mlp-arrays-sgd"}
     table_of(1)
     assert "1 of them done already" in cli(*words).out
     table_of(0)  # the ledger names the other folder now
@@ -233,8 +246,8 @@ def test_data_that_can_not_be_read_here_is_not_known_to_have_changed(cli, workdi
     Path("data.csv").rename("elsewhere.csv")
     ended = cli(*words)
     assert ended.code == 0 and "1 of them done already" in ended.out, ended
-    assert "the data can't be read here, so nobody knows whether it changed since job-0 ran" in ended.out
-    assert statuses(sweep_folder(workdir)) == {"job-0": "finished"}
+    assert "the data can't be read here, so nobody knows whether it changed since linear-arrays-sgd ran" in ended.out
+    assert statuses(sweep_folder(workdir)) == {"linear-arrays-sgd": "finished"}
 
 
 def test_changed_initial_weights_are_trained_again(cli, workdir: Path) -> None:
@@ -249,8 +262,8 @@ def test_changed_initial_weights_are_trained_again(cli, workdir: Path) -> None:
     assert "1 of them done already" in cli(*sweep).out
     shutil.copy("second/weights/last.pt", "weights.pt")
     ended = cli(*sweep)
-    assert ended.code == 0 and "method's teacher changed since job-0 ran" in ended.out
-    assert statuses(sweep_folder(workdir)) == {"job-0": "finished", "job-0-2": "finished"}
+    assert ended.code == 0 and "method's teacher changed since mlp-spiral-sgd ran" in ended.out
+    assert statuses(sweep_folder(workdir)) == {"mlp-spiral-sgd": "finished", "mlp-spiral-sgd-2": "finished"}
 
 
 def test_settings_that_change_no_result_make_no_sweep(cli, workdir: Path) -> None:

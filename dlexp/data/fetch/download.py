@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from dlexp.data.fetch.archives import unpack
 from dlexp.data.fetch.files import Source, cache_folder, find, is_writable, places, read, search_roots
 from dlexp.data.fetch.transfer import TransferFailed, transfer
-from dlexp.errors import UserError
+from dlexp.errors import UserError, to_type
 from dlexp.machine.lock_file import locked
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def _writable(source: Source, roots: list[Path]) -> Path:
 
 def _remedies(source: Source, roots: list[Path], url: str | None) -> str:
     files, archives = ", ".join(source.files), ", ".join(source.archives)
-    again = f"python -m dlexp download {source.name}" + (f" data.url={url}" if url else "")
+    again = f"python -m dlexp download {source.name}" + (f" {to_type(f'data.url={url}')}" if url else "")
     looked = " and ".join(str(root) for root in roots)
     return (
         f"Looked in {looked} for {source.folder}/ with {files}, or for {archives}. "

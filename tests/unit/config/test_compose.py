@@ -56,7 +56,7 @@ def test_a_run_that_may_go_on_is_composed_once(cli, workdir: Path, compositions:
     [
         ("modle=mlp optimizer=adm epochs=ten", ["'modle'", "no optimizer 'adm'", "epochs=ten must"]),
         ("experiment=nothere model=vgg61 seed=x", ["no experiment 'nothere'", "no model 'vgg61'", "seed=x must"]),
-        ("experment=mnist_cnn epochs=ten", ["'experment'. Did you mean 'experiment'?", "epochs=ten must"]),
+        ("experment=mnist_cnn epochs=ten", ["'experment'. Did you mean 'experiment=mnist_cnn'?", "epochs=ten must"]),
         ("recpe=x epochs=ten", ["'recpe'. See --help", "epochs=ten must"]),
         ("model=null optimizer=adm", ["model=null can't be chosen", "no optimizer 'adm'"]),
         ("recipe=x epochs=0", ["recipe follows from", "epochs=0 must"]),
@@ -96,7 +96,7 @@ def test_what_follows_another_setting_is_known() -> None:
 def test_mistakes_are_composed_once_a_hint(compositions: list[list[str]]) -> None:
     with pytest.raises(UserError) as error:
         compose(["optimizer=sgdd", "model.widht=3", "seed=x", "epoch=3"])
-    assert len(error.value.problems) == 4 and len(compositions) == 5
+    assert len(error.value.problems) == 4 and len(compositions) == 4
 
 
 def test_what_is_composed_crosses_processes() -> None:
@@ -157,7 +157,7 @@ def test_a_sweep_is_named_after_what_it_is_about(overrides: list[str], choices: 
 @pytest.mark.parametrize(
     "typed, piece",
     [
-        (["--epochs", "3"], "there is no flag '--epochs'"),
+        (["--epochs", "3"], "--epochs 3 is typed epochs=3"),
         (["--config-dri", "x"], "Did you mean '--config-dir'?"),
         (["hydra.verbose=true"], "of Hydra's own settings dlexp hears hydra.run.dir and hydra.sweep.dir"),
         (["hydra/launcher=joblib"], "launcher=local or launcher=slurm"),
