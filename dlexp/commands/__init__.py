@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from dlexp.config.meant import piece
 from dlexp.config.words import read
-from dlexp.errors import UserError
+from dlexp.errors import UserError, closest
 
 
 def _own_folder(name: str) -> Path:
@@ -42,6 +42,10 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises the message, which argparse would print under the usage; a setting typed as a flag gets its word."""
         unknown = message.partition("unrecognized arguments: ")[2].split()
+        own = [name for name in self._option_string_actions if name.startswith("--")]
+        near = {word: meant for word in unknown if word.startswith("--") and (meant := closest(word, own))}
+        if near:
+            raise UserError(*(f"{word} is no flag of {self.prog}; did you mean {near[word]}?" for word in near))
         places = [place for place, word in enumerate(self._typed) if word in unknown and word.startswith("-")]
         pieces = [(place, *piece(self._typed[place:], {})) for place in places]
         if found := [f"{' '.join(self._typed[at : at + n])} is typed {typed}" for at, n, typed in pieces if typed]:

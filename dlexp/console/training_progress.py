@@ -11,10 +11,8 @@ from dlexp.metric import Metric
 
 log = logging.getLogger(__name__)
 
-BAR_INTERVAL = 0.1
-LINE_INTERVAL = 0.5
-SHARE_OF_NEW_PACE = 0.3
-WARMUP_SECONDS = 2.0
+BAR_INTERVAL, LINE_INTERVAL = 0.1, 0.5  # seconds
+SHARE_OF_NEW_PACE, WARMUP_SECONDS = 0.3, 2.0
 
 
 def make_progress(

@@ -108,13 +108,13 @@ def test_a_sweep_compares_it(cli, own: Path) -> None:
     assert ended.code == 0, ended
     rows = ended.out.splitlines()
     (head,) = [index for index, row in enumerate(rows) if row.startswith("task ")]
-    assert rows[head].split() == ["task", "val/certainty", "val/gap", "test/certainty", "test/gap", "time", "status"]
+    assert rows[head].split() == ["task", "val", "test", "time", "status"]
     entries = {name: run_json.read_json(own / "sweep" / f"task-{name}" / "run.json") for name in ("certainty", "gap")}
     from dlexp.records.result import objective_of
 
     for name, row in zip(entries, rows[head + 2 :], strict=False):
         value = entries[name]["metrics"][f"val/{name}"]
-        assert (percent(value) if name == "certainty" else f"{value:.4g}") in row
+        assert f"{name} {percent(value) if name == 'certainty' else f'{value:.4g}'}" in row
         assert objective_of(entries[name]) == value
 
 

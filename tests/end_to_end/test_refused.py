@@ -57,15 +57,15 @@ def test_what_lay_in_the_folder_stays(workdir: Path) -> None:
 
 @pytest.mark.parametrize("num_jobs", [1, 2])
 def test_a_refused_job_leaves_nothing(cli, workdir: Path, num_jobs: int) -> None:
-    words = ["-m", "init_from=nowhere", "seed=1,2", f"n_jobs={num_jobs}", *TINY]
+    words = ["-m", "data.folds=500", "data.fold=0", "seed=1,2", f"n_jobs={num_jobs}", *TINY]
     ended = cli(*words)
-    assert ended.code == 1 and ended.out.count("not started: init_from=nowhere can't be read") == 2, ended
+    assert ended.code == 1 and ended.out.count("not started: data.folds=500 needs") == 2, ended
     assert list(workdir.iterdir()) == [] and "tensorboard" not in ended.out
     ended = cli(*words, "hydra.sweep.dir=a/sweep")
     assert ended.code == 1 and list(workdir.iterdir()) == []
-    ended = cli("-m", "init_from=nowhere,null", f"n_jobs={num_jobs}", *TINY, "hydra.sweep.dir=sweep")
+    ended = cli("-m", "data.folds=500,2", "data.fold=0", f"n_jobs={num_jobs}", *TINY, "hydra.sweep.dir=sweep")
     assert ended.code == 1 and ended.out.count("not started: ") == 1
-    assert [path.name for path in (workdir / "sweep").glob("*/")] == ["init_from-null"], "its neighbour trains"
+    assert [path.name for path in (workdir / "sweep").glob("*/")] == ["data.folds-2"], "its neighbour trains"
 
 
 def test_a_refused_resume_changes_nothing(workdir: Path, table: list[str]) -> None:
