@@ -1,6 +1,7 @@
 """The commands, a file each; here stands what reads their words."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -42,7 +43,7 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises the message, which argparse would print under the usage; a setting typed as a flag gets its word."""
         unknown = message.partition("unrecognized arguments: ")[2].split()
-        own = [name for name in self._option_string_actions if name.startswith("--")]
+        own = re.findall(r"--[a-z-]+", self.format_usage())
         near = {word: meant for word in unknown if word.startswith("--") and (meant := closest(word, own))}
         if near:
             raise UserError(*(f"{word} is no flag of {self.prog}; did you mean {near[word]}?" for word in near))

@@ -154,6 +154,7 @@ def test_each_resumes_to_the_bit(method: str, workdir: Path, teacher: Path, ever
     resumes_exactly(words_of(method), workdir, steps)
 
 
+@pytest.mark.slow  # the kinds of docs/extending.md are swept and loaded in the others
 @pytest.mark.parametrize("method", ["sam", "distillation", "adversarial", "contrastive"])
 def test_each_is_swept_and_loaded(cli, method: str, workdir: Path, teacher: Path) -> None:
     ended = cli("-m", *words_of(method), "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep")

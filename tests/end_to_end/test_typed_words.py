@@ -35,7 +35,8 @@ TYPED = {
     "-M seed=0,1": ["Did you mean '-m'?"],
     "-cd": ["--config-dir takes a folder"],
     "find lr --lr 0.1": ["--lr 0.1 is typed optimizer.lr=0.1"],
-    "find lr --slow": ["unrecognized arguments: --slow"],
+    "find lr --slow": ["--slow is no flag of dlexp find lr; did you mean --low?"],
+    "find lr --quick": ["unrecognized arguments: --quick"],
     "download mnist --root x": ["--root x is typed data.root=x"],
     # spaces, and words without =
     "model = vgg16": ["model = vgg16 is typed model=vgg16"],
