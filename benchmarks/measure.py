@@ -1,7 +1,7 @@
-"""Runs presets as written and keeps the slim records behind the figures of the README.
+"""Runs presets as written and keeps the slim records behind the figures of docs/results.md.
 
 python benchmarks/measure.py mnist_cnn lenet5 --seeds 3      # train, seeds 0, 1, 2; results to benchmarks/records
-python benchmarks/measure.py --table                         # write the README's table from the records
+python benchmarks/measure.py --table                         # write that table from the records
 """
 
 import argparse
@@ -16,7 +16,7 @@ import yaml
 
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
-README = HERE.parent / "README.md"
+RESULTS = HERE.parent / "docs" / "results.md"
 PRESETS = HERE.parent / "conf" / "experiment"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -69,15 +69,15 @@ def keep(folder: Path, target: Path) -> None:
 
 
 def write_table() -> None:
-    """Rewrites the README between the two markers, and the line `# measured: …` of every measured preset."""
+    """Rewrites docs/results.md between the two markers, and the line `# measured: …` of every measured preset."""
     rows = {
         preset.name: figures([read(seed) for seed in sorted(preset.iterdir())]) for preset in sorted(RECORDS.iterdir())
     }
     lines = ["| preset | test result | seeds | minutes a run | machine | date |", "|---|---|---|---|---|---|"]
     lines += [f"| `{name}` | {' | '.join(row)} |" for name, row in rows.items()]
-    head, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    head, _, rest = RESULTS.read_text(encoding="utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
-    README.write_text("\n".join([f"{head}{BEGIN}", *lines, f"{END}{tail}"]), encoding="utf-8")
+    RESULTS.write_text("\n".join([f"{head}{BEGIN}", *lines, f"{END}{tail}"]), encoding="utf-8")
     for name, (result, seeds, minutes, machine, date) in rows.items():
         header = f"# measured: {result}, seeds: {seeds}, {minutes} min a run, {machine}, {date}"
         write_header(PRESETS / f"{name}.yaml", header)

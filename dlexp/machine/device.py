@@ -67,7 +67,7 @@ def why_no_cuda() -> str:
     if torch.version.cuda is None:
         there = "there is an NVIDIA driver, but " if driver else ""
         torch_is = f"this torch ({torch.__version__}) is a CPU-only build"
-        return f"{there}{torch_is}; README, 'Installation', tells how to get one with CUDA"
+        return f"{there}{torch_is}; docs/installation.md tells how to get one with CUDA"
     if driver:
         build = f"{torch.__version__}, CUDA {torch.version.cuda}"
         return f"torch ({build}) can't use the NVIDIA driver here; try nvidia-smi, or a newer driver"

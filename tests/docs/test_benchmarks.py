@@ -1,6 +1,7 @@
-"""The command lines that benchmarks compare are ones that run."""
+"""The command lines that benchmarks compare are ones that run; README names measured figures."""
 
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -18,3 +19,13 @@ def test_the_words_compose_to_a_run(name: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "compare", compare)  # its dataclasses look there
     spec.loader.exec_module(compare)
     assert config_problems(compose(getattr(compare, name)).config) == []
+
+
+def test_the_figures_in_readme_are_those_of_the_table() -> None:
+    section = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("## Results and speed")[2].partition("\n## ")[0]
+    )
+    figures = re.findall(r"\d+\.\d+", section)
+    assert len(figures) >= 3
+    table = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert [figure for figure in figures if f"| {figure} " not in table] == []
