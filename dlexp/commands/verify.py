@@ -41,11 +41,12 @@ def verify(folder: Path) -> int:
         UserError: the folder is none of a run, or nothing of it can be replayed.
     """
     from dlexp.config.check import check
-    from dlexp.config.stored import stored_run
+    from dlexp.config.stored import hold_to_division, stored_run
     from dlexp.records.metrics import read_epochs
     from dlexp.records.run_json import recorded_threads
 
     config, _ = stored_run(folder)
+    hold_to_division(folder, config)
     check(config)
     config["threads"] = config["threads"] or recorded_threads(folder)
     recorded = {row["epoch"]: row for row in read_epochs(folder)}

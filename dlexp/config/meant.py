@@ -30,6 +30,7 @@ ELSEWHERE = {
     **dict.fromkeys("randomseed rng randomstate".split(), "seed"),
     **dict.fromkeys("workers numworkers".split(), "data.workers"),
     **dict.fromkeys("dataroot datadir datapath".split(), "data.root"),
+    **dict.fromkeys("imagesize imgsize resolution".split(), "data=image_folder data.size"),
     **dict.fromkeys("valsize valsplit validationsplit".split(), "data.val_size"),
     **dict.fromkeys("testsize testsplit".split(), "data.test_size"),
     **dict.fromkeys("earlystopping".split(), "patience"),

@@ -111,8 +111,9 @@ def sentence(error: Exception, word: str | None = None) -> str:
         return f"{word} takes out what is not there" if found[1] else f"{word} names nothing that it could take out"
     if "Ambiguous value for argument" in text:
         key, _, value = (several := text.split("'")[1]).partition("=")
-        as_list = to_type(f"{key}=[{value}]")
-        return f"{several} has several values, which only a sweep can take: add -m, or write a list, {as_list}"
+        may_be_list = "." in key or key in ("augment", "freeze", "metric", "watch")
+        as_list = f"; a setting that takes a list wants {to_type(f'{key}=[{value}]')}" if may_be_list else ""
+        return f"{several} has several values, which only a sweep can take: add -m{as_list}"
     cause = error.__cause__ or error.__context__
     cause = cause if isinstance(cause, OmegaConfBaseException) else error
     file = re.match(r"In '([^']+)': ", text)

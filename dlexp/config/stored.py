@@ -13,12 +13,15 @@ import yaml
 from dlexp.config import meant
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER_OF_DATA, Settings
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import UserError, did_you_mean, listed, to_type
 from dlexp.records.folder import CONFIG, RECORD
 from dlexp.records.run_json import read_entry, refuse_other_version
 
 # Settings that a resumed run may change freely: how long it goes on, and what is looked at. The others need a word.
 FREE = {"epochs", "max_steps", "patience", "val_every", "test"}
+
+# A setting that came when own files began to be divided by class: a run without it has other samples in its splits.
+CAME_WITH_CLASSES = {"dlexp.data.arrays.arrays": "missing", "dlexp.data.image_folder.image_folder": "background"}
 
 
 def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -47,6 +50,17 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if isinstance(stored["task"], dict):  # runs from before that setting learnt values as they were
         stored["task"] = {"standardise": False, **stored["task"]}
     return stored, entry
+
+
+def hold_to_division(folder: Path, stored: Mapping[str, Any]) -> None:
+    """Raises UserError for a run from before own files were divided by class: it would train on other samples now."""
+    data = stored["data"] or {}
+    key = CAME_WITH_CLASSES.get(str(data.get("_target_")))
+    if key is not None and key not in data:
+        raise UserError(
+            f"{folder} is of a version of dlexp that divided own files otherwise, so it would go on with other samples:"
+            f" load() reads it, and {to_type(f'init_from={folder}')} starts a new run from its weights"
+        )
 
 
 def changed_config(

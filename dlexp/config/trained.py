@@ -61,6 +61,9 @@ class TrainedModel(nn.Module):
         if len(inputs) > 1 or bool(inputs) == bool(fields) or (inputs and len(names) > 1) or unknown:
             raise UserError(f"the model takes {names[0] if len(names) == 1 else f'{listed(names)}, each by its name'}")
         batch = dict(zip(names, inputs, strict=False)) | fields
+        wrong = next((name for name, field in batch.items() if not isinstance(field, Tensor)), None)
+        if wrong is not None:
+            raise UserError(f"{wrong} must be a tensor, not a {type(batch[wrong]).__name__}: torch.as_tensor makes one")
         for name, normalise in self.normalised.items():
             if name in batch:
                 _hold_to_channels(name, batch[name], len(normalise.mean))

@@ -99,7 +99,10 @@ def hold_to_fields(split: Split, fields: Mapping[str, Field], what: str) -> None
         column, key = split.fields[name], "shape" if name == split.first else f"fields.{name}.shape"
         found = list(column.shape[1:])
         if [None if size is None else each for each, size in zip(found, field.shape, strict=False)] != field.shape:
-            raise UserError(f"data.{key}={field.shape}, but the samples of the {what} split have the shape {found}")
+            raise UserError(
+                f"data.{key}={field.shape}, but the samples of the {what} split have the shape {found}; the"
+                " setting says what samples are, and changes none of them"
+            )
         as_floats = field.kind in NORMALISED and (column.dtype == torch.uint8 or column.dtype.is_floating_point)
         as_floats |= name == "targets" and (column.dtype, field.dtype) == (torch.float64, torch.float32)
         if column.dtype != field.dtype and not as_floats:

@@ -39,7 +39,7 @@ def lower_rate(optimizer: Mapping[str, Any], recipe: Mapping[str, Any] | None = 
 def diverging(loss: float, start: float, task: Task, rate: str) -> str | None:
     """Returns advice when the loss of an epoch's last steps is far above what guessing gives and what it began with.
 
-    start: the loss of the first batch. rate: what to type for a lower learning rate.
+    start: the loss of the first batch, or the mean of the first epoch. rate: what to type for a lower learning rate.
     """
     chance = task.chance.get("loss")
     is_far = loss > DIVERGED * max(chance, start) if chance is not None else 0 < DIVERGED_BY_ITSELF * start < loss

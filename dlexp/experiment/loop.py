@@ -39,6 +39,7 @@ class _Training:
         self.busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, Stored))
         self.watchers = Watchers(run, tracker)
         self.advice_is_due = self.divergence_is_unsaid = True
+        self.start: float | None = None  # the first batch's loss; of a run that goes on, the mean of its first epoch
 
 
 def train(
@@ -113,7 +114,8 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     """Validates when that is due, records the epoch, and says once when it diverges or nothing is being learnt."""
     run, config = training.run, training.config
     recent = event.pop("train/recent_loss")
-    start = training.history[0]["train/loss"] if training.history else float(run.state.losses[0])
+    if training.start is None:
+        training.start = training.history[0]["train/loss"] if training.history else float(run.state.losses[0])
     is_last = event["step"] >= run.total_steps
     with run.state.as_before_unless_finished():
         if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
@@ -124,7 +126,7 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     training.tracker.log(event)
     training.history.append(event)
     training.progress.epoch(event, is_best=run.state.best_epoch == event["epoch"])
-    sentence = diverging(recent, start, run.task, lower_rate(config["optimizer"], config["recipe"]))
+    sentence = diverging(recent, training.start, run.task, lower_rate(config["optimizer"], config["recipe"]))
     if sentence and training.divergence_is_unsaid:
         training.divergence_is_unsaid = training.advice_is_due = False
         training.progress.message(sentence)

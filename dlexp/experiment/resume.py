@@ -9,7 +9,7 @@ from dlexp.config import words
 from dlexp.config.cell import cell
 from dlexp.config.check import check
 from dlexp.config.composed import Composed
-from dlexp.config.stored import changed_config, is_free, stored_run, value_of
+from dlexp.config.stored import changed_config, hold_to_division, is_free, stored_run, value_of
 from dlexp.console.streams import log_to
 from dlexp.console.wording import describe
 from dlexp.errors import UserError, as_typed, to_type
@@ -55,6 +55,7 @@ def resume(folder: Path, overrides: list[str]) -> Result:
         UserError: there is no such run, a word is wrong, or it changes what needs consent.
     """
     stored, entry = stored_run(folder)
+    hold_to_division(folder, stored)
     typed = [word for word in overrides if word != CONSENT]
     config, changed = changed_config(stored, typed, entry["follows"])
     check(config)

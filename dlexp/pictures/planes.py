@@ -36,10 +36,10 @@ def decision_regions(
 
     points = points.detach().cpu().to(torch.promote_types(points.dtype, torch.float32))
     targets = targets.cpu()
-    low, high = points.amin(dim=0), points.amax(dim=0)
+    low, high = points.amin(dim=0).double(), points.amax(dim=0).double()  # float32 may have no digit for the margin
     margin = 0.08 * float((high - low).max()) + 1e-6
     low, high = low - margin, high + margin
-    classes, confidences = _answers(predict, _lattice(low, high))
+    classes, confidences = _answers(predict, _lattice(low.to(points.dtype), high.to(points.dtype)))
     colours = torch.tensor([to_rgb(colour) for colour in class_colours(len(class_names))])
     figure, axes = new_plot(6.4, 5.4)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from dlexp import api
@@ -97,3 +98,21 @@ def test_an_older_sweep_is_left_alone(old: Path, cli: Any) -> None:
     assert content(Path("sweep/seed-0")) == before
     statuses = {path.name: (read_entry(path) or {"status": "old"})["status"] for path in Path("sweep").glob("seed-*")}
     assert statuses == {"seed-0": "old", "seed-0-2": "finished", "seed-1": "finished"}
+
+
+@pytest.mark.parametrize("words", [["resume=old"], ["verify", "old"]])
+def test_a_run_whose_files_were_divided_otherwise_is_loaded_and_does_not_go_on(
+    cli, workdir: Path, words: list[str]
+) -> None:
+    rows = "".join(f"{i},{i % 2}\n" for i in range(40))
+    Path("table.csv").write_text("a,label\n" + rows, encoding="utf-8")
+    api.run(["data=arrays", "data.file=table.csv", "epochs=1", "pictures=false", "threads=1"], folder="old")
+    config = yaml.safe_load(Path("old", CONFIG).read_text(encoding="utf-8"))
+    came = "ignore_columns categories header separator decimal encoding missing".split()
+    config["data"] = {key: value for key, value in config["data"].items() if key not in came}
+    Path("old", CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    before = content(Path("old"))
+    ended = cli(*words)
+    assert ended.code == 1 and "divided own files otherwise" in ended.err and "init_from=old" in ended.err, ended
+    assert content(Path("old")) == before and "Traceback" not in ended.err
+    assert api.load("old")(torch.zeros(1, 1)).shape == (1, 2)

@@ -128,8 +128,15 @@ def test_values_that_are_no_numbers_are_refused_by_name(workdir: Path) -> None:
 def test_files_of_8_and_of_more_bits_are_no_set(workdir: Path) -> None:
     write(workdir / "images", *CASES["12 bits in a PNG"])
     Image.new("L", (8, 8), 3).save(workdir / "images" / "b" / "4.png")
-    with pytest.raises(UserError, match=r"4\.png \(its values have 8 bits, and those of the first image more than 8"):
+    with pytest.raises(
+        UserError, match=r"1 of 40 images have values of 8 bits, and the other images of more: .*4\.png"
+    ):
         api.run(FOLDER)
+    Image.new("L", (8, 8), 3).save(workdir / "images" / "a" / "0.png")  # the first one
+    with pytest.raises(UserError, match=r"2 of 40 images have values of 8 bits, .*0\.png, .*4\.png"):
+        api.run(FOLDER)
+    with pytest.raises(UserError, match="more than 8"):
+        api.run([*FOLDER, "data.in_memory=false"])
 
 
 def test_images_that_lost_their_levels_are_told_of(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:

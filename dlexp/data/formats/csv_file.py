@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dlexp.data.formats.csv_column import Column
 from dlexp.data.formats.csv_dialect import dialect_of
 from dlexp.data.formats.reading import MISSING, NO_LABEL, Reading, typed
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import UserError, did_you_mean, listed, to_type
 
 BLOCK = 1000  # rows; the cells of more leave the cache before their columns are made
 # A column by such a name holds the answers, wherever it stands; of several the first of these.
@@ -73,6 +73,7 @@ def read_csv(path: Path, reading: Reading) -> CsvTable:
         raise UserError(f"{path} has 0 samples: nothing stands below the columns' names.")
     table = _table(path, columns, places, reading)
     doubts = [] if reading.header is not None else _doubts_of_names(path, first, columns)
+    doubts += _doubts_of_answers([column.name for place, column in columns.items() if place not in places])
     doubts += [
         doubt
         for place, column in columns.items()
@@ -113,6 +114,17 @@ def _places(path: Path, names: Sequence[str], is_named: Sequence[bool], reading:
         return Places(by_name[0], group, "by its name")
     # A separator at the end of each line makes a column without a name.
     return Places(([i for i in open_to if is_named[i]] or open_to)[-1], group, "the last column")
+
+
+def _doubts_of_answers(features: Sequence[str]) -> list[str]:
+    """Returns what to say of features by whose names another table has its answers; a y beside an x is a coordinate."""
+    names = {name.casefold() for name in features}
+    return [
+        f"column {name} is taken for a feature, and may say what the answers are: {typed('ignore_columns', [name])}"
+        f" leaves it out, {to_type(f'data.label_column={name}')} learns it"
+        for name in features
+        if name.casefold() in LABELS and not (name.casefold() == "y" and "x" in names)
+    ]
 
 
 def _columns(path: Path, names: Sequence[str], places: Places, reading: Reading, decimal: str) -> dict[int, Column]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlexp.console.long_step import progress
-from dlexp.data.formats.pixels import are_deep, read_alike, reason_of
+from dlexp.data.formats.pixels import UnlikeError, are_deep, read_alike, reason_of
 from dlexp.errors import UserError
 from dlexp.ranges import Colour
 
@@ -33,7 +33,7 @@ def read_images(
     images = torch.empty(len(paths), channels, size, size, dtype=torch.float32 if deep else torch.uint8)
     rows = images.numpy()
     failures: dict[int, str] = {}
-    transparent = set[int]()
+    transparent, unlike = set[int](), set[int]()
 
     def fill(index: int) -> None:
         try:
@@ -42,6 +42,8 @@ def read_images(
             )
             if was_transparent:
                 transparent.add(index)
+        except UnlikeError:
+            unlike.add(index)
         except Exception as error:  # nothing is swallowed: all failures are counted below
             failures[index] = reason_of(error)
 
@@ -51,6 +53,14 @@ def read_images(
     if failures:
         listed = named([(str(paths[index]), failures[index]) for index in sorted(failures)])
         raise UserError(f"{len(failures)} of {len(paths)} images cannot be read: {listed}. Remove or replace them.")
+    if unlike:
+        odd = sorted(unlike if 2 * len(unlike) <= len(paths) else set(range(len(paths))) - unlike)
+        bits, others = ("8 bits", "more") if deep == (2 * len(unlike) <= len(paths)) else ("more than 8 bits", "8")
+        first = ", ".join(str(paths[index]) for index in odd[:NUM_NAMED]) + ", …" * (len(odd) > NUM_NAMED)
+        raise UserError(
+            f"{len(odd)} of {len(paths)} images have values of {bits}, and the other images of {others}: {first}. One"
+            " unit is needed for all: convert or remove them."
+        )
     tell_transparent(len(transparent), len(paths), background)
     return images
 

@@ -79,17 +79,21 @@ def are_deep(paths: Iterable[str | Path]) -> bool:
     return False
 
 
+class UnlikeError(ValueError):
+    """An image's values have another number of bits than those of the set."""
+
+
 def read_alike(
     path: str | Path, *, size: int, channels: int, background: Sequence[int], deep: bool
 ) -> tuple[NDArray[Any], bool]:
     """Returns what `read_image` does, of one image of a set that has values of more than 8 bits, or not.
 
-    Raises ValueError, too, where this one is of the other kind: nobody knows what its values are in the set's unit.
+    Raises UnlikeError, too, where this one is of the other kind: nobody knows what its values are in the set's unit.
     """
     pixels, was_transparent = read_image(path, size=size, channels=channels, background=background)
     if (pixels.dtype != np.uint8) != deep:
         bits = ("8 bits", "more than 8") if deep else ("more than 8 bits", "8")
-        raise ValueError(
+        raise UnlikeError(
             f"its values have {bits[0]}, and those of the first image {bits[1]}: one unit is needed for all"
         )
     return pixels, was_transparent

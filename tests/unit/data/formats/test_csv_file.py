@@ -46,7 +46,11 @@ def test_the_label_is_a_column_by_its_name_else_the_last(tmp_path: Path, names: 
     found = table(tmp_path, names + "\n" + rows(*("cat|dog" if name == label else "#.5" for name in columns)))
     assert found.class_names == ["cat", "dog"] and found.feature_names == [name for name in columns if name != label]
     count = f"{len(columns) - 1} feature{'s' * (len(columns) > 2)}"
-    assert found.said == [f"label: column {label} ({why}), 2 classes; {count}"] and not found.warnings
+    assert found.said == [f"label: column {label} ({why}), 2 classes; {count}"]
+    others = ["y", "class"] if names == "y,label,class" else []  # a y beside an x is a coordinate
+    assert len(found.warnings) == len(others)
+    for name, doubt in zip(others, found.warnings, strict=True):
+        assert f"column {name} is taken for a feature" in doubt and f"data.label_column={name} learns it" in doubt
 
 
 @pytest.mark.parametrize(
