@@ -72,7 +72,17 @@ class TrainedModel(nn.Module):
                 if self.holds:
                     normalise.hold(batch[name], name)
                 batch[name] = normalise(batch[name])
-        return self.task.answer(self.task.in_own_units(self.task.predict(self.model, batch)))
+        try:
+            outputs = self.task.predict(self.model, batch)
+        except RuntimeError as error:
+            shape, trained_on = list(batch[names[0]].shape[1:]), self.config["data"]["shape"]
+            if shape == trained_on:
+                raise
+            why = str(error).splitlines()[0]
+            raise UserError(
+                f"the model, trained on samples of {trained_on}, fails on those of {shape}: {why}"
+            ) from error
+        return self.task.answer(self.task.in_own_units(outputs))
 
     def answering_as(self, task: Task) -> "TrainedModel":
         """Returns this model; where both it and a task of now are regressions, its answers are standardised as the

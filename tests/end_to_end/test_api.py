@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import child_environment
@@ -209,3 +210,14 @@ def test_threads_compose_at_the_same_time(workdir: Path) -> None:
 
     found = in_threads(*(lambda seed=seed: composed([f"seed={seed}", "model=cnn", "data=mnist"]) for seed in range(4)))
     assert [getattr(each, "config", {"seed": each})["seed"] for each in found] == [0, 1, 2, 3]
+
+
+def test_what_a_loaded_model_can_not_take_is_a_sentence(workdir: Path) -> None:
+    words = ["data=fake", "data.shape=[3,6,6]", "data.num_samples=40", "epochs=1", "pictures=false", "threads=1"]
+    model = api.load(api.run(words, folder="run").folder)
+    with pytest.raises(UserError, match="inputs must be a tensor, not a ndarray: torch.as_tensor makes one"):
+        model(np.zeros((2, 3, 6, 6), np.uint8))
+    with pytest.raises(
+        UserError, match=r"trained on samples of \[3, 6, 6\], fails on those of \[3, 8, 8\]: mat1 and mat2"
+    ):
+        model(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
