@@ -186,8 +186,9 @@ def _hold_to_values(
     is_off |= kind == "image" and bool(spreads) and min(spreads) < (high - low) / MOST_SPREADS
     is_off |= unit is not None and bool(spreads) and max(spreads) > 2 * reach
     if is_off:
+        given = " and ".join(f"data.{key}={values}" for key, values in (("mean", mean), ("std", std)) if values)
         raise UserError(
-            f"data.mean={mean} and data.std={std} are not those of values from {low:g} to {high:g}, as {name} have"
+            f"{given} are not those of values from {low:g} to {high:g}, as {name} have"
             f"{told}: {RANGE} says which of them count as 0 and 1, and data.mean=null data.std=null compute both"
         )
 
