@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlexp.data.fingerprint import Content, of_files, tells_content
 from dlexp.data.formats.image_tree import ImageTree, image_tree
-from dlexp.data.formats.images import read_images
+from dlexp.data.formats.images import read_images, tell_lost_levels
 from dlexp.data.formats.left_out import left_out, strays
 from dlexp.data.formats.pixels import are_deep, image_endings
 from dlexp.data.partition import TEST_SIZE, with_test
@@ -99,6 +99,7 @@ def image_folder(
     paths = [str(image.path) for image in files]
     ground = Colour.NAMED[background] if isinstance(background, str) else background
     images: Tensor | ImageFiles
+    tell_lost_levels(paths)
     num_bytes = channels * size * size * (4 if are_deep(paths) else 1)
     if _streams(in_memory, workers, len(files), size, num_bytes, device):
         num_workers = workers or default_workers()

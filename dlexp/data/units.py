@@ -12,7 +12,7 @@ from dlexp.data.normalisation import BYTES, FRACTIONS, Normalisation
 from dlexp.data.splits import Column, Split
 from dlexp.data.statistics import Figures, statistics
 from dlexp.data.stream.image_files import ImageFiles
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, as_typed, listed, to_type
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ NEARLY_WHITE = 200
 FAR_FROM_FRACTIONS = 100
 # Images that are looked at where mean and standard deviation are given, and the most of the latter from end to end.
 FEW_SAMPLES, MOST_SPREADS = 64, 1000
+RANGE = to_type("data.range=[LOW,HIGH]")
 
 
 def hold_to_one_unit(splits: Mapping[str, Split], fields: Mapping[str, Field], device: torch.device) -> None:
@@ -57,16 +58,18 @@ def normalised_fields(
     mean: list[float] | None,
     std: list[float] | None,
     range: Sequence[float] | None,
+    feature_names: Sequence[str] | None,
 ) -> dict[str, Normalisation]:
     """Returns how each field is normalised whose kind says so, by the figures of the training split.
 
     mean, std: `data.mean` and `data.std`, of the first field, None to compute them. range: `data.range`, what counts as
     0 and 1 in it; None: 0 and 255 of bytes, of images of other numbers what their values are, unless mean and std are
-    given; all else counts as it is. Raises UserError where they have another length than the data has channels, a std
-    is 0, or they are in another unit.
+    given; all else counts as it is. feature_names: of the first field's features. Raises UserError where they have
+    another length than the data has channels, a std is 0, or they are in another unit.
     """
     if range is not None and fields[train.first].kind not in NORMALISED:
-        raise UserError(f"data.range={list(range)} changes nothing: {train.first} are not normalised (kind: plain)")
+        typed = to_type(f"data.range={as_typed(list(range))}")
+        raise UserError(f"{typed} changes nothing: {train.first} are not normalised (kind: plain)")
     found = {}
     for name, field in fields.items():
         if field.kind not in NORMALISED:
@@ -86,10 +89,11 @@ def normalised_fields(
         is_free = unit is None and centre is None and spread is None
         own = (float(unit[0]), float(unit[1])) if unit else _unit(column, figures if is_free else None, field.kind)
         _hold({"mean": centre, "std": spread}, column, own)
-        if own is None and figures is None and field.kind == "image":
-            _hold_to_values(centre or [], spread or [], column)
+        if unit is not None or (own is None and figures is None and field.kind == "image"):
+            _hold_to_values(centre, spread, name, column, field.kind, own, figures)
         if figures is not None:
-            _tell(figures, name, column, field.kind, own, is_set=unit is not None)
+            names = feature_names if name == train.first else None
+            _tell(figures, name, column, field.kind, own, is_set=unit is not None, feature_names=names)
             computed = _in_unit(figures, column.dtype, own)
             centre, spread = centre or computed[0], spread or computed[1]
         assert centre is not None and spread is not None
@@ -137,28 +141,67 @@ def _hold(given: Mapping[str, list[float] | None], column: Column, unit: tuple[f
     if unit is not None and not (0 <= min(mean) <= max(mean) <= 1 and max(std) <= 1):
         low, width = unit[0], unit[1] - unit[0]
         in_unit = {"mean": [(each - low) / width for each in mean], "std": [each / width for each in std]}
-        words = [f"data.{key}=[{','.join(f'{v:.4g}' for v in in_unit[key])}]" for key in given if given[key]]
+        words = [to_type(f"data.{key}=[{','.join(f'{v:.4g}' for v in in_unit[key])}]") for key in given if given[key]]
         raise UserError(
             f"data.mean and data.std are of values in [0, 1], as which {low:g} to {unit[1]:g} of this data count: what"
             f" was given would be {' '.join(words)}"
         )
 
 
-def _hold_to_values(mean: list[float], std: list[float], column: Column) -> None:
-    """Raises UserError where images that count as they are can't have this mean and standard deviation."""
-    if not isinstance(column, Tensor | ImageFiles):
+def _hold_to_values(
+    mean: list[float] | None,
+    std: list[float] | None,
+    name: str,
+    column: Column,
+    kind: str,
+    unit: tuple[float, float] | None,
+    figures: Figures | None,
+) -> None:
+    """Raises UserError where samples can't have what was given as mean and standard deviation, and says where they do
+    not lie within the range that was set. unit: that range; None: values count as they are.
+    """
+    if figures is not None:
+        low, high = min(figures.low), max(figures.high)
+    elif isinstance(column, Tensor | ImageFiles):
+        count = min(FEW_SAMPLES, len(column)) if isinstance(column, ImageFiles) or unit is None else len(column)
+        some = column[torch.arange(count) * len(column) // count] if count < len(column) else column[:]
+        low, high = float(some.min()), float(some.max())
+    else:
         return  # what a person's own object reads may be a stream
-    few = column[:FEW_SAMPLES]
-    low, high = float(few.min()), float(few.max())
-    if not low <= max(mean) or not min(mean) <= high or min(std) < (high - low) / MOST_SPREADS:
+    told = ""
+    if unit is not None:
+        typed = to_type(f"data.range=[{unit[0]:g},{unit[1]:g}]")
+        told = f", of which {unit[0]:g} and {unit[1]:g} count as 0 and 1 ({typed})"
+        if not unit[0] <= low <= high <= unit[1]:
+            log.warning(f"warning: {typed}, and the training samples' {name} have values from {low:g} to {high:g}")
+        elif column.dtype == torch.uint8 and not BYTES[0] <= unit[0] <= unit[1] <= BYTES[1]:
+            log.warning(f"warning: {typed}, and {name} are bytes, which are from 0 to 255")
+        if low == high:
+            return
+    zero, width = (unit[0], unit[1] - unit[0]) if unit else (0.0, 1.0)
+    centres, spreads = [zero + width * each for each in mean or []], [width * each for each in std or []]
+    # Mean 0 and deviation 1 of a range that was set are fine: they leave values in [0, 1].
+    reach = high - low if unit else 0.0
+    is_off = bool(centres) and not (low - reach <= max(centres) and min(centres) <= high + reach)
+    is_off |= kind == "image" and bool(spreads) and min(spreads) < (high - low) / MOST_SPREADS
+    is_off |= unit is not None and bool(spreads) and max(spreads) > 2 * reach
+    if is_off:
+        given = " and ".join(f"data.{key}={values}" for key, values in (("mean", mean), ("std", std)) if values)
         raise UserError(
-            f"data.mean={mean} and data.std={std} are not those of values from {low:g} to {high:g}, as the images have;"
-            " data.range=[LOW,HIGH] says which of them count as 0 and 1, and null computes both"
+            f"{given} are not those of values from {low:g} to {high:g}, as {name} have"
+            f"{told}: {RANGE} says which of them count as 0 and 1, and data.mean=null data.std=null compute both"
         )
 
 
 def _tell(
-    figures: Figures, name: str, column: Column, kind: str, unit: tuple[float, float] | None, *, is_set: bool
+    figures: Figures,
+    name: str,
+    column: Column,
+    kind: str,
+    unit: tuple[float, float] | None,
+    *,
+    is_set: bool,
+    feature_names: Sequence[str] | None,
 ) -> None:
     """Says which unit images have that are no plain bytes, and what looks as if values had been lost."""
     low, high = min(figures.low), max(figures.high)
@@ -166,22 +209,20 @@ def _tell(
     if kind != "image":
         still = [place for place, ends in enumerate(zip(figures.low, figures.high, strict=True)) if ends[0] == ends[1]]
         if still:
-            what = f"{'channel' if column.ndim > 2 else 'column'}{'s' * (len(still) > 1)} {listed(still, most=5)}"
+            named = [str(place) if feature_names is None else feature_names[place] for place in still]
+            what = f"{'channel' if column.ndim > 2 else 'column'}{'s' * (len(still) > 1)} {listed(named, most=5)}"
+            counted = "" if feature_names else " (counted from 0)"
             values = listed([f"{figures.low[place]:g}" for place in still], most=5)
             log.warning(
-                f"warning: nothing can be learnt from {what} of the {name} (counted from 0), the same in all training"
+                f"warning: nothing can be learnt from {what} of the {name}{counted}, the same in all training"
                 f" samples: {values}"
             )
     elif low == high:
         log.warning(f"warning: all training images are of one colour: every value of the {name} is {low:g}")
     elif unit is None:
         return
-    elif is_set and not unit[0] <= low <= high <= unit[1]:
-        log.warning(f"warning: data.range=[{unit[0]:g},{unit[1]:g}], and {found}")
     elif column.dtype == torch.uint8 and not is_set and high - low < FEW_LEVELS:
-        log.warning(
-            f"warning: {found} only, of 0 to 255: few levels tell them apart (of 16-bit colours Pillow reads the upper"
-            f" 8 bits); data.range=[{low:g},{high:g}] if that is all there is"
-        )
+        typed = to_type(f"data.range=[{low:g},{high:g}]")
+        log.warning(f"warning: {found} only, of 0 to 255: few levels tell them apart; {typed} if that is all there is")
     elif not is_set and unit not in (BYTES, FRACTIONS):
-        log.info(f"{found}, which count as 0 and 1; data.range=[LOW,HIGH] says otherwise")
+        log.info(f"{found}, which count as 0 and 1; {RANGE} says otherwise")

@@ -27,6 +27,7 @@ from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.missing import filled
 from dlexp.data.normalisation import Normalisation
+from dlexp.data.other_units import tell_other_units
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
 from dlexp.data.units import hold_to_one_unit, normalised_fields
@@ -125,7 +126,9 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
     hold_to_one_unit(splits.named, fields, device)
-    normalised = normalised_fields(splits.train, fields, **{key: data[key] for key in ("mean", "std", "range")})
+    tell_other_units(splits.named, fields, splits.feature_names)
+    given = {key: data[key] for key in ("mean", "std", "range")}
+    normalised = normalised_fields(splits.train, fields, **given, feature_names=splits.feature_names)
     splits, of_targets = standardised(config, skeleton, fields, splits)
     normalised |= of_targets
     splits = splits.each(lambda split: split.to(device))

@@ -70,8 +70,10 @@ class Batches:
             for name in self.normalised
         }
         self.is_held = False
-        unit = self.normalised[split.first].range if fields[split.first].kind == "image" else None
-        self.black = unit[0] if unit and self.operations else 0.0  # what operations fill with is 0
+        # What operations fill with is 0, which is the black of bytes, whatever their range.
+        has_own_black = fields[split.first].kind == "image" and split.inputs.dtype != torch.uint8
+        unit = self.normalised[split.first].range if has_own_black else None
+        self.black = unit[0] if unit and self.operations else 0.0
         self.ready: dict[str, Tensor] = {}
         for name, normalise in self.normalised.items():
             column = split.fields[name]

@@ -1,5 +1,6 @@
 """Words that a shell would change stand in quotes wherever a person may copy them from."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -42,6 +43,36 @@ def test_an_unquoted_pattern_is_found() -> None:
 @pytest.mark.parametrize("file", [*DOCUMENTS, *OPTIONS], ids=lambda file: str(file.relative_to(ROOT)))
 def test_what_a_shell_would_change_is_in_quotes(file: Path) -> None:
     assert [found for line in lines_to_type(file) for found in unquoted(line)] == []
+
+
+def sentences(file: Path) -> Iterator[str]:
+    """Yields the texts of a module that are no docstrings, `X` standing for what is put into them."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    parts = {id(each) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for each in node.values}
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if id(node) in parts | alone:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(each.value) if isinstance(each, ast.Constant) else "X" for each in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value
+
+
+def hints(sentence: str) -> list[str]:
+    """Returns the settings within a sentence that a shell takes for something else."""
+    words = QUOTED.sub("QUOTED", sentence)
+    return re.findall(rf"(?<=\s)(?:{'|'.join(meant.TOP)})[\w.]*=[\[{{*(]\S*", f" {words}") if " " in sentence else []
+
+
+def test_an_unquoted_hint_is_found() -> None:
+    assert hints("say data.range=[LOW,HIGH] or data.fields={X: 1}") == ["data.range=[LOW,HIGH]", "data.fields={X:"]
+    assert hints("say 'data.range=[LOW,HIGH]' or data.mean=null") == hints("data.range=[1,2]") == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "dlexp").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_a_shell_would_change_is_in_quotes_in_sentences(file: Path) -> None:
+    assert [found for sentence in sentences(file) for found in hints(sentence)] == []
 
 
 def test_there_are_commands_to_look_at() -> None:

@@ -1,6 +1,7 @@
 """One unit for a data set: what its values mean is found once, said, kept with the run, and used by all who ask it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from dlexp import api
 from dlexp.augment.crop import RandomCrop
 from dlexp.config import build
 from dlexp.config.compose import compose
-from dlexp.data.fields import Field
+from dlexp.data.fields import Field, fields_of
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Split, Splits
+from dlexp.data.units import normalised_fields
 from dlexp.errors import UserError
 from dlexp.records.folder import CONFIG, DATA
 from dlexp.records.result import Result
@@ -98,7 +100,7 @@ def test_the_unit_is_said_and_may_be_set(workdir: Path, caplog: pytest.LogCaptur
     write(workdir / "images", *CASES["12 bits in a PNG"])
     found = api.run([*FOLDER, "max_steps=1"], folder="found")
     assert (
-        "the training samples' inputs have values from 685 to 755, which count as 0 and 1; data.range=" in caplog.text
+        "the training samples' inputs have values from 685 to 755, which count as 0 and 1; 'data.range=" in caplog.text
     )
     assert facts_of(found)["normalisation"]["inputs"]["range"] == [685, 755]
     caplog.clear()
@@ -108,7 +110,7 @@ def test_the_unit_is_said_and_may_be_set(workdir: Path, caplog: pytest.LogCaptur
     assert "data.range" not in caplog.text
     caplog.clear()
     api.run([*FOLDER, "max_steps=1", "data.range=[700,740]"], folder="narrow")
-    assert "data.range=[700,740], and the training samples' inputs have values from 685 to 755" in caplog.text
+    assert "'data.range=[700,740]', and the training samples' inputs have values from 685 to 755" in caplog.text
     for wrong in ("[4095,0]", "[0]", "[0,.inf]"):
         with pytest.raises(UserError, match=r"data\.range=.* must (be two numbers|hold values|be a list)"):
             api.run([*FOLDER, f"data.range={wrong}"])
@@ -254,7 +256,7 @@ def test_splits_of_one_type_in_two_units(workdir: Path) -> None:
 def test_a_mean_in_units_of_255_is_refused_with_the_right_one(workdir: Path) -> None:
     x, y = pictures()
     words = npz(x=x.repeat(3, axis=1), y=y)
-    with pytest.raises(UserError, match=r"data\.mean=\[0\.485,0\.456,0\.406\] data\.std=\[0\.229,0\.224,0\.225\]"):
+    with pytest.raises(UserError, match=r"'data\.mean=\[0\.485,0\.456,0\.406\]' 'data\.std=\[0\.229,0\.224,0\.225\]'"):
         api.run([*words, "data.mean=[123.675,116.28,103.53]", "data.std=[58.395,57.12,57.375]"])
     right = api.run([*words, "data.mean=[0.485,0.456,0.406]", "data.std=[0.229,0.224,0.225]"], folder="run")
     assert right.metrics["test/accuracy"] == 1
@@ -337,6 +339,71 @@ def test_a_column_of_one_value_is_named(workdir: Path, caplog: pytest.LogCapture
     api.run([*npz(x=x.astype(np.float32), y=y), "max_steps=1"], folder="run")
     assert "nothing can be learnt from columns 1, 2 of the inputs (counted from 0), the same in all" in caplog.text
     assert "samples: 7.5, 1.7e+09" in caplog.text
+    rows = "".join(f"{a},7.5,{b}\n" for a, b in zip(x[:, 0], y, strict=True))
+    Path("data.csv").write_text("length,width,y\n" + rows, encoding="utf-8")
+    api.run(["data=arrays", "data.file=data.csv", *SHORT, "max_steps=1"], folder="csv")
+    assert "nothing can be learnt from column width of the inputs, the same in all training samples: 7.5" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data=fake", "model=linear", "data.mean=[0.1307,0.1307,0.1307]", "data.std=[0.3,0.3,0.3]"],
+        ["data=spiral", "model=mlp"],
+    ],
+)
+def test_a_range_that_given_figures_are_not_of_is_refused(workdir: Path, words: list[str]) -> None:
+    """MNIST with its own mean and deviation and data.range=[0,4095] was learnt to 16 % instead of 85 %."""
+    config = compose([*words, "data.range=[0,4095]"]).config
+    split, data = build.load_data(config["data"]).train, config["data"]
+    fields = fields_of(data["fields"], data["shape"], data["num_outputs"], "classes")
+    given = {key: data[key] for key in ("mean", "std")} | {"feature_names": None}
+    with pytest.raises(UserError, match=r"not those of values from .*count as 0 and 1 \('data.range=\[0,4095\]'\)"):
+        normalised_fields(split, fields, range=[0, 4095], **given)
+    low, high = float(split.inputs.min()), float(split.inputs.max())
+    as_they_are: Any = given | {"mean": [0.0] * len(data["mean"]), "std": [1.0] * len(data["mean"])}
+    assert normalised_fields(split, fields, range=[low, high], **as_they_are)
+
+
+def test_a_range_is_held_to_the_values_of_tables_and_bytes(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    x, y = pictures()
+    api.run([*npz(x=x, y=y), "max_steps=1", "data.range=[0,4095]"], folder="bytes")
+    assert "warning: 'data.range=[0,4095]', and inputs are bytes, which are from 0 to 255" in caplog.text
+    x = np.linspace(-5, 5, 60)[:, None]
+    api.run([*npz(x=x, y=y), "max_steps=1", "data.range=[0,4095]"], folder="table")
+    assert "warning: 'data.range=[0,4095]', and the training samples' inputs have values from -5 to 5" in caplog.text
+
+
+def test_augmented_bytes_may_have_a_range(workdir: Path) -> None:
+    """What is black was taken off bytes, which became floats: augment makes floats up to 149 of bytes."""
+    x, y = pictures()
+    run = api.run([*npz(x=x, y=y), "data.range=[20,200]", "augment=crop_flip"], folder="run")
+    assert run.metrics["test/accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (lambda x: 100 * x, r"columns 0, 1 of the inputs \(counted from 0\) look as if in another unit in test"),
+        (lambda x: x / 100, r"columns 0, 1 of the inputs \(counted from 0\) look as if in another unit in test"),
+        (lambda x: x * [1, 1000], r"column 1 of the inputs \(counted from 0\) look"),
+        (lambda x: x + [3, -2], None),
+        (lambda x: x * [1, 4], None),
+        (lambda x: np.concatenate([x[:-1], [[1e6, -1e6]]]), None),
+        (lambda x: 100 * x[:5], None),
+    ],
+)
+def test_a_split_in_another_unit_is_told(
+    other: Callable[[Any], Any], told: str | None, workdir: Path, caplog: Any
+) -> None:
+    """A test split of 100 times training's values gave 62 % in silence; some far values or few samples say nothing."""
+    draw, y = np.random.default_rng(0), np.arange(60) % 2
+    x = draw.normal(size=(60, 2)) + y[:, None]
+    x_test = other(draw.normal(size=(40, 2)))
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y[: len(x_test)]}
+    api.run([*npz(**arrays), "max_steps=1"], folder="run")
+    found = [each.getMessage() for each in caplog.records if "another unit" in each.getMessage()]
+    assert len(found) == (told is not None) and (told is None or re.search(told, found[0]))
 
 
 @pytest.mark.parametrize(
@@ -429,5 +496,5 @@ def test_given_figures_that_can_not_be(workdir: Path) -> None:
     own = api.run([*FOLDER, "data.mean=[720]", "data.std=[21]"], folder="own")
     unit = api.run([*FOLDER, "data.mean=[0.5]", "data.std=[0.3]", "data.range=[685,755]"], folder="unit")
     assert own.metrics["test/accuracy"] == unit.metrics["test/accuracy"] == 1
-    with pytest.raises(UserError, match=r"data.range=\[0, 9\] changes nothing: inputs are not normalised"):
+    with pytest.raises(UserError, match=r"'data.range=\[0,9\]' changes nothing: inputs are not normalised"):
         api.run([*npz(x=np.zeros((9, 4), np.int64), y=np.arange(9) % 2), "data.range=[0,9]", IDS])

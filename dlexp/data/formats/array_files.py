@@ -75,9 +75,7 @@ def _read(path: Path, reading: Reading, stamp: tuple[int, int]) -> Table:
     if ending in TEXTS:
         csv = read_csv(path, reading)
         table = _understood({"all": Samples(csv.x, csv.y, csv.groups)}, path, reading)
-        num = len(csv.feature_names)
-        asked = "" if table.class_names is None else f", {len(table.class_names)} classes"
-        said = [f"label: {csv.label}{asked}", f"{num} feature{'s' * (num != 1)}", *csv.said]
+        said = [_what(csv.label, table), *csv.said]
         return replace(
             table, feature_names=csv.feature_names, said=["; ".join(said)], warnings=[*csv.warnings, *table.warnings]
         )
@@ -99,7 +97,15 @@ def _read(path: Path, reading: Reading, stamp: tuple[int, int]) -> Table:
             raise UserError(f"{path}: the weights of the {name} split must be numbers of at least 0.")
     kept = {name: without_gaps(each, reading.missing, f"{path} ({name})") for name, each in raw.items()}
     table = _understood({name: samples for name, (samples, _) in kept.items()}, path, reading)
-    return replace(table, said=[line for _, said in kept.values() for line in said])
+    labels = [_what("y", table)] if reading.targets == "classes" else []
+    return replace(table, said=[*labels, *(line for _, said in kept.values() for line in said)])
+
+
+def _what(label: str, table: Table) -> str:
+    """Returns what a table was taken for: label: y, 3 classes; 4 features (or 1×28×28 values)."""
+    asked = "" if table.class_names is None else f", {len(table.class_names)} classes"
+    sizes, unit = "×".join(map(str, table.shape)), "feature" if len(table.shape) == 1 else "value"
+    return f"label: {label}{asked}; {sizes} {unit}{'s' * (table.shape != [1])}"
 
 
 def _understood(raw: dict[str, Samples], path: Path, reading: Reading) -> Table:

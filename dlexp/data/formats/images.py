@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from dlexp.console.long_step import progress
-from dlexp.data.formats.pixels import UnlikeError, are_deep, read_alike, reason_of
+from dlexp.data.formats.pixels import UnlikeError, are_deep, levels_of_colours, read_alike, reason_of
 from dlexp.errors import UserError
 from dlexp.ranges import Colour
 
 log = logging.getLogger(__name__)
 
 NUM_NAMED = 3
+# What has no more levels than these has lost some.
+FEW_LEVELS = 16
 
 
 def read_images(
@@ -65,11 +67,21 @@ def read_images(
     return images
 
 
-def tell_transparent(count: int, num_images: int, background: Sequence[int]) -> None:
-    """Says how many images were laid on the background, if any."""
+def tell_transparent(count: int, num_images: int, background: Sequence[int], read: str = "") -> None:
+    """Says how many images were laid on the background, if any. read: which images were counted, if not all."""
     if count:
         colour = next((name for name, each in Colour.NAMED.items() if each == tuple(background)), str(list(background)))
-        log.info(f"{count} of {num_images} images are transparent in places: laid on {colour} (data.background)")
+        log.info(f"{count} of {num_images} images{read} are transparent in places: laid on {colour} (data.background)")
+
+
+def tell_lost_levels(paths: Sequence[str]) -> None:
+    """Warns where so few levels are left of colours of 16 bits that what differed may have become the same."""
+    there, left = levels_of_colours(paths)
+    if left < there and left <= FEW_LEVELS:
+        log.warning(
+            f"warning: colours of 16 bits are read as 8: of {there} levels in some of these images {left} are left;"
+            " grey of 16 bits is read as it is, else save 8 bits from the lowest value of all images to the highest"
+        )
 
 
 def named(failures: Sequence[tuple[str, str]]) -> str:

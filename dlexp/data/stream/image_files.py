@@ -64,7 +64,7 @@ class _Files:
             yield {"images": pixels}
         if num_transparent and not self.has_told:
             self.has_told = True
-            tell_transparent(num_transparent, sum(map(len, batches)), self.background)
+            tell_transparent(num_transparent, sum(map(len, batches)), self.background, read=" read so far")
 
     def _of(self, num_rows: int) -> Readers:
         if self._readers is None or self._readers.num_rows < num_rows:

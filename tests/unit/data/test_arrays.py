@@ -313,6 +313,20 @@ def test_values_of_more_axes_keep_their_shape_where_it_is_stated(tmp_path: Path)
     assert load(file, targets="values", fields=fields).train.targets.shape == (8, 3, 2)
 
 
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        (np.zeros((9, 4)), "4 features"),
+        (np.zeros((9, 1)), "1 feature"),
+        (np.zeros((9, 1, 5, 6), np.uint8), "1×5×6 values"),
+    ],
+)
+def test_arrays_tell_how_many_classes_were_found(tmp_path: Path, caplog: Any, x: Any, told: str) -> None:
+    caplog.set_level("INFO")
+    load(npz(tmp_path, x=x, y=np.arange(9) % 3))
+    assert caplog.messages == [f"label: y, 3 classes; {told}"]
+
+
 def test_a_table_tells_what_it_took(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     rows = [f"{'ab'[i % 2]},{i},{'xy'[i // 5]}\n" for i in range(10)]
