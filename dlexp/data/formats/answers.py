@@ -54,11 +54,13 @@ def numbered(samples: Splits, targets: str, path: Path) -> tuple[Splits, list[st
     """Returns the samples with class numbers, int64, and the names of the classes, in the order of their numbers.
 
     Raises:
-        UserError: labels have fractions, are all the same, are not one a sample, or come in testing alone.
+        UserError: labels have fractions, are all the same, are not one a sample, or do not come in training.
     """
     labels = {name: _labels(each.y, targets, path) for name, each in samples.items()}
     names = _classes(labels["train" if "train" in labels else "all"], path)
-    found = {name: each._replace(y=_numbers(labels[name], names, path)) for name, each in samples.items()}
+    found = {
+        name: each._replace(y=_numbers(labels[name], names, f"{path}: y_{name}")) for name, each in samples.items()
+    }
     return found, [str(name) for name in names]
 
 
@@ -93,10 +95,10 @@ def _is_a_number(text: str) -> bool:
     return found is not None and abs(found) < 2**53 and not NAME_OF_DIGITS.fullmatch(text)
 
 
-def _numbers(labels: NDArray[Any], names: NDArray[Any], path: Path) -> NDArray[np.int64]:
+def _numbers(labels: NDArray[Any], names: NDArray[Any], where: str) -> NDArray[np.int64]:
     if labels.dtype.kind != names.dtype.kind and "U" in (labels.dtype.kind, names.dtype.kind):
         labels, names = labels.astype(str), np.sort(names.astype(str))
     strangers = np.setdiff1d(labels, names)
     if len(strangers):
-        raise UserError(f"{path}: label {strangers[0]} appears in testing but not in training.")
+        raise UserError(f"{where} has the label {strangers[0]}, which does not appear in training.")
     return np.searchsorted(names, labels).astype(np.int64)

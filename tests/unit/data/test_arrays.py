@@ -169,7 +169,11 @@ def test_csv_mistakes_are_sentences(tmp_path: Path, text: str, sentence: str) ->
         ({"x": np.zeros((1, 1)), "y": np.array([1])}, "same label"),
         (
             {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_test": np.zeros((1, 1)), "y_test": [2]},
-            "label 2 appears in testing",
+            "y_test has the label 2, which does not appear in training",
+        ),
+        (
+            {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_val": np.zeros((1, 1)), "y_val": [3]},
+            "y_val has the label 3, which does not appear in training",
         ),
         (
             {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_test": np.zeros((1, 4)), "y_test": [0]},
