@@ -131,15 +131,7 @@ def _flag(word: str, values: Sequence[str]) -> tuple[int, str | None]:
 
 
 def typed(key: str, value: str | None) -> str:
-    """Returns a setting that `setting` found as it is typed with this value, if it has none of its own.
-
-    What is stated of a field is typed as a mapping, which works whether or not the data's YAML states some.
-    """
-    if found := re.fullmatch(r"data\.fields\.(\w+)(?:\.(\w+))?", key):
-        name, fact = found.groups()
-        value = "…" if value is None else value
-        stated = f"{{{fact}: {value}}}" if fact else value if value.startswith("{") else "{kind: …}"
-        return to_type(f"data.fields={{{name}: {stated}}}")
+    """Returns a setting that `setting` found as it is typed with this value, if it has none of its own."""
     *before, last = key.split()
     if "=" in last:
         return key

@@ -120,10 +120,7 @@ def sentence(error: Exception, word: str | None = None) -> str:
     if isinstance(cause, ValidationError):
         return where + _wrong_type(cause, word)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
-        key, parent, whole = str(cause.full_key), cause.parent_node, (word or "").lstrip("+~").partition("=")[0]
-        if whole.startswith(f"{key}.") and key.startswith("data.fields."):  # no field of that name is stated
-            key, parent = whole, None
-        return where + unknown(key, _value(word), parent)
+        return where + unknown(str(cause.full_key), _value(word), cause.parent_node)
     if isinstance(cause, OmegaConfBaseException):
         return where + unresolved(cause)
     # OmegaConf has no words for the first file that a person may write: one of a single text.
@@ -187,8 +184,6 @@ def unknown(key: str, value: str | None, parent: object = None) -> str:
         return f"there is no setting '{key}' here, {group}={' or '.join(having)} has it; {group} has {_names(siblings)}"
     if near:
         return f"there is no setting '{key}'.{_meaning(f'{group}.{near}', value)}"
-    if key.startswith("data.fields."):
-        return f"there is no setting '{key}'.{_meaning(key, value)}"
     # Whether it takes that key only its function can tell, for which torch would be imported.
     adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""
     return f"there is no setting '{key}': {group} has {_names(siblings)}{adding}"

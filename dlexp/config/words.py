@@ -173,10 +173,12 @@ PATH = re.compile(rf"({meant.PATH_KEY})=(.+)", re.DOTALL)
 
 
 def quoted(word: str, is_sweep: bool) -> str:
-    """Returns an override with the value of a path key quoted: Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
+    """Returns an override as Hydra takes it, the value of a path key quoted: it refuses `D:\\data`, `~/data` and `a=b`.
 
     In a sweep a comma separates values, unless a file of that name exists.
     """
+    if re.match(r"data\.fields[.=]", word):  # takes any field, and Hydra only those that the YAML states
+        return f"++{word}"
     match = PATH.fullmatch(word)
     if match is None:
         return word

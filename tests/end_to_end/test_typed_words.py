@@ -110,11 +110,7 @@ TYPED = {
     "~augment": ["augment=none leaves it out"],
     "~seed": ["~seed can't be"],
     "~data.val_size": ["can't be: every run has data.val_size; data.val_size=… changes it"],
-    "data=arrays data.fields.inputs.kind=plain": ["Did you mean 'data.fields={inputs: {kind: plain}}'?"],
-    "data=arrays data.fields.targets.shape=[3]": ["Did you mean 'data.fields={targets: {shape: [3]}}'?"],
-    "data=arrays data.fields.inputs={kind:plain}": ["Did you mean 'data.fields={inputs: {kind:plain}}'?"],
-    "data.fields.inputs=plain": ["Did you mean 'data.fields={inputs: {kind: …}}'?"],
-    "--data.fields.inputs.kind plain": ["is typed 'data.fields={inputs: {kind: plain}}'"],
+    "--data.fields.inputs.kind plain": ["is typed data.fields.inputs.kind=plain"],
     "diff outputs/a": ["diff wants more words: it is typed python -m dlexp diff RUN RUN ("],
     "verify": ["verify wants more words: it is typed python -m dlexp verify RUN ("],
     "~foo": ["~foo takes out what is not there"],
@@ -312,3 +308,16 @@ def test_a_folder_of_options_of_any_name(tmp_path: Path, name: str) -> None:
     file.write_text("_target_: dlexp.models.linear.Linear\n", encoding="utf-8")
     found = compose(["--config-dir", str(tmp_path / name), "model=mine"])
     assert found.config["model"] == {"_target_": "dlexp.models.linear.Linear"}
+
+
+@pytest.mark.parametrize(
+    "stated", ["null", "{inputs: {kind: plain}}", "{inputs: {dtype: int32}}", "{other: {kind: plain}}"]
+)
+@pytest.mark.parametrize("word", ["data.fields.inputs.dtype=int64", "data.fields={inputs: {dtype: int64}}"])
+def test_any_field_is_stated_whatever_the_yaml_states(tmp_path: Path, stated: str, word: str) -> None:
+    (tmp_path / "data").mkdir()
+    text = f"defaults:\n  - spiral\n  - _self_\nfields: {stated}\n"
+    (tmp_path / "data" / "mine.yaml").write_text(text, encoding="utf-8")
+    found = compose(["--config-dir", str(tmp_path), "data=mine", word]).config["data"]["fields"]
+    assert found["inputs"]["dtype"] == "int64" and ("other" in found) == ("other" in stated)
+    assert ("kind" in found["inputs"]) == (stated == "{inputs: {kind: plain}}")
