@@ -25,7 +25,7 @@ def refuse_what_would_not_fit(
             if left:
                 raise UserError(f"augment: {name} mixes samples and can't mix their {listed(left)}; leave it out")
         elif stay and not getattr(each, "keeps_place", False):
-            field = f"data.fields.{stay[0]}.kind=mask"
+            field = f"'data.fields={{{stay[0]}: {{kind: mask}}}}'"
             raise UserError(f"augment: {name} would move the images and not their {stay[0]}; {field} moves both")
         elif moved and not isinstance(each, Rearrangement) and not getattr(each, "keeps_place", False):
             raise UserError(

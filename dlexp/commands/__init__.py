@@ -42,6 +42,10 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises the message, which argparse would print under the usage; a setting typed as a flag gets its word."""
+        command = self.prog.removeprefix("dlexp ")
+        if "arguments are required" in message:
+            words = re.sub(r" \[.*?\]", "", " ".join(self.format_usage().split())).removeprefix("usage: ")
+            raise UserError(f"{command} wants more words: it is typed python -m {words} (see {self.prog} --help)")
         unknown = message.partition("unrecognized arguments: ")[2].split()
         own = re.findall(r"--[a-z-]+", self.format_usage())
         near = {word: meant for word in unknown if word.startswith("--") and (meant := closest(word, own))}
@@ -51,4 +55,4 @@ class CommandParser(argparse.ArgumentParser):
         pieces = [(place, *piece(self._typed[place:], {})) for place in places]
         if found := [f"{' '.join(self._typed[at : at + n])} is typed {typed}" for at, n, typed in pieces if typed]:
             raise UserError(*found)
-        raise UserError(f"{self.prog.removeprefix('dlexp ')}: {message} (see {self.prog} --help)")
+        raise UserError(f"{command}: {message} (see {self.prog} --help)")

@@ -136,7 +136,11 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node]
     return [
         *(f"{name}.{key} is no setting of {node['_target_']}.{did_you_mean(key, known) or has}" for key in unknown),
-        *(f"{name}.{key} is missing in the config" for key in missing),
+        *(
+            f"{name}.{key} is missing in the config: ~ can't take it out (=… changes it), and an option of your own"
+            f" needs a line {key}: …"
+            for key in missing
+        ),
         *_against_hints(values, function, f"{name}."),
     ]
 

@@ -65,7 +65,7 @@ def page() -> str:
     settings = ", ".join(name for name in names if name not in groups)
     above = [*USAGE.splitlines(), "", "Choose one of a group as group=option ([default]); --help GROUP tells more"]
     above += [_of_options(name, groups[name], defaults.get(name, "")) for name in groups if name not in NO_CHOICE]
-    below = ["Settings, typed as key=value; --help settings explains them"]
+    below = ["", "Settings, typed as key=value; --help settings explains them"]
     below += textwrap.wrap(settings, WIDTH, initial_indent="  ", subsequent_indent="  ")
     below += [f"Commands ({', '.join(registry.commands())}): python -m dlexp COMMAND --help", *MORE.splitlines()]
     presets = [_line(name, re.split("[:;] ", _about("experiment", name))[0]) for name in groups["experiment"]]

@@ -10,6 +10,7 @@ from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig
 
 from dlexp.config.schema import GROUPS
+from dlexp.config.words import in_quotes
 
 SCHEME = "own"
 
@@ -45,5 +46,5 @@ def search_path(folders: Sequence[Path]) -> list[str]:
     if not folders:
         return []
     Plugins.instance().register(_own_options())
-    places = ",".join(f"'{SCHEME}://{folder.resolve()}'" for folder in folders)
+    places = ",".join(in_quotes(f"{SCHEME}://{folder.resolve()}") for folder in folders)
     return [f"hydra.searchpath=[{places}]"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlexp.config import meant, registry
-from dlexp.config.schema import Settings, marked
+from dlexp.config.schema import DataSettings, Settings, TaskSettings, marked
 from dlexp.errors import UserError, did_you_mean, to_type
 from dlexp.ranges import OfSweeps
 
@@ -21,6 +21,12 @@ WITH_VALUE = tuple("--cfg -c --info -i --package -p --shell-completion -sc".spli
 HYDRA_FLAGS = (*WITH_VALUE, "--resolve", "--hydra-help")
 FLAGS = (*SWEEP_FLAGS, *FOLDER_FLAGS, *HYDRA_FLAGS, "--help", "--version", "--cell")
 OF_SWEEPS = marked(Settings, OfSweeps)
+# What every option of these groups has.
+OF_ALL = [
+    f"{group}.{name}"
+    for group, schema in (("data", DataSettings), ("task", TaskSettings))
+    for name in schema.__dataclass_fields__
+]
 # Of the node `hydra`, what is heard; the rest belongs to Hydra's way of starting jobs.
 PLACES = ("hydra.run.dir", "hydra.sweep.dir")
 INSTEAD = {
@@ -138,7 +144,7 @@ def lost(word: str, groups: meant.Groups) -> str | None:
         return "recipe follows from model and data and can't be chosen; change its values, such as epochs=5"
     if key == "accept_changes":
         return f"{word} goes with resume=RUN, where it accepts what has changed since"
-    if word.startswith("~") and (key in groups or key in meant.TOP):
+    if word.startswith("~") and (key in groups or key in meant.TOP or key in OF_ALL):
         other = f"{key}=none leaves it out" if "none" in groups.get(key, ()) else f"{key}=… changes it"
         return f"{word} can't be: every run has {key}; {other}"
     if word.startswith("+") and not word.startswith("++") and (key in groups or key in meant.TOP):
@@ -167,10 +173,12 @@ PATH = re.compile(rf"({meant.PATH_KEY})=(.+)", re.DOTALL)
 
 
 def quoted(word: str, is_sweep: bool) -> str:
-    """Returns an override with the value of a path key quoted: Hydra's grammar refuses `D:\\data`, `~/data` and `a=b`.
+    """Returns an override as Hydra takes it, the value of a path key quoted: it refuses `D:\\data`, `~/data` and `a=b`.
 
     In a sweep a comma separates values, unless a file of that name exists.
     """
+    if re.match(r"data\.fields[.=]", word):  # takes any field, and Hydra only those that the YAML states
+        return f"++{word}"
     match = PATH.fullmatch(word)
     if match is None:
         return word
@@ -183,6 +191,11 @@ def quoted(word: str, is_sweep: bool) -> str:
     )
     if value == "null" or value[0] in "'\"" or has_values:
         return word
-    # Hydra reads backslashes before a quote, and only those, as escapes: a quote gets one, and they are doubled.
-    value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), os.path.expanduser(value))
-    return f"{key}='{value}'"
+    return f"{key}={in_quotes(os.path.expanduser(value))}"
+
+
+def in_quotes(value: str) -> str:
+    """Returns a value in quotes for Hydra's grammar."""
+    # It reads backslashes before a quote, and only those, as escapes: a quote gets one, and they are doubled.
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), value)
+    return f"'{escaped}'"

@@ -157,7 +157,11 @@ def _targets(word: str, shape: list[int | None], num_outputs: int) -> Field | No
 def _field(name: str, given: Any, shape: list[int | None] | None, default: Field | None = None) -> Field:
     where = f"data.fields.{name}"
     if not isinstance(given, Mapping):
-        raise UserError(f"{where}={given} must be a mapping with {', '.join(KEYS)}")
+        of = "inputs" if name in KEYS else name
+        keys = ", ".join(KEYS)
+        raise UserError(
+            f"{where}={given} must be a mapping with {keys}, such as 'data.fields={{{of}: {{kind: plain}}}}'"
+        )
     unknown = next((key for key in given if key not in KEYS), None)
     if unknown is not None:
         raise UserError(f"{where}.{unknown} is no key of a field.{did_you_mean(unknown, KEYS)} It has {listed(KEYS)}")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dlexp.data.fingerprint import Content, of_files, tells_content
+from dlexp.data.formats.file_names import named_splits
 from dlexp.data.formats.image_tree import ImageTree, image_tree
 from dlexp.data.formats.images import read_images, tell_lost_levels
 from dlexp.data.formats.left_out import left_out, strays
@@ -170,6 +171,11 @@ def _tell(tree: ImageTree, *, has_test: bool, test_size: float) -> None:
         log.warning(f"warning: {images}")
     if names := tree.guessed_names:
         log.warning(f"warning: names of folders that are not UTF-8 are taken for {listed(names)}")
+    for split, names in ({} if tree.has_splits else named_splits(tree.class_names)).items():
+        log.warning(
+            f"warning: {tree.root / names[0]} is taken for a class, like the folders beside it; if it is the {split}"
+            f" split, it must hold a folder for each class, and {tree.root / 'train'} the folders for training"
+        )
     if tree.has_splits and not has_test and test_size:
         log.info(f"{tree.root} has no test split: data.test_size={test_size:g} of its training images become that")
 
@@ -179,9 +185,10 @@ def _images(
 ) -> dict[str, Files]:
     """Returns the files as they lie in splits, "all" being those that are to be split, each with its group and weight.
 
-    Raises UserError where a class has none for training.
+    Raises UserError where a class has none for training, or nobody can tell which folders are the classes.
     """
     endings = image_endings()
+    tree.hold_to_classes(endings)
     splits = {name: [Image(*pair) for pair in tree.images(name, endings)] for name in tree.splits}
     known = splits.get("train", splits.get("all", []))
     empty = sorted(set(range(len(tree.class_names))) - {image.label for image in known})

@@ -17,7 +17,6 @@ LEAST_IS_ZERO = (
     *(f"torch.nn.modules.loss.{name}" for name in "MSE L1 SmoothL1 Huber CrossEn BCE".split()),
 )
 
-
 # A loss so many times that of guessing, and that of the first batch, is none of a training that goes anywhere; where
 # nobody knows what guessing gives, so many times that of the first batch.
 DIVERGED, DIVERGED_BY_ITSELF = 10.0, 1000.0

@@ -10,6 +10,7 @@ import pytest
 from conftest import child_environment
 
 from dlexp.api import run
+from dlexp.config.compose import compose
 from dlexp.errors import UserError
 
 # What is typed, and pieces of the answer.
@@ -108,6 +109,10 @@ TYPED = {
     "~optimizer": ["~optimizer can't be: every run has optimizer; optimizer=… changes it"],
     "~augment": ["augment=none leaves it out"],
     "~seed": ["~seed can't be"],
+    "~data.val_size": ["can't be: every run has data.val_size; data.val_size=… changes it"],
+    "--data.fields.inputs.kind plain": ["is typed data.fields.inputs.kind=plain"],
+    "diff outputs/a": ["diff wants more words: it is typed python -m dlexp diff RUN RUN ("],
+    "verify": ["verify wants more words: it is typed python -m dlexp verify RUN ("],
     "~foo": ["~foo takes out what is not there"],
     "optimizer.lr=${nope}": ["optimizer.lr=${nope} refers to a setting that is not there"],
     "optimizer.lr=${lr}": ["optimizer.lr=${lr} refers to", "Did you mean '${optimizer.lr}'?"],
@@ -194,10 +199,13 @@ def test_python_is_answered_too(workdir: Path, line: str) -> None:
     assert all(piece in str(error.value) for piece in TYPED[line])
 
 
+def test_what_an_option_needs_is_not_taken_out(workdir: Path) -> None:
+    with pytest.raises(UserError, match=r"model.width is missing in the config: ~ can't take it out \(=… changes it\)"):
+        run(["~model.width"])
+
+
 def test_what_is_right_is_left_alone(workdir: Path) -> None:
     """Blanks and commas that Hydra takes, a key that something refers to, values that look like a mistake."""
-    from dlexp.config.compose import compose
-
     words = ["optimizer.lr= 0.2", "data.class_names=[a b, c,  d]", "+wide=3", "model.width=${wide}", "augment=[]"]
     config = compose([*words, "data.root=/a,b, c/"]).config
     assert config["optimizer"]["lr"] == 0.2 and config["data"]["class_names"] == ["a b", "c", "d"]
@@ -292,3 +300,25 @@ def test_help_on_a_group_needs_no_torch(tmp_path: Path) -> None:
     assert "vgg16: VGG-16" in found[1][1] and "sgd: Stochastic gradient descent" in found[3][1]
     assert "usage: dlexp find lr" in found[5][1] and "val_every" in found[6][1]
     assert found[7][0] == 1 and "--help knows no 'modle'. Did you mean 'model'?" in found[7][1]
+
+
+@pytest.mark.parametrize("name", ["it's", "a\\'b", "a,b]", "back\\"] if sys.platform != "win32" else ["it's", "a,b]"])
+def test_a_folder_of_options_of_any_name(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name / "model" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("_target_: dlexp.models.linear.Linear\n", encoding="utf-8")
+    found = compose(["--config-dir", str(tmp_path / name), "model=mine"])
+    assert found.config["model"] == {"_target_": "dlexp.models.linear.Linear"}
+
+
+@pytest.mark.parametrize(
+    "stated", ["null", "{inputs: {kind: plain}}", "{inputs: {dtype: int32}}", "{other: {kind: plain}}"]
+)
+@pytest.mark.parametrize("word", ["data.fields.inputs.dtype=int64", "data.fields={inputs: {dtype: int64}}"])
+def test_any_field_is_stated_whatever_the_yaml_states(tmp_path: Path, stated: str, word: str) -> None:
+    (tmp_path / "data").mkdir()
+    text = f"defaults:\n  - spiral\n  - _self_\nfields: {stated}\n"
+    (tmp_path / "data" / "mine.yaml").write_text(text, encoding="utf-8")
+    found = compose(["--config-dir", str(tmp_path), "data=mine", word]).config["data"]["fields"]
+    assert found["inputs"]["dtype"] == "int64" and ("other" in found) == ("other" in stated)
+    assert ("kind" in found["inputs"]) == (stated == "{inputs: {kind: plain}}")

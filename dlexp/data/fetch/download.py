@@ -1,8 +1,10 @@
 """Getting a published data set: found on this machine, unpacked, or fetched from a mirror. No torch here."""
 
+import itertools
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -31,10 +33,20 @@ def obtain(source: Source, *, root: str | None, download: bool, url: str | None)
         return folder
     if not download:
         raise UserError(f"{source.name} is not there and data.download=false. {_remedies(source, roots, url)}")
+    lock = f".{source.name}.lock"
+    were_there = {path for root in roots for path in (root / source.folder / lock).parents if path.exists()}
     target = _writable(source, roots)
-    with locked(target / f".{source.name}.lock"):
-        # Another process may have fetched it while this one waited.
-        return find(source, roots) or _fetched(source, roots, target, url)
+    with locked(target / lock):
+        try:
+            # Another process may have fetched it while this one waited.
+            return find(source, roots) or _fetched(source, roots, target, url)
+        except BaseException:
+            with suppress(OSError):  # where something arrived, it stays
+                if target not in were_there and [*target.iterdir()] == [target / lock]:
+                    (target / lock).unlink()
+                for folder in itertools.takewhile(lambda each: each not in were_there, (target, *target.parents)):
+                    folder.rmdir()
+            raise
 
 
 def read_each(

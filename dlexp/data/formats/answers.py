@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dlexp.data.formats.inputs import loses_in_float32
 from dlexp.data.formats.npz_file import Samples
+from dlexp.data.formats.numbers import number
 from dlexp.errors import UserError
 
 Splits = dict[str, Samples]
@@ -20,12 +21,12 @@ def values(y: NDArray[Any], path: Path) -> NDArray[Any]:
     """Returns values N×outputs, of more axes as they are: float32, or float64 where float32 would round away how they
     differ. Raises UserError where some are no numbers, or infinite.
     """
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            exact = y.astype(np.float64)
-            found: NDArray[Any] = exact if loses_in_float32(exact) else y.astype(np.float32)
-    except ValueError:
-        raise UserError(f"{path}: answers must be numbers for task=regression, there is '{y.flat[0]}'.") from None
+    others = [text for text in y.flat if number(str(text)) is None] if y.dtype.kind not in "buif" else []
+    if others:
+        raise UserError(f"{path}: answers must be numbers for task=regression, there is '{others[0]}'.")
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = y.astype(np.float64)
+        found: NDArray[Any] = exact if loses_in_float32(exact) else y.astype(np.float32)
     if not np.isfinite(found).all():
         raise UserError(f"{path}: some answers are missing or infinite; remove those samples first.")
     return found[:, None] if found.ndim == 1 else found
@@ -53,11 +54,13 @@ def numbered(samples: Splits, targets: str, path: Path) -> tuple[Splits, list[st
     """Returns the samples with class numbers, int64, and the names of the classes, in the order of their numbers.
 
     Raises:
-        UserError: labels have fractions, are all the same, are not one a sample, or come in testing alone.
+        UserError: labels have fractions, are all the same, are not one a sample, or do not come in training.
     """
     labels = {name: _labels(each.y, targets, path) for name, each in samples.items()}
     names = _classes(labels["train" if "train" in labels else "all"], path)
-    found = {name: each._replace(y=_numbers(labels[name], names, path)) for name, each in samples.items()}
+    found = {
+        name: each._replace(y=_numbers(labels[name], names, f"{path}: y_{name}")) for name, each in samples.items()
+    }
     return found, [str(name) for name in names]
 
 
@@ -77,10 +80,8 @@ def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:
 def _labels(y: NDArray[Any], targets: str, path: Path) -> NDArray[Any]:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if (y.ndim != 1 and targets != "mask") or y.dtype.kind not in "buifUS":
+    if (y.ndim != 1 and targets != "mask") or y.dtype.kind not in "buifU":
         raise UserError(f"{path}: labels must be one number or word a sample, y has {y.dtype} {list(y.shape)}.")
-    if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8", "replace")
     if y.dtype.kind == "U" and all(_is_a_number(str(text)) for text in np.unique(y)):
         y = y.astype(np.float64)
     if y.dtype.kind == "f" and (np.abs(y) < 2**53).all() and (y == np.floor(y)).all():
@@ -90,16 +91,14 @@ def _labels(y: NDArray[Any], targets: str, path: Path) -> NDArray[Any]:
 
 def _is_a_number(text: str) -> bool:
     """Says whether a label is a number, and no other text is the same one but for its form: not 007, not 20 digits."""
-    try:
-        return abs(float(text)) < 2**53 and not NAME_OF_DIGITS.fullmatch(text)
-    except ValueError:
-        return False
+    found = number(text)
+    return found is not None and abs(found) < 2**53 and not NAME_OF_DIGITS.fullmatch(text)
 
 
-def _numbers(labels: NDArray[Any], names: NDArray[Any], path: Path) -> NDArray[np.int64]:
+def _numbers(labels: NDArray[Any], names: NDArray[Any], where: str) -> NDArray[np.int64]:
     if labels.dtype.kind != names.dtype.kind and "U" in (labels.dtype.kind, names.dtype.kind):
         labels, names = labels.astype(str), np.sort(names.astype(str))
     strangers = np.setdiff1d(labels, names)
     if len(strangers):
-        raise UserError(f"{path}: label {strangers[0]} appears in testing but not in training.")
+        raise UserError(f"{where} has the label {strangers[0]}, which does not appear in training.")
     return np.searchsorted(names, labels).astype(np.int64)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dlexp.data.formats.numbers import LARGEST, number, numbers
 from dlexp.data.formats.reading import typed
 from dlexp.errors import UserError, listed
 
 # More categories than this, or than half as many as rows, are asked for by name: each becomes a feature.
 MOST_CATEGORIES = 100
 # Nothing that looks like a quantity becomes a category unasked: "1,234", "12 %", "$5".
-LIKE_A_NUMBER = re.compile(r"[+-]?[$€£¥]?\s?\d[\d.,' ]*\s?[%$€£¥]?")
+LIKE_A_NUMBER = re.compile(r"[+-]?[$€£¥]?\s?\d[\d.,'_ ]*\s?[%$€£¥]?")
 COMMA = str.maketrans({",": ".", ".": "?"})  # of a decimal comma: a point is no part of such a number
-LARGEST = float(np.finfo(np.float32).max)
 
 
 class Column:
@@ -31,37 +31,30 @@ class Column:
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Takes the cells of these lines. Raises UserError where a number is infinite."""
         codes: NDArray[np.int32] = np.broadcast_to(np.int32(-1), len(cells))  # which takes no memory
-        numbers = None if self.is_text else self._all_numbers(cells)
-        if numbers is None:
-            numbers, codes = np.full(len(cells), np.nan), codes.copy()
+        values = None if self.is_text else self._all_numbers(cells)
+        if values is None:
+            values, codes = np.full(len(cells), np.nan), codes.copy()
             for index, (cell, line) in enumerate(zip(map(str.strip, cells), lines, strict=True)):
-                number = None if self.is_text or cell.casefold() in self.missing else self._number(cell)
-                if number is None:
+                value = None if self.is_text or cell.casefold() in self.missing else number(self._pointed(cell))
+                if value is None:
                     self.texts.setdefault(cell, line)
                     codes[index] = self._codes_of.setdefault(cell, len(self._codes_of))
-                elif abs(number) <= LARGEST:
-                    numbers[index] = number
+                elif abs(value) <= LARGEST:
+                    values[index] = value
                 else:
                     raise UserError(
                         f"{self.file}, line {line}: '{cell}' in column '{self.name}' is infinite or beyond"
                         f" {LARGEST:.1e}; mend or remove it first"
                     )
-        self._numbers.append(numbers)
+        self._numbers.append(values)
         self._codes.append(codes)
 
     def _all_numbers(self, cells: Sequence[str]) -> NDArray[np.float64] | None:
-        try:
-            pointed = cells if self.decimal == "point" else [cell.translate(COMMA) for cell in cells]
-            found = np.fromiter(map(float, pointed), dtype=np.float64, count=len(cells))
-        except ValueError:
-            return None
-        return found if (np.abs(found) <= LARGEST).all() else None  # what is no number is not
+        found = numbers(cells if self.decimal == "point" else [self._pointed(cell) for cell in cells])
+        return found if found is not None and (np.abs(found) <= LARGEST).all() else None  # what is no number is not
 
-    def _number(self, cell: str) -> float | None:
-        try:
-            return float(cell if self.decimal == "point" else cell.translate(COMMA))
-        except ValueError:
-            return None
+    def _pointed(self, cell: str) -> str:
+        return cell if self.decimal == "point" else cell.translate(COMMA)
 
     @property
     def size(self) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dlexp.data.formats.csv_column import Column
 from dlexp.data.formats.csv_dialect import dialect_of
+from dlexp.data.formats.numbers import number
 from dlexp.data.formats.reading import MISSING, NO_LABEL, Reading, typed
 from dlexp.errors import UserError, did_you_mean, listed, to_type
 
@@ -62,6 +63,7 @@ def read_csv(path: Path, reading: Reading) -> CsvTable:
             first = [name.strip() for name in next(filter(None, rows), [])]
             has_names = reading.header is not False
             names = [name if name and has_names else f"column_{number}" for number, name in enumerate(first, 1)]
+            _hold_to_names(path, names, reading)
             places = _places(path, names, [bool(name) or not has_names for name in first], reading)
             columns = _columns(path, names, places, reading, dialect.decimal)
             for lines, cells in _blocks(path, rows, names, [] if has_names else [first]):
@@ -83,16 +85,28 @@ def read_csv(path: Path, reading: Reading) -> CsvTable:
     return table._replace(said=[*table.said, *dialect.unusual], warnings=doubts)
 
 
+def _hold_to_names(path: Path, names: Sequence[str], reading: Reading) -> None:
+    """Raises UserError where a name does not say which column, or which feature, is meant."""
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        is_row = "; where the first line has no names, data.header=false" if reading.header is None else ""
+        raise UserError(f"{path}: more than one column is named {listed(twice)}; rename all but one{is_row}")
+    kept = [name for name in names if name not in reading.ignore_columns]
+    for name in kept:
+        if column := next((each for each in kept if name.startswith(f"{each}=")), None):
+            raise UserError(
+                f"{path}: a column is named '{name}', as the category {name[len(column) + 1 :]} of column '{column}'"
+                f" would be; rename it, or leave it out: {typed('ignore_columns', [name])}"
+            )
+
+
 def _places(path: Path, names: Sequence[str], is_named: Sequence[bool], reading: Reading) -> Places:
     """Raises UserError where a setting names no column, or no feature or label is left."""
     asked = {key: name for key in ("label_column", "group_column") if (name := getattr(reading, key)) is not None}
     for key, name in [*asked.items(), *(("ignore_columns", name) for name in reading.ignore_columns),
                       *(("categories", name) for name in reading.categories)]:  # fmt: skip
-        if names.count(name) != 1:
-            how_many = "no column" if name not in names else f"{names.count(name)} columns"
+        if name not in names:
             raise UserError(
-                f"{path} has {how_many} '{name}' (data.{key}); it has {listed(names, 20)}."
-                + did_you_mean(name, set(names) - {name})
+                f"{path} has no column '{name}' (data.{key}); it has {listed(names, 20)}." + did_you_mean(name, names)
             )
     if len(set(asked.values())) < len(asked):
         raise UserError(f"data.label_column and data.group_column are both '{reading.label_column}'.")
@@ -215,8 +229,8 @@ def _without_gaps(
 
 def _doubts_of_names(path: Path, first: Sequence[str], columns: Mapping[int, Column]) -> list[str]:
     """Returns a warning where the line of names is likely a row: numbers, or what its column holds below."""
-    numbers = [name for name in first if is_number(name)]
-    counted = numbers == [str(number) for number in range(len(numbers))]  # as pandas names columns without names
+    numbers = [name for name in first if number(name) is not None]
+    counted = numbers == [str(place) for place in range(len(numbers))]  # as pandas names columns without names
     if counted and not any(first[place] in column.texts for place, column in columns.items()):
         return []
     return [
@@ -233,12 +247,3 @@ def _doubts_of_a_counter(column: Column) -> list[str]:
         f"column {column.name} counts the rows ({numbers[0]:.0f}, {numbers[1]:.0f}, …), which says where a sample"
         f" stands and not what it is: {typed('ignore_columns', [column.name])} leaves it out"
     ]
-
-
-def is_number(text: str) -> bool:
-    """Tells whether Python reads the text as a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -66,6 +66,24 @@ class ImageTree:
         """Returns those of a split's `files` that are images by their ending. endings: lower case with the dot."""
         return [(path, index) for path, index in self.files[split] if path.suffix.lower() in endings]
 
+    def hold_to_classes(self, endings: set[str]) -> None:
+        """Raises UserError where the folders for training hold no image themselves and all the same folders: then those
+        may be the classes, and these splits by names that nobody knows.
+        """
+        split = "train" if "train" in self.splits else "all"
+        names, places = self.class_names, list(self.splits[split].values())
+        inner = _folders(places[0])
+        if len(inner) < 2 or any(_folders(place) != inner for place in places[1:]):
+            return
+        if any(path.parent == places[index] for path, index in self.images(split, endings)):
+            return
+        by_split = "" if self.has_splits else "if they are splits, name them train, val, test; "
+        raise UserError(
+            f"{places[0].parent} has the folders {listed(names)}, which hold no images but each the folders"
+            f" {listed(inner)}, so either may be the classes: {by_split}data.folder={places[0]} takes one alone;"
+            " if they are the classes, some of their images must lie in them directly"
+        )
+
     def _walk(self, folder: str, seen: set[str]) -> Iterator[str]:
         real = os.path.realpath(folder)
         seen.add(real)

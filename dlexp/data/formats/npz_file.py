@@ -44,7 +44,11 @@ def read_npz(path: Path) -> dict[str, Samples]:
             with np.load(stream, allow_pickle=False) as file:
                 arrays = {}
                 for name in wanted.intersection(file.files):
-                    arrays[name] = np.atleast_1d(file[name])
+                    array = np.atleast_1d(file[name])
+                    # Bytes are text from here on. What is no UTF-8 stays apart: two labels never become one.
+                    arrays[name] = (
+                        np.char.decode(array, "utf-8", "backslashreplace") if array.dtype.kind == "S" else array
+                    )
                 held = list(file.files)
     except Exception as error:  # bytes of unknown making: NumPy and zipfile raise some ten different kinds
         if name and "allow_pickle" in str(error):

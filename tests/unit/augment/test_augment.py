@@ -9,6 +9,7 @@ from dlexp.augment.cutout import Cutout
 from dlexp.augment.flip import AlternatingFlip, RandomFlip
 from dlexp.augment.operation import Draw, Operation
 from dlexp.augment.rearrange import Fused, fused
+from dlexp.augment.together import refuse_what_would_not_fit
 from dlexp.errors import UserError
 
 COUNT = 2000
@@ -165,3 +166,8 @@ def test_samples_differ_and_the_generator_decides(operation: Operation) -> None:
 def test_features_are_refused_in_a_sentence(operation: Operation) -> None:
     with pytest.raises(UserError, match="augment=none"):
         operation(torch.zeros(4, 2), draw())
+
+
+def test_what_would_be_left_behind_is_refused_with_the_word_that_moves_both() -> None:
+    with pytest.raises(UserError, match=r"'data.fields=\{depth: \{kind: mask\}\}' moves both"):
+        refuse_what_would_not_fit([RandomFlip(probability=0.5)], {}, ["depth"], ["depth"])

@@ -157,6 +157,7 @@ def test_csv_mistakes_are_sentences(tmp_path: Path, text: str, sentence: str) ->
         ({"x": np.zeros((2, 1)), "y": np.array(["a", None])}, r"holds y as Python objects.*dtype=\"str\""),
         ({"x": np.zeros((2, 1)), "y": np.array([np.nan, 1])}, r"y\[0\] is missing, 1 in all: data\.missing=drop"),
         ({"x": np.zeros((2, 1)), "y": np.array(["a", "nan"])}, r"y\[1\] is missing"),
+        ({"x": np.zeros((3, 1)), "y": np.array([b"a", b"b", b"nan"])}, r"y\[2\] is missing"),
         (
             {"x": np.array([[0, 1], [np.nan, 2]]), "y": [0, 1]},
             r"\(all\): x\[1, 0\] is missing, 1 in all: data\.missing=drop leaves such samples out, data\.missing=mean",
@@ -168,7 +169,11 @@ def test_csv_mistakes_are_sentences(tmp_path: Path, text: str, sentence: str) ->
         ({"x": np.zeros((1, 1)), "y": np.array([1])}, "same label"),
         (
             {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_test": np.zeros((1, 1)), "y_test": [2]},
-            "label 2 appears in testing",
+            "y_test has the label 2, which does not appear in training",
+        ),
+        (
+            {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_val": np.zeros((1, 1)), "y_val": [3]},
+            "y_val has the label 3, which does not appear in training",
         ),
         (
             {"x_train": np.zeros((2, 1)), "y_train": [0, 1], "x_test": np.zeros((1, 4)), "y_test": [0]},
@@ -181,7 +186,14 @@ def test_npz_mistakes_are_sentences(tmp_path: Path, contents: dict[str, Any], se
         load(npz(tmp_path, **contents))
 
 
+def test_bytes_are_text_and_two_of_them_two_labels(tmp_path: Path) -> None:
+    file = npz(tmp_path, x=np.zeros((4, 1)), y=np.array([b"\xff", b"\xfe", "é".encode(), b"1_2"]))
+    assert facts_of(file)[1] == ["1_2", "\\xfe", "\\xff", "é"]
+
+
 def test_text_answers_for_regression(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="answers must be numbers for task=regression, there is '1_0'"):
+        load(npz(tmp_path, x=np.zeros((2, 1)), y=np.array(["2", "1_0"])), targets="values")
     with pytest.raises(UserError, match="line 2: 'red' in column 'label' is not a number"):
         load(csv(tmp_path, "x,label\n1,red\n2,blue\n"), targets="values")
 

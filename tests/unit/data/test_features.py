@@ -24,6 +24,9 @@ def test_rows_become_inputs_in_the_order_of_the_features() -> None:
         ({"lenght": 1, "colour": "red"}, "a row has no 'length'; it has lenght, colour. Did you mean 'lenght'"),
         ({"length": 1, "colour": "green"}, "'green' is no colour of the table: it had blue, red"),
         ({"length": "tall", "colour": "red"}, "'tall' is no number, as length is"),
+        ({"length": "1_0", "colour": "red"}, "'1_0' is no number, as length is"),
+        ({"length": "inf", "colour": "red"}, "'inf', as a row's length, is infinite"),
+        ({"length": -math.inf, "colour": "red"}, "'-inf', as a row's length, is infinite"),
     ],
 )
 def test_wrong_rows_are_sentences(row: dict[str, Any], sentence: str) -> None:

@@ -26,6 +26,10 @@ def test_a_free_size_is_some_size_before_the_data_is_there() -> None:
             hold_to_fields(Split(torch.zeros(shape), torch.zeros(5).long(), mask=torch.zeros(5, 6)), fields, "train")
     with pytest.raises(UserError, match="has no fixed first size, by which normalised is normalised; kind: plain"):
         fields_of(None, [None, 3], 2, "classes")
+    with pytest.raises(
+        UserError, match=r"must be a mapping with .*, such as 'data.fields=\{inputs: \{kind: plain\}\}'"
+    ):
+        fields_of({"kind": "plain"}, [3], 2, "classes")
 
 
 def test_means_over_padding_are_refused(tmp_path: Path) -> None:

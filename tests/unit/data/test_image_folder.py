@@ -1,5 +1,6 @@
 """Folders of images: trees, formats, sizes, damaged files, and too little memory."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +105,20 @@ def test_class_called_train_is_a_class(tmp_path: Path) -> None:
         Image.new("L", (8, 8)).save(tmp_path / name / "a.png")
     assert image_classes(str(tmp_path)) == ["car", "train"]
     assert len(load(tmp_path).train.inputs) == 1
+
+
+def test_a_split_without_classes_beside_classes_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "blue" / "0.png").rename(tmp_path / "test" / "0.png")
+    load(tmp_path)
+    assert "warning: " in caplog.text and "test is taken for a class" in caplog.text
+    fill(tmp_path / "trn")
+    fill(tmp_path / "tst")
+    for name in (*COLOURS, "test"):
+        shutil.rmtree(tmp_path / name)
+    with pytest.raises(UserError, match="trn, tst, which hold no images"):
+        load(tmp_path)
 
 
 def test_other_files_are_left_out_and_folders_inside_a_class_belong_to_it(tmp_path: Path) -> None:

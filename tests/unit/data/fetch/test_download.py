@@ -209,7 +209,7 @@ def test_every_mirrors_reason_is_told(server: Server, tmp_path: Path, monkeypatc
     text = str(caught.value)
     for words in (*mirrors, "answered 503", "refused", "no http", "No such file", "data.url=", "download toy"):
         assert words in text, words
-    assert "\n" not in text and not [path for path in (tmp_path / "toy").iterdir() if path.name != ".toy.lock"]
+    assert "\n" not in text and not (tmp_path / "toy").exists()
 
 
 def test_silent_server_times_out(server: Server, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_wrong_content_is_refused(server: Server, tmp_path: Path) -> None:
     server.content = b"<html>Please log in</html>"
     with pytest.raises(UserError, match="sent 26 bytes with another checksum"):
         fetch(source(server.url), tmp_path)
-    assert not [path for path in (tmp_path / "toy").iterdir() if path.name != ".toy.lock"]
+    assert not (tmp_path / "toy").exists()
 
 
 @pytest.mark.parametrize("ending", ["", "folder/", "folder", "any-name.tar.gz", "file?id=3"])
@@ -339,3 +339,19 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str], mon
             report(1, None)
             report(2, 2)
     assert "file" in capsys.readouterr().err
+
+
+def test_a_failed_download_leaves_nothing_that_was_not_there(server: Server, tmp_path: Path) -> None:
+    server.status = 404
+    with pytest.raises(UserError, match="could not be downloaded"):
+        fetch(source(server.url), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "data" / "toy").mkdir(parents=True)
+    with pytest.raises(UserError, match="could not be downloaded"):
+        fetch(source(server.url), tmp_path / "data")
+    assert (tmp_path / "data" / "toy").is_dir()
+    server.status, server.break_after = 200, 0
+    (tmp_path / "data" / "toy" / "toy.tar.gz.part").write_bytes(ARCHIVE[:1234])
+    with pytest.raises(UserError, match="could not be downloaded"):
+        fetch(source(server.url), tmp_path / "data")
+    assert (tmp_path / "data" / "toy" / "toy.tar.gz.part").read_bytes() == ARCHIVE[:1234]

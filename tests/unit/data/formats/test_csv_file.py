@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlexp.data.features import as_inputs
 from dlexp.data.formats.array_files import Table, read_table
 from dlexp.data.formats.csv_file import BLOCK
 from dlexp.data.formats.reading import Reading, typed
@@ -93,7 +94,15 @@ def test_separator_and_decimals_are_found(tmp_path: Path, separator: str, cells:
         ("a,b,label\n1,?,b\n2,3,c\n,4,c\n", {}, r"line 2: no value in column 'b' \(\?\), 2 in all: data\.missing=drop"),
         ("a,b,label\n1,?,b\n2,3,c\n,4,c\n", {}, r"data\.missing=mean puts .*, 'data\.ignore_columns=\[a,b\]' leaves"),
         ("a,label\n1,b\n2,nan\n", {"missing": "mean"}, r"line 3: no label in column 'label' \(nan\), 1 in all: data"),
-        ("a,a,label\n1,2,b\n2,3,c\n", {"categories": ("a",)}, r"has 2 columns 'a' \(data\.categories\)"),
+        ("a,a,label\n1,2,b\n2,3,c\n", {}, "more than one column is named a; .*data.header=false"),
+        (
+            "x=1,x,label\n1,2,b\n2,3,c\n",
+            {},
+            r"a column is named 'x=1', as the category 1 of column 'x' .*ignore_columns",
+        ),
+        ("x,label\n1_0,b\n2,c\n", {}, "line 2: '1_0' in column 'x' is not a number"),
+        ("x,label\n1_000,b\n2_000,c\n", {}, "line 2: '1_000' in column 'x' is not a number"),
+        ("x,label\n1,1_0\n2,3\n", {"targets": "values"}, "line 2: '1_0' in column 'label' is not a number"),
         (
             "a,b,label\n1,2,b\n2,3,c\n",
             {"ignore_columns": ("c",)},
@@ -214,3 +223,15 @@ def test_lines_are_told_across_blocks_and_quoted_ones(tmp_path: Path) -> None:
 def test_lists_of_columns_are_quoted_for_shell_and_hydra() -> None:
     assert typed("categories", ["a", "b_1"]) == "'data.categories=[a,b_1]'"
     assert typed("categories", ["a b", "1"]) == "\"data.categories=['a b','1']\""
+
+
+def test_labels_that_only_python_takes_for_one_number_are_two(tmp_path: Path) -> None:
+    read = table(tmp_path, "x,label\n1,1_2\n2,12\n3,１２\n")
+    assert read.class_names == ["12", "1_2", "１２"]
+    assert read.splits["all"].y.tolist() == [1, 0, 2]
+
+
+def test_a_column_may_have_an_equals_sign_in_its_name(tmp_path: Path) -> None:
+    read = table(tmp_path, "x=1,a=b,label\n1,u,b\n2,v,c\n3,u,c\n4,v,c\n")
+    assert read.feature_names == ["x=1", "a=b=u", "a=b=v"]
+    assert as_inputs([{"x=1": 5, "a=b": "v"}], read.feature_names).tolist() == [[5, 0, 1]]

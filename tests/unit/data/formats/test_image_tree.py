@@ -159,3 +159,24 @@ def test_a_folder_that_is_closed_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(UserError, match="cat can't be opened: Permission denied"):
         tree.images("all", {".png"})
+
+
+@pytest.mark.parametrize("outer", [("trn", "tst"), ("fold1", "fold2", "train")])
+def test_splits_by_names_that_nobody_knows_are_no_classes(tmp_path: Path, outer: tuple[str, ...]) -> None:
+    for name in outer[:2]:
+        fill(tmp_path / Path(*outer[2:]) / name, "cat", "dog")
+        Path(tmp_path, *outer[2:], name, "readme.txt").touch()
+    with pytest.raises(
+        UserError, match=rf"{outer[0]}, {outer[1]}, which hold no images .* cat, dog, .*data.folder=.*{outer[0]} "
+    ):
+        image_tree(str(tmp_path)).hold_to_classes({".png"})
+
+
+def test_folders_inside_classes_may_have_the_same_names(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        fill(tmp_path / name, "images")
+    image_tree(str(tmp_path)).hold_to_classes({".png"})
+    for name in ("cat", "dog"):
+        fill(tmp_path / name, "front", "side")
+    fill(tmp_path, "cat", count=1)
+    image_tree(str(tmp_path)).hold_to_classes({".png"})
