@@ -73,7 +73,9 @@ def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:
             "add task=regression criterion=mse."
         )
     if len(names) < 2:
-        raise UserError(f"{path}: all samples have the same label, {names[0]}.")
+        raise UserError(
+            f"{path}: all samples have the same label, {names[0]}; of a CSV data.label_column=NAME says another."
+        )
     return names
 
 
@@ -81,7 +83,11 @@ def _labels(y: NDArray[Any], targets: str, path: Path) -> NDArray[Any]:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if (y.ndim != 1 and targets != "mask") or y.dtype.kind not in "buifU":
-        raise UserError(f"{path}: labels must be one number or word a sample, y has {y.dtype} {list(y.shape)}.")
+        told = f"{y.dtype} {list(y.shape)}"
+        raise UserError(
+            f"{path}: labels must be one number or word a sample, y has {told}: of classes as 0 and 1 save"
+            " y.argmax(axis=1), of several labels a sample add task=multi_label criterion=bce"
+        )
     if y.dtype.kind == "U" and all(_is_a_number(str(text)) for text in np.unique(y)):
         y = y.astype(np.float64)
     if y.dtype.kind == "f" and (np.abs(y) < 2**53).all() and (y == np.floor(y)).all():
