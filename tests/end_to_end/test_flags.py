@@ -81,11 +81,11 @@ def test_the_version_is_ours(words: list[str]) -> None:
 @pytest.mark.parametrize(
     "words, pieces",
     [
-        (["diff", "one"], ["error: diff: ", "required: RUN", "dlexp diff --help"]),
+        (["diff", "one"], ["error: diff wants more words", "python -m dlexp diff RUN RUN", "dlexp diff --help"]),
         (["diff", "a", "b", "c"], ["error: diff: ", "arguments: c"]),
-        (["verify"], ["error: verify: ", "required: RUN"]),
+        (["verify"], ["error: verify wants more words", "python -m dlexp verify RUN"]),
         (["verify", "--fast", "run"], ["error: verify: ", "--fast"]),
-        (["download"], ["error: download: ", "required: NAME"]),
+        (["download"], ["error: download wants more words", "python -m dlexp download NAME"]),
         (["download", "mnits"], ["no data set 'mnits'", "Did you mean 'mnist'?"]),
     ],
     ids=lambda value: " ".join(value),
