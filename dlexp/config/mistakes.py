@@ -101,6 +101,12 @@ def sentence(error: Exception, word: str | None = None) -> str:
     text = str(error)
     if (found := re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)) is not None:
         return _no_group(found[1].split("@")[0], word)
+    if (found := re.search(r"Invalid Defaults List override '(\w+): ", text)) is not None:  # Hydra 1.4
+        return _no_group(found[1], None)
+    if (
+        found := re.search(r"Error resolving interpolation '\$\{([^}']+)\}', possible", text)
+    ) is not None:  # of a group
+        return f"{word or f'${{{found[1]}}}'} refers to a setting that is not there"
     if (found := re.search(r"Multiple values for (\S+)\. To override a value use '(.+)'", text)) is not None:
         return (
             f"{found[1]} is chosen twice; in the defaults of a preset it is written - {found[2].replace(' ', ' /', 1)}"
