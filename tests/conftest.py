@@ -27,6 +27,11 @@ HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
 COMPILES = pytest.mark.skipif(not HAS_COMPILER, reason="compile=true needs a C++ compiler on a CPU")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the simulated device first: torch counts devices at the first backward pass of a process, and no more."""
+    items.sort(key=lambda item: "simulated" not in item.nodeid and "not_the_cpu" not in item.nodeid)
+
+
 class Ended(NamedTuple):
     """How a command ended: its exit code, and what it wrote."""
 
