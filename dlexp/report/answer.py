@@ -1,0 +1,111 @@
+"""What a report says, as plain data: every output (terminal, page, Markdown, LaTeX, JSON) is drawn from this alone."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dlexp.metric import Metric
+from dlexp.report.plan import Plan
+from dlexp.report.runs import Run, Trouble
+
+Verdict = Literal["better", "worse", "no_difference", "not_decided"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with the ends of its interval; all None but the mean with one value, and all None without any."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What differs besides the seed, and its runs by seed.
+
+    settings: what varies, with this arm's values; name: those in words, unique in the report. values: of the metric, of
+    the runs that finished with a number, in the order of `finished`. interval: uncorrected, 95 %. words: what trains
+    it again, without seed.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    words: list[str]
+    runs: list[Run]
+    finished: list[Run]
+    values: list[float]
+    num_failed: int
+    num_diverged: int
+    interval: Interval
+    std: float | None
+    seconds: float | None  # median of a run's
+    parameters: int | None
+    others: dict[str, Interval] = field(default_factory=dict)  # further metrics by name
+    reached: list[dict[str, float] | None] = field(default_factory=list)  # --reach: epochs, steps, seconds
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its runs gave a number: else it has no verdict, and ranks behind those that are."""
+        return not self.num_failed and not self.num_diverged
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An arm minus the other one, in the metric's own values, corrected; None where nothing is claimed (`why_not`).
+
+    test: "Welch" or "paired t". p and interval are corrected for all comparisons of the report. visible: the smallest
+    difference found in 80 of 100 repetitions with this many seeds and this scatter. needed: seeds an arm for the
+    difference measured. ahead: in how many of the paired seeds the arm is better.
+    """
+
+    arm: str
+    reference: str
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    test: str | None
+    degrees: float | None
+    verdict: Verdict | None
+    below_margin: bool
+    visible: float | None
+    needed: int | None
+    ahead: int | None
+    why_not: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole report.
+
+    metric: the key compared, such as `test/accuracy`, chosen on validation. arms: best first; those with failed or
+    diverged runs last. reference: None: all pairs are compared. comparisons: how many the correction is for.
+    varied: the keys that differ between arms. folds: these are folds, not seeds: no interval and no verdict.
+    sentences: the answer, the verdict first; method: test, correction, seeds; scope: what is not said.
+    test_error: of the test set alone, √(p(1−p)/N) of the best arm, None where it has no meaning.
+    """
+
+    title: str
+    command: str | None
+    metric: str
+    facts: Metric
+    varied: list[str]
+    constant: dict[str, Any]  # what all runs share and says what they are: model, data, epochs, …
+    arms: list[Arm]
+    reference: str | None
+    differences: list[Difference]
+    comparisons: int
+    margin: float | None
+    folds: bool
+    sentences: list[str]
+    method: list[str]
+    scope: list[str]
+    test_error: float | None
+    num_test: int | None
+    exploratory: str | None  # why it is, None where it is as planned
+    plan: Plan | None
+    trials: dict[str, list[Run]]  # of a comparison's tuning, by arm
+    troubles: list[Trouble]
+    machine: dict[str, Any]  # processor, versions, data: what all runs share
+    rows: str | None = None  # --rows, --columns: keys of a table of means
+    columns: str | None = None

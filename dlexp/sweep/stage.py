@@ -1,0 +1,245 @@
+"""A stage: jobs that are known together. All are checked, and what the ledger does not hold yet is trained.
+
+A sweep is one stage; a search or a comparison is several, each made from what the one before it found.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlexp.config import words
+from dlexp.config.build import allowed_modules, build
+from dlexp.config.cell import code_version
+from dlexp.config.check import check, group_problems
+from dlexp.config.compose import composing, problems_of
+from dlexp.config.composed import Composed
+from dlexp.data.stream.kept_figures import keeping_nothing
+from dlexp.errors import UserError, listed
+from dlexp.experiment.identity import Identity, identity
+from dlexp.machine.lock_file import is_held
+from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
+from dlexp.records.folder import LOCK
+from dlexp.records.naming import OUTPUTS, refuse_files
+from dlexp.sweep.grid import Job
+from dlexp.sweep.launchers.launcher import Launcher, is_here
+from dlexp.sweep.ledger import Cell, open_ledger, read_own
+from dlexp.sweep.table import report
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Jobs that were composed and checked, in one order: what each is made from, and what makes it the same run again.
+
+    launcher: has begun to load torch; None: a dry run, where it can't start jobs here.
+    """
+
+    jobs: Sequence[Job]
+    runs: Sequence[Composed]
+    identities: Sequence[Identity]
+    launcher: Launcher | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of a stage: the folder of the ledger, folder and report (see `report`) of each job in order, and the
+    signal that ended it.
+    """
+
+    folder: Path
+    folders: list[Path]
+    reports: list[dict[str, Any]]
+    stop: KeyboardInterrupt | StopRequested | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 where no job failed: all are finished, or go on elsewhere."""
+        if self.stop is not None:
+            return exit_code_of(self.stop)
+        return int(any(each["status"] not in ("finished", "pending", "running") for each in self.reports))
+
+
+def train(stage: Stage, name: str) -> Ended:
+    """Trains what of a stage is not done yet, in the folder of its ledger (see `open_ledger`): `name`, where it is new.
+
+    Raises:
+        UserError: no job was started.
+    """
+    assert stage.launcher is not None
+    obey_what_was_put_off()
+    launcher, jobs, runs, identities = stage.launcher, stage.jobs, stage.runs, stage.identities
+    first = {own: identities.index(own) for own in identities}  # of the jobs that are one cell
+    names = {own: jobs[index].name for own, index in first.items()}
+    place, anew = runs[0].sweep_place, runs[0].config["rerun"]
+    folder, cells, take_back = open_ledger(place, name, names, anew=anew)
+    todo = {own: runs[index] for own, index in first.items() if not cells[own].is_done}
+    try:
+        underway = _underway(launcher, todo, cells)
+        _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
+        reasons = _launch(launcher, todo, cells)
+    except UserError:
+        take_back()
+        raise
+    underway = _underway(launcher, todo, cells)
+    reports = [
+        report(read_own(own, cells[own].folder), cells[own].entry, reasons.get(own), underway.get(own))
+        for own in identities
+    ]
+    if not underway:
+        take_back()
+    stop = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
+    return Ended(folder, [cells[own].folder for own in identities], reports, stop)
+
+
+def checked(jobs: Sequence[Job], read: words.Words) -> Stage:
+    """Composes and checks jobs that come from the words of one command line; a launcher begins to load torch meanwhile.
+
+    Raises:
+        UserError: lists what is wrong with them; says that none has started.
+    """
+    try:
+        runs, launcher = _composed(jobs, read)
+        known: dict[str, str | None] = {}
+        is_dry = runs[0].config["dry_run"]
+        with keeping_nothing() if is_dry else nullcontext():
+            identities = [identity(run.config, known, may_load=not is_dry) for run in runs]
+        _refuse_repetitions(jobs, runs, [each.cell for each in identities])
+    except UserError as error:
+        raise UserError(f"{error}\nno job was started") from None
+    return Stage(jobs, runs, identities, launcher)
+
+
+def _composed(jobs: Sequence[Job], read: words.Words) -> tuple[list[Composed], Launcher | None]:
+    """Returns what each job is composed to, checked, and the launcher as `_begun` does.
+
+    Raises:
+        UserError: lists what is wrong, with the jobs it concerns.
+    """
+    words.refuse_place(read, "hydra.run.dir", "is the folder of one run; hydra.sweep.dir= is a sweep's")
+    found: dict[str, list[str]] = {}
+    runs: dict[str, Composed] = {}
+    launcher: Launcher | None = None
+    with composing(read.folders) as compose:
+        for job in jobs:
+            run, problems = compose(job.overrides)
+            if run is not None:
+                refuse_files(run.sweep_place or OUTPUTS, "hydra.sweep.dir")
+            for problem in problems_of(run, problems, read):
+                found.setdefault(problem, []).append(job.name)
+            if run is not None and not problems:
+                launcher = launcher if runs or found else _begun(run)
+                runs[job.name] = run
+    for name, run in runs.items() if not found else ():
+        try:
+            check(run.config, is_here=is_here(run.config))
+        except UserError as error:
+            for problem in error.problems:
+                found.setdefault(problem, []).append(name)
+    if found:
+        raise UserError(*(problem + _named(names, len(jobs)) for problem, names in found.items()))
+    return list(runs.values()), launcher
+
+
+def _named(names: Sequence[str], num_jobs: int) -> str:
+    """Returns ` (in job, …)`, or nothing where it is all of them."""
+    return "" if len(names) == num_jobs else f" (in {listed(names, most=3)})"
+
+
+def _begun(run: Composed) -> Launcher | None:
+    """Returns the launcher, which has begun to load torch; a dry run only says what one has against starting jobs here.
+
+    Raises:
+        UserError: it is none, or can't start jobs here.
+    """
+    problems = group_problems("launcher", run.config["launcher"])
+    if problems:
+        raise UserError(*problems)
+    try:
+        launcher: Launcher = build(run.config["launcher"], run.config, launcher=True)
+    except UserError as error:
+        if not run.config["dry_run"]:
+            raise
+        log.warning(f"warning: {error}")
+        return None
+    if not run.config["dry_run"]:
+        launcher.begin()
+    return launcher
+
+
+def _refuse_repetitions(jobs: Sequence[Job], runs: Sequence[Composed], hashes: Sequence[str]) -> None:
+    """Raises UserError where jobs differ only in what changes no result: they are one cell, which trains once."""
+    keys: dict[str, None] = {}
+    for job, run, hashed in zip(jobs, runs, hashes, strict=True):
+        first = hashes.index(hashed)
+        if run.config != runs[first].config:
+            keys |= {key: None for key, value in job.varied.items() if value != jobs[first].varied[key]}
+    if keys:
+        repeated = [f"{key}={','.join(dict.fromkeys(each.varied[key] for each in jobs))}" for key in keys]
+        raise UserError(
+            f"jobs that differ only in {' '.join(repeated)} are one experiment, which a sweep trains once;"
+            " start them one by one, each with hydra.run.dir= of its own"
+        )
+
+
+def _underway(launcher: Launcher, jobs: Collection[Identity], cells: Mapping[Identity, Cell]) -> dict[Identity, str]:
+    """Returns `pending` or `running` for those of the jobs that go on without this process."""
+    states = launcher.underway([cells[own].folder for own in jobs])
+    return {own: state for own, state in zip(jobs, states, strict=True) if state is not None}
+
+
+def _tell_plan(folder: Path, cells: Mapping[Identity, Cell], num_jobs: int, num_left: int) -> None:
+    """Says what is left to do, which folders go on, which results come from other code, and of which nobody knows.
+
+    cells: those that are not under way.
+    """
+    done = f", {num_jobs - num_left} of them done already" if num_left < num_jobs else ""
+    log.info(f"{num_jobs} job{'s' * (num_jobs != 1)}{done} → {folder}")
+    finished = {own: each for own, each in cells.items() if each.is_done}
+    left = [each for own, each in cells.items() if own not in finished]
+    begun = [each.folder.name for each in left if each.entry and not is_held(each.folder / LOCK)]
+    if begun:
+        log.info(f"going on with {', '.join(begun)}")
+    changes: dict[str, list[str]] = {}
+    for each in left:
+        for name, change in each.outdated.items():
+            changes.setdefault(change, []).append(name)
+    for change, names in changes.items():
+        log.warning(f"warning: {change} since {', '.join(names)} ran: trained again beside it; what is there stays")
+    code = code_version(allowed_modules())
+    older = [each.folder.name for each in finished.values() if each.entry and each.entry.get("code") != code]
+    if older:
+        log.warning(
+            f"warning: other code than today's trained {', '.join(older)}; rerun=true trains all of them again,"
+            " in a new folder"
+        )
+    unknown = [each.folder.name for own, each in finished.items() if own.data is None]
+    if unknown:
+        log.warning(
+            f"warning: the data can't be read here, so nobody knows whether it changed since {listed(unknown)} ran"
+        )
+
+
+def _launch(
+    launcher: Launcher, jobs: Mapping[Identity, Composed], cells: Mapping[Identity, Cell]
+) -> dict[Identity, BaseException | None]:
+    """Starts the jobs; returns for each why it did not finish, None where its record tells.
+
+    Raises:
+        UserError: no job was started.
+    """
+    if not jobs:
+        return {}
+    ends: Sequence[BaseException | None]
+    try:
+        ends = launcher.launch(list(jobs.values()), [cells[own].folder for own in jobs], len(cells))
+    except UserError:
+        raise
+    except (KeyboardInterrupt, StopRequested, Exception) as error:  # the table still tells how far the jobs came
+        if isinstance(error, Exception):
+            log.error("the launcher lost its jobs", exc_info=True)
+        ends = [error] * len(jobs)
+    return dict(zip(jobs, ends, strict=True))
