@@ -23,13 +23,14 @@ class Outcome(NamedTuple):
 
     batch: that which the outputs belong to, where it is not the one that came; while training it may have any number of
     rows, and metrics are means over them. weight: what the loss is a mean over (see `Task.weight`); None: each batch
-    counts by its rows.
+    counts by its rows. sums: what the task measures of the outputs, where that is known already.
     """
 
     loss: Tensor
     outputs: Any
     batch: Batch | None = None
     weight: Tensor | int | None = None
+    sums: dict[str, Tensor] | None = None
 
     @property
     def counted(self) -> Tensor:

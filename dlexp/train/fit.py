@@ -156,8 +156,11 @@ def _keep(state: TrainState, outcome: Outcome) -> None:
     if state.counts is not None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
     batch = outcome.batch or {}
-    with WITHOUT_GRADIENTS:
-        state.sums = added(state.sums, state.task.sums(outcome.outputs, batch))
+    sums = outcome.sums
+    if sums is None:
+        with WITHOUT_GRADIENTS:
+            sums = state.task.sums(outcome.outputs, batch)
+    state.sums = added(state.sums, sums)
     state.measured += num_rows(batch)
     state.batch += 1
 

@@ -13,6 +13,7 @@ from dlexp.batch import Batch, mapped
 from dlexp.errors import UserError, listed
 from dlexp.machine.torch_private import compile_errors, step_of, trace_autograd
 from dlexp.methods.method import Method, Outcome, overrides
+from dlexp.tasks.task import Task
 from dlexp.train.state import TrainState
 
 Gradients = Callable[[Batch, Tensor | float], Outcome]
@@ -44,7 +45,7 @@ def gradients_of(state: TrainState, *, weighs: bool = False) -> Gradients:
     method, task, model, moment = state.method, state.task, state.model, state.moment
 
     def gradients(batch: Batch, factor: Tensor | float) -> Outcome:
-        loss, outputs, used, weight = method.loss(task, model, batch, moment)
+        loss, outputs, used, weight = method.loss(task, model, batch, moment)[:4]
         whole = loss * weight if weighs and weight is not None else loss
         (whole if type(factor) is float and factor == 1 else whole * factor).backward()  # type: ignore[no-untyped-call]
         return Outcome(loss.detach(), mapped(Tensor.detach, outputs), used or batch, weight)
@@ -53,7 +54,7 @@ def gradients_of(state: TrainState, *, weighs: bool = False) -> Gradients:
 
 
 def compiled_gradients_of(state: TrainState, *, weighs: bool = False) -> Gradients:
-    """Returns what `gradients_of` does, as code that torch generates for this model: forward and backward in one.
+    """Returns what `gradients_of` does, as code that torch generates for this model: forward, backward and sums in one.
 
     The first call takes seconds (a small net) to minutes. On CUDA the step is recorded as a CUDA graph.
 
@@ -64,17 +65,22 @@ def compiled_gradients_of(state: TrainState, *, weighs: bool = False) -> Gradien
     parameters, device = [*model.parameters(), *task.parameters(), *method.parameters()], state.losses.device
 
     def loss_and_outputs(batch: Batch) -> tuple[Any, ...]:
-        loss, outputs, used, weight = method.loss(task, model, batch, moment)
+        loss, outputs, used, weight = method.loss(task, model, batch, moment)[:4]
         return loss, outputs, used, weight
 
     # What is trained is an argument, since torch 2.11 does not look at it again: less from the step on at which a
     # group's part of the run is over.
-    def loss_and_gradients(is_trained: tuple[bool, ...], batch: Batch, factor: Tensor | float) -> tuple[Any, ...]:
+    def loss_and_gradients(
+        is_trained: tuple[bool, ...], batch: Batch, factor: Tensor | float, measures: bool
+    ) -> tuple[Any, ...]:
         loss, outputs, used, weight = forward(batch)
         whole = loss * weight if weighs and weight is not None else loss
         trained = [parameter for parameter, included in zip(parameters, is_trained, strict=True) if included]
         gradients = torch.autograd.grad(whole * factor, trained, allow_unused=True)
-        return loss.detach(), mapped(Tensor.detach, outputs), used, weight, gradients
+        outputs = mapped(Tensor.detach, outputs)
+        if measures:
+            return loss.detach(), None, used, weight, task.sums(outputs, used or batch), gradients
+        return loss.detach(), outputs, used, weight, None, gradients
 
     torch.compiler.reset()  # of earlier runs of this process: torch keeps 8 versions of one function, then it fails
     mode = "reduce-overhead" if device.type == "cuda" else None
@@ -84,8 +90,10 @@ def compiled_gradients_of(state: TrainState, *, weighs: bool = False) -> Gradien
     is_one_graph = trace_autograd()
     forward = loss_and_outputs if is_one_graph else generated(loss_and_outputs)
     compiled = generated(loss_and_gradients) if is_one_graph else loss_and_gradients
+    measures = is_one_graph and device.type != "cuda" and are_ours(task)
 
     def gradients(batch: Batch, factor: Tensor | float) -> Outcome:
+        nonlocal measures
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         if device.type == "cuda":  # of the batch before, with `accumulate`: the graph is about to reuse its memory
             for parameter in trained:
@@ -93,14 +101,25 @@ def compiled_gradients_of(state: TrainState, *, weighs: bool = False) -> Gradien
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         is_trained = tuple(parameter.requires_grad for parameter in parameters)
         try:
-            loss, outputs, used, weight, found = compiled(is_trained, batch, factor)
+            loss, outputs, used, weight, sums, found = compiled(is_trained, batch, factor, measures)
         except compile_errors() as error:
+            if measures:  # of a sum without code the step still has some
+                measures = False
+                return gradients(batch, factor)
             raise UserError(_why_not_compiled(error)) from error
         for parameter, gradient in zip(trained, found, strict=True):
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-        return Outcome(loss, outputs, used or batch, weight)
+        return Outcome(loss, outputs, used or batch, weight, sums)
 
     return gradients
+
+
+def are_ours(task: Task) -> bool:
+    """Returns whether all that a task measures is our own code, which a graph takes as it is.
+
+    Of a person's own a graph would keep what Python does beside the tensors as it was the first time.
+    """
+    return all(type(each).__module__.startswith("dlexp.") for each in (task, *task.chosen.values(), *task.own.values()))
 
 
 def _why_not_compiled(error: Exception) -> str:
@@ -193,7 +212,7 @@ class OwnSteps:
 
     def __call__(self, batch: Batch, factor: Tensor | float) -> Outcome:
         """Makes the whole step of a batch."""
-        loss, outputs, used, weight = self._state.method.step(self, batch, self._state.moment)
+        loss, outputs, used, weight = self._state.method.step(self, batch, self._state.moment)[:4]
         return Outcome(loss.detach(), mapped(Tensor.detach, outputs), used or batch, weight)
 
     def gradients(self, loss: Tensor) -> None:
