@@ -102,11 +102,13 @@ def compiled_gradients_of(state: TrainState, *, weighs: bool = False) -> Gradien
         is_trained = tuple(parameter.requires_grad for parameter in parameters)
         try:
             loss, outputs, used, weight, sums, found = compiled(is_trained, batch, factor, measures)
-        except compile_errors() as error:
-            if measures:  # of a sum without code the step still has some
+        except Exception as error:
+            if measures:  # what is no one graph with its sums may be one without them
                 measures = False
                 return gradients(batch, factor)
-            raise UserError(_why_not_compiled(error)) from error
+            if isinstance(error, compile_errors()):
+                raise UserError(_why_not_compiled(error)) from error
+            raise
         for parameter, gradient in zip(trained, found, strict=True):
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return Outcome(loss, outputs, used or batch, weight, sums)

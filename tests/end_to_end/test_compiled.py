@@ -6,9 +6,12 @@ import pytest
 import torch
 from conftest import COMPILES
 from resuming import SHORT
+from torch import Tensor
 
 from dlexp import api
+from dlexp.batch import Batch
 from dlexp.errors import UserError
+from dlexp.metrics.classes import Accuracy
 
 pytestmark = [pytest.mark.slow, COMPILES]
 
@@ -88,6 +91,8 @@ KINDS = {
     "own task": [*TABLE, "task=both"],
     "moment": [*TABLE, "criterion=later"],
     "own method": [*UNKNOWN, "method=twice"],
+    "metrics": [*TABLE, "metric=[accuracy,balanced_accuracy,brier,ece,macro_f1,micro_f1,nll,precision,recall]"],
+    "torchmetrics": [*TABLE, "metric=torchmetrics", "metric.torchmetrics.name=MulticlassF1Score"],
 }  # fmt: skip
 
 
@@ -123,3 +128,19 @@ def test_what_the_compiler_can_not_take_is_a_sentence(own: Path) -> None:
         api.run(words, folder=own / "run")
     assert "\n" not in str(error.value)
     torch.compiler.reset()
+
+
+def test_a_metric_that_the_compiler_can_not_take_stays_beside_the_graph(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*TABLE, "epochs=2", *SHORT]
+    plain = api.run(words, folder=own / "plain").metrics
+
+    def waits(self: Accuracy, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        right = (outputs.argmax(1) == batch["targets"]).sum()
+        return {"right": right if right.item() > 0 else right.new_zeros(())}
+
+    monkeypatch.setattr(Accuracy, "sums", waits)
+    monkeypatch.setattr(Accuracy, "conclude", lambda self, sums, count: float(sums["right"]) / count)
+    compiled = api.run([*words, "compile=true"], folder=own / "compiled").metrics
+    assert compiled == pytest.approx(plain, rel=2e-3, abs=1e-5)
