@@ -1,5 +1,6 @@
 """How numbers are said: the only place that formats a metric. A metric that is not in `measures` is a plain number."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,11 @@ def unit_of_difference(metric: Metric) -> str:
 def in_unit(value: float, metric: Metric) -> float:
     """Returns the number that is shown of a value, or of a difference of two."""
     return 100 * value if metric.unit == "%" else value
+
+
+def decimals(size: float, digits: int = 2) -> int:
+    """Returns how many decimals show so many significant digits of a number above 0; those of 120 need none."""
+    return max(0, digits - 1 - math.floor(math.log10(size)))
 
 
 def fixed(value: float, metric: Metric, decimals: int) -> str:

@@ -169,3 +169,19 @@ def _parameters(text: str) -> int | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return found if type(found) is int and found >= 0 else None
+
+
+def json_of(path: Path) -> Any:
+    """Returns what another JSON file of a run holds; None where it can't be read. What is shared is parsed once."""
+    try:
+        return _json(text_of(path))
+    except Unreadable:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
