@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dlexp.pictures.drawing import Drawing, Who, fitted, text_width
-from dlexp.pictures.scales import Scale, horizontal
+from dlexp.pictures.scales import Scale
 
 WIDTH = 440.0
 ROOM = 20.0  # at both ends of an axis, for dots and the crosses of failed runs
@@ -127,9 +127,10 @@ def _right(
         for number, gap in enumerate(gaps):
             if gap.value is not None:
                 _box(drawing, low, number * row + row - 31, high, number * row + row - 5)
-        _box(drawing, WIDTH - text_width(margin_words, 13) - 30, bottom + 28, WIDTH - text_width(margin_words, 13) - 8, bottom + 43)
+        end = WIDTH - text_width(margin_words, 13) - 4
+        _box(drawing, end - 22, bottom + 28, end, bottom + 43)
         drawing.text("tick", WIDTH, bottom + 40, margin_words, anchor="end")
-    _axis(drawing, scale, bottom, row, len(gaps), axis, 0.0)
+    _axis(drawing, scale, bottom, row, len(gaps), axis, 0.0, plus="+")
     for number, gap in enumerate(gaps):
         top = number * row
         if gap.value is None:
@@ -142,17 +143,23 @@ def _right(
 
 
 def _axis(
-    drawing: Drawing, scale: Scale, bottom: float, row: float, rows: int, words: str, shift: float | None
+    drawing: Drawing,
+    scale: Scale,
+    bottom: float,
+    row: float,
+    rows: int,
+    words: str,
+    shift: float | None,
+    plus: str = "",
 ) -> None:
     if shift is not None:
         for number in range(rows):
             drawing.add("line", "zero", (scale(shift), number * row + 31), (scale(shift), number * row + row + 10))
-    signed = shift == 0.0
     drawing.add("line", "axis", (0, bottom), (WIDTH, bottom))
     for value, word in scale.ticks(6):
         x = scale(value)
         drawing.add("line", "axis", (x, bottom), (x, bottom + 4))
-        drawing.text("tick", x, bottom + 18, f"+{word}" if signed and value > 0 else word, anchor="middle")
+        drawing.text("tick", x, bottom + 18, plus * (value > 0) + word, anchor="middle")
     drawing.text("tick", 0, bottom + 40, words)
 
 
