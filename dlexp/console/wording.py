@@ -97,3 +97,10 @@ def result(metrics: Mapping[str, float], measures: Mapping[str, Metric]) -> str:
     told = "{} on the training samples" if split == TRAINED_ON else f"{split} {{}}"
     values = {name: number(metrics[f"{split}/{name}"], measures.get(name, LOSS)) for name in names}
     return ", ".join(f"{told.format(name)} {value}" for name, value in values.items())
+
+
+def printable(text: str) -> str:
+    """Returns a text of somebody else's, such as the name of a folder, without characters that move a terminal's cursor
+    or turn the direction of writing.
+    """
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
