@@ -136,7 +136,7 @@ def cross_table(answer: Answer) -> Table | None:
         place = _value(arm, answer.rows), _value(arm, answer.columns)
         if place in cells:
             raise UserError(
-                f"several arms fall on one place of the table, since {listed(others)} varies too:"
+                f"several arms fall on one place of the table, since {listed(others)} var{'ies' if len(others) == 1 else 'y'} too:"
                 f" --where {others[0]}=VALUE chooses, or take it as --rows or --columns"
             )
         cells[place] = arm
