@@ -47,7 +47,7 @@ def recorded(path: Path, *keys: str) -> Any:
         found = read_json(path)
         for key in keys:
             found = found[key]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last of many brackets within each other
         return None
     return found
 
@@ -55,7 +55,7 @@ def recorded(path: Path, *keys: str) -> Any:
 def read_entry(folder: Path) -> dict[str, Any] | None:
     """Returns the record of the run in a folder, or None where there is none of this version that can be read."""
     found = recorded(folder / RECORD)
-    return found if _is_entry(found) else None
+    return found if is_entry(found) else None
 
 
 def refuse_other_version(folder: Path) -> None:
@@ -72,7 +72,7 @@ def refuse_other_version(folder: Path) -> None:
         raise UserError(f"{folder} was written by a newer version of dlexp, which this one can't read")
 
 
-def _is_entry(found: Any) -> bool:
+def is_entry(found: Any) -> bool:
     """Returns whether `found` has the fields of a run.json that readers rely on."""
     return (
         isinstance(found, dict)
