@@ -14,7 +14,8 @@ def row(params: Mapping[str, Any], metrics: Mapping[str, str], differing: Collec
     from torch.utils.tensorboard import summary
 
     # torch's own add_hparams would open a second run inside this one, and knows neither order nor arms.
-    summaries = summary.hparams({key: _cell(value) for key, value in params.items()}, dict.fromkeys(metrics, 0.0))
+    make: Any = summary.hparams
+    summaries = make({key: _cell(value) for key, value in params.items()}, dict.fromkeys(metrics, 0.0))
     for each in summaries:
         plugin = each.value[0].metadata.plugin_data
         content = HParamsPluginData.FromString(plugin.content)
