@@ -145,7 +145,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     ]
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def hints_of(function: Any) -> dict[str, Any]:
     if inspect.isclass(function) and not hasattr(function, "__dataclass_fields__"):
         function = function.__init__
     try:
@@ -156,7 +156,7 @@ def _hints(function: Any) -> dict[str, Any]:
 
 def _against_hints(values: Mapping[str, Any], function: Any, prefix: str) -> list[str]:
     """Returns what is wrong with those of the values that a function, or the schema, has a type hint for."""
-    hints = _hints(function)
+    hints = hints_of(function)
     found = [(key, value, value_problem(value, hints[key])) for key, value in values.items() if key in hints]
     return [
         f"{prefix}{key}={as_typed(value)} {problem}{IN_QUOTES * ('a text' in problem and value is not None)}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dlexp.config import words
-from dlexp.config.compose import axes
+from dlexp.config.axes import axes
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
