@@ -10,9 +10,8 @@ from dlexp.experiment.identity import Identity
 from dlexp.machine.lock_file import locked
 from dlexp.records import run_json
 from dlexp.records.folder import RECORD
-from dlexp.records.naming import OUTPUTS, missing, new_folder, remove_empty, unique
+from dlexp.records.naming import LEDGER_FILE, OUTPUTS, missing, new_folder, remove_empty, unique
 
-LEDGER_FILE = "sweep.json"
 LEDGER_LOCK = ".sweeps.lock"
 
 
