@@ -49,8 +49,9 @@ def split(
 
     A key varies where it changes a result, is not `ignoring`, and is no consequence of others: a group's option stands
     for the settings that come with it, those of a recipe or a data set too, as long as nobody typed one of them, and a
-    preset for all that it chooses (`brought_along` tells them). What follows another setting is no key, nor is what goes with the seed one to one
-    (`init_from`, `data.split_seed`). Groups come first, then as typed; arms in the order of the jobs of their sweep.
+    preset for all that it chooses (`brought_along` tells them). What follows another setting is no key, nor is what
+    goes with the seed one to one (`init_from`, `data.split_seed`). Groups come first, then as typed; arms in the order
+    of the jobs of their sweep.
     """
     rows = _rows(runs, presets=True)
     keys = _keys(runs, rows, ignoring)
@@ -67,8 +68,8 @@ def split(
 
 
 def brought_along(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
-    """Returns what differs between arms though nobody typed it and no option of its own group varies: such as the epochs
-    that a model's recipe brings along. An option stands for its settings here too.
+    """Returns what differs between arms though nobody typed it and no option of its own group varies: such as the
+    epochs that a model's recipe brings along. An option stands for its settings here too.
     """
     follow = _following(runs)
     found = [key for key in _differing(_rows(runs)) if key not in (*keys, *REPEATS, *CONTENTS) and key not in follow]
@@ -88,7 +89,7 @@ def _keys(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]], ignoring: Coll
     options = [key for key in differing if key in GROUPS or key == PRESET]
     chosen = sorted((key for key in options if key in typed), key=lambda key: typed[key])
     chosen += [key for key in options if key not in typed and not _follows_from(chosen, key, rows)]
-    others = sorted((key for key in differing if key in typed and key not in GROUPS), key=lambda key: typed[key])
+    others = sorted((key for key in differing if key in typed and key not in options), key=lambda key: typed[key])
     for key in differing:
         if key not in options and key not in typed:
             group = CONTENTS.get(key, ("", key))[1].partition(".")[0]
