@@ -7,6 +7,7 @@ when the first distribution is asked for, 0.2 s on a free core: a report of one 
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 LEVEL = 0.05  # of false alarms among all comparisons of a report
@@ -74,7 +75,7 @@ def paired(values: Sequence[float], others: Sequence[float]) -> Sample:
 
 
 def p_value(found: Difference, comparisons: int = 1) -> float:
-    """Returns how often chance alone shows as much in one of so many comparisons, two-sided (Student's t, Bonferroni)."""
+    """Returns how often chance alone shows as much in any of so many comparisons, two-sided (Student, Bonferroni)."""
     from numpy import minimum
     from scipy.special import stdtr
 
@@ -198,6 +199,7 @@ def _roots_of_chi_square(degrees: float) -> tuple[Any, Any]:
     return (2 * gammaincinv(degrees / 2, points)) ** 0.5, weights
 
 
+@cache
 def _points() -> tuple[Any, Any]:
     """Returns points between 0 and 1 and their weights in an integral (Gauss and Legendre)."""
     from numpy.polynomial.legendre import leggauss
@@ -226,7 +228,7 @@ def _shift(asked: Any, weights: Any) -> float:
 
 def test_set_error(share: float, n: int) -> float:
     """Returns the standard error of a share of right answers that comes from drawing n test samples: √(p(1 − p)/n)."""
-    return (share * (1 - share) / n) ** 0.5
+    return math.sqrt(share * (1 - share) / n)
 
 
 def expected_best(values: Sequence[float], higher_is_better: bool) -> list[float]:

@@ -7,15 +7,17 @@ from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
-from dlexp.report.arms import FOLD
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
+from dlexp.report.arms import FOLD
 from dlexp.report.plan import Plan
 from dlexp.report.runs import Run
 from dlexp.report.statistics import Sample
+from dlexp.report.words import ranges
 
 WELCH, PAIRED = "Welch", "paired t"
 # Settings that draw the data or the start of a run: where each seed has its own value, pairs of a seed share a draw.
-DRAWN_BY = ("data.split_seed", "data.data_seed", "init_from")
+START = "init_from"
+DRAWN_BY = ("data.split_seed", "data.data_seed", START)
 BETTER = r"beats?|outperforms?|wins against|(?:is|are) better than"
 WORSE = r"loses? to|(?:is|are) worse than"
 
@@ -116,7 +118,9 @@ def _compared(one: Arm, other: Arm, family: Family) -> Difference:
     return _claimed(one, other, family, differences, None, ahead)
 
 
-def _claimed(one: Arm, other: Arm, family: Family, first: Sample, second: Sample | None, ahead: int | None) -> Difference:
+def _claimed(
+    one: Arm, other: Arm, family: Family, first: Sample, second: Sample | None, ahead: int | None
+) -> Difference:
     """Returns a comparison by Welch's test, or by the paired one, where `first` sums up differences alone."""
     k = family.comparisons
     if second is None:
@@ -149,9 +153,7 @@ def _claimed(one: Arm, other: Arm, family: Family, first: Sample, second: Sample
 
 
 def _unclaimed(one: Arm, other: Arm, gap: float | None, ahead: int | None, why_not: str) -> Difference:
-    return Difference(
-        one.name, other.name, gap, None, None, None, None, None, None, False, None, None, ahead, why_not
-    )
+    return Difference(one.name, other.name, gap, None, None, None, None, None, None, False, None, None, ahead, why_not)
 
 
 def _hindrances(one: Arm, other: Arm, family: Family) -> Iterator[str]:
@@ -180,7 +182,8 @@ def missing_runs(arm: Arm) -> str:
     if num_runs == 1:
         return f"the only run of {arm.name} {first[2:]}"
     count, word = first.split()
-    return ", ".join([f"{count} of {num_runs} runs of {arm.name} {word}", *rest])
+    part = f"all {count} runs" if not rest and int(count) == num_runs else f"{count} of {num_runs} runs"
+    return ", ".join([f"{part} of {arm.name} {word}", *rest])
 
 
 def _pairs(one: Arm, other: Arm) -> tuple[list[float], list[float]] | None:
@@ -231,7 +234,9 @@ def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
         return f"{_seeds(added)} came after a verdict from {len(set(earlier[0]))} had been shown"
     if extra := sorted(there - set(plan.seeds)):
         return f"{_seeds(extra)} {'was' if len(extra) == 1 else 'were'} not planned"
-    if missing := {name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)}:
+    if missing := {
+        name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)
+    }:
         told = "; ".join(f"of {name} {_seeds(lacking)}" for name, lacking in missing.items())
         return f"planned runs are missing ({told}), so this is a look before the end"
     return None
@@ -239,11 +244,3 @@ def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
 
 def _seeds(seeds: Sequence[int]) -> str:
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {ranges(seeds)}"
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Returns whole numbers in few words: `1 to 5`, `1, 2 and 7`."""
-    ordered = sorted(set(numbers))
-    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
-        return f"{ordered[0]} to {ordered[-1]}"
-    return " and ".join(filter(None, [", ".join(map(str, ordered[:-1])), str(ordered[-1])]))
