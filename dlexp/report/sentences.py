@@ -9,10 +9,10 @@ from dlexp.console.wording import TRAINED_ON, amount, fixed, in_unit, signed, un
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.arms import CONTENTS
-from dlexp.report.verdicts import missing_runs, read_hypothesis
+from dlexp.report.planned import read_hypothesis
+from dlexp.report.verdicts import missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper
 
-ROUGH = 5  # up to so many seeds the scatter itself is hardly known
 SPLITS = {"val": "validation", "train": "training", TRAINED_ON: "training samples’"}
 
 
@@ -168,7 +168,7 @@ def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
     """Returns what so many seeds see, and how many would be needed."""
     sizes = [len(_arm(answer, name).values) for each in open_ones for name in (each.arm, each.reference)]
     seen = in_range([in_unit(there(each.visible), answer.facts) for each in open_ones])
-    rough = "roughly" if min(sizes) <= ROUGH else "about"
+    rough = "roughly" if min(sizes) <= statistics.SMALL else "about"
     seeds = counted(sizes[0], "seed") if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)} seeds"
     text = f"{upper(seeds)} an arm see differences from {rough} {amount(seen, answer.facts)} on"
     gaps = [each for each in open_ones if each.value]
