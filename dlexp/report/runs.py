@@ -183,6 +183,12 @@ def _turns(folder: Path) -> dict[str, int]:
     return {name: place for place, name in enumerate(names) if isinstance(name, str)}
 
 
+def _tidied(path: Path) -> Path:
+    """Returns a path without `..`, where that leads to the same place."""
+    tidy = Path(os.path.normpath(path))
+    return tidy if os.path.realpath(tidy) == os.path.realpath(path) else path
+
+
 def _number(value: float | None) -> float | None:
     """Returns a finite number as a float, everything else as None."""
     try:
@@ -219,6 +225,6 @@ def _run_folders(folder: Path, troubles: dict[Path, Trouble], seen: set[str], de
     if (folder / PLAN_FILE).is_file() and (plan := read_plan(folder)) is not None:
         for name in [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]:
             if (folder / name / RECORD).exists():
-                yield folder / name
+                yield _tidied(folder / name)
     for name in inner:
         yield from _run_folders(folder / name, troubles, seen, depth - 1)
