@@ -161,7 +161,9 @@ def test_every_text_of_a_person_is_escaped(tmp_path: Path) -> None:
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(min_size=1, max_size=30), inserted=st.sampled_from(["<script>", '"', "'", "&", "</pre>", "-->", ""]))
+@given(
+    text=st.text(min_size=1, max_size=30), inserted=st.sampled_from(["<script>", '"', "'", "&", "</pre>", "-->", ""])
+)
 def test_no_text_breaks_a_page(tmp_path_factory: pytest.TempPathFactory, text: str, inserted: str) -> None:
     folder = tmp_path_factory.mktemp("runs")
     word = (inserted + text).encode("utf-8", "replace").decode()
