@@ -84,6 +84,7 @@ class Local(Launcher):
         per_gpu = self._settings["jobs_per_gpu"]
         limit = num_gpus * per_gpu if per_gpu and num_gpus else self._settings["n_jobs"]
         at_once, sharers = min(limit, len(jobs)), min(limit, num_cells)
+        quiet = at_once > 1 or self.watcher is not None
         context = children_context(PRELOAD)
         running: dict[int, _Child] = {}
         results: dict[int, BaseException | None] = {}
@@ -97,20 +98,19 @@ class Local(Launcher):
                         if index is None:
                             break
                         waiting.remove(index)
-                        log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
+                        self._tell_start(folders[index], f"[{index + 1}/{len(jobs)}]")
                         slot = min(set(range(at_once)) - {child.slot for child in running.values()})
                         gpu = slot % num_gpus if num_gpus > 1 else None
                         before = read_entry(folders[index])
                         with uninterrupted():  # whoever has started is told to stop
                             process, said = start(
-                                context, jobs[index], folders[index], quiet=at_once > 1, sharers=sharers, gpu=gpu
+                                context, jobs[index], folders[index], quiet=quiet, sharers=sharers, gpu=gpu
                             )
                             running[index] = _Child(process, said, slot, before)
                     for index in [index for index, child in running.items() if not child.process.is_alive()]:
                         results[index] = _end(folders[index], running.pop(index))
-                        if at_once > 1:
-                            end = "finished" if results[index] is None else f"failed, {results[index]}"
-                            log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {end}")
+                        if quiet:
+                            self._tell_end(folders[index], f"[{index + 1}/{len(jobs)}]", results[index])
                         if results[index] is not None and self._settings["on_error"] == "stop":
                             results |= dict.fromkeys(waiting, UserError("not started: a job before it failed"))
                             waiting = []
@@ -122,6 +122,18 @@ class Local(Launcher):
                 _stop(running.values(), signal.SIGTERM)
                 raise
         return [results[index] for index in range(len(jobs))]
+
+    def _tell_start(self, folder: Path, place: str) -> None:
+        if self.watcher is not None:
+            self.watcher.began(folder)
+        else:
+            log.info(f"{place} {folder.name}")
+
+    def _tell_end(self, folder: Path, place: str, why: BaseException | None) -> None:
+        if self.watcher is not None:
+            self.watcher.ended(folder, why)
+        else:
+            log.info(f"{place} {folder.name}: {'finished' if why is None else f'failed, {why}'}")
 
 
 def _num_gpus(device: str) -> int:
