@@ -1,6 +1,6 @@
 """The runs of a comparison as jobs: one an arm to look at, the trials of its tuning, and the final ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dlexp.compare import tuning
 from dlexp.compare.question import FOLD, Question, key_of, with_words
@@ -58,10 +58,10 @@ def _own(question: Question) -> dict[str, list[str]]:
     return {name: with_words(question.shared, its) for name, its in question.arms.items()}
 
 
-def _jobs(described: object) -> list[Job]:
+def _jobs(described: Iterable[tuple[str, list[str], dict[str, str]]]) -> list[Job]:
     jobs: list[Job] = []
     names: set[str] = set()
-    for name, words, varied in described:  # type: ignore[attr-defined]
+    for name, words, varied in described:
         folder = unique(plain_name(name), names)
         names.add(folder)
         jobs.append(Job(folder, words, varied))

@@ -129,7 +129,9 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
             seeds = [*old.seeds, *more]
             departures.append(f"{_seeds(more)} added after a verdict on {_seeds(looks[-1])} was shown")
         else:
-            departures.append(f"{_seeds(new.seeds)} typed after a verdict on {_seeds(looks[-1])} was shown, which stands")
+            departures.append(
+                f"{_seeds(new.seeds)} typed after a verdict on {_seeds(looks[-1])} was shown, which stands"
+            )
     tuned = old.tuning
     if tuned is not None and "trials" in question.told and question.told["trials"] != tuned.trials:
         now = question.told["trials"]
