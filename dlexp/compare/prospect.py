@@ -52,8 +52,8 @@ def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
 
 
 def seconds_of(runs: Mapping[str, Composed]) -> tuple[dict[str, float | None], bool]:
-    """Returns how long a run of each arm takes: as runs before it did, else its steps alone, as a few say that are tried
-    now; and whether any is of the latter kind.
+    """Returns how long a run of each arm takes: as runs before it did, else its steps alone, as a few that are tried
+    now say; and whether any is of the latter kind.
 
     None where neither is possible: the data is not there yet, jobs run elsewhere, or they compile first.
     """
