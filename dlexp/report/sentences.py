@@ -3,7 +3,7 @@
 The functions take an `Answer` whose sentences are still missing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from dlexp.console.wording import TRAINED_ON, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.report import statistics
@@ -134,7 +134,7 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
         for arm in arms[:MOST]
     )
     of = f"means of {counted(same, 'seed')} each" if same is not None else "means"
-    found = f"{_upper(subject(answer))}{_direction(answer)}, {of}: {means}{_rest(len(arms) - MOST)}."
+    found = f"{upper(subject(answer))}{_direction(answer)}, {of}: {means}{_rest(len(arms) - MOST)}."
     if not tested:
         return found
     corrected = "corrected " if answer.comparisons > 1 else ""
@@ -162,7 +162,7 @@ def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
         seeds = f"{' and '.join(map(str, sizes))} seeds" if len(sizes) > 1 else counted(sizes[0], "seed")
         parts.append(f"{who}{seeds} see differences from about {seen} on{_needed(each)}")
     text = "; ".join(parts) + _rest(len(open_ones) - 3)
-    return f"{_upper(text) if len(open_ones) == 1 else text}. “Not decided” does not mean equal."
+    return f"{upper(text) if len(open_ones) == 1 else text}. “Not decided” does not mean equal."
 
 
 def _needed(each: Difference) -> str:
@@ -179,22 +179,20 @@ def _without_numbers(answer: Answer) -> Iterator[str]:
             rest = "The one that finished has" if len(arm.values) == 1 else f"The {len(arm.values)} that finished have"
             mean = "" if len(arm.values) == 1 else " on average"
             yield (
-                f"{_upper_count(missing_runs(arm))}. {rest} {_mean(answer, arm)}{mean}: without the others that flatters"
+                f"{upper(missing_runs(arm))}. {rest} {_mean(answer, arm)}{mean}: without the others that flatters"
                 f" {arm.name}, so it gets no verdict and ranks last."
             )
         else:
-            yield f"{_upper_count(missing_runs(arm))}."
+            yield f"{upper(missing_runs(arm))}."
     for arm in [arm for arm in answer.arms if arm.std == 0 and len(answer.arms) > 1][:MOST]:
         yield f"{arm.name} is identical in every seed."
 
 
 def _weakened(answer: Answer) -> Iterator[str]:
     """Yields what makes the numbers say less than they seem to."""
-    waiting = [(arm.name, sum(not run.is_ended for run in arm.runs)) for arm in answer.arms]
-    if waiting := [(name, count) for name, count in waiting if count]:
-        told = ", ".join(f"{counted(count, 'run')} of {name}" for name, count in waiting[:MOST])
-        verb = "is" if len(waiting) == 1 and waiting[0][1] == 1 else "are"
-        yield f"{_upper(told)}{_rest(len(waiting) - MOST)} {verb} not at the end and not counted: this is a look in between."
+    if answer.num_unfinished:
+        runs, verb = counted(answer.num_unfinished, "run"), "is" if answer.num_unfinished == 1 else "are"
+        yield f"{upper(runs)} {verb} not at the end and not counted: this is a look in between, no final one."
     if any(len(arm.values) == 2 for arm in answer.arms) and not answer.folds:
         yield "Of two seeds a 95 % interval reaches 12.7 standard errors to each side: a third narrows it to 4.3."
     if answer.exploratory:
@@ -246,12 +244,9 @@ def _rest(number: int) -> str:
     return f" and {number} more (see the table)" if number > 0 else ""
 
 
-def _upper(text: str) -> str:
+def upper(text: str) -> str:
+    """Returns a sentence's beginning."""
     return text[:1].upper() + text[1:]
-
-
-def _upper_count(text: str) -> str:
-    return _upper(text)
 
 
 def _arm(answer: Answer, name: str) -> Arm:

@@ -7,12 +7,12 @@ from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
+from dlexp.report.arms import FOLD
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
 from dlexp.report.plan import Plan
 from dlexp.report.runs import Run
 from dlexp.report.statistics import Sample
 
-FOLD = "data.fold"
 WELCH, PAIRED = "Welch", "paired t"
 # Settings that draw the data or the start of a run: where each seed has its own value, pairs of a seed share a draw.
 DRAWN_BY = ("data.split_seed", "data.data_seed", "init_from")
@@ -55,12 +55,12 @@ def _is_one_to_one(pairs: Sequence[tuple[Hashable, Any]]) -> bool:
     return len(found) > 1 and len(found) == len({seed for seed, _ in found}) == len({value for _, value in found})
 
 
-def interval_of(values: Sequence[float]) -> Interval:
-    """Returns the mean with its uncorrected 95 % interval; none of one value."""
+def interval_of(values: Sequence[float], are_folds: bool = False) -> Interval:
+    """Returns the mean with its uncorrected 95 % interval; none of one value, of equal values, or over folds."""
     if not values:
         return Interval(None, None, None)
     one = statistics.sample(values)
-    if one.n == 1:
+    if one.variance == 0 or are_folds:
         return Interval(one.mean, None, None)
     return Interval(one.mean, *map(float, statistics.interval(statistics.of_mean(one))))
 
