@@ -15,7 +15,7 @@ INCIDENTAL, INCIDENTAL_OF_DATA = (marked(schema, Incidental) for schema in (Sett
 SHOWS = set(
     "__main__.py api.py errors.py commands compare sweep find search report profiling pictures console config/help.py"
     " config/hydra_flags.py config/mistakes.py records/event_file.py records/naming.py records/result.py"
-    " records/tracker.py".split()
+    " records/slurm_queue.py records/tracker.py".split()
 )
 
 

@@ -149,7 +149,7 @@ def _value(word: str | None) -> str | None:
     if word is None:
         return None
     key, _, value = word.partition("=")
-    return value.strip("'") if re.fullmatch(meant.PATH_KEY, key) else value
+    return value.strip("'") if re.fullmatch(meant.PATH_KEY, key) or key == meant.NOTE else value
 
 
 def _unreadable(override: str | None) -> str:

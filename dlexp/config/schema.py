@@ -36,6 +36,7 @@ class Settings:
     accumulate: Annotated[int, Range(ge=1)] = MISSING
     grad_clip: Annotated[float | None, Range(gt=0)] = MISSING
     patience: Annotated[int | None, Range(ge=1)] = MISSING
+    note: Annotated[str | None, Incidental(), Later()] = MISSING
     init_from: str | None = MISSING
     freeze: list[str] = MISSING
     device: Annotated[str, Incidental()] = MISSING

@@ -173,12 +173,14 @@ PATH = re.compile(rf"({meant.PATH_KEY})=(.+)", re.DOTALL)
 
 
 def quoted(word: str, is_sweep: bool) -> str:
-    """Returns an override as Hydra takes it, the value of a path key quoted: it refuses `D:\\data`, `~/data` and `a=b`.
+    """Returns an override as Hydra takes it, paths and the note quoted: it refuses `D:\\data`, `~/data` and `a=b`.
 
     In a sweep a comma separates values, unless a file of that name exists.
     """
     if re.match(r"data\.fields[.=]", word):  # takes any field, and Hydra only those that the YAML states
         return f"++{word}"
+    if word.startswith(f"{meant.NOTE}="):
+        return f"{meant.NOTE}={_text(word.partition('=')[2])}"
     match = PATH.fullmatch(word)
     if match is None:
         return word
@@ -192,6 +194,13 @@ def quoted(word: str, is_sweep: bool) -> str:
     if value == "null" or value[0] in "'\"" or has_values:
         return word
     return f"{key}={in_quotes(os.path.expanduser(value))}"
+
+
+def _text(value: str) -> str:
+    """Returns a text in quotes, if it is not null and has none of its own, with nothing left that refers elsewhere."""
+    if value == "null" or re.fullmatch(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", value, re.DOTALL):
+        return value
+    return in_quotes(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))
 
 
 def in_quotes(value: str) -> str:

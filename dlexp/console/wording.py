@@ -23,6 +23,32 @@ def number(value: float | None, metric: Metric, digits: int = 2) -> str:
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
+def unit(metric: Metric) -> str:
+    """Returns what follows a value, with its blank: ` %`, or nothing."""
+    return f" {metric.unit}" if metric.unit else ""
+
+
+def unit_of_difference(metric: Metric) -> str:
+    """Returns what follows a difference of two values: of per cents ` points`."""
+    return " points" if metric.unit == "%" else unit(metric)
+
+
+def in_unit(value: float, metric: Metric) -> float:
+    """Returns the number that is shown of a value, or of a difference of two."""
+    return 100 * value if metric.unit == "%" else value
+
+
+def fixed(value: float, metric: Metric, decimals: int) -> str:
+    """Returns a value for a column of such, without its unit."""
+    shown = in_unit(value, metric)
+    return f"{shown:.{decimals}f}" if decimals <= 7 else f"{shown:.3g}"
+
+
+def signed(value: float, metric: Metric, decimals: int) -> str:
+    """Returns a difference of two values, without its unit: `+0.24`, `−0.30`."""
+    return ("−" if value < 0 else "+") + fixed(abs(value), metric, decimals)
+
+
 def named(name: str, value: float | None, measures: Mapping[str, Metric], digits: int = 2) -> str:
     """Returns `accuracy 81.30 %`."""
     return f"{name} {number(value, measures.get(name, LOSS), digits)}"

@@ -47,7 +47,7 @@ def recorded(path: Path, *keys: str) -> Any:
         found = read_json(path)
         for key in keys:
             found = found[key]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last of many brackets within each other
         return None
     return found
 
@@ -55,7 +55,7 @@ def recorded(path: Path, *keys: str) -> Any:
 def read_entry(folder: Path) -> dict[str, Any] | None:
     """Returns the record of the run in a folder, or None where there is none of this version that can be read."""
     found = recorded(folder / RECORD)
-    return found if _is_entry(found) else None
+    return found if is_entry(found) else None
 
 
 def refuse_other_version(folder: Path) -> None:
@@ -72,7 +72,7 @@ def refuse_other_version(folder: Path) -> None:
         raise UserError(f"{folder} was written by a newer version of dlexp, which this one can't read")
 
 
-def _is_entry(found: Any) -> bool:
+def is_entry(found: Any) -> bool:
     """Returns whether `found` has the fields of a run.json that readers rely on."""
     return (
         isinstance(found, dict)
@@ -88,6 +88,10 @@ def _is_entry(found: Any) -> bool:
         and {"model", "data", "optimizer"} <= found["choices"].keys()
         and isinstance(found.get("follows"), dict)
         and all(isinstance(source, str) for source in found["follows"].values())
+        and isinstance(found.get("varied", {}), dict)
+        and all(isinstance(value, str) for value in found.get("varied", {}).values())
+        and isinstance(found.get("note"), str | None)
+        and isinstance(found.get("parent"), dict | None)
         and isinstance(found.get("metric", ""), str)
         and isinstance(found.get("measures", {}), dict)
         and all(isinstance(facts, dict) for facts in found.get("measures", {}).values())

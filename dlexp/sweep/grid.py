@@ -30,13 +30,21 @@ def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
     keys = [axis[0].partition("=")[0].lstrip("+") for axis in axes]
     if twice := {key: None for key, axis in zip(keys, axes, strict=True) if len(axis) > 1 and keys.count(key) > 1}:
         raise UserError(*(f"{key} is named more than once; a sweep takes its values as {key}=a,b,c" for key in twice))
+    lasts = [key.rpartition(".")[2] for key, axis in zip(keys, axes, strict=True) if len(axis) > 1]
     jobs: list[Job] = []
     names: set[str] = set()
     for number, words in enumerate(itertools.product(*axes)):
         varied = [word for word, axis in zip(words, axes, strict=True) if len(axis) > 1]
-        text = "_".join(word.replace("=[", "-").replace("=", "-") for word in varied)
+        text = "_".join(_shortened(word, lasts).replace("=[", "-").replace("=", "-") for word in varied)
         text = re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + a folder's name would show as -
         name = unique(plain_name(text) if varied else f"job-{number}", names)
         names.add(name)
         jobs.append(Job(name, list(words), dict(word.partition("=")[::2] for word in varied)))
     return jobs
+
+
+def _shortened(word: str, lasts: Sequence[str]) -> str:
+    """Returns a word with the last name of its key, `lr=0.1`, where no other key that varies ends in the same."""
+    key, _, value = word.partition("=")
+    last = key.rpartition(".")[2]
+    return f"{last}={value}" if lasts.count(last) == 1 else word

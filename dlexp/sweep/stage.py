@@ -6,7 +6,7 @@ A sweep is one stage; a search or a comparison is several, each made from what t
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def _composed(jobs: Sequence[Job], read: words.Words) -> tuple[list[Composed], L
                 found.setdefault(problem, []).append(job.name)
             if run is not None and not problems:
                 launcher = launcher if runs or found else _begun(run)
-                runs[job.name] = run
+                runs[job.name] = replace(run, varied=job.varied)
     for name, run in runs.items() if not found else ():
         try:
             check(run.config, is_here=is_here(run.config))

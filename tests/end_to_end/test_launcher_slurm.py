@@ -17,8 +17,8 @@ from fake_slurm import Cluster
 from dlexp.config.build import build
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
-from dlexp.records import run_json
-from dlexp.sweep.launchers import slurm, slurm_queue
+from dlexp.records import run_json, slurm_queue
+from dlexp.sweep.launchers import slurm
 from dlexp.sweep.plan import run_sweep
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
