@@ -4,7 +4,7 @@ A sweep is one stage; a search or a comparison is several, each made from what t
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +24,8 @@ from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put
 from dlexp.records.folder import LOCK
 from dlexp.records.naming import OUTPUTS, refuse_files
 from dlexp.sweep.grid import Job
-from dlexp.sweep.launchers.launcher import Launcher, is_here
-from dlexp.sweep.ledger import Cell, open_ledger, read_own
+from dlexp.sweep.launchers.launcher import Launcher, Watcher, is_here
+from dlexp.sweep.ledger import Cell, open_ledger, read_own, with_others
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,20 @@ class Stage:
     runs: Sequence[Composed]
     identities: Sequence[Identity]
     launcher: Launcher | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a stage is told that is one of several, as in a comparison.
+
+    folder: that of the ledger; None: a new one. is_done: whether a cell is not to be trained any more. takes_others:
+    whether runs that lie elsewhere under outputs/ are taken where they are, finished ones alone.
+    """
+
+    folder: Path | None
+    watcher: Watcher
+    is_done: Callable[[Cell], bool]
+    takes_others: bool
 
 
 @dataclass(frozen=True)
@@ -63,8 +77,10 @@ class Ended:
         return int(any(each["status"] not in ("finished", "pending", "running") for each in self.reports))
 
 
-def train(stage: Stage, name: str) -> Ended:
+def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     """Trains what of a stage is not done yet, in the folder of its ledger (see `open_ledger`): `name`, where it is new.
+
+    part: of what it is one, where it is not all.
 
     Raises:
         UserError: no job was started.
@@ -75,11 +91,21 @@ def train(stage: Stage, name: str) -> Ended:
     first = {own: identities.index(own) for own in identities}  # of the jobs that are one cell
     names = {own: jobs[index].name for own, index in first.items()}
     place, anew = runs[0].sweep_place, runs[0].config["rerun"]
+    if part is not None:
+        place, anew = part.folder, part.folder is None
     folder, cells, take_back = open_ledger(place, name, names, anew=anew)
-    todo = {own: runs[index] for own, index in first.items() if not cells[own].is_done}
+    if part is not None and part.takes_others:
+        cells = with_others(cells)
+    is_done = part.is_done if part is not None else lambda cell: cell.is_done
+    todo = {own: runs[index] for own, index in first.items() if not is_done(cells[own])}
     try:
+        if part is None:
+            log.info(_in_short(len(jobs), len(todo), folder))
+        else:
+            launcher.watcher = part.watcher
+            part.watcher.opened(folder, [cells[own].folder for own in identities], len(jobs) - len(todo))
         underway = _underway(launcher, todo, cells)
-        _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
+        _tell_plan({own: each for own, each in cells.items() if own not in underway}, todo)
         reasons = _launch(launcher, todo, cells)
     except UserError:
         take_back()
@@ -191,15 +217,18 @@ def _underway(launcher: Launcher, jobs: Collection[Identity], cells: Mapping[Ide
     return {own: state for own, state in zip(jobs, states, strict=True) if state is not None}
 
 
-def _tell_plan(folder: Path, cells: Mapping[Identity, Cell], num_jobs: int, num_left: int) -> None:
-    """Says what is left to do, which folders go on, which results come from other code, and of which nobody knows.
-
-    cells: those that are not under way.
-    """
+def _in_short(num_jobs: int, num_left: int, folder: Path) -> str:
     done = f", {num_jobs - num_left} of them done already" if num_left < num_jobs else ""
-    log.info(f"{num_jobs} job{'s' * (num_jobs != 1)}{done} → {folder}")
-    finished = {own: each for own, each in cells.items() if each.is_done}
-    left = [each for own, each in cells.items() if own not in finished]
+    return f"{num_jobs} job{'s' * (num_jobs != 1)}{done} → {folder}"
+
+
+def _tell_plan(cells: Mapping[Identity, Cell], todo: Collection[Identity]) -> None:
+    """Says which folders go on, which results come from other code, and of which nobody knows.
+
+    cells: those that are not under way. todo: what is left to do.
+    """
+    finished = {own: each for own, each in cells.items() if own not in todo}
+    left = [each for own, each in cells.items() if own in todo]
     begun = [each.folder.name for each in left if each.entry and not is_held(each.folder / LOCK)]
     if begun:
         log.info(f"going on with {', '.join(begun)}")

@@ -27,6 +27,19 @@ class Supply(Protocol):
         """Returns which of the jobs that run shall save and end now, each with the reason in a sentence."""
 
 
+class Watcher(Protocol):
+    """Is told how a stage goes, in place of the console, which jobs leave alone then."""
+
+    def opened(self, folder: Path, folders: Sequence[Path], num_done: int) -> None:
+        """Called before the first job starts: the folder of the ledger and those of the jobs."""
+
+    def began(self, folder: Path) -> None:
+        """Called when a job starts in its folder."""
+
+    def ended(self, folder: Path, why: BaseException | None) -> None:
+        """Called when it has ended, with why it did not finish, if it did not."""
+
+
 class Launcher(Protocol):
     """Starts jobs that were composed and checked, each in a folder of its own; the folders of a sweep lie side by side.
 
@@ -36,10 +49,11 @@ class Launcher(Protocol):
     work in the folder, takes over what is finished, and goes on with what is there.
 
     is_here: whether jobs run on this machine, so that device and memory can be checked, and a single run can do
-    without it.
+    without it. watcher: may be set before `launch`; a launcher whose jobs are here tells it of them.
     """
 
     is_here: ClassVar[bool]
+    watcher: Watcher | None = None
 
     def begin(self) -> None:
         """Called once, while the jobs are still being checked, and not by a dry run: loads what takes long."""

@@ -22,7 +22,7 @@ from dlexp.machine.whole_file import uninterrupted
 from dlexp.records.folder import LOCK
 from dlexp.records.run_json import prune, read_entry
 from dlexp.sweep.launchers.job_process import start
-from dlexp.sweep.launchers.launcher import Launcher, Supply
+from dlexp.sweep.launchers.launcher import Launcher, Supply, Watcher
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,8 @@ class Local(Launcher):
         per_gpu = self._settings["jobs_per_gpu"]
         limit = num_gpus * per_gpu if per_gpu and num_gpus else self._settings["n_jobs"]
         at_once, sharers = min(limit, supply.total), min(limit, num_cells)
-        jobs = _Jobs(supply, at_once, num_gpus, sharers, stops_at_failure=self._settings["on_error"] == "stop")
+        stops = self._settings["on_error"] == "stop"
+        jobs = _Jobs(supply, at_once, num_gpus, sharers, self.watcher, stops_at_failure=stops)
         with listening():
             try:
                 while jobs.start() or jobs.running:
@@ -124,8 +125,18 @@ class _Jobs:
     numbers: of every job that is known, as the log counts them.
     """
 
-    def __init__(self, supply: Supply, at_once: int, num_gpus: int, sharers: int, *, stops_at_failure: bool) -> None:
+    def __init__(
+        self,
+        supply: Supply,
+        at_once: int,
+        num_gpus: int,
+        sharers: int,
+        watcher: Watcher | None,
+        *,
+        stops_at_failure: bool,
+    ) -> None:
         self._supply, self._at_once, self._num_gpus, self._sharers = supply, at_once, num_gpus, sharers
+        self._watcher, self._quiet = watcher, at_once > 1 or watcher is not None
         self._stops_at_failure, self._context = stops_at_failure, children_context(PRELOAD)
         self.waiting: dict[Path, Composed] = {}
         self.running: dict[Path, _Child] = {}
@@ -149,12 +160,15 @@ class _Jobs:
         return bool(self.waiting)
 
     def _start(self, folder: Path, job: Composed) -> None:
-        log.info(f"{self._number(folder)} {folder.name}")
+        if self._watcher is not None:
+            self._watcher.began(folder)
+        else:
+            log.info(f"{self._number(folder)} {folder.name}")
         slot = min(set(range(self._at_once)) - {child.slot for child in self.running.values()})
         gpu = slot % self._num_gpus if self._num_gpus > 1 else None
-        before, quiet = read_entry(folder), self._at_once > 1
+        before = read_entry(folder)
         with uninterrupted():  # whoever has started is told to stop
-            process, said = start(self._context, job, folder, quiet=quiet, sharers=self._sharers, gpu=gpu)
+            process, said = start(self._context, job, folder, quiet=self._quiet, sharers=self._sharers, gpu=gpu)
             self.running[folder] = _Child(process, said, slot, before)
 
     def collect(self) -> None:
@@ -164,7 +178,9 @@ class _Jobs:
             word = "finished" if end is None else f"failed, {end}"
             if end is not None and folder in self._told and prune(folder, self._told[folder]):
                 self.ends[folder], word = None, f"pruned, {self._told[folder]}"
-            if self._at_once > 1 or folder in self._told:
+            if self._watcher is not None:
+                self._watcher.ended(folder, self.ends[folder])
+            elif self._quiet or folder in self._told:
                 log.info(f"{self._number(folder)} {folder.name}: {word}")
             if self.ends[folder] is not None and self._stops_at_failure:
                 self._is_over = True
