@@ -167,6 +167,18 @@ class RunRecord:
         self.note(status=status, ended=_now(), seconds=seconds, **facts)
 
 
+def prune(folder: Path, reason: str) -> bool:
+    """Notes that the run in a folder, which has ended, was told to stop by a search, and why.
+
+    Returns whether that is so: False for one that came to an end of its own, or left no record.
+    """
+    entry = read_entry(folder)
+    if entry is None or entry["status"] not in ("stopped", "running"):
+        return False
+    write_json(folder / RECORD, entry | {"status": "pruned", "error": reason})
+    return True
+
+
 def _last_session(folder: Path, data: Mapping[str, Any]) -> float:
     """Returns the seconds from the last start to the last line of metrics."""
     started = data["resumed"][-1]["started"] if data["resumed"] else data["started"]

@@ -6,6 +6,25 @@ from typing import Any, ClassVar, Protocol
 
 from dlexp.config.build import target
 from dlexp.config.composed import Composed
+from dlexp.errors import UserError
+
+
+class Supply(Protocol):
+    """Jobs that are not all known yet: a search proposes the next when a job may start, and ends those that lag.
+
+    total: at most so many jobs come.
+    """
+
+    total: int
+
+    def more(self) -> Sequence[tuple[Composed, Path]]:
+        """Returns the next jobs and their folders, asked when one may start and none waits; none: not now.
+
+        When none is running either, none means the end.
+        """
+
+    def to_stop(self, running: Sequence[Path]) -> Mapping[Path, str]:
+        """Returns which of the jobs that run shall save and end now, each with the reason in a sentence."""
 
 
 class Watcher(Protocol):
@@ -58,6 +77,23 @@ class Launcher(Protocol):
         Raises:
             UserError: no job was started.
         """
+
+    def launch_from(self, supply: Supply, num_cells: int) -> Mapping[Path, BaseException | None]:
+        """Starts jobs as a supply has them, and asks those to end that it names: their status is `pruned` then.
+
+        Returns by folder what `launch` does. A launcher whose jobs go on without this process needs none.
+
+        Raises:
+            UserError: it knows only jobs that are all known when it starts; no job was started.
+        """
+        raise UserError(ALL_KNOWN)
+
+
+# What a launcher without `launch_from` has to say.
+ALL_KNOWN = (
+    "search=tpe and search.prune= choose while jobs run, and this launcher starts jobs that are known beforehand:"
+    " launcher=local can, and search=qmc search.prune=none goes with every launcher"
+)
 
 
 def is_here(config: Mapping[str, Any]) -> bool:
