@@ -12,6 +12,8 @@ from dlexp.console.training_progress import estimate
 from dlexp.console.wording import in_unit, unit_of_difference
 from dlexp.errors import UserError, listed
 from dlexp.find.trial import attempt
+from dlexp.machine.cores import usable_cores
+from dlexp.machine.device import select_device
 from dlexp.machine.memory import available_bytes
 from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
@@ -35,7 +37,7 @@ def counts(plan: Plan, num_folds: int) -> tuple[int, int]:
 def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
     """Yields what a plan has trained, and what it does with it."""
     trials, finals = counts(plan, num_folds)
-    arms = f"{len(plan.arms)} arms ({listed(list(plan.arms))})"
+    arms = f"{len(plan.arms)} arms ({'; '.join(plan.arms)})"
     if plan.tuning is not None:
         keys = ", ".join(plan.tuning.keys)
         yield (
@@ -76,9 +78,10 @@ def seconds_of(runs: Mapping[str, Composed]) -> tuple[dict[str, float | None], b
 
 
 def _seconds_a_sample(run: Composed) -> float | None:
-    is_cpu = run.config["device"] in ("auto", "cpu")
+    config = {**run.config, "threads": run.config["threads"] or max(1, usable_cores() // run.config["n_jobs"])}
+    on_cpu = config["device"] == "cpu" or (config["device"] == "auto" and select_device("auto").type == "cpu")
     try:
-        tried = attempt(run.config, run.config["batch_size"], int(available_bytes()) if is_cpu else None)
+        tried = attempt(config, config["batch_size"], int(available_bytes()) if on_cpu else None)
     except UserError:  # the run itself tells
         return None
     return 1 / tried.samples_per_second if tried is not None else None
