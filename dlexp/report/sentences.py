@@ -45,7 +45,10 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
     runs = f"{counted(len(arm.values), 'fold' if answer.folds else 'seed')}"
     first = f"{arm.name}: {what} {_mean(answer, arm)}, the mean of {runs}"
     if answer.folds:
-        return [f"{first}.", f"Folds are no seeds: they share training samples, so there is no interval. {_points(answer, arm)}"]
+        return [
+            f"{first}.",
+            f"Folds are no seeds: they share training samples, so there is no interval. {_points(answer, arm)}",
+        ]
     if arm.std == 0:
         return [f"{first}, identical in every one.", *_without_numbers(answer)]
     low, high = (fixed(end or 0.0, answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
@@ -88,7 +91,11 @@ def _compared(answer: Answer) -> list[str]:
     found += [_not_decided(answer, open_ones)] if open_ones else []
     if len(answer.arms) > 2:
         whole = [arm.name for arm in answer.arms if arm.is_whole and arm.values]
-        found += [f"By the mean the order is {few(whole, ', ')}; that of neighbours may be chance."] if len(whole) > 2 else []
+        found += (
+            [f"By the mean the order is {few(whole, ', ')}; that of neighbours may be chance."]
+            if len(whole) > 2
+            else []
+        )
     return [*found, *_without_numbers(answer)]
 
 
@@ -110,7 +117,9 @@ def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
 
 def _phrase(answer: Answer, group: Sequence[Difference]) -> str:
     first = group[0]
-    ones, others = (list(dict.fromkeys(names)) for names in zip(*[(each.arm, each.reference) for each in group], strict=True))
+    ones, others = (
+        list(dict.fromkeys(names)) for names in zip(*[(each.arm, each.reference) for each in group], strict=True)
+    )
     is_pair = len(group) == 1
     if first.verdict in ("better", "worse"):
         less = f" by less than {_margin(answer)}" if first.below_margin else ""
@@ -139,7 +148,8 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
         return found
     corrected = "corrected " if answer.comparisons > 1 else ""
     differences = "; ".join(
-        ("" if len(tested) == 1 else f"{each.arm} − {each.reference} ") + _difference(answer, each, corrected, place == 0)
+        ("" if len(tested) == 1 else f"{each.arm} − {each.reference} ")
+        + _difference(answer, each, corrected, place == 0)
         for place, each in enumerate(tested[:MOST])
     )
     kind = "Difference" if len(tested) == 1 else "Differences"
@@ -147,7 +157,9 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
 
 
 def _difference(answer: Answer, each: Difference, corrected: str, is_first: bool) -> str:
-    value, low, high = (signed(number or 0.0, answer.facts, answer.decimals) for number in (each.value, each.low, each.high))
+    value, low, high = (
+        signed(number or 0.0, answer.facts, answer.decimals) for number in (each.value, each.low, each.high)
+    )
     interval = f"{corrected}95 % interval " if is_first else ""
     return f"{value}{unit_of_difference(answer.facts)} ({interval}{low} to {high}; {p_in_words(each.p or 0.0)})"
 

@@ -116,7 +116,9 @@ def _compared(one: Arm, other: Arm, family: Family) -> Difference:
     return _claimed(one, other, family, differences, None, ahead)
 
 
-def _claimed(one: Arm, other: Arm, family: Family, first: Sample, second: Sample | None, ahead: int | None) -> Difference:
+def _claimed(
+    one: Arm, other: Arm, family: Family, first: Sample, second: Sample | None, ahead: int | None
+) -> Difference:
     """Returns a comparison by Welch's test, or by the paired one, where `first` sums up differences alone."""
     k = family.comparisons
     if second is None:
@@ -149,9 +151,7 @@ def _claimed(one: Arm, other: Arm, family: Family, first: Sample, second: Sample
 
 
 def _unclaimed(one: Arm, other: Arm, gap: float | None, ahead: int | None, why_not: str) -> Difference:
-    return Difference(
-        one.name, other.name, gap, None, None, None, None, None, None, False, None, None, ahead, why_not
-    )
+    return Difference(one.name, other.name, gap, None, None, None, None, None, None, False, None, None, ahead, why_not)
 
 
 def _hindrances(one: Arm, other: Arm, family: Family) -> Iterator[str]:
@@ -231,7 +231,9 @@ def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
         return f"{_seeds(added)} came after a verdict from {len(set(earlier[0]))} had been shown"
     if extra := sorted(there - set(plan.seeds)):
         return f"{_seeds(extra)} {'was' if len(extra) == 1 else 'were'} not planned"
-    if missing := {name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)}:
+    if missing := {
+        name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)
+    }:
         told = "; ".join(f"of {name} {_seeds(lacking)}" for name, lacking in missing.items())
         return f"planned runs are missing ({told}), so this is a look before the end"
     return None
