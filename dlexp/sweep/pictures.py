@@ -8,19 +8,22 @@ from dlexp.records.folder import EVENTS
 
 REPORT = "report"  # in a sweep's folder
 GROUP = "sweep"  # of tags in TensorBoard
+# Of curves those over epochs will do here: a sweep's end waits for each picture, and the report draws the others too.
+AGAIN = ("curves_steps", "curves_seconds")
 
 
 def draw_arms(folder: Path) -> None:
     """Draws what the finished runs of a sweep say together; where nothing can be said nothing is drawn."""
-    from dlexp.report.figures import figures
+    from dlexp.report.figures import pictures
     from dlexp.report.making import make_answer
 
     try:
-        found = figures(make_answer([folder]))
+        found = {name: each for name, each in pictures(make_answer([folder])).items() if name not in AGAIN}
     except UserError:  # its metrics can't be compared; the report says why
         return
     if not found:
         return
+    from dlexp.pictures.canvas import as_figure
     from dlexp.pictures.style import render
     from dlexp.records.event_file import EventFile
 
@@ -28,8 +31,8 @@ def draw_arms(folder: Path) -> None:
     place.mkdir(exist_ok=True)
     earlier = list(place.glob(f"{EVENTS}*"))
     events = EventFile(place)
-    for name, figure in found.items():
-        png, width, height = render(figure)
+    for name, picture in found.items():
+        png, width, height = render(as_figure(picture.drawings))
         (place / f"{name}.png").write_bytes(png)
         events.image(f"{GROUP}/{name}", png, width, height, step=0)
     events.close()
