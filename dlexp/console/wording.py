@@ -1,5 +1,6 @@
 """How numbers are said: the only place that formats a metric. A metric that is not in `measures` is a plain number."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,11 @@ def unit_of_difference(metric: Metric) -> str:
 def in_unit(value: float, metric: Metric) -> float:
     """Returns the number that is shown of a value, or of a difference of two."""
     return 100 * value if metric.unit == "%" else value
+
+
+def decimals(size: float, digits: int = 2) -> int:
+    """Returns how many decimals show so many significant digits of a number above 0; those of 120 need none."""
+    return max(0, digits - 1 - math.floor(math.log10(size)))
 
 
 def fixed(value: float, metric: Metric, decimals: int) -> str:
@@ -91,3 +97,10 @@ def result(metrics: Mapping[str, float], measures: Mapping[str, Metric]) -> str:
     told = "{} on the training samples" if split == TRAINED_ON else f"{split} {{}}"
     values = {name: number(metrics[f"{split}/{name}"], measures.get(name, LOSS)) for name in names}
     return ", ".join(f"{told.format(name)} {value}" for name, value in values.items())
+
+
+def printable(text: str) -> str:
+    """Returns a text of somebody else's, such as the name of a folder, without characters that move a terminal's cursor
+    or turn the direction of writing.
+    """
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

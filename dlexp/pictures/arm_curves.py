@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dlexp.pictures.drawing import Drawing, Point, Who, fitted, spread, text_width
-from dlexp.pictures.scales import Scale, horizontal, scale_for, spans_decades, vertical
+from dlexp.pictures.scales import Scale, horizontal, scale_for, vertical
 
 WIDTH, TOP, BOTTOM, BELOW = 440.0, 22.0, 262.0, 42.0
 LINE, LONGEST_NAME = 17.0, 130.0
@@ -28,13 +28,17 @@ class Curve:
 
 
 class Shown(NamedTuple):
-    """What a picture shows of values: the ends, whether lines leave it below and above, and whether it is log."""
+    """What a picture shows of values: the ends, whether lines leave it below and above, and whether it is log.
+
+    share: these are per cents, which no log axis is for.
+    """
 
     low: float
     high: float
     below: bool
     above: bool
     log: bool
+    share: bool
 
 
 def worth_drawing(curves: Sequence[Curve]) -> bool:
@@ -61,7 +65,7 @@ def shown(curves: Sequence[Curve], share: bool) -> Shown:
     span = (high - low) or abs(high) * 0.05 or 1.0
     least, most = change(min(everything)), change(max(everything))
     low, high = max(least, low - KEPT * span), min(most, high + KEPT * span)
-    return Shown(back(low), back(high), low > least, high < most, log)
+    return Shown(back(low), back(high), low > least, high < most, log, share)
 
 
 def arm_curves(curves: Sequence[Curve], seen: Shown, *, axis: str, below: str, whole: bool = True) -> Drawing:
@@ -74,10 +78,12 @@ def arm_curves(curves: Sequence[Curve], seen: Shown, *, axis: str, below: str, w
     right = WIDTH - max(map(text_width, names)) - 16
     y = scale_for([seen.low, seen.high], BOTTOM, TOP, log=seen.log)
     left = max(text_width(word, 13) for _, word in y.ticks(5)) + 10 if y.ticks(5) else 38.0
-    xs = [point[0] for curve in curves for line in (curve.mean, *(points for _, points in curve.seeds)) for point in line]
+    xs = [
+        point[0] for curve in curves for line in (curve.mean, *(points for _, points in curve.seeds)) for point in line
+    ]
     x = scale_for(xs if whole else [0.0, *xs], left + 8, right - 6, log=False, whole=True)
     drawing = Drawing(WIDTH, BOTTOM + BELOW, frame=(left, TOP, right, BOTTOM))
-    if y.low > 0:
+    if not seen.share and y.low > 0:
         drawing.values = (y.low, y.high, y.log)
     drawing.text("tick", 0, 12, axis + (", log scale" if y.log else ""))
     vertical(drawing, y, left, right)
@@ -119,9 +125,7 @@ def _shade(drawing: Drawing, curve: Curve, x: Scale, y: Scale, every: int) -> No
         drawing.add("area", "band", *upper, *lower, arm=curve.who, inside=True)
 
 
-def _label(
-    drawing: Drawing, curves: Sequence[Curve], names: Sequence[str], x: Scale, y: Scale, right: float
-) -> None:
+def _label(drawing: Drawing, curves: Sequence[Curve], names: Sequence[str], x: Scale, y: Scale, right: float) -> None:
     """Writes each name beside the end of its line, as near as the others leave room."""
     drawn = [(curve, name) for curve, name in zip(curves, names, strict=True) if curve.mean]
     ends = [curve.mean[-1] for curve, _ in drawn]

@@ -64,8 +64,9 @@ def _add(axes: Axes, drawing: Drawing, mark: Mark, left: float, level: int) -> N
         case "area":
             drawn = axes.add_patch(Polygon(points, facecolor=colour, edgecolor="none", **shared))
         case _:
-            dashes = {} if look.dashes is None else {"linestyle": (0, look.dashes), "dash_capstyle": "butt"}
-            drawn = Line2D(*zip(*points, strict=True), color=colour, linewidth=look.width, **dashes, **shared)
+            drawn = Line2D([x for x, _ in points], [y for _, y in points], color=colour, linewidth=look.width, **shared)
+            if look.dashes is not None:
+                drawn.set(linestyle=(0, look.dashes), dash_capstyle="butt")
             axes.add_line(drawn)
     if mark.inside and drawing.frame:
         x0, y0, x1, y1 = drawing.frame

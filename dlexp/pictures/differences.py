@@ -38,7 +38,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Gap:
-    """A row on the right; without a value, as the reference and arms without a verdict have none, `said` stands there."""
+    """A row on the right. Without a value, as the reference and arms without a verdict have none, `said` is all."""
 
     who: Who
     name: str

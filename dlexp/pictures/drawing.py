@@ -1,7 +1,7 @@
 """A drawing of plain shapes: written as SVG for a page that colours it, and drawn by matplotlib for files.
 
-matplotlib's own SVG has fixed colours, a `style=` in every element and no words behind a dot. Shapes in pixels have none
-of that, and both outlets together need less code than a repair of it.
+matplotlib's own SVG has fixed colours, a `style=` in every element and no words behind a dot. Shapes in pixels have
+none of that, and both outlets together need less code than a repair of it.
 """
 
 from __future__ import annotations

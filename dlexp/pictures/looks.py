@@ -1,4 +1,4 @@
-"""How the shapes of a report look: colours in light and in dark, widths and sizes, as a style sheet and for matplotlib."""
+"""How the shapes of a report look: colours in light and in dark, widths, sizes; as a style sheet and for matplotlib."""
 
 from __future__ import annotations
 

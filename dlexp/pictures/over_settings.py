@@ -130,9 +130,7 @@ def _points(drawing: Drawing, series: Series, x: Scale, y: Scale) -> None:
         drawing.add("dot", "ring", (x(place), y(value)), words="chosen", arm=series.who, inside=True)
 
 
-def _names(
-    drawing: Drawing, series: Sequence[Series], names: Sequence[str], x: Scale, y: Scale, right: float
-) -> None:
+def _names(drawing: Drawing, series: Sequence[Series], names: Sequence[str], x: Scale, y: Scale, right: float) -> None:
     drawn = [(each, name) for each, name in zip(series, names, strict=True) if each.points]
     ends = [max(each.line or [point[:2] for point in each.points]) for each, _ in drawn]
     wanted = [min(max(y(value), TOP), BOTTOM) for _, value in ends]

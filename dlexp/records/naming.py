@@ -13,6 +13,7 @@ from dlexp.machine.lock_file import is_held
 from dlexp.records.folder import LOCK, files_of_a_run
 
 OUTPUTS = Path("outputs")  # below where a command is typed
+LEDGER_FILE = "sweep.json"  # in a sweep's folder: the folder of each cell, in the order of the jobs
 
 
 def refuse_files(folder: Path, key: str | None = None) -> None:

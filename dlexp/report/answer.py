@@ -112,5 +112,8 @@ class Answer:
     trials: dict[str, list[Run]]  # of a comparison's tuning, by arm
     troubles: list[Trouble]
     machine: dict[str, Any]  # processor, versions, data: what all runs share
+    mixtures: list[str]  # in what the runs differ besides, a sentence each: machines, versions, what a recipe brought
+    num_unfinished: int  # runs that are not at their end, and whose like has not finished either
     rows: str | None = None  # --rows, --columns: keys of a table of means
     columns: str | None = None
+    reach: float | None = None  # --reach, in the shown unit

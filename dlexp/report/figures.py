@@ -77,34 +77,41 @@ def difference_picture(answer: Answer) -> Picture | None:
     rows = [_row(arm, look[arm.name], words, answer.reference) for arm in arms]
     gaps = _gaps(answer, arms, look, words)
     reference = next((arm for arm in arms if arm.name == answer.reference), None)
-    error = answer.test_error if answer.metric.startswith("test/") else None
+    error = answer.test_error
     shift = reference.interval.mean if reference else None
-    name = words.name.removeprefix("test ").removeprefix("validation ")
+    name = words.name.partition(" ")[2] or words.name
+    split = words.name.partition(" ")[0]
     drawings = differences(
         rows,
         gaps,
         axis=words.axis,
         gap_axis=("difference" + (f" to {answer.reference}" if answer.reference else ""))
         + (f", points of {name}" if words.points else f", {name}"),
-        shift=None if shift is None else words.scale * shift,
+        shift=None if shift is None else words.scaled(shift),
         margin=answer.margin,
         margin_words=f"margin ± {answer.margin:g}" if answer.margin else "",
-        bar=None if error is None else words.scale * error,
-        bar_words="" if error is None else f"± {words.value(error)}: test set alone",
+        bar=None if error is None else words.scaled(error),
+        bar_words="" if error is None else f"± {words.value(error)}: {split} set alone",
         labels=_labels(answer, arms, words),
     )
-    return Picture(drawings, _caption(answer, arms, len(drawings) > 1, error is not None)) if drawings else None
+    return (
+        Picture(drawings, _caption(answer, arms, len(drawings) > 1, None if error is None else split))
+        if drawings
+        else None
+    )
 
 
 def _row(arm: Arm, look: Who, words: Shown, reference: str | None) -> Row:
     every = -(-len(arm.values) // MOST_DOTS)
     runs = [
-        (f"{arm.name}, seed {run.seed}: {words.told(value)}", words.scale * value)
+        (f"{arm.name}, seed {run.seed}: {words.told(value)}", words.scaled(value))
         for run, value in list(zip(arm.finished, arm.values, strict=True))[::every]
     ]
-    ends = [None if end is None else words.scale * end for end in (arm.interval.mean, arm.interval.low, arm.interval.high)]
+    mean, low, high = (
+        None if end is None else words.scaled(end) for end in (arm.interval.mean, arm.interval.low, arm.interval.high)
+    )
     note = failures(arm) or ("reference" if arm.name == reference else "")
-    return Row(look, runs, *ends, words.mean(arm.interval), note, _failed(arm)[:MOST_DOTS])
+    return Row(look, runs, mean, low, high, words.mean(arm.interval), note, _failed(arm)[:MOST_DOTS])
 
 
 def failures(arm: Arm) -> str:
@@ -141,7 +148,7 @@ def _gap(found: Difference, look: dict[str, Who], words: Shown) -> Gap:
     name = f"{found.arm} − {found.reference}"
     if found.value is None or found.low is None or found.high is None:
         return Gap(look[found.arm], name, None, None, None, found.why_not or "")
-    value, low, high = (words.scale * each for each in (found.value, found.low, found.high))
+    value, low, high = (words.scaled(each) for each in (found.value, found.low, found.high))
     told = f"{words.signed(found.value)} ({words.ends(found.low, found.high)})"
     return Gap(look[found.arm], name, value, low, high, told)
 
@@ -149,14 +156,15 @@ def _gap(found: Difference, look: dict[str, Who], words: Shown) -> Gap:
 def _labels(answer: Answer, arms: Sequence[Arm], words: Shown) -> tuple[str, str]:
     own = ", ".join(f"{arm.name} {words.mean(arm.interval)}" for arm in arms)
     gaps = ", ".join(
-        f"{each.arm} minus {each.reference} {words.signed(each.value)}, from {words.ends(each.low, each.high)}{words.points}"
+        f"{each.arm} minus {each.reference} {words.signed(each.value)},"
+        f" from {words.ends(each.low, each.high)}{words.points}"
         for each in answer.differences[: 2 * MOST_ROWS]
         if each.value is not None and each.low is not None and each.high is not None
     )
     return f"{words.name} of every run, mean and 95 % interval: {own}", f"Differences with corrected intervals: {gaps}"
 
 
-def _caption(answer: Answer, arms: Sequence[Arm], gaps: bool, bar: bool) -> str:
+def _caption(answer: Answer, arms: Sequence[Arm], gaps: bool, split: str | None) -> str:
     left, told = "Left: a dot" if gaps else "A dot", []
     cross = ", a cross at the edge one without a value" if any(_failed(arm) for arm in arms) else ""
     several = any(arm.interval.low is not None for arm in arms)
@@ -169,10 +177,14 @@ def _caption(answer: Answer, arms: Sequence[Arm], gaps: bool, bar: bool) -> str:
         told.append(f"Right: difference{to} with its {corrected}{margin}. Both sides have the same scale.")
     elif len(arms) > 1 and any(not arm.is_whole for arm in arms):
         told.append("No difference is drawn for an arm with a missing run.")
-    if bar:
-        told.append("The short bar under the axis is the test set’s own sampling error (one standard error), which all arms share.")
+    if split:
+        told.append(
+            f"The bar under the axis is the {split} set’s own sampling error (one standard error), shared by all arms."
+        )
     if len(arms) < len(answer.arms):
         told.append(f"Drawn are {len(arms)} of {len(answer.arms)} arms, the best ones and the reference.")
     if max(len(arm.values) for arm in arms) > MOST_DOTS:
-        told.append(f"Of arms with more than {MOST_DOTS} runs not all dots are drawn; mean and interval are of all runs.")
+        told.append(
+            f"Of arms with more than {MOST_DOTS} runs not all dots are drawn; mean and interval are of all runs."
+        )
     return " ".join(told)

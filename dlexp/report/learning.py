@@ -58,7 +58,9 @@ def curve_pictures(answer: Answer) -> dict[str, Picture]:
         seen = shown(curves["epochs"], share=metric.unit == "%")
         for axis, below in AXES.items():
             if axis != "seconds" or _times_are_known(curves[axis]):
-                drawn[axis].append(arm_curves(curves[axis], seen, axis=words.axis, below=below, whole=axis != "seconds"))
+                drawn[axis].append(
+                    arm_curves(curves[axis], seen, axis=words.axis, below=below, whole=axis != "seconds")
+                )
         cuts += _cut(seen, words.name, " %" if metric.unit == "%" else "")
     caption = " ".join([_caption(answer, arms), *cuts])
     return {axis: Picture(drawings, caption) for axis, drawings in drawn.items() if drawings}
@@ -116,7 +118,10 @@ def _cut(seen: Shown, name: str, unit: str) -> Iterator[str]:
 
 def _caption(answer: Answer, arms: Sequence[Arm]) -> str:
     several = any(len(arm.finished) > 1 for arm in arms)
-    told = ["Thin lines: single runs. Thick line and shade: mean and 95 % interval after each epoch, not corrected, to look at rather than to test."] if several else ["A line is one run."]  # fmt: skip
+    told = ["A line is one run."]
+    if several:
+        shade = "Thick line and shade: mean and 95 % interval after each epoch, not corrected"
+        told = ["Thin lines: single runs.", f"{shade}, to look at rather than to test."]
     if len(arms) < len(answer.arms):
         told.append(f"Drawn are {len(arms)} of {len(answer.arms)} arms, the best ones and the reference.")
     if any(len([run for run in arm.runs if run.is_ended]) > MOST_SEEDS for arm in arms):
@@ -126,23 +131,23 @@ def _caption(answer: Answer, arms: Sequence[Arm]) -> str:
     return " ".join(told)
 
 
-def reached_words(answer: Answer) -> list[str]:
-    """Returns for each arm when its runs first reached the value of --reach, in epochs and seconds."""
+def reached_words(answer: Answer) -> list[tuple[str, str]]:
+    """Returns for each arm when its runs first reached the value of --reach: in epochs and steps, and in seconds."""
     told = []
     for arm in answer.arms:
         there = [each for each in arm.reached if each is not None]
         if not arm.reached:
             continue
-        never = len(arm.reached) - len(there)
-        missing = f"; {never} of {len(arm.reached)} never did" if never and there else ""
         if not there:
-            told.append(f"{arm.name}: no run did")
+            told.append((f"{arm.name}: no run did", ""))
             continue
-        epochs, steps = (_range([each[key] for each in there if key in each]) for key in ("epochs", "steps"))
-        told.append(f"{arm.name}: epoch {epochs}, step {steps}{missing}")
+        epochs, steps, seconds = (_range([each[key] for each in there]) for key in ("epochs", "steps", "seconds"))
+        never = len(arm.reached) - len(there)
+        missing = f" ({never} of {len(arm.reached)} runs never did)" if never else ""
+        told.append((f"{arm.name} in epoch {epochs}, step {steps}{missing}", f" ({seconds} s)"))
     return told
 
 
 def _range(values: Sequence[float]) -> str:
-    low, high = plain(min(values)), plain(max(values))
+    low, high = (plain(float(f"{end:.3g}")) for end in (min(values), max(values)))
     return low if low == high else f"{low}–{high}"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.config.cell import is_incidental
-from dlexp.errors import UserError, as_typed, did_you_mean, listed
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
 from dlexp.records.naming import plain_name
+from dlexp.report.conditions import matching
 from dlexp.report.runs import Run, Trouble, read_runs
 
 STATES = {"finished": "done"}  # what a list calls a status otherwise
@@ -59,7 +60,7 @@ def read_list(folder: Path, where: Sequence[str] = (), sort: str | None = None) 
     """
     runs, troubles = read_runs([folder])
     unread = [each for each in troubles if each.folder not in {run.folder for run in runs}]
-    chosen = _chosen(runs, where)
+    chosen = matching(runs, where)
     metric = None if sort is None else _metric(chosen, sort)
     groups: dict[Path | None, list[Run]] = {}
     for run in chosen:
@@ -166,34 +167,3 @@ def _metric(runs: Sequence[Run], name: str) -> str:
         known = sorted(key for key in there if not key.startswith("train/"))
         raise UserError(f"no run has the metric {name}.{did_you_mean(name, known)} There are: {listed(known, 12)}")
     return found
-
-
-def _chosen(runs: Sequence[Run], where: Sequence[str]) -> list[Run]:
-    """Returns the runs whose settings are as words say, `model=cnn,vgg16`.
-
-    Raises:
-        UserError: a word is none, no run has its key, or no run is left.
-    """
-    left = list(runs)
-    for word in where:
-        key, equals, text = word.partition("=")
-        if not equals or not key:
-            raise UserError(f"--where {word} is typed --where KEY=VALUE, such as --where model=cnn")
-        known = {each: None for run in runs for each in run.settings}
-        if key not in known:
-            raise UserError(f"--where {word}: no run has a setting '{key}'.{did_you_mean(key, known)}")
-        values = [text] if text.startswith(("[", "'", '"')) else text.split(",")
-        there = list(dict.fromkeys(as_typed(run.settings[key]) for run in left if key in run.settings))
-        left = [run for run in left if key in run.settings and any(_equal(run.settings[key], each) for each in values)]
-        if not left:
-            raise UserError(f"--where {word}: no run is left; of {key} there are: {listed(there, 12)}")
-    return left
-
-
-def _equal(value: Any, text: str) -> bool:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return float(text) == value
-        except ValueError:
-            return False
-    return as_typed(value) == text.replace(" ", "") if isinstance(value, list) else as_typed(value) == text

@@ -72,7 +72,7 @@ def _is_told(entry: Mapping[str, Any]) -> bool:
     return (
         type(entry.get("seed")) is int
         and isinstance(entry.get("cell"), str | None)
-        and isinstance(entry.get("error"), str | None)
+        and all(isinstance(entry.get(key), str | None) for key in ("error", "data", "initial_weights"))
         and all(isinstance(option, str) for option in entry["choices"].values())
     )
 
@@ -169,3 +169,19 @@ def _parameters(text: str) -> int | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return found if type(found) is int and found >= 0 else None
+
+
+def json_of(path: Path) -> Any:
+    """Returns what another JSON file of a run holds; None where it can't be read. What is shared is parsed once."""
+    try:
+        return _json(text_of(path))
+    except Unreadable:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import Metric, read_facts
 from dlexp.records.folder import RECORD
 from dlexp.records.metrics import read_epochs
+from dlexp.records.naming import LEDGER_FILE
+from dlexp.records.run_json import recorded
 from dlexp.report.plan import PLAN_FILE, read_plan
 from dlexp.report.run_files import Unreadable, entry_of, parameters_of, settings_of, status_of
 
@@ -36,7 +38,8 @@ class Run:
     status: `finished`, `failed`, `stopped`, `pruned`, `running`, or `died`: its record says running, and nothing is at
     work in the folder. name: the folder's. settings: the resolved config, flat (`optimizer.lr`), and the option of each
     group by the group's name (`optimizer`). metrics: the final ones, shares between 0 and 1; None: no number.
-    measures: unit and direction of each metric. seconds: without the start of Python.
+    measures: unit and direction of each metric. seconds: without the start of Python. turn: its place among the jobs of
+    its sweep, as they were typed.
     """
 
     folder: Path
@@ -55,6 +58,7 @@ class Run:
     started: str
     error: str | None
     entry: dict[str, Any] = field(repr=False)
+    turn: int = 0
 
     @cached_property
     def _history(self) -> tuple[list[dict[str, Any]], str | None]:
@@ -120,9 +124,10 @@ def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Trouble]]:
             troubles[folder] = Trouble(folder, "holds no run")
     runs: list[Run] = []
     queues: dict[Path, dict[str, str | None]] = {}
+    turns = {parent: _turns(parent) for parent in {place.parent for place in places.values()}}
     for place in places.values():
         try:
-            run = read_run(place, queues)
+            run = replace(read_run(place, queues), turn=turns[place.parent].get(place.name, 0))
         except Unreadable as error:
             troubles[place] = Trouble(place, str(error))
             continue
@@ -169,6 +174,13 @@ def read_run(folder: Path, queues: dict[Path, dict[str, str | None]]) -> Run:
         error=entry["error"],
         entry=entry,
     )
+
+
+def _turns(folder: Path) -> dict[str, int]:
+    """Returns the places of a sweep's jobs in the order they were typed in, by the names of their folders."""
+    cells = recorded(folder / LEDGER_FILE, "cells")
+    names = list(cells.values()) if isinstance(cells, dict) else []
+    return {name: place for place, name in enumerate(names) if isinstance(name, str)}
 
 
 def _number(value: float | None) -> float | None:

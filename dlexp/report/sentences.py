@@ -3,7 +3,7 @@
 The functions take an `Answer` whose sentences are still missing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from dlexp.console.wording import TRAINED_ON, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.report import statistics
@@ -45,7 +45,10 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
     runs = f"{counted(len(arm.values), 'fold' if answer.folds else 'seed')}"
     first = f"{arm.name}: {what} {_mean(answer, arm)}, the mean of {runs}"
     if answer.folds:
-        return [f"{first}.", f"Folds are no seeds: they share training samples, so there is no interval. {_points(answer, arm)}"]
+        return [
+            f"{first}.",
+            f"Folds are no seeds: they share training samples, so there is no interval. {_points(answer, arm)}",
+        ]
     if arm.std == 0:
         return [f"{first}, identical in every one.", *_without_numbers(answer)]
     low, high = (fixed(end or 0.0, answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
@@ -88,7 +91,11 @@ def _compared(answer: Answer) -> list[str]:
     found += [_not_decided(answer, open_ones)] if open_ones else []
     if len(answer.arms) > 2:
         whole = [arm.name for arm in answer.arms if arm.is_whole and arm.values]
-        found += [f"By the mean the order is {few(whole, ', ')}; that of neighbours may be chance."] if len(whole) > 2 else []
+        found += (
+            [f"By the mean the order is {few(whole, ', ')}; that of neighbours may be chance."]
+            if len(whole) > 2
+            else []
+        )
     return [*found, *_without_numbers(answer)]
 
 
@@ -110,7 +117,9 @@ def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
 
 def _phrase(answer: Answer, group: Sequence[Difference]) -> str:
     first = group[0]
-    ones, others = (list(dict.fromkeys(names)) for names in zip(*[(each.arm, each.reference) for each in group], strict=True))
+    ones, others = (
+        list(dict.fromkeys(names)) for names in zip(*[(each.arm, each.reference) for each in group], strict=True)
+    )
     is_pair = len(group) == 1
     if first.verdict in ("better", "worse"):
         less = f" by less than {_margin(answer)}" if first.below_margin else ""
@@ -134,12 +143,13 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
         for arm in arms[:MOST]
     )
     of = f"means of {counted(same, 'seed')} each" if same is not None else "means"
-    found = f"{_upper(subject(answer))}{_direction(answer)}, {of}: {means}{_rest(len(arms) - MOST)}."
+    found = f"{upper(subject(answer))}{_direction(answer)}, {of}: {means}{_rest(len(arms) - MOST)}."
     if not tested:
         return found
     corrected = "corrected " if answer.comparisons > 1 else ""
     differences = "; ".join(
-        ("" if len(tested) == 1 else f"{each.arm} − {each.reference} ") + _difference(answer, each, corrected, place == 0)
+        ("" if len(tested) == 1 else f"{each.arm} − {each.reference} ")
+        + _difference(answer, each, corrected, place == 0)
         for place, each in enumerate(tested[:MOST])
     )
     kind = "Difference" if len(tested) == 1 else "Differences"
@@ -147,7 +157,9 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
 
 
 def _difference(answer: Answer, each: Difference, corrected: str, is_first: bool) -> str:
-    value, low, high = (signed(number or 0.0, answer.facts, answer.decimals) for number in (each.value, each.low, each.high))
+    value, low, high = (
+        signed(number or 0.0, answer.facts, answer.decimals) for number in (each.value, each.low, each.high)
+    )
     interval = f"{corrected}95 % interval " if is_first else ""
     return f"{value}{unit_of_difference(answer.facts)} ({interval}{low} to {high}; {p_in_words(each.p or 0.0)})"
 
@@ -162,7 +174,7 @@ def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
         seeds = f"{' and '.join(map(str, sizes))} seeds" if len(sizes) > 1 else counted(sizes[0], "seed")
         parts.append(f"{who}{seeds} see differences from about {seen} on{_needed(each)}")
     text = "; ".join(parts) + _rest(len(open_ones) - 3)
-    return f"{_upper(text) if len(open_ones) == 1 else text}. “Not decided” does not mean equal."
+    return f"{upper(text) if len(open_ones) == 1 else text}. “Not decided” does not mean equal."
 
 
 def _needed(each: Difference) -> str:
@@ -179,22 +191,20 @@ def _without_numbers(answer: Answer) -> Iterator[str]:
             rest = "The one that finished has" if len(arm.values) == 1 else f"The {len(arm.values)} that finished have"
             mean = "" if len(arm.values) == 1 else " on average"
             yield (
-                f"{_upper_count(missing_runs(arm))}. {rest} {_mean(answer, arm)}{mean}: without the others that flatters"
+                f"{upper(missing_runs(arm))}. {rest} {_mean(answer, arm)}{mean}: without the others that flatters"
                 f" {arm.name}, so it gets no verdict and ranks last."
             )
         else:
-            yield f"{_upper_count(missing_runs(arm))}."
+            yield f"{upper(missing_runs(arm))}."
     for arm in [arm for arm in answer.arms if arm.std == 0 and len(answer.arms) > 1][:MOST]:
         yield f"{arm.name} is identical in every seed."
 
 
 def _weakened(answer: Answer) -> Iterator[str]:
     """Yields what makes the numbers say less than they seem to."""
-    waiting = [(arm.name, sum(not run.is_ended for run in arm.runs)) for arm in answer.arms]
-    if waiting := [(name, count) for name, count in waiting if count]:
-        told = ", ".join(f"{counted(count, 'run')} of {name}" for name, count in waiting[:MOST])
-        verb = "is" if len(waiting) == 1 and waiting[0][1] == 1 else "are"
-        yield f"{_upper(told)}{_rest(len(waiting) - MOST)} {verb} not at the end and not counted: this is a look in between."
+    if answer.num_unfinished:
+        runs, verb = counted(answer.num_unfinished, "run"), "is" if answer.num_unfinished == 1 else "are"
+        yield f"{upper(runs)} {verb} not at the end and not counted: this is a look in between, no final one."
     if any(len(arm.values) == 2 for arm in answer.arms) and not answer.folds:
         yield "Of two seeds a 95 % interval reaches 12.7 standard errors to each side: a third narrows it to 4.3."
     if answer.exploratory:
@@ -246,12 +256,9 @@ def _rest(number: int) -> str:
     return f" and {number} more (see the table)" if number > 0 else ""
 
 
-def _upper(text: str) -> str:
+def upper(text: str) -> str:
+    """Returns a sentence's beginning."""
     return text[:1].upper() + text[1:]
-
-
-def _upper_count(text: str) -> str:
-    return _upper(text)
 
 
 def _arm(answer: Answer, name: str) -> Arm:

@@ -66,15 +66,15 @@ def _series(look: Who, arms: Sequence[Arm], key: str, words: Shown, looks: dict[
     for arm in arms:
         x = float(arm.settings[key])
         for run, value in zip(arm.finished, arm.values, strict=True):
-            points.append((x, words.scale * value, f"{arm.name}, seed {run.seed}: {words.told(value)}"))
+            points.append((x, words.scaled(value), f"{arm.name}, seed {run.seed}: {words.told(value)}"))
             owners.append(looks[arm.name])
         lost = [run for run in arm.runs if run.is_ended and all(run is not each for each in arm.finished)]
         crosses += [(x, f"{arm.name}, seed {run.seed}: {run.error or 'no value'}") for run in lost]
         low, high = arm.interval.low, arm.interval.high
         if low is not None and high is not None:
-            ends.append((x, words.scale * low, words.scale * high))
+            ends.append((x, words.scaled(low), words.scaled(high)))
     line = [
-        (float(arm.settings[key]), words.scale * arm.interval.mean) for arm in arms if arm.interval.mean is not None
+        (float(arm.settings[key]), words.scaled(arm.interval.mean)) for arm in arms if arm.interval.mean is not None
     ]
     return Series(look, points, line, ends, crosses, arms=owners)
 
@@ -84,13 +84,13 @@ def _map(answer: Answer, row: str, column: str) -> Picture | None:
     rows, columns = (sorted({float(arm.settings[key]) for arm in answer.arms}) for key in (row, column))
     if len(rows) < 2 or len(columns) < 2 or len(rows) * len(columns) > MOST_CELLS:
         return None
-    cells = {}
+    cells: dict[tuple[float | str, float | str], tuple[float | None, str, str]] = {}
     for arm in answer.arms:
         mean = arm.interval.mean if arm.is_whole else None
         written = "" if mean is None else words.value(mean)
         told = f"{arm.name}: {words.mean(arm.interval)}"
         place = (float(arm.settings[row]), float(arm.settings[column]))
-        cells[place] = (None if mean is None else words.scale * mean, written, told)
+        cells[place] = (None if mean is None else words.scaled(mean), written, told)
     best = next((arm for arm in answer.arms if arm.is_whole and arm.values), None)
     drawing = heat_map(
         cells,
@@ -151,27 +151,36 @@ def _slice(answer: Answer, arms: Sequence[Arm], setting_key: str, key: str, word
         if not known:
             continue
         valued = [(run, x, value) for run, x in known if (value := trial_value(run, key)) is not None]
-        points = [(x, words.scale * value, f"{arm.name}: {words.told(value)} at {x:.4g}") for _, x, value in valued]
-        crosses = [(x, f"{arm.name}: {run.error or 'no value'} at {x:.4g}") for run, x in known if trial_value(run, key) is None]
+        points = [(x, words.scaled(value), f"{arm.name}: {words.told(value)} at {x:.4g}") for _, x, value in valued]
+        crosses = [
+            (x, f"{arm.name}: {run.error or 'no value'} at {x:.4g}")
+            for run, x in known
+            if trial_value(run, key) is None
+        ]
         best = best_trial((run for run, _ in known), key, answer.facts.higher_is_better)
-        chosen = next(((x, words.scale * value) for run, x, value in valued if run is best), None)
+        chosen = next(((x, words.scaled(value)) for run, x, value in valued if run is best), None)
         series.append(Series(looks[arm.name], points, sorted(point[:2] for point in points), (), crosses, chosen))
     one_key = answer.plan is not None and answer.plan.tuning is not None and len(answer.plan.tuning.keys) == 1
     if not one_key:  # what the other keys did lies between the dots
         series = [Series(each.who, each.points, (), (), each.crosses, each.chosen) for each in series]
     near = answer.facts.higher_is_better
-    return over_setting(series, axis=words.axis, below=setting_key, look="trial", near_the_best=near) if series else None
+    return (
+        over_setting(series, axis=words.axis, below=setting_key, look="trial", near_the_best=near) if series else None
+    )
 
 
 def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -> Picture | None:
     looks, series = who(answer), []
     for arm in arms:
         values = [value for run in answer.trials[arm.name] if (value := trial_value(run, key)) is not None]
-        line = [(float(m), words.scale * value) for m, value in enumerate(expected_best(values, answer.facts.higher_is_better), 1)]
-        told = [(m, value, f"{arm.name}, best of {m:g}: {words.told(value / words.scale)}") for m, value in line]
+        best = list(enumerate(expected_best(values, answer.facts.higher_is_better), start=1))
+        line = [(float(m), words.scaled(value)) for m, value in best]
+        told = [(m, words.scaled(value), f"{arm.name}, best of {m}: {words.told(value)}") for m, value in best]
         if len(line) > 1:
             series.append(Series(looks[arm.name], told, line))
     drawing = over_setting(series, axis=f"best {words.axis}", below="trials") if series else None
     if drawing is None:
         return None
-    return Picture([drawing], "What the best of so many trials is expected to reach (Tang et al. 2020), up to half of those made.")
+    return Picture(
+        [drawing], "What the best of so many trials is expected to reach (Tang et al. 2020), up to half of those made."
+    )

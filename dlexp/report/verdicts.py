@@ -7,12 +7,12 @@ from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
+from dlexp.report.arms import FOLD
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
 from dlexp.report.plan import Plan
 from dlexp.report.runs import Run
 from dlexp.report.statistics import Sample
 
-FOLD = "data.fold"
 WELCH, PAIRED = "Welch", "paired t"
 # Settings that draw the data or the start of a run: where each seed has its own value, pairs of a seed share a draw.
 DRAWN_BY = ("data.split_seed", "data.data_seed", "init_from")
@@ -55,12 +55,12 @@ def _is_one_to_one(pairs: Sequence[tuple[Hashable, Any]]) -> bool:
     return len(found) > 1 and len(found) == len({seed for seed, _ in found}) == len({value for _, value in found})
 
 
-def interval_of(values: Sequence[float]) -> Interval:
-    """Returns the mean with its uncorrected 95 % interval; none of one value."""
+def interval_of(values: Sequence[float], are_folds: bool = False) -> Interval:
+    """Returns the mean with its uncorrected 95 % interval; none of one value, of equal values, or over folds."""
     if not values:
         return Interval(None, None, None)
     one = statistics.sample(values)
-    if one.n == 1:
+    if one.variance == 0 or are_folds:
         return Interval(one.mean, None, None)
     return Interval(one.mean, *map(float, statistics.interval(statistics.of_mean(one))))
 
@@ -116,7 +116,9 @@ def _compared(one: Arm, other: Arm, family: Family) -> Difference:
     return _claimed(one, other, family, differences, None, ahead)
 
 
-def _claimed(one: Arm, other: Arm, family: Family, first: Sample, second: Sample | None, ahead: int | None) -> Difference:
+def _claimed(
+    one: Arm, other: Arm, family: Family, first: Sample, second: Sample | None, ahead: int | None
+) -> Difference:
     """Returns a comparison by Welch's test, or by the paired one, where `first` sums up differences alone."""
     k = family.comparisons
     if second is None:
@@ -149,9 +151,7 @@ def _claimed(one: Arm, other: Arm, family: Family, first: Sample, second: Sample
 
 
 def _unclaimed(one: Arm, other: Arm, gap: float | None, ahead: int | None, why_not: str) -> Difference:
-    return Difference(
-        one.name, other.name, gap, None, None, None, None, None, None, False, None, None, ahead, why_not
-    )
+    return Difference(one.name, other.name, gap, None, None, None, None, None, None, False, None, None, ahead, why_not)
 
 
 def _hindrances(one: Arm, other: Arm, family: Family) -> Iterator[str]:
@@ -231,7 +231,9 @@ def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
         return f"{_seeds(added)} came after a verdict from {len(set(earlier[0]))} had been shown"
     if extra := sorted(there - set(plan.seeds)):
         return f"{_seeds(extra)} {'was' if len(extra) == 1 else 'were'} not planned"
-    if missing := {name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)}:
+    if missing := {
+        name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)
+    }:
         told = "; ".join(f"of {name} {_seeds(lacking)}" for name, lacking in missing.items())
         return f"planned runs are missing ({told}), so this is a look before the end"
     return None

@@ -10,10 +10,9 @@ from dlexp.experiment.identity import Identity
 from dlexp.machine.lock_file import locked
 from dlexp.records import run_json
 from dlexp.records.folder import RECORD
-from dlexp.records.naming import OUTPUTS, missing, new_folder, remove_empty, unique
+from dlexp.records.naming import LEDGER_FILE, OUTPUTS, missing, new_folder, remove_empty, unique
 from dlexp.report.plan import PLAN_FILE
 
-LEDGER_FILE = "sweep.json"
 LEDGER_LOCK = ".sweeps.lock"
 
 

@@ -1,7 +1,7 @@
 """The planner of a sweep: expand the grid, train its one stage, print the table."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dlexp.config import words
@@ -9,7 +9,9 @@ from dlexp.config.axes import axes
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
+from dlexp.sweep.arms import arms_table
 from dlexp.sweep.grid import Job, grid
+from dlexp.sweep.pictures import draw_arms
 from dlexp.sweep.stage import Ended, checked, train
 from dlexp.sweep.table import table
 
@@ -34,10 +36,26 @@ def run_sweep(typed: Sequence[str]) -> Ended:
     if not stage.jobs[0].varied:  # a sweep of one: named as the run alone would be
         stage = replace(stage, jobs=[replace(stage.jobs[0], name=plain_name(first.name))])
     ended = train(stage, sweep_name(stage.jobs, first))
-    log.info(table(list(zip(varied, ended.reports, strict=True))))
-    if ended.folder.exists():
-        log.info(f"look at it   tensorboard --logdir {to_type(str(ended.folder))}")
+    tell_end(ended, varied, draws=any(run.config["pictures"] for run in stage.runs))
     return ended
+
+
+def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) -> None:
+    """Shows the jobs of a sweep, and what they say together: means over seeds, with `draws` pictures, and what to type
+    for more. varied: what the jobs differ in.
+    """
+    rows = list(zip(varied, ended.reports, strict=True))
+    log.info(table(rows))
+    if means := arms_table(rows):
+        log.info(means)
+    if not ended.folder.exists():
+        return
+    folder = to_type(str(ended.folder))
+    log.info(f"look at it   tensorboard --logdir {folder}")
+    if sum(found["status"] == "finished" for found in ended.reports) > 1:
+        if draws and ended.stop is None:
+            draw_arms(ended.folder)
+        log.info(f"compare it   python -m dlexp report {folder}")
 
 
 def _jobs(read: words.Words) -> list[Job]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import child_environment
 
-from dlexp.config.compose import axes
+from dlexp.config.axes import axes
 from dlexp.config.composed import Composed
 from dlexp.experiment.identity import Identity
 from dlexp.records import run_json

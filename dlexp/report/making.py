@@ -1,0 +1,297 @@
+"""From folders to an answer: runs are read, made into arms, compared, and put into words."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median, median_low
+from typing import Any
+
+from dlexp.console.wording import decimals, in_unit
+from dlexp.errors import UserError, listed
+from dlexp.metric import LOSS, Metric
+from dlexp.report import arms as arms_of
+from dlexp.report import circumstances, sentences, shared, statistics, verdicts
+from dlexp.report.answer import Answer, Arm
+from dlexp.report.conditions import matching
+from dlexp.report.naming import names_of, words_of
+from dlexp.report.plan import PLAN_FILE, Plan, read_plan
+from dlexp.report.reaching import reached
+from dlexp.report.runs import Run, Trouble, read_runs
+
+
+def make_answer(
+    folders: Sequence[Path],
+    *,
+    metric: str | None = None,
+    against: str | None = None,
+    margin: float | None = None,
+    where: Sequence[str] = (),
+    rows: str | None = None,
+    columns: str | None = None,
+    reach: float | None = None,
+    all_pairs: bool = False,
+) -> Answer:
+    """Returns what the runs in some folders say together.
+
+    metric: `accuracy`, `val/loss`; None: that of the plan, else the one that chose the epochs, of the test set where
+    all finished runs have it. against: the arm the others are held against; None: that of the plan, else the first.
+    margin, reach: in the unit shown: points and per cent for a share. where: see `conditions.matching`.
+
+    Raises:
+        UserError: a folder, an arm, a metric or a key is not there, nothing is left, or a number is out of range.
+    """
+    found = _gathered(folders, where)
+    plan = found.plan
+    key = _metric(found.runs, metric or (plan.metric if plan else None))
+    facts = _facts(found.runs, key)
+    runs, lacking = _with_metric(found.runs, key)
+    margin = plan.margin if margin is None and plan else margin
+    _check(facts, margin, reach, against, all_pairs)
+    keys, arms = _arms(runs, key, found)
+    if reach is not None:
+        arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
+    reference = None if all_pairs else _reference(arms, against, plan)
+    names = [arm.name for arm in arms]
+    hypothesis = verdicts.read_hypothesis(plan.hypothesis, names) if plan and plan.hypothesis else None
+    arms = ranked(arms, facts)
+    paired_by = verdicts.follows_the_seed(runs)
+    family = verdicts.family(
+        arms,
+        reference,
+        higher_is_better=facts.higher_is_better,
+        margin=None if margin is None else margin / in_unit(1.0, facts),
+        is_paired=bool(paired_by),
+        folds=arms_of.is_folded(runs),
+        hypothesis=hypothesis,
+    )
+    around = shared.surroundings(runs)
+    num_samples, error = shared.test_error(arms, key)
+    seeds = {arm.name: {run.seed for run in arm.runs} for arm in arms}
+    return in_words(
+        Answer(
+            title=(plan.question or plan.command) if plan else _title(folders, keys, names),
+            command=plan.command if plan else None,
+            metric=key,
+            facts=facts,
+            varied=keys,
+            constant=shared.constants(runs, keys),
+            arms=arms,
+            reference=reference,
+            differences=verdicts.differences(arms, family),
+            comparisons=family.comparisons,
+            margin=margin,
+            decimals=_decimals(arms, facts),
+            paired_by=paired_by,
+            folds=family.folds,
+            sentences=[],
+            method=[],
+            scope=[],
+            test_error=error,
+            num_test=num_samples,
+            exploratory=verdicts.departure(plan, seeds) if plan else None,
+            plan=plan,
+            trials=found.trials,
+            troubles=sorted([*found.troubles, *lacking], key=lambda each: each.folder),
+            machine=shared.machine(around),
+            mixtures=shared.mixtures(runs, keys, around),
+            num_unfinished=found.num_unfinished,
+            rows=rows,
+            columns=columns,
+            reach=reach,
+        )
+    )
+
+
+def in_words(answer: Answer) -> Answer:
+    """Returns an answer with its sentences."""
+    return replace(
+        answer,
+        sentences=sentences.sentences(answer),
+        method=circumstances.method(answer),
+        scope=circumstances.scope(answer),
+    )
+
+
+def ranked(arms: Sequence[Arm], facts: Metric) -> list[Arm]:
+    """Returns arms, best first; those with failed or diverged runs behind, those without a number last."""
+    sign = -1 if facts.higher_is_better else 1
+
+    def rank(arm: Arm) -> tuple[bool, bool, float]:
+        mean = arm.interval.mean
+        return mean is None, not arm.is_whole, 0.0 if mean is None else sign * mean
+
+    return sorted(arms, key=rank)
+
+
+def make_arm(name: str, settings: dict[str, Any], words: list[str], runs: list[Run], metric: str) -> Arm:
+    """Returns an arm with what its runs say of a metric; `runs` have ended."""
+    finished = [run for run in runs if run.is_finished and not run.is_diverged and run.metrics.get(metric) is not None]
+    values = [value for run in finished if (value := run.metrics[metric]) is not None]
+    num_diverged = sum(run.is_diverged for run in runs)
+    seconds = [run.seconds for run in finished if run.seconds is not None]
+    sizes = {run.parameters for run in runs}
+    others = dict.fromkeys(other for run in finished for other in run.metrics if other != metric)
+    return Arm(
+        name=name,
+        settings=settings,
+        words=words,
+        runs=runs,
+        finished=finished,
+        values=values,
+        num_failed=len(runs) - len(finished) - num_diverged,
+        num_diverged=num_diverged,
+        interval=verdicts.interval_of(values, are_folds=arms_of.is_folded(finished)),
+        std=statistics.sample(values).variance ** 0.5 if len(values) > 1 else None,
+        seconds=median(seconds) if seconds else None,
+        parameters=next(iter(sizes)) if len(sizes) == 1 else None,
+        others={
+            other: verdicts.interval_of([value for run in finished if (value := run.metrics.get(other)) is not None])
+            for other in sorted(others)
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """What lies in the folders of a report: runs that are over, by arm of the plan where there is one."""
+
+    runs: list[Run]
+    troubles: list[Trouble]
+    plan: Plan | None
+    planned: dict[str, list[Run]]
+    trials: dict[str, list[Run]]
+    num_unfinished: int
+
+
+def _gathered(folders: Sequence[Path], where: Sequence[str]) -> _Gathered:
+    """Reads the runs, sets tuning trials apart, and counts each experiment once."""
+    found, troubles = read_runs(folders)
+    places = {os.path.realpath(run.folder): run for run in found}
+    near = {place for run in found for place in (run.folder.parent, run.folder.parent.parent)} | set(folders)
+    plans = {folder: plan for folder in sorted(near) if (folder / PLAN_FILE).is_file() and (plan := read_plan(folder))}
+    plan = plans.get(folders[0]) if len(folders) == 1 else None
+
+    def of_plan(names: Sequence[str], folder: Path) -> list[Run]:
+        return [run for name in names if (run := places.get(os.path.realpath(folder / name)))]
+
+    trials = {id(run) for folder, each in plans.items() for names in each.trials.values() for run in of_plan(names, folder)}
+    runs = matching([run for run in found if id(run) not in trials], where)
+    done = {run.cell for run in runs if run.is_ended}
+    waiting = [run for run in runs if not run.is_ended and run.status != "pruned"]
+    planned: dict[str, list[Run]] = {}
+    if plan is not None:
+        left = {id(run) for run in runs if run.is_ended}
+        for name in plan.arms:
+            own = of_plan(list(plan.runs.get(name, {}).values()), folders[0])
+            planned[name] = sorted((run for run in own if id(run) in left), key=lambda run: run.seed)
+        runs = sum(planned.values(), [])
+    else:
+        runs, repeats = arms_of.counted(runs)
+        troubles = [*troubles, *repeats]
+    return _Gathered(
+        runs=runs,
+        troubles=troubles,
+        plan=plan,
+        planned=planned,
+        trials={name: of_plan(names, folders[0]) for name, names in plan.trials.items()} if plan else {},
+        num_unfinished=sum(run.cell is None or run.cell not in done for run in waiting),
+    )
+
+
+def _arms(runs: Sequence[Run], metric: str, found: _Gathered) -> tuple[list[str], list[Arm]]:
+    """Returns the keys that vary and the arms: those of the plan, else found by themselves."""
+    keys, groups = arms_of.split(runs)
+    plan = found.plan
+    if plan is None:
+        names = names_of(keys, [settings for settings, _ in groups])
+        named = zip(names, groups, strict=True)
+        return keys, [make_arm(name, settings, words_of(own[0]), own, metric) for name, (settings, own) in named]
+    arms, left = [], {id(run) for run in runs}
+    for name, words in plan.arms.items():
+        own = [run for run in found.planned[name] if id(run) in left]
+        chosen = plan.tuning.chosen.get(name, []) if plan.tuning else []
+        settings = {key: own[0].settings.get(key) for key in keys} if own else {}
+        arms.append(make_arm(name, settings, [*words, *chosen, *plan.shared], own, metric))
+    return keys, arms
+
+
+def _metric(runs: Sequence[Run], asked: str | None) -> str:
+    """Returns the key of the metrics that is compared.
+
+    Raises:
+        UserError: no finished run has it.
+    """
+    finished = [run for run in runs if run.is_finished and not run.is_diverged]
+    there = Counter(key for run in finished for key in run.metrics)
+    if asked is not None and "/" in asked:
+        found = asked
+    else:
+        chose = Counter(run.metric for run in finished or runs if run.metric)
+        name = asked or (chose.most_common(1)[0][0].partition("/")[2] if chose else "")
+        own = [run for run in finished if asked or (run.metric or "").partition("/")[2] == name]
+        test, split = f"test/{name}", f"val/{name}"
+        is_tested = bool(own) and all(test in run.metrics for run in own)
+        found = next((key for key in (test, split, f"trained_on/{name}") if is_tested or key != test if key in there), split)
+    if there and found not in there:
+        raise UserError(f"no run has the metric {asked or found!r}; there are {listed(sorted(there))}")
+    return found
+
+
+def _facts(runs: Sequence[Run], metric: str) -> Metric:
+    """Returns unit and direction of a metric.
+
+    Raises:
+        UserError: the runs do not tell, or do not agree.
+    """
+    name = metric.partition("/")[2]
+    found = {(each.unit, each.higher_is_better): each for run in runs if (each := run.measures.get(name))}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not any(run.is_finished for run in runs):  # nothing will be compared
+        return LOSS
+    why = "do not agree on" if found else "do not say"
+    raise UserError(f"the runs {why} unit and direction of {metric!r}, so it can't be compared; --metric names another")
+
+
+def _with_metric(runs: Sequence[Run], metric: str) -> tuple[list[Run], list[Trouble]]:
+    """Returns the runs without those that finished and never measured the metric, and these."""
+    lacking = [run for run in runs if run.is_finished and not run.is_diverged and metric not in run.metrics]
+    out = {id(run) for run in lacking}
+    return [run for run in runs if id(run) not in out], [Trouble(run.folder, f"has no {metric}") for run in lacking]
+
+
+def _check(facts: Metric, margin: float | None, reach: float | None, against: str | None, all_pairs: bool) -> None:
+    problems = []
+    if margin is not None and not 0 < margin < float("inf"):
+        problems.append(f"margin={margin:g} must be above 0: what is smaller than the margin does not matter to you")
+    if reach is not None and facts.unit == "%" and not 1 < reach <= 100:
+        hint = f"; {100 * reach:g} means {100 * reach:g} %" if 0 < reach <= 1 else ""
+        problems.append(f"reach={reach:g} is in per cent, so it must lie above 1 and up to 100{hint}")
+    if against is not None and all_pairs:
+        problems.append("all pairs are compared, or each arm against one: not both")
+    if problems:
+        raise UserError(*problems)
+
+
+def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> str | None:
+    if against is not None:
+        return verdicts.named(arms, against)
+    return plan.reference if plan else arms[0].name if len(arms) > 1 else None
+
+
+def _decimals(arms: Sequence[Arm], facts: Metric) -> int:
+    """Returns how many decimals show two digits of the arms' intervals: of the median one, since one may be very wide."""
+    ends = [(arm.interval.low, arm.interval.high) for arm in arms]
+    halves = [in_unit((high - low) / 2, facts) for low, high in ends if low is not None and high is not None and high > low]
+    if halves:
+        return decimals(median_low(halves))
+    values = [abs(value) for arm in arms for value in arm.values if value]
+    return 2 if facts.unit == "%" or not values else decimals(max(values), 4)
+
+
+def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str]) -> str:
+    if len(keys) == 1:
+        return f"{keys[0]}: {listed(names)}"
+    return f"Runs that differ in {listed(keys)}" if keys else f"Runs of {listed(folders)}"
