@@ -1,6 +1,8 @@
 """compare: give each arm the same seeds and trials, and say what differs: compare optimizer=sgd,adam OVERRIDES…"""
 
-from dlexp.commands import CommandParser
+from pathlib import Path
+
+from dlexp.commands import CommandParser, report
 from dlexp.errors import UserError
 
 EPILOG = """\
@@ -44,10 +46,11 @@ def main(words: list[str]) -> int:
     from dlexp.compare.compare import compare
 
     with alone():
-        return compare(question)
+        code, folder = compare(question)
+    return code if folder is None else report.main([str(folder)]) or code
 
 
-def _list(folders: list) -> int:
+def _list(folders: list[Path]) -> int:
     from dlexp.compare.study import questions
 
     found = questions(folders)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.compare import tuning
-from dlexp.compare.course import Course, Unfinished
+from dlexp.compare.course import Course, Unfinished, is_diverged
 from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
@@ -17,18 +17,16 @@ from dlexp.config.build import build_task
 from dlexp.config.check import config_problems
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
-from dlexp.errors import UserError, to_type
+from dlexp.errors import UserError
 from dlexp.metric import LOSS, Metric
-from dlexp.report.plan import Plan, write_plan
 from dlexp.sweep.launchers.launcher import is_here
-from dlexp.sweep.stage import Ended, Stage, checked
-from dlexp.sweep.table import table
+from dlexp.sweep.stage import Stage, checked
 
 log = logging.getLogger(__name__)
 
 
-def compare(question: Question) -> int:
-    """Trains what a question needs and is not there, and answers it; returns the exit code.
+def compare(question: Question) -> tuple[int, Path | None]:
+    """Trains what a question needs and is not there; returns the exit code, and the folder to report of once all is.
 
     Raises:
         UserError: something is wrong with what was asked; nothing has started then.
@@ -51,7 +49,7 @@ def compare(question: Question) -> int:
     seconds = tell(plan, runs, facts, question.folds)
     if first.config["dry_run"]:
         log.info("dry run: nothing was trained, fetched or written")
-        return 0
+        return 0, None
     progress = Progress(sum(counts(plan, len(question.folds))), _at_once(first), seconds)
     course = Course(
         question,
@@ -64,12 +62,13 @@ def compare(question: Question) -> int:
         anew=anew,
     )
     try:
-        jobs, ended = course.run()
+        ended = course.run()
     except Unfinished as unfinished:
         log.info(f"{unfinished}; the same command goes on")
-        return unfinished.ended.exit_code
-    assert course.folder is not None
-    return _answer(course.folder, course.plan, [job.varied for job in jobs], ended)
+        return unfinished.ended.exit_code, None
+    if len(course.plan.seeds) > 1 and not question.folds:
+        course.look()
+    return int(any(_has_failed(report) for report in ended.reports)), course.folder
 
 
 def _at_once(run: Composed) -> int:
@@ -107,10 +106,5 @@ def _problems_of(question: Question) -> tuning.Problems:
     return problems
 
 
-def _answer(folder: Path, plan: Plan, varied: Sequence[dict[str, str]], ended: Ended) -> int:
-    if len(plan.seeds) > 1 and (not plan.looks or plan.looks[-1] != plan.seeds):
-        plan = replace(plan, looks=[*plan.looks, plan.seeds])
-        write_plan(folder, plan)
-    log.info(table(list(zip(varied, ended.reports, strict=True))))
-    log.info(f"look at it   tensorboard --logdir {to_type(str(folder))}")
-    return ended.exit_code
+def _has_failed(report: dict[str, Any]) -> bool:
+    return report["status"] != "finished" and not is_diverged(report)

@@ -17,7 +17,7 @@ from dlexp.errors import UserError, listed
 from dlexp.metric import read_facts
 from dlexp.ranges import Interval
 from dlexp.report.plan import Plan, write_plan
-from dlexp.search.space import in_words
+from dlexp.search.space import Proposal, in_words
 from dlexp.sweep.grid import Job
 from dlexp.sweep.ledger import Cell
 from dlexp.sweep.stage import Ended, Part, checked, train
@@ -57,8 +57,8 @@ class Course:
         self._name, self._anew = name, anew
         self._jobs: Sequence[Job] = ()
 
-    def run(self) -> tuple[list[Job], Ended]:
-        """Trains what is missing of all stages; returns the final jobs and how they ended.
+    def run(self) -> Ended:
+        """Trains what is missing of all stages; returns how the final runs ended.
 
         Raises:
             Unfinished: the same command goes on.
@@ -66,8 +66,14 @@ class Course:
         """
         if self.plan.tuning is not None:
             self._tune()
-        jobs = final_jobs(self._question, self.plan)
-        return jobs, self._train(jobs)
+        return self._train(final_jobs(self._question, self.plan))
+
+    def look(self) -> None:
+        """Notes that a verdict on all seeds is about to be shown, if it is not the one that was shown last."""
+        assert self.folder is not None
+        if not self.plan.looks or self.plan.looks[-1] != self.plan.seeds:
+            self.plan = replace(self.plan, looks=[*self.plan.looks, self.plan.seeds])
+            write_plan(self.folder, self.plan)
 
     def _tune(self) -> None:
         assert self.plan.tuning is not None
@@ -97,7 +103,7 @@ class Course:
                 )
         self._note(chosen=chosen, edges={arm: list(its) for arm, its in edges.items() if its})
 
-    def _tried(self) -> dict[str, list[tuning.Proposal]]:
+    def _tried(self) -> dict[str, list[Proposal]]:
         assert self.plan.tuning is not None
         return {arm: tuning.trials(self.plan.tuning, arm, run.config) for arm, run in self._runs.items()}
 
@@ -188,9 +194,12 @@ class Course:
 
 def is_settled(cell: Cell) -> bool:
     """Returns whether a run needs no more training: it finished, or its loss became no number: a result too."""
-    entry = cell.entry
-    diverged = entry is not None and entry["status"] == "failed" and str(entry["error"]).startswith("the loss became ")
-    return cell.is_done or diverged
+    return cell.is_done or (cell.entry is not None and is_diverged(cell.entry))
+
+
+def is_diverged(entry: Mapping[str, Any]) -> bool:
+    """Returns whether a run failed because its loss became no number."""
+    return entry["status"] == "failed" and str(entry["error"]).startswith("the loss became ")
 
 
 def _stage(jobs: Sequence[Job]) -> str:

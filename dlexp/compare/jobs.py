@@ -41,11 +41,11 @@ def final_jobs(question: Question, plan: Plan) -> list[Job]:
     jobs = []
     for name, its in _own(question).items():
         for seed in plan.seeds:
-            for fold in question.folds or [None]:
-                words = with_words(its, [*chosen.get(name, []), f"seed={seed}", *([fold] if fold else [])])
-                part = f"_fold-{fold.partition('=')[2]}" if fold else ""
-                varied = {"arm": name, "seed": str(seed)} | ({FOLD: fold.partition("=")[2]} if fold else {})
-                jobs.append((f"{name}_seed-{seed}{part}", words, varied))
+            for fold in [[word] for word in question.folds] or [[]]:
+                number = "".join(fold).partition("=")[2]
+                words = with_words(its, [*chosen.get(name, []), f"seed={seed}", *fold])
+                varied = {"arm": name, "seed": str(seed)} | ({FOLD: number} if fold else {})
+                jobs.append((f"{name}_seed-{seed}{f'_fold-{number}' if fold else ''}", words, varied))
     return _jobs(jobs)
 
 

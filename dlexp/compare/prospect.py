@@ -44,6 +44,8 @@ def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
             f"{arms} × {plan.tuning.trials} trials of {keys} on validation, the test set sealed, then × "
             f"{len(plan.seeds)} seeds: {trials + finals} trainings"
         )
+        for arm, ranges in plan.tuning.spaces.items():
+            yield f"  {arm}: {' '.join(f'{key}={text}' for key, text in ranges.items())}"
         half = tuning.further(plan.tuning.trials)
         yield f"{half} more trials an arm where a best value lies at an edge of what was tried"
     elif num_folds:
@@ -90,7 +92,7 @@ def _seconds_a_sample(run: Composed) -> float | None:
 def _seconds(run: Composed, forecast: Forecast, each: float | None) -> float | None:
     if each is None or forecast.steps is None:
         return None
-    return forecast.steps * run.config["accumulate"] * run.config["batch_size"] * each
+    return forecast.steps * int(run.config["accumulate"]) * int(run.config["batch_size"]) * each
 
 
 def time_in_words(

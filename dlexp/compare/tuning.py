@@ -109,7 +109,8 @@ def trials(tuning: Tuning, arm: str, config: Mapping[str, Any]) -> list[Proposal
     return [*first, *proposals(new, tuning.further, SAMPLER, SAMPLER_SEED)]
 
 
-def _added(old: Any, new: Any) -> Interval:
+def _added(old: Interval | tuple[str, ...], new: Interval | tuple[str, ...]) -> Interval:
+    assert isinstance(old, Interval) and isinstance(new, Interval)
     return replace(new, low=old.high) if new.high > old.high else replace(new, high=old.low)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from dlexp.console.wording import fixed, in_unit, unit_of_difference
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.sentences import counted, few, subject, two_digits, upper
 from dlexp.report.arms import FOLD
+from dlexp.report.sentences import counted, few, subject, two_digits, upper
 from dlexp.report.verdicts import PAIRED, WELCH, ranges
 
 ROUGH = 5  # up to so many seeds the scatter itself is hardly known

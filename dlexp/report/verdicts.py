@@ -7,8 +7,8 @@ from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
-from dlexp.report.arms import FOLD
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
+from dlexp.report.arms import FOLD
 from dlexp.report.plan import Plan
 from dlexp.report.runs import Run
 from dlexp.report.statistics import Sample
