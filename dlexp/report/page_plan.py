@@ -7,10 +7,9 @@ from dlexp.report.answer import Answer, Arm
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
 from dlexp.report.plan import Plan, Tuning
-from dlexp.report.sentences import counted, few, two_digits
 from dlexp.report.setting_pictures import best_trial, trial_value
 from dlexp.report.shown import setting, shown, shown_metric
-from dlexp.report.verdicts import ranges
+from dlexp.report.words import counted, few, ranges, two_digits
 
 AS_PLANNED = "As planned"
 SAMPLERS = {"qmc": "quasi-random (Sobol)", "random": "random", "tpe": "TPE", "grid": "a grid"}
