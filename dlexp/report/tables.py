@@ -6,11 +6,11 @@ from statistics import median
 
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import fixed, printable, signed, unit, unit_of_difference
-from dlexp.errors import UserError, as_typed, did_you_mean, listed
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS
 from dlexp.report.answer import Answer, Arm, Difference, Interval
-from dlexp.report.sentences import subject
-from dlexp.report.words import p_in_words, upper
+from dlexp.report.sentences import p_in_words, subject, upper
+from dlexp.report.shown import setting
 
 NOTHING = "–"
 VERDICTS = {"better": "better", "worse": "worse", "not_decided": "not decided"}
@@ -44,8 +44,10 @@ def arms_table(answer: Answer) -> Table:
     return _table("Arms", columns)
 
 
-def differences_table(answer: Answer) -> Table | None:
-    """Returns each comparison with its corrected interval, p and verdict; None where nothing is compared."""
+def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
+    """Returns each comparison with its corrected interval, p and verdict, and why there is none; None where nothing is
+    compared.
+    """
     found = answer.differences
     if not found:
         return None
@@ -71,16 +73,16 @@ def differences_table(answer: Answer) -> Table | None:
                     for each in found
                 ],
             ),
-            ("verdict", [verdict(answer, each) for each in found]),
+            ("verdict", [verdict(answer, each, reasons) for each in found]),
         ],
         words=words,
     )
 
 
-def verdict(answer: Answer, found: Difference) -> str:
+def verdict(answer: Answer, found: Difference, reasons: bool = True) -> str:
     """Returns a verdict in two or three words, or why there is none."""
     if found.verdict is None:
-        return f"none: {found.why_not}"
+        return f"none: {printable(found.why_not or '')}" if reasons else "none"
     margin = f"{answer.margin:g}{unit_of_difference(answer.facts)}" if answer.margin is not None else ""
     if found.verdict == "no_difference":
         return f"not larger than {margin}"
@@ -206,7 +208,7 @@ def _in(unit: str) -> str:
 
 
 def _value(arm: Arm, key: str | None) -> str:
-    return "" if key is None else printable(as_typed(arm.settings.get(key)))
+    return "" if key is None else printable(setting(arm.settings.get(key)))
 
 
 def _values(answer: Answer, key: str | None) -> list[str]:

@@ -21,7 +21,7 @@ def lines(answer: Answer) -> Iterator[tuple[str, str]]:
     yield from _prose(first, "bold")
     for sentence in others:
         yield from _prose(sentence)
-    found = [tables.cross_table(answer), tables.arms_table(answer), tables.differences_table(answer)]
+    found = [tables.cross_table(answer), tables.arms_table(answer), tables.differences_table(answer, reasons=False)]
     for table in [*found, tables.reach_table(answer)]:
         if table is not None:
             yield "", ""
@@ -31,8 +31,8 @@ def lines(answer: Answer) -> Iterator[tuple[str, str]]:
         yield "what began from what", "bold"
         yield from ((line, "") for branch in known for line in _cut(of_tree(branch, answer)))
     yield "", ""
-    for sentence in [*answer.method, *answer.scope]:
-        yield from _prose(sentence, "dim")
+    for paragraph in (answer.method, answer.scope):
+        yield from _prose(" ".join(paragraph), "dim")
     yield from _left_out(answer)
 
 
