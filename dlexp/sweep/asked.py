@@ -88,9 +88,18 @@ class Asked:
         is_own = fixed == wanted and list(own) and own.keys() == self.space.keys()
         return {key: own[key] for key in self.space} if is_own else None
 
-    def best_words(self, proposal: Proposal) -> list[str]:
-        """Returns what trains at these settings, with all epochs and the test, as it is typed in a shell."""
-        repeated = [axis.key for axis in self._repeated()]
+    def new_seeds(self) -> list[int]:
+        """Returns three seeds that no trial had."""
+        typed = [word.partition("=")[2] for axis in self.axes if axis.key == "seed" for word in axis.words]
+        tried = {*typed, str(self.first.config["seed"])}
+        return list(itertools.islice((seed for seed in itertools.count() if str(seed) not in tried), 3))
+
+    def best_words(self, proposal: Proposal, without: str | None = None) -> list[str]:
+        """Returns what trains at these settings, with all epochs and the test, as it is typed in a shell.
+
+        without: a key that is left out.
+        """
+        repeated = [without, *(axis.key for axis in self._repeated())]
         kept = []
         for axis in self.axes:
             if axis.key in proposal:

@@ -67,15 +67,17 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
         return
     first = best[0]
     assert first.value is not None
-    own = " ".join(asked.best_words(first.proposal))
     over = f", the mean over {asked.repeats} runs" if asked.repeats > 1 else ""
     among = f"{len(trials)} trials, trained whole" if finals else f"{len(trials)} trials"
     yield f"best of {among}: {metric} {shown(first.value)}{over}, with {_words(first.proposal)}"
+    if equal := sum(each.value == first.value for each in best) - 1:
+        yield f"{equal} more of them reach{'es' * (equal == 1)} the same; of equal ones the first is taken"
     yield from edges(asked, first.proposal)
     if len(of_trials) > 1:
         yield "it was chosen for this figure, which is too good by itself: runs with new seeds tell what to expect"
-    yield f"train it     python -m dlexp {own}"
-    yield f"new seeds    python -m dlexp -m {own} seed=1,2,3"
+    yield f"train it     python -m dlexp {' '.join(asked.best_words(first.proposal))}"
+    seeds = ",".join(map(str, asked.new_seeds()))
+    yield f"new seeds    python -m dlexp -m {' '.join(asked.best_words(first.proposal, without='seed'))} seed={seeds}"
     yield from _slices(asked, of_trials, shown)
     yield from _tuning_curve(asked, trials, of_trials, shown)
 
