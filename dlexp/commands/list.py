@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.commands import CommandParser
-from dlexp.console.tables import line, width
+from dlexp.console.tables import line, width_of
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import number
 from dlexp.records.naming import OUTPUTS
@@ -62,10 +62,10 @@ def _table(
     metrics = list(dict.fromkeys(each.metric for each in entries if each.metric))
     head = ["when", "state", metrics[0] if len(metrics) == 1 else "best val", "time", "MB"]
     cells = [_cells(each, tells_metric=len(metrics) > 1) for each in entries]
-    widths = [max(map(width, column)) for column in zip(head, *cells, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(head, *cells, strict=True)]
     rest = sum(widths) + 2 * len(widths)
     names = [_name(each, is_flat=is_flat) for each in entries]
-    wide = max(min(max(width(name) for name in [*names, "run"]), space - rest), 8)
+    wide = max(min(max(width_of(name) for name in [*names, "run"]), space - rest), 8)
     right = {3, 4, 5}
     yield line(["run", *head], [wide, *widths], right), "bold"
     group, shared = None, ""
@@ -78,7 +78,7 @@ def _table(
             for text in _wrapped([_shown(word) for word in (*_in_sum(members), shared) if word], space):
                 yield text, "bold"
         style = STYLES.get(each.run.status, "")
-        if width(name) > wide:
+        if width_of(name) > wide:
             yield name, style
             name = ""
         yield line([name, *row], [wide, *widths], right), style
@@ -131,7 +131,7 @@ def _wrapped(words: Sequence[str], space: int) -> Iterator[str]:
     """Yields words in lines; one that is longer than a line is cut, between its own words where it has any."""
     text = ""
     for piece in (piece for word in words for piece in _pieces(word, space)):
-        if text and width(text) + 2 + width(piece) > space:
+        if text and width_of(text) + 2 + width_of(piece) > space:
             yield text
             text = ""
         text = f"{text}  {piece}" if text else piece
@@ -140,8 +140,8 @@ def _wrapped(words: Sequence[str], space: int) -> Iterator[str]:
 
 
 def _pieces(word: str, space: int) -> Iterator[str]:
-    while width(word) > space:
-        end = next(end for end in range(len(word), 0, -1) if width(word[:end]) <= space)
+    while width_of(word) > space:
+        end = next(end for end in range(len(word), 0, -1) if width_of(word[:end]) <= space)
         end = word.rfind(" ", 1, end + 1) if " " in word[1:end] else end
         yield word[:end].rstrip()
         word = word[end:].lstrip()

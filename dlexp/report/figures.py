@@ -102,7 +102,7 @@ def difference_picture(answer: Answer) -> Picture | None:
 
 
 def _row(arm: Arm, look: Who, words: Shown, reference: str | None) -> Row:
-    every = -(-len(arm.values) // MOST_DOTS)
+    every = max(1, -(-len(arm.values) // MOST_DOTS))
     runs = [
         (f"{arm.name}, seed {run.seed}: {words.told(value)}", words.scaled(value))
         for run, value in list(zip(arm.finished, arm.values, strict=True))[::every]

@@ -205,9 +205,9 @@ def _arms(runs: Sequence[Run], metric: str, found: _Gathered) -> tuple[list[str]
     keys, groups = arms_of.split(runs)
     plan = found.plan
     if plan is None:
-        names = names_of(keys, [settings for settings, _ in groups])
+        names = names_of(keys, groups)
         named = zip(names, groups, strict=True)
-        return keys, [make_arm(name, settings, words_of(own[0]), own, metric) for name, (settings, own) in named]
+        return keys, [make_arm(name, settings, words_of(own), own, metric) for name, (settings, own) in named]
     arms, left = [], {id(run) for run in runs}
     for name, words in plan.arms.items():
         own = [run for run in found.planned[name] if id(run) in left]

@@ -1,11 +1,12 @@
 """What the seeds of a sweep say together: the mean of each arm, with its interval."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median_low
 from typing import Any
 
+from dlexp.console.wording import decimals, fixed, in_unit, number, unit
 from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.report.answer import Interval
-from dlexp.report.shown import shown_metric
 from dlexp.report.statistics import are_identical, interval, of_mean, sample
 from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns
 
@@ -36,7 +37,7 @@ def arms_table(rows: Rows) -> str:
     marks = best_marks([ranks[arm] for arm in order], [found for _, found in rows])
     cells = [[*keys, *columns, "seeds"]]
     for arm, mark in zip(order, marks, strict=True):
-        told = [shown_metric(key, facts, list(means[key].values())).mean(means[key][arm]) for key in columns]
+        told = [_told(means[key][arm], facts, list(means[key].values())) for key in columns]
         left, num = _left(arms[arm]), len(arms[arm])
         cells.append([*arm, *told, (f"{num - left} of {num}" if left else f"{num}") + mark])
     has_interval = any(each.low is not None for each in means[metric].values())
@@ -50,6 +51,22 @@ def _mean(reports: list[dict[str, Any]], key: str) -> Interval:
         return Interval(values[0] if values else None, None, None)
     found = of_mean(sample(values))
     return Interval(found.value, *map(float, interval(found)))
+
+
+def _half(mean: Interval) -> float | None:
+    return None if mean.low is None or mean.high is None else (mean.high - mean.low) / 2
+
+
+def _told(mean: Interval, facts: Metric, column: Sequence[Interval]) -> str:
+    """Returns `96.8 ± 1.9 %`, with two digits of the column's median interval."""
+    if mean.mean is None:
+        return "-"
+    halves = [in_unit(half, facts) for each in column if (half := _half(each)) is not None]
+    if not halves:
+        return number(mean.mean, facts)
+    digits, half = decimals(median_low(halves)), _half(mean)
+    around = "" if half is None else f" ± {fixed(half, facts, digits)}"
+    return f"{fixed(mean.mean, facts, digits)}{around}{unit(facts)}"
 
 
 def _has_ended(found: Mapping[str, Any], key: str) -> bool:
