@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -165,6 +166,11 @@ class RunRecord:
     def _end(self, status: str, **facts: Any) -> None:
         seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
         self.note(status=status, ended=_now(), seconds=seconds, **facts)
+
+
+def is_diverged(entry: Mapping[str, Any]) -> bool:
+    """Returns whether a run failed because its loss was no number any more: trained again, it would once more."""
+    return entry["status"] == "failed" and bool(re.match(r"the loss became (nan|-?inf) ", entry["error"] or ""))
 
 
 def prune(folder: Path, reason: str) -> bool:

@@ -1,6 +1,6 @@
 """What a sweep asks of whatever starts its jobs: `launcher=…` chooses it, and a person's own is chosen the same way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -38,6 +38,18 @@ class Watcher(Protocol):
 
     def ended(self, folder: Path, why: BaseException | None) -> None:
         """Called when it has ended, with why it did not finish, if it did not."""
+
+
+class Trials(Supply, Protocol):
+    """A supply for a stage, whose own jobs come first.
+
+    added: the folders of the jobs that came besides, in their order.
+    """
+
+    added: list[Path]
+
+    def opened(self, folder: Path, folders: Sequence[Path], todo: Sequence[tuple[Composed, Path]]) -> None:
+        """Called before the first job: the ledger's folder, those of the stage's jobs, and what is to be done."""
 
 
 class Launcher(Protocol):
@@ -81,19 +93,26 @@ class Launcher(Protocol):
     def launch_from(self, supply: Supply, num_cells: int) -> Mapping[Path, BaseException | None]:
         """Starts jobs as a supply has them, and asks those to end that it names: their status is `pruned` then.
 
-        Returns by folder what `launch` does. A launcher whose jobs go on without this process needs none.
+        Returns by folder what `launch` does.
 
         Raises:
-            UserError: it knows only jobs that are all known when it starts; no job was started.
+            UserError: it only starts jobs that are all known; none was started.
         """
         raise UserError(ALL_KNOWN)
 
 
-# What a launcher without `launch_from` has to say.
 ALL_KNOWN = (
     "search=tpe and search.prune= choose while jobs run, and this launcher starts jobs that are known beforehand:"
-    " launcher=local can, and search=qmc search.prune=none goes with every launcher"
+    " launcher=local can; search=qmc search.prune=none goes with every launcher"
 )
+
+
+def launch_from(launcher: Launcher) -> Callable[[Supply, int], Mapping[Path, BaseException | None]]:
+    """Returns a launcher's method of this name. Raises UserError where a person's own has none."""
+    found = getattr(launcher, "launch_from", None)
+    if found is None:
+        raise UserError(ALL_KNOWN)
+    return found  # type: ignore[no-any-return]
 
 
 def is_here(config: Mapping[str, Any]) -> bool:
