@@ -10,13 +10,8 @@ from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.sweep.arms import arms_table
-<<<<<<< HEAD
 from dlexp.sweep.closing import write_report
-from dlexp.sweep.grid import Job, grid
-=======
 from dlexp.sweep.grid import Job, grid, sweep_name
-from dlexp.sweep.pictures import draw_arms
->>>>>>> p-search
 from dlexp.sweep.stage import Ended, checked, train
 from dlexp.sweep.table import table
 
