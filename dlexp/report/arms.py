@@ -140,7 +140,7 @@ def _rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     keys = _differing(rows)
     rows = [{key: row[key] for key in keys} for row in rows]
     for key in keys:
-        if key == "init_from" or key in CONTENTS or key.endswith("_seed"):
+        if key in ("init_from", *CONTENTS) or (key.endswith("seed") and key != "seed"):
             _take_as_seeds(key, rows, runs)
     return rows
 

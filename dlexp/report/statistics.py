@@ -111,7 +111,7 @@ def is_within(found: Difference, margin: float, comparisons: int = 1) -> bool:
     That is whether the interval of 1 − 2 · LEVEL / comparisons lies there.
     """
     low, high = interval(found, 2 * LEVEL, comparisons)
-    return -margin < low and high < margin
+    return bool(-margin < low and high < margin)
 
 
 def quantile(degrees: float, level: float) -> float:

@@ -9,8 +9,9 @@ from dlexp.console.wording import fixed, printable, signed, unit, unit_of_differ
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS
 from dlexp.report.answer import Answer, Arm, Difference, Interval
-from dlexp.report.sentences import p_in_words, subject, upper
+from dlexp.report.sentences import subject
 from dlexp.report.shown import setting
+from dlexp.report.words import p_in_words, upper
 
 NOTHING = "–"
 VERDICTS = {"better": "better", "worse": "worse", "not_decided": "not decided"}
