@@ -144,9 +144,10 @@ def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
 
 
 def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
-    assert cli("-m", *ARMS, "seed=1,2", *SHORT).code == 0
+    words = [*ARMS, *SHORT, "epochs=9"]
+    assert cli("-m", *words, "seed=1,2").code == 0
     (sweep,) = (path for path in (workdir / "outputs").iterdir() if path.is_dir())
-    ended = cli("compare", *ARMS, *SHORT, "seeds=3")
+    ended = cli("compare", *words, "seeds=3")
     assert ended.code == 0 and "6 final runs, 4 of them there already" in ended.out, ended
     assert "points on, 8 times in 10, if runs scatter as earlier ones did" in ended.out
     folder = workdir / "outputs" / NAME
@@ -158,10 +159,10 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
     }
     assert set(statuses(folder)) == {"sgd_seed-3", "adam_seed-3"}
     assert [len(arm["runs"]) for arm in reported(cli, folder)["arms"]] == [3, 3]
-    anew = cli("compare", *ARMS, *SHORT, "seeds=1", "rerun=true")
+    anew = cli("compare", *words, "seeds=1", "rerun=true")
     assert anew.code == 0 and "there already" not in anew.out
     assert set(statuses(workdir / "outputs" / f"{NAME}-2")) == {"sgd_seed-1", "adam_seed-1"}
-    more = cli("-m", *ARMS, "seed=3", *SHORT)
+    more = cli("-m", *words, "seed=3")
     assert more.code == 0 and "2 jobs, 2 of them done already" in more.out, "and a sweep finds those of a comparison"
 
 
