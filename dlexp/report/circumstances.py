@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from dlexp.console.wording import amount, fixed, in_unit
+from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.arms import FOLD
-from dlexp.report.sentences import ROUGH, subject
+from dlexp.report.sentences import subject
 from dlexp.report.verdicts import PAIRED, WELCH
 from dlexp.report.words import counted, few, in_range, ranges, there, two_digits, upper
 
@@ -25,6 +26,12 @@ def method(answer: Answer) -> list[str]:
             found[-1] += "; where two arms have different seeds, Welch’s t-test"
     else:
         found.append("Welch’s t-test of the means")
+    sizes = {arm.name: len(arm.values) for arm in answer.arms}
+    if any(
+        each.test == WELCH and statistics.is_cautious(sizes[each.arm], sizes[each.reference])
+        for each in answer.differences
+    ):
+        found[-1] += ", where numbers of seeds differ with the degrees of freedom of the smaller one"
     if answer.comparisons == 1:
         found[-1] += ". One comparison, so no correction."
     else:
@@ -117,11 +124,14 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
             " equal arms come out different more often than in 5 of 100 cases."
         )
     else:
-        yield "Nothing about the arms at their best: no tuning is recorded, each ran at the settings given."
+        yield (
+            "Nothing about the arms at their best: each ran at the settings given, and how these were found is not"
+            " recorded."
+        )
     if answer.plan is None and any(each.verdict for each in answer.differences):
         yield (
-            "No plan was stored beforehand: false alarms stay below 5 % only where arms, metric and seeds were fixed"
-            " before looking."
+            "No plan of a comparison covers these runs: false alarms stay below 5 % only where arms, metric, margin and"
+            " seeds were fixed before looking."
         )
     if len(answer.arms) > 2 and not answer.folds:
         yield (
@@ -132,7 +142,11 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
     if visible:
         seen = in_range([in_unit(there(each.visible), answer.facts) for each in visible])
         seeds = min(len(arm.values) for arm in answer.arms if len(arm.values) > 1)
-        rough = f" That rests on the scatter of {counted(seeds, 'run')} an arm and is rough." if seeds <= ROUGH else ""
+        rough = (
+            f" That rests on the scatter of {counted(seeds, 'run')} an arm and is rough."
+            if seeds <= statistics.SMALL
+            else ""
+        )
         yield (
             f"Smaller differences may be there all the same: one of about {amount(seen, answer.facts)} is"
             f" found in 80 of 100 repetitions, smaller ones less often.{rough}"

@@ -11,7 +11,7 @@ from dlexp.console.wording import decimals, in_unit
 from dlexp.errors import UserError, listed
 from dlexp.metric import LOSS, Metric
 from dlexp.report import arms as arms_of
-from dlexp.report import circumstances, sentences, shared, statistics, verdicts
+from dlexp.report import circumstances, planned, sentences, shared, statistics, verdicts
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.gathering import Gathered, gathered
 from dlexp.report.naming import names_of, words_of
@@ -53,7 +53,7 @@ def make_answer(
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
     reference = None if all_pairs else _reference(arms, against, plan)
     names = [arm.name for arm in arms]
-    hypothesis = verdicts.read_hypothesis(plan.hypothesis, names) if plan and plan.hypothesis else None
+    hypothesis = planned.read_hypothesis(plan.hypothesis, names) if plan and plan.hypothesis else None
     arms = ranked(arms, facts)
     paired_by = verdicts.follows_the_seed(runs)
     family = verdicts.family(
@@ -67,7 +67,6 @@ def make_answer(
     )
     around = shared.surroundings(runs)
     num_samples, error = shared.test_error(arms, key)
-    seeds = {arm.name: {run.seed for run in arm.runs} for arm in arms}
     return in_words(
         Answer(
             title=(plan.question or plan.command) if plan else _title(folders, keys, names),
@@ -89,7 +88,7 @@ def make_answer(
             scope=[],
             test_error=None if set(paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
             num_test=num_samples,
-            exploratory=verdicts.departure(plan, seeds) if plan else None,
+            exploratory=_exploratory(plan, arms, key, reference, margin) if plan else None,
             plan=plan,
             trials=found.trials,
             troubles=sorted([*found.troubles, *lacking], key=lambda each: each.folder),
@@ -232,6 +231,14 @@ def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> s
     if against is not None:
         return verdicts.named(arms, against)
     return plan.reference if plan else arms[0].name if len(arms) > 1 else None
+
+
+def _exploratory(
+    plan: Plan, arms: Sequence[Arm], metric: str, reference: str | None, margin: float | None
+) -> str | None:
+    seeds = {arm.name: {run.seed for run in arm.runs} for arm in arms}
+    told = [planned.departure(plan, seeds), planned.otherwise(plan, metric, reference, margin)]
+    return "; ".join(filter(None, told)) or None
 
 
 def _decimals(arms: Sequence[Arm], facts: Metric) -> int:

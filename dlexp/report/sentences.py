@@ -9,10 +9,10 @@ from dlexp.console.wording import TRAINED_ON, amount, fixed, in_unit, signed, un
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.arms import CONTENTS
-from dlexp.report.verdicts import missing_runs, read_hypothesis
+from dlexp.report.planned import read_hypothesis
+from dlexp.report.verdicts import missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper
 
-ROUGH = 5  # up to so many seeds the scatter itself is hardly known
 SPLITS = {"val": "validation", "train": "training", TRAINED_ON: "training samples’"}
 
 
@@ -42,8 +42,9 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
     if len(arm.values) == 1:
         first = f"{arm.name}: {what} {_value(answer, arm.values[0])} in one run."
         return [first, "One run does not show how far another seed would move it.", *_missing(answer)]
-    runs = f"{counted(len(arm.values), 'fold' if answer.folds else 'seed')}"
-    first = f"{arm.name}: {what} {_mean(answer, arm)}, the mean of {runs}"
+    runs = counted(len(arm.values), "fold" if answer.folds else "seed")
+    finished = "" if arm.is_whole else " that finished"
+    first = f"{arm.name}: {what} {_mean(answer, arm)}, the mean of {runs}{finished}"
     if answer.folds:
         return [
             f"{first}.",
@@ -110,9 +111,10 @@ def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
     phrases = [_phrase(answer, group) for group in verdicts[:MOST]]
     phrases += [f"{counted(len(verdicts) - MOST, 'further statement')} in the table"] if len(verdicts) > MOST else []
     found = "; ".join(phrases)
-    if any(each.verdict for each in differences) and answer.plan and answer.plan.tuning:
-        return f"At the settings each found, {found}."
-    return f"{found[0].upper() if found.startswith(('no ', 'not ')) else found[0]}{found[1:]}."
+    if not any(each.verdict for each in differences):
+        return f"{upper(found)}."
+    settings = ", at the settings each found" if answer.plan and answer.plan.tuning else ""
+    return f"{upper(subject(answer))}{_direction(answer)}{settings}: {found}."
 
 
 def _phrase(answer: Answer, group: Sequence[Difference]) -> str:
@@ -142,10 +144,10 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
         f"{arm.name} {_mean(answer, arm)}" + (f" ({counted(len(arm.values), 'seed')})" if same is None else "")
         for arm in arms[:MOST]
     )
-    of = f"means of {counted(same, 'seed')} each" if same is not None else "means"
-    found = f"{upper(subject(answer))}{_direction(answer)}, {of}: {means}{_rest(len(arms) - MOST)}."
+    of = f"Means of {counted(same, 'seed')} each" if same is not None else "Means"
     if not tested:
-        return found
+        return f"{of} ({subject(answer)}{_direction(answer)}): {means}{_rest(len(arms) - MOST)}."
+    found = f"{of}: {means}{_rest(len(arms) - MOST)}."
     corrected = "corrected " if answer.comparisons > 1 else ""
     differences = "; ".join(
         ("" if len(tested) == 1 else f"{each.arm} − {each.reference}: ")
@@ -168,7 +170,7 @@ def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
     """Returns what so many seeds see, and how many would be needed."""
     sizes = [len(_arm(answer, name).values) for each in open_ones for name in (each.arm, each.reference)]
     seen = in_range([in_unit(there(each.visible), answer.facts) for each in open_ones])
-    rough = "roughly" if min(sizes) <= ROUGH else "about"
+    rough = "roughly" if min(sizes) <= statistics.SMALL else "about"
     seeds = counted(sizes[0], "seed") if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)} seeds"
     text = f"{upper(seeds)} an arm see differences from {rough} {amount(seen, answer.facts)} on"
     gaps = [each for each in open_ones if each.value]
@@ -181,17 +183,20 @@ def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
 
 
 def _missing(answer: Answer) -> Iterator[str]:
-    """Yields what is to be said of arms with failed or diverged runs."""
+    """Yields what is to be said of arms with failed or diverged runs, and of those that do not scatter."""
     for arm in [arm for arm in answer.arms if not arm.is_whole][:MOST]:
-        if arm.values:
+        told = f"{upper(missing_runs(arm))}."
+        if len(answer.arms) == 1 and arm.values:
+            yield f"{told} What is said is of the others, and flatters it."
+        elif arm.values:
             one = len(arm.values) == 1
             rest = "The one that finished has" if one else f"The {len(arm.values)} that finished have on average"
             yield (
-                f"{upper(missing_runs(arm))}. {rest} {_mean(answer, arm)}: without the others that flatters {arm.name},"
-                " so it ranks behind arms without such runs."
+                f"{told} {rest} {_mean(answer, arm)}: without the others that flatters {arm.name}, so it ranks behind"
+                " arms without such runs."
             )
         else:
-            yield f"{upper(missing_runs(arm))}."
+            yield told
     equal = [arm.name for arm in answer.arms if arm.std == 0]
     if equal and any(each.verdict for each in answer.differences):
         yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 LEVEL = 0.05  # of false alarms among all comparisons of a report
 POWER = 0.8  # what "seen" means: found in 80 of 100 repetitions
+SMALL = 5  # up to so many seeds the scatter itself is hardly known
 MOST_SEEDS = 10_000  # more are no advice
 NODES = 40  # of an integral over a variance: 6 digits of a power
 
@@ -57,13 +58,28 @@ def of_mean(one: Sample) -> Difference:
 
 
 def welch(one: Sample, other: Sample) -> Difference:
-    """Returns one mean minus the other without assuming equal variances (Welch 1947, degrees of Satterthwaite 1946).
+    """Returns one mean minus the other without assuming equal variances (Welch 1947), with `degrees_of`.
 
     At least two values each, and not both variances 0.
     """
-    parts = one.squared_error, other.squared_error
-    degrees = (parts[0] + parts[1]) ** 2 / (parts[0] ** 2 / (one.n - 1) + parts[1] ** 2 / (other.n - 1))
-    return Difference(one.mean - other.mean, (parts[0] + parts[1]) ** 0.5, degrees)
+    degrees = degrees_of(one, other, one.squared_error, other.squared_error)
+    return Difference(one.mean - other.mean, (one.squared_error + other.squared_error) ** 0.5, degrees)
+
+
+def degrees_of(one: Sample, other: Sample, error: Any, another: Any) -> Any:
+    """Returns the degrees of freedom for squared errors of two means: Satterthwaite's (1946).
+
+    Where the sizes differ and one is small, they promise too much: two runs against ten give 10 % of false alarms in
+    place of 5 %, and four such comparisons 20 %. The degrees of the smaller sample never do (Mickey and Brown 1966).
+    """
+    if is_cautious(one.n, other.n):
+        return min(one.n, other.n) - 1
+    return (error + another) ** 2 / (error**2 / (one.n - 1) + another**2 / (other.n - 1))
+
+
+def is_cautious(n: int, other: int) -> bool:
+    """Whether Welch's test of so many values has the degrees of freedom of the smaller sample."""
+    return n != other and min(n, other) <= SMALL
 
 
 def paired(values: Sequence[float], others: Sequence[float]) -> Sample:
@@ -180,9 +196,9 @@ def _of_welch(one: Sample, other: Sample, level: float) -> tuple[Any, Any]:
         one.squared_error * share / degrees[0],
         other.squared_error * (1 - share) / degrees[1],
     ]
-    satterthwaite = (parts[0] + parts[1]) ** 2 / (parts[0] ** 2 / degrees[0] + parts[1] ** 2 / degrees[1])
+    found = degrees_of(one, other, *parts)
     true = one.squared_error + other.squared_error
-    asked = quantile(satterthwaite, level) * ((parts[0] + parts[1]) / true) ** 0.5
+    asked = quantile(found, level) * ((parts[0] + parts[1]) / true) ** 0.5
     roots, of_roots = _roots_of_chi_square(degrees[0] + degrees[1])
     return asked[:, None] * roots, weights[:, None] * of_roots
 

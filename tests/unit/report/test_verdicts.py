@@ -11,20 +11,17 @@ from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.report.answer import Arm, Difference
 from dlexp.report.making import make_arm
-from dlexp.report.plan import Plan
+from dlexp.report.planned import Hypothesis
 from dlexp.report.runs import Run
 from dlexp.report.verdicts import (
     PAIRED,
     WELCH,
-    Hypothesis,
-    departure,
     differences,
     family,
     follows_the_seed,
     interval_of,
     missing_runs,
     named,
-    read_hypothesis,
 )
 
 ACCURACY = {"accuracy": Metric("%", higher_is_better=True)}
@@ -125,7 +122,7 @@ def test_a_hypothesis_about_other_arms_pays_like_a_comparison() -> None:
     [
         ([0.9, "diverged", 0.92], "1 of 3 runs of adam diverged"),
         (["failed", "diverged", 0.92], "1 of 3 runs of adam diverged, 1 failed"),
-        (["failed", "failed"], "all 2 runs of adam failed"),
+        (["failed", "failed"], "both runs of adam failed"),
         (["diverged"], "the only run of adam diverged"),
         ([0.9], "adam has one run"),
         ([], "adam has no run that gave a number"),
@@ -216,65 +213,6 @@ def test_an_arm_is_named_as_it_is_meant() -> None:
     assert [named(arms, word) for word in ("adam", "Adam", "optimizer=adam")] == ["adam"] * 3
     with pytest.raises(UserError, match="there is no arm 'adm'; arms are sgd, adam. Did you mean 'adam'?"):
         named(arms, "adm")
-
-
-@pytest.mark.parametrize(
-    ("text", "pair"),
-    [
-        ("Adam beats SGD", ("adam", "sgd")),
-        ("adam is better than sgd.", ("adam", "sgd")),
-        ("SGD loses to Adam, lr 0.1", ("Adam, lr 0.1", "sgd")),
-        ("Adam does not beat SGD", (None, None)),
-        ("Adam beats SGD by a point", (None, None)),
-        ("adam beats adam", (None, None)),
-        ("<script>", (None, None)),
-        ("", (None, None)),
-    ],
-)
-def test_a_hypothesis_is_read_as_far_as_it_says_nothing_else(text: str, pair: tuple[str | None, str | None]) -> None:
-    assert read_hypothesis(text, ["sgd", "adam", "Adam, lr 0.1"]) == Hypothesis(text, *pair)
-
-
-def plan_of(seeds: list[int], looks: list[list[int]]) -> Plan:
-    names = {"sgd": ["optimizer=sgd"], "adam": ["optimizer=adam"]}
-    words: dict[str, Any] = {
-        "question": None,
-        "command": "",
-        "shared": [],
-        "reference": "sgd",
-        "metric": "test/accuracy",
-    }
-    words |= {
-        "margin": None,
-        "hypothesis": None,
-        "size": None,
-        "picture": None,
-        "tuning": None,
-        "runs": {},
-        "trials": {},
-    }
-    return Plan(arms=names, seeds=seeds, looks=looks, **words)
-
-
-@pytest.mark.parametrize(
-    ("looks", "there", "why"),
-    [
-        ([], [1, 2, 3], None),
-        ([[1, 2, 3]], [1, 2, 3], None),
-        ([[1, 2, 3], [1, 2, 3, 4, 5]], [1, 2, 3, 4, 5], "seeds 4 and 5 came after a verdict from 3 had been shown"),
-        ([[1, 2], [1, 2, 3]], [1, 2, 3], "seed 3 came after a verdict from 2 had been shown"),
-        ([], [1, 2, 3, 4], "seed 4 was not planned"),
-        (
-            [],
-            [1],
-            "planned runs are missing (of sgd seeds 2 and 3; of adam seeds 2 and 3), so this is a look before the end",
-        ),
-    ],
-)
-def test_a_result_that_was_not_planned_is_exploratory(
-    looks: list[list[int]], there: list[int], why: str | None
-) -> None:
-    assert departure(plan_of([1, 2, 3], looks), {"sgd": there, "adam": there}) == why
 
 
 def claims(rng: np.random.Generator, n: int, num_arms: int, times: int, gap: float = 0.0, **options: Any) -> float:
