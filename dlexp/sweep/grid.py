@@ -1,12 +1,11 @@
 """The jobs of a sweep: every combination of the values of its overrides, each with a name of its own."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlexp.errors import UserError
-from dlexp.records.naming import plain_name, unique
+from dlexp.records.naming import in_a_name, plain_name, unique
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
     names: set[str] = set()
     for number, words in enumerate(itertools.product(*axes)):
         varied = [word for word, axis in zip(words, axes, strict=True) if len(axis) > 1]
-        text = "_".join(_shortened(word, lasts).replace("=[", "-").replace("=", "-") for word in varied)
-        text = re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + a folder's name would show as -
+        text = "_".join(in_a_name(_shortened(word, lasts)) for word in varied)
         name = unique(plain_name(text) if varied else f"job-{number}", names)
         names.add(name)
         jobs.append(Job(name, list(words), dict(word.partition("=")[::2] for word in varied)))
