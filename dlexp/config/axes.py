@@ -40,14 +40,14 @@ def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
         UserError: lists every override that can't be read, or that names an interval, of which a grid has no values.
     """
     found, problems = _read(overrides, folders)
-    problems += [
+    intervals = [
         f"{axis.word} names a range of numbers, and a grid needs values: {axis.key}=a,b,c; or add search=qmc"
         " trials=16, which tries numbers of it"
         for axis in found
         if axis.interval is not None
     ]
-    if problems:
-        raise UserError(*problems)
+    if intervals or problems:
+        raise UserError(*intervals, *problems)
     return [axis.words for axis in found]
 
 
@@ -73,18 +73,19 @@ def _read(overrides: Sequence[str], folders: Sequence[Path]) -> tuple[list[Axis]
         try:
             (override,) = parser.parse_overrides([word])
             key = override.input_line.partition("=")[0] if override.input_line else override.get_key_element()
+            value = override.value()
             if not override.is_sweep_override():
                 found.append(Axis(word, key, [word]))
-            elif any(isinstance(each, IntervalSweep) for each in getattr(override.value(), "list", ())):
+            elif isinstance(value, IntervalSweep):
+                found.append(Axis(word, key, [], _interval(value, word)))
+            elif any(isinstance(each, IntervalSweep) for each in getattr(value, "list", ())):
                 problems.append(f"{word} mixes a range of numbers with values; take the one or the others")
-            elif override.is_discrete_sweep():
+            else:
                 truths = {each.lower(): each for each in re.findall(r"\b(?:true|false)\b", word, re.IGNORECASE)}
                 values = map(str, override.sweep_string_iterator())  # True and False for whatever was typed
                 words = [f"{key}={truths.get(value.lower(), value)}" for value in values]
                 problems += [] if words else [f"{word} names no value to try"]
                 found.append(Axis(word, key, words))
-            else:
-                found.append(Axis(word, key, [], _interval(override.value(), word)))
         except UserError as error:
             problems += error.problems
         except HydraException as error:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
-from dlexp.config.schema import GROUPS, CheckpointSettings, DataSettings, PartSettings, Settings, TaskSettings
+from dlexp.config.schema import GROUPS, LATER, CheckpointSettings, DataSettings, PartSettings, Settings, TaskSettings
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
 
 # What every option of a group understands besides its own settings.
@@ -87,6 +87,8 @@ def _patience_problems(config: Mapping[str, Any]) -> list[str]:
 
 def group_problems(group: str, node: Any) -> list[str]:
     """Returns what is wrong with the option of a group, a sentence each."""
+    if node is None and group in LATER:
+        return []
     if not isinstance(node, dict):
         return [f"{group} is {node!r}, not an option of conf/{group}"]
     if GROUPS[group].composes:

@@ -54,6 +54,8 @@ class Settings:
     rerun: Annotated[bool, Incidental(), OfSweeps()] = MISSING
     dry_run: Annotated[bool, Incidental()] = MISSING
     launcher: Annotated[Any, Group("dlexp.sweep.launchers", passed=1), Incidental()] = MISSING
+    search: Annotated[Any, Group("dlexp.search"), Incidental(), OfSweeps(), Later()] = MISSING
+    trials: Annotated[int | None, Range(ge=1), Incidental(), OfSweeps(), Later()] = MISSING
     checkpoint: Annotated[Any, Incidental()] = MISSING
     data: Annotated[Any, Group("dlexp.data")] = MISSING
     task: Annotated[Any, Group("dlexp.tasks")] = MISSING

@@ -100,7 +100,7 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     if hydra_answers:  # else whoever composes tells, beside all else that is wrong
         if problems := [answer for word in overrides if (answer := lost(word, groups))]:
             raise UserError(*problems)
-    for_sweeps = [word for word in overrides if word.lstrip("+").partition("=")[0] in OF_SWEEPS]
+    for_sweeps = [word for word in overrides if re.split("[=.]", word.lstrip("+"))[0] in OF_SWEEPS]
     if for_sweeps and not is_sweep and not hydra_answers:
         log.warning(f"warning: {' '.join(for_sweeps)} has no effect without -m, which starts a sweep")
     return Words([quoted(word, is_sweep) for word in overrides], folders, is_sweep, for_hydra)

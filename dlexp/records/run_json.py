@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -165,6 +166,23 @@ class RunRecord:
     def _end(self, status: str, **facts: Any) -> None:
         seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
         self.note(status=status, ended=_now(), seconds=seconds, **facts)
+
+
+def is_diverged(entry: Mapping[str, Any]) -> bool:
+    """Returns whether a run failed because its loss was no number any more: trained again, it would once more."""
+    return entry["status"] == "failed" and bool(re.match(r"the loss became (nan|-?inf) ", entry["error"] or ""))
+
+
+def prune(folder: Path, reason: str) -> bool:
+    """Notes that the run in a folder, which has ended, was told to stop by a search, and why.
+
+    Returns whether that is so: False for one that came to an end of its own, or left no record.
+    """
+    entry = read_entry(folder)
+    if entry is None or entry["status"] not in ("stopped", "running"):
+        return False
+    write_json(folder / RECORD, entry | {"status": "pruned", "error": reason})
+    return True
 
 
 def _last_session(folder: Path, data: Mapping[str, Any]) -> float:

@@ -7,7 +7,7 @@ from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.arms import FOLD
 from dlexp.report.sentences import subject
-from dlexp.report.verdicts import PAIRED, WELCH
+from dlexp.report.verdicts import PAIRED, SPLIT, WELCH
 from dlexp.report.words import counted, few, in_range, ranges, there, two_digits, upper
 
 
@@ -108,7 +108,12 @@ def _of_the_data(answer: Answer) -> Iterator[str]:
 def _of_the_splits(answer: Answer) -> Iterator[str]:
     if answer.paired_by:
         seeds = few(answer.paired_by)
-        yield f"Each seed has its own {seeds}: the intervals tell of both, and of nothing beyond such draws."
+        drawn = (
+            "divisions of these samples, which overlap, and not of new samples"
+            if SPLIT in answer.paired_by
+            else "such draws"
+        )
+        yield f"Each seed has its own {seeds}: the intervals tell the scatter of both, over {drawn}."
     else:
         yield (
             "Nothing about other splits: all runs share one division into training, validation and test, and the"

@@ -58,7 +58,7 @@ def arm_of(name: str, *values: float | str, first_seed: int = 0, **settings: Any
 
 
 def compared(*arms: Arm, reference: str | None = "sgd", **options: Any) -> list[Difference]:
-    usual = {"higher_is_better": True, "margin": None, "is_paired": False, "folds": False, "hypothesis": None}
+    usual = {"higher_is_better": True, "margin": None, "paired_by": [], "folds": False, "hypothesis": None}
     return differences(arms, family(arms, reference, **(usual | options)))
 
 
@@ -160,15 +160,17 @@ def test_runs_are_paired_where_the_seed_draws_their_data() -> None:
     one = of_seeds("sgd", dict(enumerate([0.90, 0.93, 0.88, 0.95])))
     other = of_seeds("adam", {3: 0.953, 1: 0.9345, 2: 0.884, 0: 0.9035})
     assert follows_the_seed([*one.runs, *other.runs]) == ["data.split_seed"]
-    (found,) = compared(one, other, is_paired=True)
+    (found,) = compared(one, other, paired_by=["data.split_seed"])
     known = stats.ttest_rel([0.9035, 0.9345, 0.884, 0.953], one.values)
     assert (found.test, found.verdict, found.ahead) == (PAIRED, "better", 4)
     assert found.p == pytest.approx(known.pvalue) and found.degrees == 3
     assert compared(one, other)[0].verdict == "not_decided" and compared(one, other)[0].ahead is None
-    (found,) = compared(one, of_seeds("adam", {4: 0.953, 5: 0.9345, 6: 0.884, 7: 0.9035}), is_paired=True)
+    (found,) = compared(
+        one, of_seeds("adam", {4: 0.953, 5: 0.9345, 6: 0.884, 7: 0.9035}), paired_by=["data.split_seed"]
+    )
     assert found.test == WELCH and found.ahead is None, "they share no seed"
     same = of_seeds("adam", {run.seed: value + 0.01 for run, value in zip(one.runs, one.values, strict=True)})
-    (found,) = compared(one, same, is_paired=True)
+    (found,) = compared(one, same, paired_by=["data.split_seed"])
     assert found.verdict is None and found.why_not == "their difference is identical in every seed"
 
 
