@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from dlexp.metric import Metric, read_facts
 from dlexp.records.folder import RECORD
 from dlexp.records.metrics import read_epochs
 from dlexp.records.naming import LEDGER_FILE
-from dlexp.records.run_json import recorded
+from dlexp.records.run_json import is_diverged, recorded
 from dlexp.report.plan import PLAN_FILE, read_plan
 from dlexp.report.run_files import Unreadable, entry_of, parameters_of, settings_of, status_of
 
@@ -92,8 +91,7 @@ class Run:
     def is_diverged(self) -> bool:
         """Whether a loss of it is no number any more: it is counted, and never enters a mean."""
         losses = [value for key, value in self.metrics.items() if key.partition("/")[2] == "loss"]
-        failed = self.status == "failed" and re.match(r"the loss became (nan|-?inf) ", self.error or "")
-        return bool(failed) or (self.is_finished and None in losses)
+        return is_diverged(self.entry) or (self.is_finished and None in losses)
 
 
 @dataclass(frozen=True)
