@@ -242,7 +242,7 @@ def test_a_made_report_is_rarely_wrong_and_mostly_finds_what_is_there() -> None:
 def test_2000_made_reports_are_wrong_in_at_most_5_of_100(
     n: int, num_arms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("visible", "needed"):  # nine tenths of the time, and no part of a verdict
+    for name in ("visible", "needed"):  # nearly all of the time, and no part of a verdict
         monkeypatch.setattr(statistics, name, lambda *given: None)
     rng = np.random.default_rng(100 * n + num_arms)
     for reference in ("sgd", None):
