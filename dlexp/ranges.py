@@ -73,6 +73,16 @@ class Colour:
         return None if fits else f"must be {', '.join(self.NAMED)} or [red,green,blue] with values from 0 to 255"
 
 
+@dataclass(frozen=True)
+class Interval:
+    """Numbers from `low` to `high`, both among them, for a search: even in their logarithm, or whole."""
+
+    low: float
+    high: float
+    is_log: bool = False
+    is_whole: bool = False
+
+
 class Incidental:
     """Marks a setting that changes no result: where things lie, how much is shown or saved, what runs at once."""
 

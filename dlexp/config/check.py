@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
-from dlexp.config.schema import GROUPS, CheckpointSettings, DataSettings, PartSettings, Settings, TaskSettings
+from dlexp.config.schema import GROUPS, LATER, CheckpointSettings, DataSettings, PartSettings, Settings, TaskSettings
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
 
 # What every option of a group understands besides its own settings.
@@ -87,6 +87,8 @@ def _patience_problems(config: Mapping[str, Any]) -> list[str]:
 
 def group_problems(group: str, node: Any) -> list[str]:
     """Returns what is wrong with the option of a group, a sentence each."""
+    if node is None and group in LATER:
+        return []
     if not isinstance(node, dict):
         return [f"{group} is {node!r}, not an option of conf/{group}"]
     if GROUPS[group].composes:
@@ -145,7 +147,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     ]
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def hints_of(function: Any) -> dict[str, Any]:
     if inspect.isclass(function) and not hasattr(function, "__dataclass_fields__"):
         function = function.__init__
     try:
@@ -156,7 +158,7 @@ def _hints(function: Any) -> dict[str, Any]:
 
 def _against_hints(values: Mapping[str, Any], function: Any, prefix: str) -> list[str]:
     """Returns what is wrong with those of the values that a function, or the schema, has a type hint for."""
-    hints = _hints(function)
+    hints = hints_of(function)
     found = [(key, value, value_problem(value, hints[key])) for key, value in values.items() if key in hints]
     return [
         f"{prefix}{key}={as_typed(value)} {problem}{IN_QUOTES * ('a text' in problem and value is not None)}"

@@ -9,15 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import hydra
 import omegaconf
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -79,37 +76,6 @@ def _is_an_options(key: str) -> bool:
     """Returns whether a key is a setting of an option, whose type only its function knows."""
     group, _, name = key.partition(".")
     return bool(name) and group in GROUPS and name not in getattr(COMMON.get(group), "__dataclass_fields__", ())
-
-
-def axes(overrides: Sequence[str], folders: Sequence[Path]) -> list[list[str]]:
-    """Returns for each override of a sweep all its values (`a,b`, `choice(…)`, `range(…)`, `glob(*)`), one in each.
-
-    Raises:
-        UserError: lists every override that can't be read, or that asks for random values, which a grid has none of.
-    """
-    found: list[list[str]] = []
-    problems: list[str] = []
-    groups = registry.groups(folders)  # of which glob(*) chooses, a person's own among them
-    options: Any = SimpleNamespace(get_group_options=lambda group, **_: groups.get(group, []))
-    parser = OverridesParser.create(config_loader=options)
-    for word in overrides:
-        try:
-            (override,) = parser.parse_overrides([word])
-            key = override.input_line.partition("=")[0] if override.input_line else override.get_key_element()
-            if not override.is_sweep_override():
-                found.append([word])
-            elif override.is_discrete_sweep():
-                truths = {each.lower(): each for each in re.findall(r"\b(?:true|false)\b", word, re.IGNORECASE)}
-                values = map(str, override.sweep_string_iterator())  # True and False for whatever was typed
-                found.append([f"{key}={truths.get(value.lower(), value)}" for value in values])
-                problems += [] if found[-1] else [f"{word} names no value to try"]
-            else:
-                problems.append(f"{word} names a range of numbers, and a grid needs values: {key}=a,b,c")
-        except HydraException as error:
-            problems.append(mistakes.sentence(error))
-    if problems:
-        raise UserError(*problems)
-    return found
 
 
 def refuse_what_is_for_runs(composed: Composed, command: str) -> None:

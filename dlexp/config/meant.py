@@ -45,6 +45,7 @@ ELSEWHERE = {
 }
 KEY = r"[~+]{0,2}[A-Za-z_][\w./@-]*"
 # By convention a key holds a path when its last word is one of these; `init_from` and `resume` are the exceptions.
+NOTE = "note"  # holds a text of any kind
 PATH_KEY = r"\+{0,2}(?:(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)|init_from|resume)"
 
 
@@ -104,12 +105,13 @@ def piece(words: Sequence[str], groups: Groups) -> tuple[int, str | None]:
     key, equals, value = word.partition("=")
     if not equals:
         return _without_equals(word, following, strays, groups)
-    if re.search(r"\s", word) and (each := _several(word)):
+    is_text = re.fullmatch(PATH_KEY, key) or key == NOTE
+    if key != NOTE and re.search(r"\s", word) and (each := _several(word)):
         return 1, each
     stripped = re.sub(rf"^\s*({KEY})\s*=+\s*", r"\1=", word)
-    if (re.search(r"\s", key) or value.startswith("=")) and stripped != word:
+    if (re.search(r"\s", key) or (value.startswith("=") and key != NOTE)) and stripped != word:
         return 1, to_type(stripped)
-    if re.fullmatch(PATH_KEY, key):
+    if is_text:
         return (1 + strays, to_type(" ".join(words[: 1 + strays]))) if strays and value else (1, None)
     count = _continued(word, following[:strays])
     joined = re.sub(r"\s*([,\[\]{}])\s*", r"\1", " ".join(words[:count])).replace("= ", "=") if count > 1 else word

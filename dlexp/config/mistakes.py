@@ -119,6 +119,8 @@ def sentence(error: Exception, word: str | None = None) -> str:
         key, _, value = (several := text.split("'")[1]).partition("=")
         may_be_list = "." in key or key in ("augment", "freeze", "metric", "watch")
         as_list = f"; a setting that takes a list wants {to_type(f'{key}=[{value}]')}" if may_be_list else ""
+        if "interval(" in value:
+            return f"{several} is a range of numbers, which a search tries: add -m search=qmc trials=16"
         return f"{several} has several values, which only a sweep can take: add -m{as_list}"
     cause = error.__cause__ or error.__context__
     cause = cause if isinstance(cause, OmegaConfBaseException) else error
@@ -147,7 +149,7 @@ def _value(word: str | None) -> str | None:
     if word is None:
         return None
     key, _, value = word.partition("=")
-    return value.strip("'") if re.fullmatch(meant.PATH_KEY, key) else value
+    return value.strip("'") if re.fullmatch(meant.PATH_KEY, key) or key == meant.NOTE else value
 
 
 def _unreadable(override: str | None) -> str:

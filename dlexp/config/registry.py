@@ -7,6 +7,7 @@ from pathlib import Path
 
 # In a wheel conf/ travels inside the package; in a checkout it lies beside it.
 CONF = next(p for p in (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf") if p.is_dir())
+STUDY = "study"  # a folder of conf/ that is no group: a run takes nothing of it, `compare NAME` asks what is in it
 
 
 def groups(own: Sequence[Path] = ()) -> dict[str, list[str]]:
@@ -15,7 +16,8 @@ def groups(own: Sequence[Path] = ()) -> dict[str, list[str]]:
     own: folders of a person's own, whose groups and options are added.
     """
     found: dict[str, set[str]] = {}
-    for folder in (folder for conf in (CONF, *own) for folder in conf.iterdir() if folder.is_dir()):
+    folders = (folder for conf in (CONF, *own) for folder in conf.iterdir() if folder.is_dir())
+    for folder in (folder for folder in folders if folder.name != STUDY):
         found.setdefault(folder.name, set()).update(options(folder))
     return {name: sorted(found[name]) for name in sorted(found)}
 
@@ -29,6 +31,12 @@ def file_of(group: str, option: str, own: Sequence[Path] = ()) -> Path | None:
     """Returns the YAML file of an option, None where there is none."""
     files = (conf / group / f"{option}.yaml" for conf in (CONF, *own))
     return next((file for file in files if file.is_file()), None)
+
+
+def studies(own: Sequence[Path] = ()) -> dict[str, Path]:
+    """Returns the files of the stored questions by name, sorted."""
+    files = (file for conf in (CONF, *own) for file in (conf / STUDY).glob("*.yaml"))
+    return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
 
 
 def defaults() -> dict[str, str]:

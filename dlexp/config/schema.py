@@ -36,6 +36,7 @@ class Settings:
     accumulate: Annotated[int, Range(ge=1)] = MISSING
     grad_clip: Annotated[float | None, Range(gt=0)] = MISSING
     patience: Annotated[int | None, Range(ge=1)] = MISSING
+    note: Annotated[str | None, Incidental(), Later()] = MISSING
     init_from: str | None = MISSING
     freeze: list[str] = MISSING
     device: Annotated[str, Incidental()] = MISSING
@@ -53,6 +54,8 @@ class Settings:
     rerun: Annotated[bool, Incidental(), OfSweeps()] = MISSING
     dry_run: Annotated[bool, Incidental()] = MISSING
     launcher: Annotated[Any, Group("dlexp.sweep.launchers", passed=1), Incidental()] = MISSING
+    search: Annotated[Any, Group("dlexp.search"), Incidental(), OfSweeps(), Later()] = MISSING
+    trials: Annotated[int | None, Range(ge=1), Incidental(), OfSweeps(), Later()] = MISSING
     checkpoint: Annotated[Any, Incidental()] = MISSING
     data: Annotated[Any, Group("dlexp.data")] = MISSING
     task: Annotated[Any, Group("dlexp.tasks")] = MISSING
@@ -141,6 +144,7 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
     }
 
 
+LATER = marked(Settings, Later)
 LATER_OF_DATA = marked(DataSettings, Later)
 # Of those what names a file, or tells groups by the names of files.
 FILES_OF_DATA = [key for key in LATER_OF_DATA if key.partition("_")[2] in ("file", "pattern")]

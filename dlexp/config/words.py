@@ -100,7 +100,7 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     if hydra_answers:  # else whoever composes tells, beside all else that is wrong
         if problems := [answer for word in overrides if (answer := lost(word, groups))]:
             raise UserError(*problems)
-    for_sweeps = [word for word in overrides if word.lstrip("+").partition("=")[0] in OF_SWEEPS]
+    for_sweeps = [word for word in overrides if re.split("[=.]", word.lstrip("+"))[0] in OF_SWEEPS]
     if for_sweeps and not is_sweep and not hydra_answers:
         log.warning(f"warning: {' '.join(for_sweeps)} has no effect without -m, which starts a sweep")
     return Words([quoted(word, is_sweep) for word in overrides], folders, is_sweep, for_hydra)
@@ -173,12 +173,14 @@ PATH = re.compile(rf"({meant.PATH_KEY})=(.+)", re.DOTALL)
 
 
 def quoted(word: str, is_sweep: bool) -> str:
-    """Returns an override as Hydra takes it, the value of a path key quoted: it refuses `D:\\data`, `~/data` and `a=b`.
+    """Returns an override as Hydra takes it, paths and the note quoted: it refuses `D:\\data`, `~/data` and `a=b`.
 
     In a sweep a comma separates values, unless a file of that name exists.
     """
     if re.match(r"data\.fields[.=]", word):  # takes any field, and Hydra only those that the YAML states
         return f"++{word}"
+    if word.startswith(f"{meant.NOTE}="):
+        return f"{meant.NOTE}={_text(word.partition('=')[2])}"
     match = PATH.fullmatch(word)
     if match is None:
         return word
@@ -192,6 +194,18 @@ def quoted(word: str, is_sweep: bool) -> str:
     if value == "null" or value[0] in "'\"" or has_values:
         return word
     return f"{key}={in_quotes(os.path.expanduser(value))}"
+
+
+def _text(value: str) -> str:
+    """Returns a text in quotes, if it is not null and has none of its own, with nothing left that refers elsewhere."""
+    if value == "null" or re.fullmatch(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", value, re.DOTALL):
+        return value
+    return in_quotes(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))
+
+
+def in_words(text: str) -> str:
+    """Returns a text without what `_text` put before `${`, as OmegaConf does where it resolves a config."""
+    return re.sub(r"(\\*)\\\$\{", lambda found: found[1][: len(found[1]) // 2] + "${", text)
 
 
 def in_quotes(value: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Container, Sequence
 
 def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
     """Returns a line a row, as wide in each column as its widest cell; columns in `right` are flush right."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
     return [line(row, widths, right) for row in rows]
 
 
@@ -17,10 +17,11 @@ def line(cells: Sequence[str], widths: Sequence[int], right: Container[int] = ()
     """Returns one row, for a table that is printed while its rows are still coming."""
     padded = []
     for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        space = " " * (width - _width(cell))
+        space = " " * (width - width_of(cell))
         padded.append(space + cell if column in right else cell + space)
     return "  ".join(padded).rstrip()
 
 
-def _width(cell: str) -> int:
+def width_of(cell: str) -> int:
+    """Returns how many columns of a terminal a text takes."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in cell)

@@ -1,5 +1,6 @@
 """How numbers are said: the only place that formats a metric. A metric that is not in `measures` is a plain number."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,43 @@ def number(value: float | None, metric: Metric, digits: int = 2) -> str:
     if metric.unit == "%":
         return percent(value, digits)
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def unit(metric: Metric) -> str:
+    """Returns what follows a value, with its blank: ` %`, or nothing."""
+    return f" {metric.unit}" if metric.unit else ""
+
+
+def unit_of_difference(metric: Metric) -> str:
+    """Returns what follows a difference of two values: of per cents ` points`."""
+    return " points" if metric.unit == "%" else unit(metric)
+
+
+def amount(text: str, metric: Metric) -> str:
+    """Returns a difference that is in the shown unit with it: `0.5 points`, `1 point`."""
+    unit_of_one = " point" if text == "1" and metric.unit == "%" else unit_of_difference(metric)
+    return f"{text}{unit_of_one}"
+
+
+def in_unit(value: float, metric: Metric) -> float:
+    """Returns the number that is shown of a value, or of a difference of two."""
+    return 100 * value if metric.unit == "%" else value
+
+
+def decimals(size: float, digits: int = 2) -> int:
+    """Returns how many decimals show so many significant digits of a number above 0; those of 120 need none."""
+    return max(0, digits - 1 - math.floor(math.log10(size)))
+
+
+def fixed(value: float, metric: Metric, decimals: int) -> str:
+    """Returns a value for a column of such, without its unit."""
+    shown = in_unit(value, metric)
+    return f"{shown:.{decimals}f}" if decimals <= 7 else f"{shown:.3g}"
+
+
+def signed(value: float, metric: Metric, decimals: int) -> str:
+    """Returns a difference of two values, without its unit: `+0.24`, `−0.30`."""
+    return ("−" if value < 0 else "+") + fixed(abs(value), metric, decimals)
 
 
 def named(name: str, value: float | None, measures: Mapping[str, Metric], digits: int = 2) -> str:
@@ -65,3 +103,10 @@ def result(metrics: Mapping[str, float], measures: Mapping[str, Metric]) -> str:
     told = "{} on the training samples" if split == TRAINED_ON else f"{split} {{}}"
     values = {name: number(metrics[f"{split}/{name}"], measures.get(name, LOSS)) for name in names}
     return ", ".join(f"{told.format(name)} {value}" for name, value in values.items())
+
+
+def printable(text: str) -> str:
+    """Returns a text of somebody else's, such as the name of a folder, without characters that move a terminal's cursor
+    or turn the direction of writing.
+    """
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -55,8 +55,9 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
         tracker.figures(curves([*history, last], run.measures, run.state.best_epoch))
     last |= Watchers(run, tracker).end(metrics)
     tracker.log(last)
-    final = {key: value for key, value in metrics.items() if not key.startswith("train/")}
-    tracker.hparams(_parameters(composed), final)
+    names = sorted(metrics, key=lambda key: key.partition("/")[2] != run.task.metric)
+    final = {key: metrics[key] for key in names if not key.startswith("train/")}
+    tracker.hparams(*_parameters(composed), final, _arm(composed, tracker.folder))
     return metrics
 
 
@@ -110,8 +111,9 @@ def _predict(run: Assembly, batch: Batch) -> Any:
     return mapped(Tensor.cpu, run.task.in_own_units(run.task.predict(module, moved | normalised)))
 
 
-def _parameters(composed: Composed) -> dict[str, Any]:
-    """Returns the columns of the HParams tab: what is compared most, and what was typed.
+def _parameters(composed: Composed) -> tuple[dict[str, Any], set[str]]:
+    """Returns the columns of the HParams tab, what is compared most and what was typed, and which stand first: what
+    varies in a sweep, and of a single run what was typed.
 
     Not all settings: the tab shows five columns until more are asked for, and the metrics stand to their right.
     """
@@ -120,7 +122,17 @@ def _parameters(composed: Composed) -> dict[str, Any]:
     settings = {key: config[key] for key in ("seed", "epochs", "batch_size")}
     settings |= {f"optimizer.{key}": config["optimizer"].get(key) for key in ("lr", "weight_decay")}
     typed = dict(word.lstrip("+").split("=", 1) for word in composed.words if "=" in word)
-    return {key: value for key, value in typed.items() if not is_incidental(key)} | chosen | settings
+    typed = {key: value for key, value in typed.items() if not is_incidental(key)}
+    return typed | chosen | settings, set(composed.varied or typed) - {"seed"}
+
+
+def _arm(composed: Composed, folder: Path) -> str:
+    """Returns what the HParams tab calls a sweep's jobs that differ in the seed alone; "" where no seed varies.
+
+    The sweep is named too: TensorBoard may show another one with such an arm.
+    """
+    others = [f"{key}={value}" for key, value in composed.varied.items() if key != "seed"]
+    return f"{', '.join(others) or 'all seeds'} in {folder.parent.name}" if "seed" in composed.varied else ""
 
 
 def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> list[str]:

@@ -20,11 +20,12 @@ DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # where libyaml is there
 
 
 def what_it_is(composed: Composed) -> dict[str, Any]:
-    """Returns what `run.json` says a run is: hashes of what changes a result, which settings follow others, and what is
-    measured.
+    """Returns what `run.json` says a run is: hashes of what changes a result, which settings follow others, what varied
+    in its sweep, a person's note, and what is measured.
     """
     config = composed.config
     facts = {"cell": cell(config), "code": code_version(allowed_modules()), "follows": composed.follows}
+    facts |= {"varied": composed.varied, "note": config["note"]}
     return facts | measured(build_task(config))
 
 

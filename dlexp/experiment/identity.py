@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from dlexp.config.build import content_of, told_content
 from dlexp.config.cell import cell
 from dlexp.records.folder import RECORD
+from dlexp.records.run_json import read_entry
 
 log = logging.getLogger(__name__)
 
@@ -74,3 +77,20 @@ def sources_of(config: Mapping[str, Any]) -> list[Path]:
     named = [Path(value).expanduser() for value in config["method"].values() if isinstance(value, str)]
     given = [Path(config["init_from"]).expanduser()] if config["init_from"] is not None else []
     return [*given, *(folder for folder in named if (folder / RECORD).is_file())]
+
+
+def parent(config: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
+    """Returns the run that one in `folder` begins or learns from, as `run.json` names it; None where it is none's.
+
+    by: the setting that names it, `init_from` before the method's. folder: relative to its own, so that both may move.
+    """
+    given = {"init_from": config["init_from"], **{f"method.{key}": value for key, value in config["method"].items()}}
+    for key, value in given.items():
+        source = Path(value).expanduser() if isinstance(value, str) else None
+        places = [] if source is None else [source, *source.parents[:2]]  # of a file of weights the run that it is of
+        for place in places:
+            if (entry := read_entry(place)) is not None:
+                with suppress(ValueError):  # on another drive of Windows
+                    place = Path(os.path.relpath(place, folder))
+                return {"by": key, "folder": place.as_posix(), "cell": entry.get("cell")}
+    return None

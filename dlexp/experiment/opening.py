@@ -11,6 +11,7 @@ from dlexp.errors import RefusedError, UnreadableError, UserError, to_type
 from dlexp.experiment import closing, description, saved_state
 from dlexp.experiment.advice import lower_rate
 from dlexp.experiment.assemble import Assembly, assemble
+from dlexp.experiment.identity import parent
 from dlexp.experiment.remarks import remark
 from dlexp.machine.environment import environment
 from dlexp.machine.shortage import explaining
@@ -18,7 +19,7 @@ from dlexp.machine.signals import StopRequested
 from dlexp.machine.whole_file import uninterrupted, whole_file
 from dlexp.records.folder import CONFIG, DATA, METRICS, RECORD, saved_states, unfinished_files
 from dlexp.records.metrics import write_metrics
-from dlexp.records.run_json import RunRecord, recorded_threads, write_json
+from dlexp.records.run_json import RunRecord, recorded, recorded_threads, write_json
 from dlexp.train.losses import NonFiniteLoss
 
 log = logging.getLogger(__name__)
@@ -41,9 +42,8 @@ def opened(
     """
     config = composed.config
     if resumption is None:
-        entry = RunRecord.new(
-            folder, seed=config["seed"], overrides=composed.words, choices=composed.choices, **identity
-        )
+        facts = {"parent": parent(config, folder), "choices": composed.choices, **identity}
+        entry = RunRecord.new(folder, seed=config["seed"], overrides=composed.words, **facts)
         with _noted(entry, config, folder):
             _write_config(folder, config)
             with _refused():
@@ -62,7 +62,8 @@ def opened(
         kept = saved_state.restore(run, folder, resumption)
     begun = (run.state.step, run.state.batch)
     before = {path: path.read_bytes() for name in (RECORD, CONFIG, METRICS, DATA) if (path := folder / name).exists()}
-    again = {"overrides": resumption.words, "step": run.state.step, "environment": environment(run.device_facts)}
+    again = {"overrides": resumption.words, "cell": recorded(folder / RECORD, "cell"), "step": run.state.step}
+    again["environment"] = environment(run.device_facts)
     resumption.accepted()
     for path in unfinished_files(folder):
         path.unlink(missing_ok=True)

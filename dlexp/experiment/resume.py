@@ -79,7 +79,8 @@ def resume(folder: Path, overrides: list[str]) -> Result:
     with log_to(folder / LOG) as begin_log:
         resumption = Resumption(typed, bool(changed), other_settings, CONSENT in overrides, accepted=begin_log)
         earlier = [*entry["overrides"], *(word for each in entry["resumed"] for word in each["overrides"])]
-        composed = Composed(config, [*earlier, *typed], entry["choices"], follows=entry["follows"])
+        of_sweep = {"follows": entry["follows"], "varied": entry.get("varied", {})}
+        composed = Composed(config, [*earlier, *typed], entry["choices"], **of_sweep)
         return run_experiment(composed, folder, resumption)
 
 

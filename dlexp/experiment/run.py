@@ -55,7 +55,7 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
         log.info(f"{choices['model']} on {choices['data']} with {choices['optimizer']} → {closing.shown(folder)}")
         with opened(composed, folder, resumption, facts) as (run, entry, history):
             resumed_step = None if resumption is None else run.state.step
-            with Tracker(folder, resumed_step=resumed_step) as tracker:
+            with Tracker(folder, resumed_step, leading=("loss", run.task.metric)) as tracker:
                 if run.state.step == 0:
                     description.describe(run, composed, tracker)
                 with build(config["profile"], run, folder):

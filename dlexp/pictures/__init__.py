@@ -1,10 +1,14 @@
 """Pure functions from numbers to matplotlib figures; none of them opens a window or keeps global state."""
 
-from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
-from dlexp.pictures.grids import image_grid, mistakes, segmentation
-from dlexp.pictures.lines import curves, learning_rates
-from dlexp.pictures.one_feature import class_shares, fitted_curve
-from dlexp.pictures.planes import decision_regions, prediction_against_truth
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
+    from dlexp.pictures.grids import image_grid, mistakes, segmentation
+    from dlexp.pictures.lines import curves, learning_rates
+    from dlexp.pictures.one_feature import class_shares, fitted_curve
+    from dlexp.pictures.planes import decision_regions, prediction_against_truth
 
 __all__ = [
     "class_shares",
@@ -20,3 +24,19 @@ __all__ = [
     "prediction_against_truth",
     "segmentation",
 ]
+
+HOMES = {
+    "classes": ("confusion_matrix", "per_class_accuracy", "per_label_f1"),
+    "grids": ("image_grid", "mistakes", "segmentation"),
+    "lines": ("curves", "learning_rates"),
+    "one_feature": ("class_shares", "fitted_curve"),
+    "planes": ("decision_regions", "prediction_against_truth"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a picture when it is drawn: a report's need no torch, which those of a model do."""
+    for home, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(f"dlexp.pictures.{home}"), name)
+    raise AttributeError(f"module 'dlexp.pictures' has no attribute '{name}'")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dlexp.machine.appended_file import AppendedFile
@@ -39,6 +40,11 @@ class EventFile:
     def summary(self, summary: Any, step: int | None = None) -> None:
         """Adds a summary (numbers, texts, pictures) at a step."""
         self._add(step, summary=summary)
+
+    def image(self, tag: str, png: bytes, width: int, height: int, step: int) -> None:
+        """Adds a picture at a step."""
+        image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+        self.summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
     def graph(self, graph: Any, statistics: Any) -> None:
         """Adds a model's graph."""

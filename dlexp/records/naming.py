@@ -13,6 +13,7 @@ from dlexp.machine.lock_file import is_held
 from dlexp.records.folder import LOCK, files_of_a_run
 
 OUTPUTS = Path("outputs")  # below where a command is typed
+LEDGER_FILE = "sweep.json"  # in a sweep's folder: the folder of each cell, in the order of the jobs
 
 
 def refuse_files(folder: Path, key: str | None = None) -> None:
@@ -73,6 +74,12 @@ def plain_name(text: str) -> str:
     """Returns `text` in letters, digits, `.`, `_` and `-`, at most 98 characters (a longer one ends in a hash)."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
     return name if len(name) <= 98 else f"{name[:89]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def in_a_name(word: str) -> str:
+    """Returns a word as it stands in the name of a job, `lr-0.1` for `lr=0.1`."""
+    text = word.replace("=[", "-").replace("=", "-")
+    return re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + a folder's name would show as -
 
 
 def unique(name: str, taken: set[str]) -> str:

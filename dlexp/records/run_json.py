@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -47,7 +48,7 @@ def recorded(path: Path, *keys: str) -> Any:
         found = read_json(path)
         for key in keys:
             found = found[key]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last of many brackets within each other
         return None
     return found
 
@@ -55,7 +56,7 @@ def recorded(path: Path, *keys: str) -> Any:
 def read_entry(folder: Path) -> dict[str, Any] | None:
     """Returns the record of the run in a folder, or None where there is none of this version that can be read."""
     found = recorded(folder / RECORD)
-    return found if _is_entry(found) else None
+    return found if is_entry(found) else None
 
 
 def refuse_other_version(folder: Path) -> None:
@@ -72,7 +73,7 @@ def refuse_other_version(folder: Path) -> None:
         raise UserError(f"{folder} was written by a newer version of dlexp, which this one can't read")
 
 
-def _is_entry(found: Any) -> bool:
+def is_entry(found: Any) -> bool:
     """Returns whether `found` has the fields of a run.json that readers rely on."""
     return (
         isinstance(found, dict)
@@ -88,6 +89,10 @@ def _is_entry(found: Any) -> bool:
         and {"model", "data", "optimizer"} <= found["choices"].keys()
         and isinstance(found.get("follows"), dict)
         and all(isinstance(source, str) for source in found["follows"].values())
+        and isinstance(found.get("varied", {}), dict)
+        and all(isinstance(value, str) for value in found.get("varied", {}).values())
+        and isinstance(found.get("note"), str | None)
+        and isinstance(found.get("parent"), dict | None)
         and isinstance(found.get("metric", ""), str)
         and isinstance(found.get("measures", {}), dict)
         and all(isinstance(facts, dict) for facts in found.get("measures", {}).values())
@@ -161,6 +166,23 @@ class RunRecord:
     def _end(self, status: str, **facts: Any) -> None:
         seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
         self.note(status=status, ended=_now(), seconds=seconds, **facts)
+
+
+def is_diverged(entry: Mapping[str, Any]) -> bool:
+    """Returns whether a run failed because its loss was no number any more: trained again, it would once more."""
+    return entry["status"] == "failed" and bool(re.match(r"the loss became (nan|-?inf) ", entry["error"] or ""))
+
+
+def prune(folder: Path, reason: str) -> bool:
+    """Notes that the run in a folder, which has ended, was told to stop by a search, and why.
+
+    Returns whether that is so: False for one that came to an end of its own, or left no record.
+    """
+    entry = read_entry(folder)
+    if entry is None or entry["status"] not in ("stopped", "running"):
+        return False
+    write_json(folder / RECORD, entry | {"status": "pruned", "error": reason})
+    return True
 
 
 def _last_session(folder: Path, data: Mapping[str, Any]) -> float:

@@ -7,12 +7,13 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlexp.console.wording import TRAINED_ON
 from dlexp.machine.appended_file import AppendedFile
-from dlexp.records.folder import METRICS, PLOTS, plot_file
+from dlexp.records.folder import METRICS, plot_file
 from dlexp.records.metrics import as_line, read_metrics
 
 if TYPE_CHECKING:
@@ -21,22 +22,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# TensorBoard sorts groups of tags by name and opens the first two: what is looked at first is called so that it stands
+# there, and pictures, a card a run each, stand below everything.
+CURVES, DETAILS, FINAL, PICTURES = "curves", "details", "final", "views"
+
 
 class Tracker:
     """Writes into one run folder. The metrics file is the truth; the events beside it are a view of it.
 
     Events go straight into the folder, so TensorBoard names the run after it. Use it as a context manager or call
     `close`: the newest events are lost otherwise (they are written every 10 seconds). With `resumed_step` it goes on
-    after that step. On a full disk lines and events wait in memory.
+    after that step. On a full disk lines and events wait in memory. leading: the metrics that are looked at first.
     """
 
-    def __init__(self, folder: Path, resumed_step: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, resumed_step: int | None = None, leading: Collection[str] = ("loss", "accuracy")
+    ) -> None:
         # Imported here: the import costs 0.1 s and readers of runs need none of it.
         from torch.utils.tensorboard import summary
 
         from dlexp.records.event_file import EventFile
 
-        self.folder = folder
+        self.folder, self._leading = folder, leading
         self._metrics = AppendedFile(folder / METRICS)
         # TensorBoard forgets points that a killed run had drawn beyond the state it is resumed from.
         self._events = EventFile(folder, purge_step=None if resumed_step is None else resumed_step + 1)
@@ -57,16 +64,25 @@ class Tracker:
     def log(self, record: Mapping[str, float | int | str]) -> None:
         """Appends one line to `metrics.jsonl` and draws its numbers named `split/metric`, and `lr` (once a step), at
         `record["step"]`. Its `kind` is one of `metrics.KINDS`. In TensorBoard NaN and infinities stand as themselves.
+        A tag is the number's key behind its group: `curves/train/loss`.
         """
         self._metrics.write(as_line(record))
         self._step = int(record["step"])
         for key, value in record.items():
-            tag = "train/lr" if key == "lr" else key  # a group of its own would stand above the losses
-            if "/" in tag and isinstance(value, int | float) and not (key == "lr" and self._step == self._lr_step):
-                self._scalar(tag, value)
+            is_drawn = "/" in key or (key == "lr" and self._step != self._lr_step)
+            if is_drawn and isinstance(value, int | float):
+                self._scalar(self._tag(key), value)
         if "lr" in record:
             self._lr_step = self._step
         self._chart_splits_together(record)
+
+    def _tag(self, key: str) -> str:
+        split, _, name = key.partition("/")
+        if split == "time":
+            return key
+        if split in ("test", TRAINED_ON):
+            return f"{FINAL}/{key}"
+        return f"{CURVES if split in ('train', 'val') and name in self._leading else DETAILS}/{key}"
 
     def _scalar(self, tag: str, value: float) -> None:
         self._events.summary(self._protos.scalar(tag, value), self._step)
@@ -74,13 +90,14 @@ class Tracker:
 
     def _chart_splits_together(self, record: Mapping[str, Any]) -> None:
         """Lays out one chart a metric with its training and validation curves, as soon as there are both."""
-        both = {key[4:] for key in record if key.startswith("val/") and f"train/{key[4:]}" in self._tags}
+        named = (key[4:] for key in record if key.startswith("val/"))
+        both = {name for name in named if self._tag(f"train/{name}") in self._tags}
         if both <= self._charts:
             return
         self._charts |= both
         charts = {
-            name: ["Multiline", [f"train/{name}", f"val/{name}"]]
-            for name in sorted(self._charts, key=lambda name: (name != "loss", name))
+            name: ["Multiline", [self._tag(f"{split}/{name}") for split in ("train", "val")]]
+            for name in sorted(self._charts, key=lambda name: (name != "loss", name not in self._leading, name))
         }
         self._events.summary(self._protos.custom_scalars({"training and validation": charts}), self._step)
 
@@ -97,10 +114,7 @@ class Tracker:
         path = plot_file(self.folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png)
-        image = self._protos.Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
-        value = self._protos.Summary.Value(tag=f"{PLOTS}/{name}", image=image)
-        summary = self._protos.Summary(value=[value])
-        self._events.summary(summary, self._step if step is None else step)
+        self._events.image(f"{PICTURES}/{name}", png, width, height, self._step if step is None else step)
 
     def figures(self, figures: Mapping[str, Figure]) -> None:
         """Writes several figures by name."""
@@ -132,20 +146,26 @@ class Tracker:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             log.info("TensorBoard will show no graph, because this model cannot be traced: %s", reason)
 
-    def hparams(self, params: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
+    def hparams(
+        self,
+        params: Mapping[str, Any],
+        differing: Collection[str],
+        metrics: Mapping[str, float | None],
+        arm: str = "",
+    ) -> None:
         """Gives the run its row in the HParams tab, in place of that of an earlier end; call it last.
 
-        A `test/…` metric is the number logged under that name. One of validation is a curve whose last point need not
-        be the chosen epoch's, so its final value becomes a point of its own, `val/chosen_…`. The tab takes its columns
-        from one run: give all runs that are to be compared the same names. Null parameters show as "none".
+        Its metrics are points of their own: a curve of validation ends with another epoch than the chosen one. The tab
+        takes its columns from one run: give all runs that are to be compared the same names. Null parameters show as
+        "none". differing, arm: see `hparams.row`.
         """
-        tags = {key.replace("val/", "val/chosen_"): value for key, value in metrics.items() if value is not None}
-        for tag, value in tags.items():
+        from dlexp.records.hparams import row
+
+        tags = {f"{FINAL}/{key}": key for key, value in metrics.items() if value is not None}
+        for tag, key in tags.items():
             if tag not in self._tags:
-                self._scalar(tag, value)
-        # torch's own add_hparams would open a second run inside this one.
-        cells = {key: _cell(value) for key, value in params.items()}
-        self._events.row(self._protos.hparams(cells, dict.fromkeys(tags, 0.0)))
+                self._scalar(tag, metrics[key] or 0.0)
+        self._events.row(row(params, tags, differing, arm))
 
     def flush(self) -> None:
         """Brings all metrics logged so far to the disk, as a saved state belonging to them needs.
@@ -159,14 +179,3 @@ class Tracker:
         """Writes what is still queued and closes the files; may be called twice."""
         self._metrics.close()
         self._events.close()
-
-
-def _cell(value: Any) -> float | str:
-    """Returns a parameter as the HParams tab can sort it: numbers stay numbers, everything else becomes text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None:
-        return "none"
-    if isinstance(value, int | float):
-        return value
-    return str(value).encode("utf-8", "backslashreplace").decode()  # a file's name may hold other bytes

@@ -82,7 +82,10 @@ class Answer:
     diverged runs last. reference: None: all pairs are compared. comparisons: how many the correction is for.
     varied: the keys that differ between arms. folds: these are folds, not seeds: no interval and no verdict.
     sentences: the answer, the verdict first; method: test, correction, seeds; scope: what is not said.
-    test_error: of the test set alone, √(p(1−p)/N) of the best arm, None where it has no meaning.
+    test_error: of the split the metric is of, √(p(1−p)/N) of the best arm, None where it has no meaning.
+    margin: in the shown unit, points for a share. decimals: of the metric's values and differences as they are shown
+    (`console/wording.fixed`, `signed`): two significant digits of the intervals.
+    paired_by: the settings that draw data or start by the seed, for which pairs of a seed are compared.
     """
 
     title: str
@@ -96,6 +99,8 @@ class Answer:
     differences: list[Difference]
     comparisons: int
     margin: float | None
+    decimals: int
+    paired_by: list[str]
     folds: bool
     sentences: list[str]
     method: list[str]
@@ -107,5 +112,8 @@ class Answer:
     trials: dict[str, list[Run]]  # of a comparison's tuning, by arm
     troubles: list[Trouble]
     machine: dict[str, Any]  # processor, versions, data: what all runs share
+    mixtures: list[str]  # in what the runs differ besides, a sentence each: machines, versions, what a recipe brought
+    num_unfinished: int  # runs that are not at their end, and whose like has not finished either
     rows: str | None = None  # --rows, --columns: keys of a table of means
     columns: str | None = None
+    reach: float | None = None  # --reach, in the shown unit

@@ -1,10 +1,16 @@
 """The plan of a comparison: what was asked, stored before the first run, and printed beside what came of it."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import types
+import typing
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from dlexp.records import run_json
 
 PLAN_FILE = "compare.json"  # in the folder of a comparison, beside its ledger
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -13,6 +19,7 @@ class Tuning:
 
     spaces: by arm, by key: the range in Hydra's grammar, `tag(log,interval(0.001,1))`. widened: by arm, the keys whose
     range was widened once, and to what. chosen: by arm, the words found. seed: of the trials' runs, no final one.
+    further: trials of each arm, besides `trials`, once a range of one of them was widened.
     """
 
     keys: list[str]
@@ -24,15 +31,19 @@ class Tuning:
     widened: dict[str, dict[str, str]]
     chosen: dict[str, list[str]]
     edges: dict[str, list[str]]  # by arm, the keys whose best value lies at an edge of the last range
+    further: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
     """question: as typed or from the study. arms: the words of each by name. margin: in the metric's shown unit.
 
-    runs: by arm, by seed: the run's folder, relative to the comparison's. trials: by arm, the folders of its tuning in
-    order. looks: the seeds of each arm at each time that a verdict was shown. picture: what shows the answer:
-    `differences`, `curves`, `lines:KEY` or `map:KEY,KEY`.
+    runs: by arm, by seed: the run's folder, relative to the comparison's: inside it, or beside it (`../sweep-…/NAME`)
+    where it was found trained. Where folds are compared the seed is followed by ` fold K`. trials: by arm, the folders
+    of its tuning in order. looks: the seeds of each arm at each time that a verdict was shown; the last one is that of
+    the report at hand. picture: what shows the answer: `differences`, `curves`, `lines:KEY` or `map:KEY,KEY`.
+    departures: what was typed or done otherwise than planned, a sentence each. cells: by arm, the hash of its settings
+    before tuning (see `config/cell.py`), by which the same comparison is known again.
     """
 
     question: str | None
@@ -50,18 +61,71 @@ class Plan:
     runs: dict[str, dict[str, str]]
     trials: dict[str, list[str]]
     looks: list[list[int]]
+    departures: list[str] = field(default_factory=list)
+    cells: dict[str, str] = field(default_factory=dict)
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """Returns the plan in a folder, None where there is none that can be read."""
-    raise NotImplementedError
+    """Returns the plan in a folder, None where there is none that can be read.
+
+    The file may be a stranger's: types are held to those of `Plan`, and runs lie in the folder or beside it.
+    """
+    version, data = (run_json.recorded(folder / PLAN_FILE, key) for key in ("format_version", "plan"))
+    if version != run_json.FORMAT_VERSION:
+        return None
+    try:
+        plan = _read(data, Plan)
+    except ValueError:
+        return None
+    named = [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]
+    return plan if plan.reference in plan.arms and all(map(_is_near, named)) else None
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
     """Writes the plan into the folder of a comparison."""
-    raise NotImplementedError
+    run_json.write_json(folder / PLAN_FILE, {"format_version": run_json.FORMAT_VERSION, "plan": as_data(plan)})
 
 
 def as_data(plan: Plan) -> dict[str, Any]:
     """Returns the plan as JSON holds it."""
-    raise NotImplementedError
+    return asdict(plan)
+
+
+def _is_near(name: str) -> bool:
+    """Returns whether a folder is named relative to another, and lies in it or beside it."""
+    parts = PurePosixPath(name).parts
+    inside = parts[1:] if parts[:1] == ("..",) else parts
+    is_plain = not any(each in ("..", "/") or set(each) & set(":\\\0") for each in inside)
+    return bool(inside) and is_plain and not name.startswith("/")
+
+
+def _read(value: Any, hint: Any) -> Any:
+    """Returns what JSON holds as the type it was written from.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        (kind,) = (each for each in arguments if each is not types.NoneType)
+        return None if value is None else _read(value, kind)
+    if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, dict):
+        return _dataclass(value, hint)
+    if origin is list and isinstance(value, list):
+        return [_read(each, arguments[0]) for each in value]
+    if origin is dict and isinstance(value, dict):
+        return {str(key): _read(each, arguments[1]) for key, each in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ValueError(f"{value!r} is no {hint}")
+    return value
+
+
+def _dataclass(value: dict[str, Any], kind: type[_T]) -> _T:
+    hints = typing.get_type_hints(kind)
+    known = fields(kind)  # type: ignore[arg-type]
+    needed = {each.name for each in known if each.default is MISSING and each.default_factory is MISSING}
+    if not needed <= value.keys() <= hints.keys():
+        raise ValueError(f"a {kind.__name__} has {', '.join(hints)}")
+    return kind(**{key: _read(each, hints[key]) for key, each in value.items()})

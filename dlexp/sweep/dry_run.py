@@ -1,7 +1,7 @@
 """`dry_run=true`: what would be trained, and what it would take; nothing is trained, fetched or written for it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dlexp.config.composed import Composed
 from dlexp.console.training_progress import estimate
@@ -22,12 +22,13 @@ def tell(
     runs: Sequence[Composed],
     identities: Sequence[Identity] = (),
     launcher: Launcher | None = None,
+    is_done: Callable[[Cell], bool] = lambda cell: cell.is_done,
 ) -> None:
     """Shows a table of jobs that were composed and checked; a single run has neither identity nor launcher.
 
-    launcher: None where it can't start jobs here.
+    launcher: None where it can't start jobs here. is_done: whether a cell is not to be trained any more.
     """
-    states = _states(runs[0], identities, launcher) if identities else ["to do"] * len(runs)
+    states = _states(runs[0], identities, launcher, is_done) if identities else ["to do"] * len(runs)
     expected = forecasts(runs)
     heads = [*varied[0], "parameters", "steps", "time", "disk", "status"]
     rows = [[*keys.values(), *_cells(each), state] for keys, each, state in zip(varied, expected, states, strict=True)]
@@ -41,13 +42,15 @@ def tell(
     log.info("dry run: nothing was trained, fetched or written")
 
 
-def _states(first: Composed, identities: Sequence[Identity], launcher: Launcher | None) -> list[str]:
+def _states(
+    first: Composed, identities: Sequence[Identity], launcher: Launcher | None, is_done: Callable[[Cell], bool]
+) -> list[str]:
     """Returns for each job whether it is done, under way, begun or to do, as ledger and launcher have it."""
     folder = find_ledger(first.sweep_place, identities, anew=first.config["rerun"])
     if folder is None:
         return ["to do"] * len(identities)
     _, cells = cells_in(folder, dict.fromkeys(identities, "job"))
-    states = {own: _state(cell) for own, cell in cells.items()}
+    states = {own: _state(cell, is_done(cell)) for own, cell in cells.items()}
     try:
         underway = launcher.underway([cell.folder for cell in cells.values()]) if launcher else [None] * len(cells)
         states |= {own: state for own, state in zip(cells, underway, strict=True) if state and states[own] != "done"}
@@ -56,10 +59,10 @@ def _states(first: Composed, identities: Sequence[Identity], launcher: Launcher 
     return [states[own] for own in identities]
 
 
-def _state(cell: Cell) -> str:
+def _state(cell: Cell, is_done: bool) -> str:
     """Returns how far a cell is; of data that tells nothing before it is loaded it is not known whether it changed."""
     if cell.entry is not None:
-        return "done" if cell.is_done else "begun"
+        return "done" if is_done else "begun"
     return f"to do: {next(iter(cell.outdated.values()))}" if cell.outdated else "to do"
 
 

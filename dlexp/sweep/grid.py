@@ -1,12 +1,12 @@
 """The jobs of a sweep: every combination of the values of its overrides, each with a name of its own."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlexp.config.composed import Composed
 from dlexp.errors import UserError
-from dlexp.records.naming import plain_name, unique
+from dlexp.records.naming import in_a_name, plain_name, unique
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,28 @@ def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
     names: set[str] = set()
     for number, words in enumerate(itertools.product(*axes)):
         varied = [word for word, axis in zip(words, axes, strict=True) if len(axis) > 1]
-        text = "_".join(word.replace("=[", "-").replace("=", "-") for word in varied)
-        text = re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + a folder's name would show as -
-        name = unique(plain_name(text) if varied else f"job-{number}", names)
+        name = unique(name_of(varied) if varied else f"job-{number}", names)
         names.add(name)
         jobs.append(Job(name, list(words), dict(word.partition("=")[::2] for word in varied)))
     return jobs
+
+
+def name_of(varied: Sequence[str]) -> str:
+    """Returns what the folder of a job is called, from the words that differ between jobs."""
+    lasts = [word.partition("=")[0].lstrip("+").rpartition(".")[2] for word in varied]
+    return plain_name("_".join(in_a_name(_shortened(word, lasts)) for word in varied))
+
+
+def _shortened(word: str, lasts: Sequence[str]) -> str:
+    """Returns a word with the last name of its key, `lr=0.1`, where no other key that varies ends in the same."""
+    key, _, value = word.partition("=")
+    last = key.rpartition(".")[2]
+    return f"{last}={value}" if lasts.count(last) == 1 else word
+
+
+def sweep_name(jobs: Sequence[Job], first: Composed) -> str:
+    """Returns `sweep-`, what all jobs share (the preset, or model and data set) and what is compared, seeds aside."""
+    varied = [key for key in jobs[0].varied if key != "seed"]
+    shared = ["experiment"] if "experiment" in first.choices else ["model", "data"]
+    fixed = [first.choices[group] for group in shared if group not in varied]
+    return plain_name("-".join(["sweep", *fixed, *(key.rpartition(".")[2] for key in varied)]))

@@ -10,9 +10,9 @@ from dlexp.experiment.identity import Identity
 from dlexp.machine.lock_file import locked
 from dlexp.records import run_json
 from dlexp.records.folder import RECORD
-from dlexp.records.naming import OUTPUTS, missing, new_folder, remove_empty, unique
+from dlexp.records.naming import LEDGER_FILE, OUTPUTS, missing, new_folder, remove_empty, unique
+from dlexp.report.plan import PLAN_FILE
 
-LEDGER_FILE = "sweep.json"
 LEDGER_LOCK = ".sweeps.lock"
 
 
@@ -56,9 +56,13 @@ def open_ledger(
 
 
 def _take_back(folder: Path, made: Sequence[Path]) -> None:
-    """Removes a ledger beside which there is nothing but locks, and of the folders made for it those that are empty."""
-    if all(path.name == LEDGER_FILE or path.suffix == ".lock" for path in folder.iterdir()):
-        (folder / LEDGER_FILE).unlink(missing_ok=True)
+    """Removes a ledger beside which there is nothing but locks and a plan, and of the folders made for it those that
+    are empty.
+    """
+    own = (LEDGER_FILE, PLAN_FILE)
+    if all(path.name in own or path.suffix == ".lock" for path in folder.iterdir()):
+        for name in own:
+            (folder / name).unlink(missing_ok=True)
         for each in made:
             if all(path.suffix == ".lock" for path in each.iterdir()):
                 for lock in each.iterdir():
@@ -101,6 +105,18 @@ def _cell(own: Identity, folder: Path, held: Mapping[str, dict[str, Any]]) -> Ce
     changes = {name: own.change_since(entry) for name, entry in held.items() if entry.get("cell") == own.cell}
     outdated = {name: change for name, change in changes.items() if change is not None}
     return Cell(folder, read_own(own, folder), outdated)
+
+
+def with_others(cells: Mapping[Identity, Cell]) -> dict[Identity, Cell]:
+    """Returns the cells, an unfinished one with the folder under outputs/ where the same run is finished, if any is."""
+    found = dict(cells)
+    wanted = {own.cell: own for own, cell in cells.items() if not cell.is_done}
+    for path in sorted([*OUTPUTS.glob(f"*/{RECORD}"), *OUTPUTS.glob(f"*/*/{RECORD}")]) if wanted else ():
+        entry = run_json.read_entry(path.parent)
+        own = wanted.get(str(entry.get("cell"))) if entry is not None and entry["status"] == "finished" else None
+        if own is not None and entry is not None and not found[own].is_done and own.belongs(entry):
+            found[own] = Cell(path.parent, entry, {})
+    return found
 
 
 def read_own(own: Identity, folder: Path) -> dict[str, Any] | None:

@@ -1,15 +1,18 @@
 """The planner of a sweep: expand the grid, train its one stage, print the table."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from dlexp.config import words
-from dlexp.config.compose import axes
+from dlexp.config.axes import axes
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
-from dlexp.sweep.grid import Job, grid
+from dlexp.sweep.arms import arms_table
+from dlexp.sweep.closing import write_report
+from dlexp.sweep.grid import grid, sweep_name
 from dlexp.sweep.stage import Ended, checked, train
 from dlexp.sweep.table import table
 
@@ -22,9 +25,17 @@ def run_sweep(typed: Sequence[str]) -> Ended:
     Raises:
         UserError: something is wrong with one of the jobs; none has started then.
     """
-    read = words.read(typed)
-    stage = checked(_jobs(read), read)
+    with _starting_none():
+        read = words.read(typed)
+    if any(word.startswith("search=") and word != "search=grid" for word in read.overrides):
+        from dlexp.sweep.search import run_search
+
+        return run_search(read)
+    with _starting_none():
+        jobs = grid(axes(read.overrides, read.folders))
+    stage = checked(jobs, read)
     first = stage.runs[0]
+    _refuse_search(first)
     varied = [each.varied or {"job": each.name} for each in stage.jobs]
     if first.config["dry_run"]:
         from dlexp.sweep import dry_run
@@ -34,22 +45,42 @@ def run_sweep(typed: Sequence[str]) -> Ended:
     if not stage.jobs[0].varied:  # a sweep of one: named as the run alone would be
         stage = replace(stage, jobs=[replace(stage.jobs[0], name=plain_name(first.name))])
     ended = train(stage, sweep_name(stage.jobs, first))
-    log.info(table(list(zip(varied, ended.reports, strict=True))))
-    if ended.folder.exists():
-        log.info(f"look at it   tensorboard --logdir {to_type(str(ended.folder))}")
+    tell_end(ended, varied, draws=any(run.config["pictures"] for run in stage.runs))
     return ended
 
 
-def _jobs(read: words.Words) -> list[Job]:
+def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) -> None:
+    """Shows the jobs of a sweep, and what they say together: means over seeds, its report with `draws`, and what to
+    type for more. varied: what the jobs differ in.
+    """
+    rows = list(zip(varied, ended.reports, strict=True))
+    log.info(table(rows))
+    if means := arms_table(rows):
+        log.info(means)
+    if not ended.folder.exists():
+        return
+    folder = to_type(str(ended.folder))
+    log.info(f"look at it   tensorboard --logdir {folder}")
+    if sum(found["status"] == "finished" for found in ended.reports) > 1:
+        if draws and ended.stop is None and (place := write_report(ended.folder)) is not None:
+            log.info(f"pictures     {place}")
+        log.info(f"compare it   python -m dlexp report {folder}")
+
+
+def _refuse_search(first: Composed) -> None:
+    """Raises UserError where a search, or what only a search hears, is no word of the command line."""
+    name, trials = first.choices["search"], first.config["trials"]
+    if name != "grid":
+        raise UserError(f"search={name} of a preset is not heard; type it\nno job was started")
+    if trials is not None:
+        problem = f"trials={trials} goes with a search, and a grid tries every combination; search=qmc is one"
+        raise UserError(f"{problem}\nno job was started")
+
+
+@contextmanager
+def _starting_none() -> Iterator[None]:
+    """Says of a mistake that no job was started."""
     try:
-        return grid(axes(read.overrides, read.folders))
+        yield
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
-
-
-def sweep_name(jobs: Sequence[Job], first: Composed) -> str:
-    """Returns `sweep-`, what all jobs share (the preset, or model and data set) and what is compared, seeds aside."""
-    varied = [key for key in jobs[0].varied if key != "seed"]
-    shared = ["experiment"] if "experiment" in first.choices else ["model", "data"]
-    fixed = [first.choices[group] for group in shared if group not in varied]
-    return plain_name("-".join(["sweep", *fixed, *(key.rpartition(".")[2] for key in varied)]))

@@ -4,28 +4,27 @@ A sweep is one stage; a search or a comparison is several, each made from what t
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dlexp.config import words
-from dlexp.config.build import allowed_modules, build
-from dlexp.config.cell import code_version
+from dlexp.config.build import build
 from dlexp.config.check import check, group_problems
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
 from dlexp.data.stream.kept_figures import keeping_nothing
 from dlexp.errors import UserError, listed
 from dlexp.experiment.identity import Identity, identity
-from dlexp.machine.lock_file import is_held
 from dlexp.machine.signals import StopRequested, exit_code_of, obey_what_was_put_off
-from dlexp.records.folder import LOCK
 from dlexp.records.naming import OUTPUTS, refuse_files
+from dlexp.records.run_json import read_entry
+from dlexp.sweep.announcement import in_short, tell_plan
 from dlexp.sweep.grid import Job
-from dlexp.sweep.launchers.launcher import Launcher, is_here
-from dlexp.sweep.ledger import Cell, open_ledger, read_own
+from dlexp.sweep.launchers.launcher import Launcher, Trials, Watcher, is_here, launch_from
+from dlexp.sweep.ledger import Cell, open_ledger, read_own, with_others
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
@@ -45,6 +44,23 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a stage is told that is one of several, as in a comparison or a search.
+
+    folder: that of the ledger; None: a new one, or with `seeks` the one that a sweep would find. is_done: whether a
+    cell is not to be trained any more. takes_others: whether a ledger under outputs/ takes runs where they are that
+    are finished elsewhere there. trials: has more jobs.
+    """
+
+    folder: Path | None
+    watcher: Watcher | None
+    is_done: Callable[[Cell], bool]
+    takes_others: bool = False
+    trials: Trials | None = None
+    seeks: bool = False
+
+
+@dataclass(frozen=True)
 class Ended:
     """The end of a stage: the folder of the ledger, folder and report (see `report`) of each job in order, and the
     signal that ended it.
@@ -54,17 +70,22 @@ class Ended:
     folders: list[Path]
     reports: list[dict[str, Any]]
     stop: KeyboardInterrupt | StopRequested | None
+    is_search: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 where no job failed: all are finished, or go on elsewhere."""
+        """0 where no job failed: all are finished, or go on elsewhere. A search needs one that did not."""
         if self.stop is not None:
             return exit_code_of(self.stop)
+        if self.is_search:
+            return int(all(each["status"] not in ("finished", "pending", "running") for each in self.reports))
         return int(any(each["status"] not in ("finished", "pending", "running") for each in self.reports))
 
 
-def train(stage: Stage, name: str) -> Ended:
+def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     """Trains what of a stage is not done yet, in the folder of its ledger (see `open_ledger`): `name`, where it is new.
+
+    part: of what it is one, where it is not all.
 
     Raises:
         UserError: no job was started.
@@ -75,24 +96,41 @@ def train(stage: Stage, name: str) -> Ended:
     first = {own: identities.index(own) for own in identities}  # of the jobs that are one cell
     names = {own: jobs[index].name for own, index in first.items()}
     place, anew = runs[0].sweep_place, runs[0].config["rerun"]
+    if part is not None and not part.seeks:
+        place, anew = part.folder, part.folder is None
     folder, cells, take_back = open_ledger(place, name, names, anew=anew)
-    todo = {own: runs[index] for own, index in first.items() if not cells[own].is_done}
+    if part is not None and part.takes_others and folder.parent == OUTPUTS:
+        cells = with_others(cells)
+    is_done = part.is_done if part is not None else lambda cell: cell.is_done
+    todo = {own: runs[index] for own, index in first.items() if not is_done(cells[own])}
     try:
+        folders = [cells[own].folder for own in identities]
+        if part is None or part.watcher is None:
+            log.info(in_short(len(jobs), len(todo), folder))
+        else:
+            launcher.watcher = part.watcher
+            part.watcher.opened(folder, folders, len(jobs) - len(todo))
+        trials = part.trials if part is not None else None
+        if trials is not None:
+            trials.opened(folder, folders, [(run, cells[own].folder) for own, run in todo.items()])
         underway = _underway(launcher, todo, cells)
-        _tell_plan(folder, {own: each for own, each in cells.items() if own not in underway}, len(jobs), len(todo))
-        reasons = _launch(launcher, todo, cells)
+        tell_plan({own: each for own, each in cells.items() if own not in underway}, todo)
+        reasons = _launch(launcher, todo, cells, trials)
     except UserError:
         take_back()
         raise
     underway = _underway(launcher, todo, cells)
     reports = [
-        report(read_own(own, cells[own].folder), cells[own].entry, reasons.get(own), underway.get(own))
-        for own in identities
+        report(read_own(own, place), cells[own].entry, reasons.get(place), underway.get(own))
+        for own, place in zip(identities, folders, strict=True)
     ]
+    for place in trials.added if trials is not None else ():
+        folders.append(place)
+        reports.append(report(read_entry(place), None, reasons.get(place)))
     if not underway:
         take_back()
     stop = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
-    return Ended(folder, [cells[own].folder for own in identities], reports, stop)
+    return Ended(folder, folders, reports, stop)
 
 
 def checked(jobs: Sequence[Job], read: words.Words) -> Stage:
@@ -102,14 +140,19 @@ def checked(jobs: Sequence[Job], read: words.Words) -> Stage:
         UserError: lists what is wrong with them; says that none has started.
     """
     try:
-        runs, launcher = _composed(jobs, read)
-        known: dict[str, str | None] = {}
-        is_dry = runs[0].config["dry_run"]
-        with keeping_nothing() if is_dry else nullcontext():
-            identities = [identity(run.config, known, may_load=not is_dry) for run in runs]
-        _refuse_repetitions(jobs, runs, [each.cell for each in identities])
+        return composed_stage(jobs, read)
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
+
+
+def composed_stage(jobs: Sequence[Job], read: words.Words) -> Stage:
+    """Does what `checked` does, beside jobs that run already."""
+    runs, launcher = _composed(jobs, read)
+    known: dict[str, str | None] = {}
+    is_dry = runs[0].config["dry_run"]
+    with keeping_nothing() if is_dry else nullcontext():
+        identities = [identity(run.config, known, may_load=not is_dry) for run in runs]
+    _refuse_repetitions(jobs, runs, [each.cell for each in identities])
     return Stage(jobs, runs, identities, launcher)
 
 
@@ -132,7 +175,7 @@ def _composed(jobs: Sequence[Job], read: words.Words) -> tuple[list[Composed], L
                 found.setdefault(problem, []).append(job.name)
             if run is not None and not problems:
                 launcher = launcher if runs or found else _begun(run)
-                runs[job.name] = run
+                runs[job.name] = replace(run, varied=job.varied)
     for name, run in runs.items() if not found else ():
         try:
             check(run.config, is_here=is_here(run.config))
@@ -191,55 +234,24 @@ def _underway(launcher: Launcher, jobs: Collection[Identity], cells: Mapping[Ide
     return {own: state for own, state in zip(jobs, states, strict=True) if state is not None}
 
 
-def _tell_plan(folder: Path, cells: Mapping[Identity, Cell], num_jobs: int, num_left: int) -> None:
-    """Says what is left to do, which folders go on, which results come from other code, and of which nobody knows.
-
-    cells: those that are not under way.
-    """
-    done = f", {num_jobs - num_left} of them done already" if num_left < num_jobs else ""
-    log.info(f"{num_jobs} job{'s' * (num_jobs != 1)}{done} → {folder}")
-    finished = {own: each for own, each in cells.items() if each.is_done}
-    left = [each for own, each in cells.items() if own not in finished]
-    begun = [each.folder.name for each in left if each.entry and not is_held(each.folder / LOCK)]
-    if begun:
-        log.info(f"going on with {', '.join(begun)}")
-    changes: dict[str, list[str]] = {}
-    for each in left:
-        for name, change in each.outdated.items():
-            changes.setdefault(change, []).append(name)
-    for change, names in changes.items():
-        log.warning(f"warning: {change} since {', '.join(names)} ran: trained again beside it; what is there stays")
-    code = code_version(allowed_modules())
-    older = [each.folder.name for each in finished.values() if each.entry and each.entry.get("code") != code]
-    if older:
-        log.warning(
-            f"warning: other code than today's trained {', '.join(older)}; rerun=true trains all of them again,"
-            " in a new folder"
-        )
-    unknown = [each.folder.name for own, each in finished.items() if own.data is None]
-    if unknown:
-        log.warning(
-            f"warning: the data can't be read here, so nobody knows whether it changed since {listed(unknown)} ran"
-        )
-
-
 def _launch(
-    launcher: Launcher, jobs: Mapping[Identity, Composed], cells: Mapping[Identity, Cell]
-) -> dict[Identity, BaseException | None]:
-    """Starts the jobs; returns for each why it did not finish, None where its record tells.
+    launcher: Launcher, jobs: Mapping[Identity, Composed], cells: Mapping[Identity, Cell], trials: Trials | None
+) -> Mapping[Path, BaseException | None]:
+    """Starts the jobs; returns for each by its folder why it did not finish, None where its record tells.
 
     Raises:
         UserError: no job was started.
     """
-    if not jobs:
-        return {}
+    folders = [cells[own].folder for own in jobs]
     ends: Sequence[BaseException | None]
     try:
-        ends = launcher.launch(list(jobs.values()), [cells[own].folder for own in jobs], len(cells))
+        if trials is not None:
+            return launch_from(launcher)(trials, trials.total)
+        ends = launcher.launch(list(jobs.values()), folders, len(cells)) if jobs else []
     except UserError:
         raise
     except (KeyboardInterrupt, StopRequested, Exception) as error:  # the table still tells how far the jobs came
         if isinstance(error, Exception):
             log.error("the launcher lost its jobs", exc_info=True)
         ends = [error] * len(jobs)
-    return dict(zip(jobs, ends, strict=True))
+    return dict(zip(folders, ends, strict=True))

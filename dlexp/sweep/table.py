@@ -8,7 +8,8 @@ from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import TRAINED_ON, number
 from dlexp.metric import LOSS, read_facts
 
-FOLD = "data.fold"
+FOLD, SEED = "data.fold", "seed"
+Rows = Sequence[tuple[Mapping[str, str], dict[str, Any]]]
 
 
 def report(
@@ -30,34 +31,79 @@ def report(
     return found
 
 
-def table(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]]) -> str:
+def table(rows: Rows) -> str:
     """Returns a sweep as text, from what varied and the report of each job.
 
     A column for each split shows the metric that chose the epoch, with its name where the jobs' tasks differ; further
-    ones show what was measured at the end alone; then come seconds, and why a job failed. Where folds varied, a line
-    below tells the mean over them.
+    ones show what was measured at the end alone; then come seconds, and why a job failed. Jobs that can be compared
+    stand in the order of validation, and the best is marked where no seed varies; what failed stands last. Where folds
+    varied, a line below tells the mean over them.
     """
+    metric = compared(rows)
+    if metric is not None:
+        rows = sorted(rows, key=lambda row: _rank(row[1], metric))
+    ranks = [] if metric is None or SEED in rows[0][0] else [_rank(found, metric) for _, found in rows]
+    marks = best_marks(ranks, [found for _, found in rows]) or [""] * len(rows)
     keys, reports = list(rows[0][0]), [found for _, found in rows]
-    told = [found for found in reports if found.get("metric")]
-    of_task = {
-        (found["metric"], frozenset(found.get("measures", {}).keys() - found.get("last_look", []))) for found in told
-    }
+    of_task = _tasks(reports)
     differ = len({metric for metric, _ in of_task}) > 1 and len({measures for _, measures in of_task}) > 1
-    chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in told)
+    chosen = dict.fromkeys(found["metric"].partition("/")[2] for found in reports if found.get("metric"))
     last = dict.fromkeys(name for found in reports for name in found.get("last_look", []))
     columns = [f"{split}/{name}" for names in (chosen, last) for split in ("val", "test", TRAINED_ON) for name in names]
     shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
     heads = list(dict.fromkeys(key.partition("/")[0] for key in shown)) if differ else shown
     cells = [[*keys, *heads, "time", "status"]]
-    for varied, found in rows:
+    for (varied, found), mark in zip(rows, marks, strict=True):
         values = [_own_cell(found, split) for split in heads] if differ else [_cell(found, key) for key in shown]
         seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
-        status = found["status"] + (f": {found['error']}" if found["error"] else "")
+        status = found["status"] + (f": {found['error']}" if found["error"] else mark)
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
     return in_columns(cells) + "".join(f"{line}\n" for line in _means_over_folds(rows, shown))
 
 
-def _means_over_folds(rows: Sequence[tuple[Mapping[str, str], dict[str, Any]]], shown: Sequence[str]) -> Iterator[str]:
+def compared(rows: Rows) -> str | None:
+    """Returns the metric of validation by which jobs are compared; None where they can't be: their tasks, metrics,
+    losses or data differ, folds do, or nothing validated.
+    """
+    tasks = _tasks([found for _, found in rows])
+    if len(tasks) != 1 or {"data", FOLD} & rows[0][0].keys():
+        return None
+    ((metric, _),) = tasks
+    if metric == "val/loss" and any(key.partition(".")[0] == "criterion" for key in rows[0][0]):
+        return None
+    return metric if any(found["metrics"].get(metric) is not None for _, found in rows) else None
+
+
+def _tasks(reports: Sequence[Mapping[str, Any]]) -> set[tuple[str, frozenset[str]]]:
+    """Returns what jobs measure: the metric that chooses, and all that are measured after each epoch."""
+    return {
+        (found["metric"], frozenset(found.get("measures", {}).keys() - found.get("last_look", [])))
+        for found in reports
+        if found.get("metric")
+    }
+
+
+def best_marks(ranks: Sequence[tuple[int, float]], reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns for each rank what marks the best; nothing does where there is one value only. No ranks: no marks.
+
+    reports: of all jobs, of which some may still change what is the best.
+    """
+    values = {rank for rank in ranks if rank[0] == 0}
+    so_far = "" if all(found["status"] in ("finished", "failed", "pruned") for found in reports) else " so far"
+    best = min(values) if len(values) > 1 else None
+    return [f", best in validation{so_far}" if rank == best else "" for rank in ranks]
+
+
+def _rank(found: Mapping[str, Any], metric: str) -> tuple[int, float]:
+    """Returns what jobs are sorted by: how they ended, and how good they are, the smaller the better."""
+    value, facts = found["metrics"].get(metric), read_facts(found.get("measures", {}))
+    if found["status"] == "finished":
+        higher = facts.get(metric.partition("/")[2], LOSS).higher_is_better
+        return (1, 0.0) if value is None else (0, -value if higher else value)
+    return (2, 0.0) if found["status"] in ("running", "pending", "stopped") else (3, 0.0)
+
+
+def _means_over_folds(rows: Rows, shown: Sequence[str]) -> Iterator[str]:
     """Yields for all jobs that differ only in the fold: the mean of the metric that chose their epoch over those that
     finished, and its values.
     """

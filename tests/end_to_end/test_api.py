@@ -99,7 +99,7 @@ def test_a_sweep_returns_its_results_in_order(workdir: Path) -> None:
     words = [*TINY, "optimizer.lr=0.1,1e30,0.2", "epochs=3"]
     for call in range(2):
         found = api.run_sweep(words if call else ["-m", *words])
-        assert [each.folder.name for each in found] == ["optimizer.lr-0.1", "optimizer.lr-1e30", "optimizer.lr-0.2"]
+        assert [each.folder.name for each in found] == ["lr-0.1", "lr-1e30", "lr-0.2"]
         assert [len(each.history) for each in found] == [3, 0, 3]
         assert (found[1].metrics, found[1].objective) == ({}, None)
         entry = run_json.read_entry(found[2].folder)

@@ -248,8 +248,8 @@ def test_hparams_show_the_last_end(workdir: Path) -> None:
     longer = resume.resume(folder, ["optimizer.lr=0.02", "epochs=4", resume.CONSENT])
     columns, metrics = row()
     assert columns == {**first, "optimizer.lr": 0.02, "epochs": 4} and columns["model.dropout"] == "0.1"
-    assert metrics["test/loss"] == pytest.approx(longer.metrics["test/loss"])
-    assert metrics["val/chosen_loss"] == pytest.approx(longer.metrics["val/loss"])
+    assert metrics["final/test/loss"] == pytest.approx(longer.metrics["test/loss"])
+    assert metrics["final/val/loss"] == pytest.approx(longer.metrics["val/loss"])
     assert len(list(folder.glob(f"{EVENTS}*"))) == 3, "one for each session, and the row"
 
 

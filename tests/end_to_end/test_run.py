@@ -133,16 +133,17 @@ def test_the_tags_in_tensorboard(image_run: Result) -> None:
 
     events = EventAccumulator(str(image_run.folder)).Reload()
     tags = events.Tags()
-    wanted = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "train/lr", "time/samples_per_second"}
-    assert wanted | {"test/loss", "test/accuracy"} <= set(tags["scalars"])
+    curves = {f"curves/{split}/{name}" for split in ("train", "val") for name in ("loss", "accuracy")}
+    wanted = curves | {"details/lr", "time/samples_per_second", "final/test/loss", "final/test/accuracy"}
+    assert wanted <= set(tags["scalars"])
     shown = {"training_images", "confusion_matrix", "per_class_accuracy", "mistakes", "loss", "accuracy"}
-    assert {f"plots/{name}" for name in shown} == set(tags["images"])
+    assert {f"views/{name}" for name in shown} == set(tags["images"])
     assert {"config/text_summary", "model/text_summary"} <= set(tags["tensors"])
     assert tags["graph"], "this model can be traced"
     assert "_hparams_/session_start_info" in events.summary_metadata
-    (test,) = events.Scalars("test/accuracy")
+    (test,) = events.Scalars("final/test/accuracy")
     assert test.value == pytest.approx(image_run.metrics["test/accuracy"], rel=1e-6)
-    assert [point.step for point in events.Scalars("val/loss")] == [6, 12]
+    assert [point.step for point in events.Scalars("curves/val/loss")] == [6, 12]
 
 
 def test_the_log_tells_the_run(image_run: Result) -> None:

@@ -1,11 +1,55 @@
 """What a sweep asks of whatever starts its jobs: `launcher=…` chooses it, and a person's own is chosen the same way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from dlexp.config.build import target
 from dlexp.config.composed import Composed
+from dlexp.errors import UserError
+
+
+class Supply(Protocol):
+    """Jobs that are not all known yet: a search proposes the next when a job may start, and ends those that lag.
+
+    total: at most so many jobs come.
+    """
+
+    total: int
+
+    def more(self) -> Sequence[tuple[Composed, Path]]:
+        """Returns the next jobs and their folders, asked when one may start and none waits; none: not now.
+
+        When none is running either, none means the end.
+        """
+
+    def to_stop(self, running: Sequence[Path]) -> Mapping[Path, str]:
+        """Returns which of the jobs that run shall save and end now, each with the reason in a sentence."""
+
+
+class Watcher(Protocol):
+    """Is told how a stage goes, in place of the console, which jobs leave alone then."""
+
+    def opened(self, folder: Path, folders: Sequence[Path], num_done: int) -> None:
+        """Called before the first job starts: the folder of the ledger and those of the jobs."""
+
+    def began(self, folder: Path) -> None:
+        """Called when a job starts in its folder."""
+
+    def ended(self, folder: Path, why: BaseException | None) -> None:
+        """Called when it has ended, with why it did not finish, if it did not."""
+
+
+class Trials(Supply, Protocol):
+    """A supply for a stage, whose own jobs come first.
+
+    added: the folders of the jobs that came besides, in their order.
+    """
+
+    added: list[Path]
+
+    def opened(self, folder: Path, folders: Sequence[Path], todo: Sequence[tuple[Composed, Path]]) -> None:
+        """Called before the first job: the ledger's folder, those of the stage's jobs, and what is to be done."""
 
 
 class Launcher(Protocol):
@@ -17,10 +61,11 @@ class Launcher(Protocol):
     work in the folder, takes over what is finished, and goes on with what is there.
 
     is_here: whether jobs run on this machine, so that device and memory can be checked, and a single run can do
-    without it.
+    without it. watcher: may be set before `launch`; a launcher whose jobs are here tells it of them.
     """
 
     is_here: ClassVar[bool]
+    watcher: Watcher | None = None
 
     def begin(self) -> None:
         """Called once, while the jobs are still being checked, and not by a dry run: loads what takes long."""
@@ -44,6 +89,30 @@ class Launcher(Protocol):
         Raises:
             UserError: no job was started.
         """
+
+    def launch_from(self, supply: Supply, num_cells: int) -> Mapping[Path, BaseException | None]:
+        """Starts jobs as a supply has them, and asks those to end that it names: their status is `pruned` then.
+
+        Returns by folder what `launch` does.
+
+        Raises:
+            UserError: it only starts jobs that are all known; none was started.
+        """
+        raise UserError(ALL_KNOWN)
+
+
+ALL_KNOWN = (
+    "search=tpe and search.prune= choose while jobs run, and this launcher starts jobs that are known beforehand:"
+    " launcher=local can; search=qmc search.prune=none goes with every launcher"
+)
+
+
+def launch_from(launcher: Launcher) -> Callable[[Supply, int], Mapping[Path, BaseException | None]]:
+    """Returns a launcher's method of this name. Raises UserError where a person's own has none."""
+    found = getattr(launcher, "launch_from", None)
+    if found is None:
+        raise UserError(ALL_KNOWN)
+    return found  # type: ignore[no-any-return]
 
 
 def is_here(config: Mapping[str, Any]) -> bool:

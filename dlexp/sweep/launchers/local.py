@@ -20,9 +20,9 @@ from dlexp.machine.processes import children_context, reason, told
 from dlexp.machine.signals import SIGNALS, StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.records.folder import LOCK
-from dlexp.records.run_json import read_entry
+from dlexp.records.run_json import prune, read_entry
 from dlexp.sweep.launchers.job_process import start
-from dlexp.sweep.launchers.launcher import Launcher
+from dlexp.sweep.launchers.launcher import Launcher, Supply, Watcher
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
@@ -80,48 +80,119 @@ class Local(Launcher):
         that did not start say so. `num_cells` are the jobs of the whole sweep, done ones too, so that those that are
         left compute with as many threads as they would have had beside them.
         """
+        ends = self.launch_from(_Known(list(zip(jobs, folders, strict=True))), num_cells)
+        return [ends[folder] for folder in folders]
+
+    def launch_from(self, supply: Supply, num_cells: int) -> Mapping[Path, BaseException | None]:
+        """Runs jobs as a supply has them, none waiting for another; for one that was pruned there is no reason."""
         num_gpus = _num_gpus(self._settings["device"])
         per_gpu = self._settings["jobs_per_gpu"]
         limit = num_gpus * per_gpu if per_gpu and num_gpus else self._settings["n_jobs"]
-        at_once, sharers = min(limit, len(jobs)), min(limit, num_cells)
-        context = children_context(PRELOAD)
-        running: dict[int, _Child] = {}
-        results: dict[int, BaseException | None] = {}
-        waiting = list(range(len(jobs)))
+        at_once, sharers = min(limit, supply.total), min(limit, num_cells)
+        stops = self._settings["on_error"] == "stop"
+        jobs = _Jobs(supply, at_once, num_gpus, sharers, self.watcher, stops_at_failure=stops)
         with listening():
             try:
-                while waiting or running:
-                    while waiting and len(running) < at_once:
-                        # Not what another process trains: sweeps that were started together share the work.
-                        index = next((index for index in waiting if not is_held(folders[index] / LOCK)), None)
-                        if index is None:
-                            break
-                        waiting.remove(index)
-                        log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}")
-                        slot = min(set(range(at_once)) - {child.slot for child in running.values()})
-                        gpu = slot % num_gpus if num_gpus > 1 else None
-                        before = read_entry(folders[index])
-                        with uninterrupted():  # whoever has started is told to stop
-                            process, said = start(
-                                context, jobs[index], folders[index], quiet=at_once > 1, sharers=sharers, gpu=gpu
-                            )
-                            running[index] = _Child(process, said, slot, before)
-                    for index in [index for index, child in running.items() if not child.process.is_alive()]:
-                        results[index] = _end(folders[index], running.pop(index))
-                        if at_once > 1:
-                            end = "finished" if results[index] is None else f"failed, {results[index]}"
-                            log.info(f"[{index + 1}/{len(jobs)}] {folders[index].name}: {end}")
-                        if results[index] is not None and self._settings["on_error"] == "stop":
-                            results |= dict.fromkeys(waiting, UserError("not started: a job before it failed"))
-                            waiting = []
+                while jobs.start() or jobs.running:
+                    jobs.collect()
                     time.sleep(POLL_SECONDS)
             except (KeyboardInterrupt, StopRequested) as stop:
-                _stop(running.values(), stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
-                results |= {index: stop for index in range(len(jobs)) if index not in results}
+                _stop(jobs.running.values(), stop.number if isinstance(stop, StopRequested) else signal.SIGINT)
+                jobs.ends |= {folder: stop for folder in jobs.numbers if folder not in jobs.ends}
             except BaseException:  # nobody would wait for the jobs, nor tell how they end
-                _stop(running.values(), signal.SIGTERM)
+                _stop(jobs.running.values(), signal.SIGTERM)
                 raise
-        return [results[index] for index in range(len(jobs))]
+        return jobs.ends
+
+
+class _Known:
+    """A supply of jobs that are all known, and none of which is told to end."""
+
+    def __init__(self, jobs: Sequence[tuple[Composed, Path]]) -> None:
+        self.total, self._jobs = len(jobs), jobs
+
+    def more(self) -> Sequence[tuple[Composed, Path]]:
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def to_stop(self, running: Sequence[Path]) -> Mapping[Path, str]:
+        return {}
+
+
+class _Jobs:
+    """The jobs of a launch by folder: those that wait, those that run, and how the others ended.
+
+    numbers: of every job that is known, as the log counts them.
+    """
+
+    def __init__(
+        self,
+        supply: Supply,
+        at_once: int,
+        num_gpus: int,
+        sharers: int,
+        watcher: Watcher | None,
+        *,
+        stops_at_failure: bool,
+    ) -> None:
+        self._supply, self._at_once, self._num_gpus, self._sharers = supply, at_once, num_gpus, sharers
+        self._watcher, self._quiet = watcher, at_once > 1 or watcher is not None
+        self._stops_at_failure, self._context = stops_at_failure, children_context(PRELOAD)
+        self.waiting: dict[Path, Composed] = {}
+        self.running: dict[Path, _Child] = {}
+        self.ends: dict[Path, BaseException | None] = {}
+        self.numbers: dict[Path, int] = {}
+        self._told: dict[Path, str] = {}
+        self._is_over = False
+
+    def start(self) -> bool:
+        """Starts as many jobs as may run; returns whether some wait, as for another process that trains them."""
+        while len(self.running) < self._at_once:
+            # Not what another process trains: sweeps that were started together share the work.
+            folder = next((each for each in self.waiting if not is_held(each / LOCK)), None)
+            if folder is not None:
+                self._start(folder, self.waiting.pop(folder))
+            elif more := [] if self._is_over else self._supply.more():
+                self.waiting |= {place: job for job, place in more}
+                self.numbers |= {place: len(self.numbers) + count for count, (_, place) in enumerate(more, start=1)}
+            else:
+                break
+        return bool(self.waiting)
+
+    def _start(self, folder: Path, job: Composed) -> None:
+        if self._watcher is not None:
+            self._watcher.began(folder)
+        else:
+            log.info(f"{self._number(folder)} {folder.name}")
+        slot = min(set(range(self._at_once)) - {child.slot for child in self.running.values()})
+        gpu = slot % self._num_gpus if self._num_gpus > 1 else None
+        before = read_entry(folder)
+        with uninterrupted():  # whoever has started is told to stop
+            process, said = start(self._context, job, folder, quiet=self._quiet, sharers=self._sharers, gpu=gpu)
+            self.running[folder] = _Child(process, said, slot, before)
+
+    def collect(self) -> None:
+        """Notes the ends of jobs, and tells those to end that the supply names."""
+        for folder in [folder for folder, child in self.running.items() if not child.process.is_alive()]:
+            self.ends[folder] = end = _end(folder, self.running.pop(folder))
+            word = "finished" if end is None else f"failed, {end}"
+            if end is not None and folder in self._told and prune(folder, self._told[folder]):
+                self.ends[folder], word = None, f"pruned, {self._told[folder]}"
+            if self._watcher is not None:
+                self._watcher.ended(folder, self.ends[folder])
+            elif self._quiet or folder in self._told:
+                log.info(f"{self._number(folder)} {folder.name}: {word}")
+            if self.ends[folder] is not None and self._stops_at_failure:
+                self._is_over = True
+                self.ends |= dict.fromkeys(self.waiting, UserError("not started: a job before it failed"))
+                self.waiting.clear()
+        told = self._supply.to_stop([folder for folder in self.running if folder not in self._told])
+        for folder, why in told.items():
+            self._told[folder] = why
+            self.running[folder].process.terminate()  # it saves where it is, but on Windows, which ends it
+
+    def _number(self, folder: Path) -> str:
+        return f"[{self.numbers[folder]}/{self._supply.total}]"
 
 
 def _num_gpus(device: str) -> int:

@@ -21,13 +21,13 @@ from dlexp.machine.lock_file import is_held, locked
 from dlexp.machine.signals import StopRequested, listening
 from dlexp.machine.whole_file import uninterrupted
 from dlexp.ranges import Range
+from dlexp.records import slurm_queue
 from dlexp.records.folder import LOCK
 from dlexp.records.naming import new_folder, remove_empty
 from dlexp.records.run_json import read_entry
-from dlexp.sweep.launchers import slurm_queue
+from dlexp.records.slurm_queue import Submitted, state_of
 from dlexp.sweep.launchers.job_process import run_submitted
 from dlexp.sweep.launchers.launcher import Launcher
-from dlexp.sweep.launchers.slurm_queue import Submitted, state_of
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from conftest import child_environment
 
 from dlexp.__main__ import main
 from dlexp.config import words
+from dlexp.config.axes import axes
 from dlexp.config.cell import cell
-from dlexp.config.compose import axes, compose
+from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.sweep.grid import grid

@@ -37,12 +37,12 @@ def test_metrics_stand_in_the_file_and_in_tensorboard(tmp_path: Path) -> None:
     assert second["train/loss"] is None and second["val/loss"] is None
 
     events = _events(tmp_path)
-    assert set(events.Tags()["scalars"]) == {"train/loss", "val/loss", "train/lr"}
-    assert [(event.step, event.value) for event in events.Scalars("train/lr")] == [
+    assert set(events.Tags()["scalars"]) == {"curves/train/loss", "curves/val/loss", "details/lr"}
+    assert [(event.step, event.value) for event in events.Scalars("details/lr")] == [
         (10, pytest.approx(0.1)),
         (20, pytest.approx(0.05)),
     ]
-    assert math.isnan(events.Scalars("train/loss")[1].value)
+    assert math.isnan(events.Scalars("curves/train/loss")[1].value)
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
 
 
@@ -58,8 +58,8 @@ def test_the_learning_rate_is_drawn_once_a_step(tmp_path: Path) -> None:
         tracker.log({"kind": "epoch", "epoch": 2, "step": 20, "train/loss": 0.5, "lr": 0.05})
         tracker.log({"kind": "epoch", "epoch": 3, "step": 23, "train/loss": 0.5, "lr": 0.04})
     events = _events(tmp_path)
-    assert [event.step for event in events.Scalars("train/lr")] == [5, 10, 15, 20, 23]
-    assert [event.step for event in events.Scalars("train/loss")] == [10, 20, 23]
+    assert [event.step for event in events.Scalars("details/lr")] == [5, 10, 15, 20, 23]
+    assert [event.step for event in events.Scalars("curves/train/loss")] == [10, 20, 23]
 
 
 def test_training_and_validation_share_a_chart(tmp_path: Path) -> None:
@@ -80,8 +80,34 @@ def test_training_and_validation_share_a_chart(tmp_path: Path) -> None:
     layout = layout_pb2.Layout.FromString(tensor.string_val[0])
     (category,) = layout.category
     assert {chart.title: list(chart.multiline.tag) for chart in category.chart} == {
-        "loss": ["train/loss", "val/loss"],
-        "accuracy": ["train/accuracy", "val/accuracy"],
+        "loss": ["curves/train/loss", "curves/val/loss"],
+        "accuracy": ["curves/train/accuracy", "curves/val/accuracy"],
+    }
+
+
+def test_loss_and_accuracy_stand_first(tmp_path: Path) -> None:
+    """TensorBoard sorts groups by name and opens two: curves, all else that is measured, results, times, pictures."""
+    numbers = {f"{split}/{name}": 1.0 for split in ("train", "val") for name in ("loss", "accuracy", "auc")}
+    others = {"train/recent_loss": 1.0, "lr": 0.1, "time/train": 1.0, "watch/gradients/norm": 1.0}
+    with Tracker(tmp_path) as tracker:
+        tracker.log({"kind": "epoch", "epoch": 1, "step": 5, **numbers, **others})
+        tracker.figures(curves([{"kind": "epoch", "epoch": n, "train/loss": 1 / n} for n in (1, 2, 3)], {}))
+        tracker.log({"kind": "test", "epoch": 1, "step": 5, "test/loss": 1.0, "trained_on/loss": 1.0})
+    tags = _events(tmp_path).Tags()
+    groups: dict[str, set[str]] = {}
+    for tag in sorted([*tags["scalars"], *tags["images"]]):
+        group, _, name = tag.partition("/")
+        groups.setdefault(group, set()).add(name)
+    assert list(groups) == ["curves", "details", "final", "time", "views"]
+    assert groups["curves"] == {"train/loss", "train/accuracy", "val/loss", "val/accuracy"}
+    assert groups["final"] == {"test/loss", "trained_on/loss"}
+    other = tmp_path / "other"
+    other.mkdir()
+    with Tracker(other, leading=("loss", "auc")) as tracker:
+        tracker.log({"kind": "epoch", "epoch": 1, "step": 5, **numbers})
+    assert {tag for tag in _events(other).Tags()["scalars"] if "accuracy" in tag} == {
+        "details/train/accuracy",
+        "details/val/accuracy",
     }
 
 
@@ -100,7 +126,7 @@ def test_a_figure_is_a_file_and_an_image(tmp_path: Path) -> None:
         tracker.log({"step": 7, "epoch": 1})
         tracker.figures(curves(history, {}))
     file = (tmp_path / "plots" / "loss.png").read_bytes()
-    (image,) = _events(tmp_path).Images("plots/loss")
+    (image,) = _events(tmp_path).Images("views/loss")
     assert image.encoded_image_string == file
     assert image.step == 7
     assert Image.open(io.BytesIO(file)).size == (image.width, image.height)
@@ -112,7 +138,9 @@ def test_one_row_in_the_hparams_tab_with_final_metrics(tmp_path: Path) -> None:
         tracker.log({"step": 2, "val/accuracy": 0.8})
         tracker.log({"step": 2, "test/accuracy": 0.85})
         params = {"lr": 0.1, "optimizer": "adam", "nesterov": True, "ema": None, "betas": [0.9, 0.99]}
-        tracker.hparams(params, {"val/accuracy": 0.9, "test/accuracy": 0.85, "test/loss": None})
+        tracker.hparams(
+            params, {"optimizer"}, {"val/accuracy": 0.9, "test/accuracy": 0.85, "test/loss": None}, "an arm"
+        )
 
     # A second run of its own is what TensorBoard's add_hparams would have made.
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
@@ -123,10 +151,12 @@ def test_one_row_in_the_hparams_tab_with_final_metrics(tmp_path: Path) -> None:
     texts = {name: start.hparams[name].string_value for name in ("optimizer", "nesterov", "ema", "betas")}
     assert texts == {"optimizer": "adam", "nesterov": "true", "ema": "none", "betas": "[0.9, 0.99]"}
     experiment = metadata.parse_experiment_plugin_data(data[metadata.EXPERIMENT_TAG].plugin_data.content)
-    names = {info.name.tag for info in experiment.metric_infos}
-    assert names == {"val/chosen_accuracy", "test/accuracy"}
-    assert [event.value for event in events.Scalars("val/chosen_accuracy")] == [pytest.approx(0.9)]
-    assert len(events.Scalars("test/accuracy")) == 1
+    names = {info.display_name: info.name.tag for info in experiment.metric_infos}
+    assert names == {"val/accuracy": "final/val/accuracy", "test/accuracy": "final/test/accuracy"}
+    assert {info.name for info in experiment.hparam_infos if info.differs} == {"optimizer"}
+    assert start.group_name == "an arm"
+    assert [event.value for event in events.Scalars("final/val/accuracy")] == [pytest.approx(0.9)]
+    assert len(events.Scalars("final/test/accuracy")) == 1
     assert metadata.SESSION_END_INFO_TAG in data
 
 

@@ -1,0 +1,189 @@
+"""show what was trained, with its state and best validation: list [FOLDER]"""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dlexp.commands import CommandParser
+from dlexp.console.tables import line, width_of
+from dlexp.console.training_progress import format_seconds
+from dlexp.console.wording import number
+from dlexp.records.naming import OUTPUTS
+from dlexp.report.listing import Entry, read_list
+from dlexp.report.runs import Trouble
+
+PLAIN_WIDTH = 80  # off a terminal
+STYLES = {"failed": "red", "died": "red", "running": "green", "pending": "green"}
+# Years are told of what is so old.
+YEAR = timedelta(days=300)
+
+
+def parser() -> CommandParser:
+    """Returns what reads the command's words."""
+    parser = CommandParser("list", __doc__)
+    told = "a folder of runs and sweeps, by default outputs/; the newest stands last"
+    parser.add_argument("folder", metavar="FOLDER", type=Path, nargs="?", default=OUTPUTS, help=told)
+    told = "only runs with this setting, or one of several: model=cnn,vgg16; may be given more than once"
+    parser.add_argument("--where", metavar="KEY=VALUE", action="append", default=[], help=told)
+    told = "show this metric, such as val/loss or test/accuracy, the best run first"
+    parser.add_argument("--sort", metavar="METRIC", help=told)
+    parser.add_argument("--json", action="store_true", help="for programs: a list with an object a run")
+    return parser
+
+
+def main(words: list[str]) -> int:
+    """Prints the runs of a folder; returns 0."""
+    options = parser().parse_args(words)
+    entries, troubles = read_list(options.folder.expanduser(), options.where, options.sort)
+    if options.json:
+        print(json.dumps([_as_data(each) for each in entries], ensure_ascii=False, indent=2))
+        return 0
+    is_terminal = sys.stdout.isatty()
+    space = shutil.get_terminal_size().columns if is_terminal else PLAIN_WIDTH
+    lines = list(_table(entries, troubles, space, is_flat=options.sort is not None))
+    if not is_terminal:
+        print("\n".join(text for text, _ in lines))
+        return 0
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(highlight=False).print(Text("\n").join(Text(text, style) for text, style in lines), soft_wrap=True)
+    return 0
+
+
+def _table(
+    entries: Sequence[Entry], troubles: Sequence[Trouble], space: int, *, is_flat: bool
+) -> Iterator[tuple[str, str]]:
+    """Yields lines, each with the style that a terminal shows it in."""
+    metrics = list(dict.fromkeys(each.metric for each in entries if each.metric))
+    head = ["when", "state", metrics[0] if len(metrics) == 1 else "best val", "time", "MB"]
+    cells = [_cells(each, tells_metric=len(metrics) > 1) for each in entries]
+    widths = [max(map(width_of, column)) for column in zip(head, *cells, strict=True)]
+    rest = sum(widths) + 2 * len(widths)
+    names = [_name(each, is_flat=is_flat) for each in entries]
+    wide = max(min(max(width_of(name) for name in [*names, "run"]), space - rest), 8)
+    right = {3, 4, 5}
+    yield line(["run", *head], [wide, *widths], right), "bold"
+    group, shared = None, ""
+    for each, name, row in zip(entries, names, cells, strict=True):
+        if each.group != group and not is_flat:
+            group = each.group
+            members = [other for other in entries if other.group == group]
+            notes = {_note(other) for other in members}
+            shared = notes.pop() if group is not None and len(notes) == 1 else ""
+            for text in _wrapped([_shown(word) for word in (*_in_sum(members), shared) if word], space):
+                yield text, "bold"
+        style = STYLES.get(each.run.status, "")
+        if width_of(name) > wide:
+            yield name, style
+            name = ""
+        yield line([name, *row], [wide, *widths], right), style
+        indent = " " * (4 + 2 * (each.group is not None and not is_flat))
+        remarks = [_shown(word) for word in _remarks(each) if word and word != shared]
+        for text in _wrapped(remarks, space - len(indent)):
+            yield indent + text, "dim"
+    if troubles:
+        yield "", ""
+    for trouble in troubles:
+        yield _shown(f"{trouble.folder} {trouble.reason}"), "red"
+
+
+def _cells(entry: Entry, *, tells_metric: bool) -> list[str]:
+    value = "-" if entry.value is None else number(entry.value, entry.facts)
+    if tells_metric and entry.value is not None:
+        value = f"{(entry.metric or '').partition('/')[2]} {value}"
+    seconds = "-" if entry.run.seconds is None else format_seconds(entry.run.seconds)
+    return [_when(entry.run.started), entry.state, value, seconds, _size(entry.megabytes)]
+
+
+def _name(entry: Entry, *, is_flat: bool) -> str:
+    """Returns the name of a run, further in the more it belongs to what stands above it."""
+    if is_flat:
+        return _shown(entry.run.folder)
+    return "  " * ((entry.group is not None) + (entry.repeats is not None)) + _shown(entry.run.name)
+
+
+def _remarks(entry: Entry) -> list[str]:
+    """Returns what is said of a run besides its figures: what it differs in, a note, and why it failed."""
+    again = [f"again {entry.repeats}"] if entry.repeats is not None else []
+    error = [entry.run.error] if entry.run.error and entry.run.status == "failed" else []
+    return [*again, *entry.words, _note(entry), *error]
+
+
+def _note(entry: Entry) -> str:
+    return f"“{entry.run.entry['note']}”" if entry.run.entry.get("note") else ""
+
+
+def _in_sum(members: Sequence[Entry]) -> list[str]:
+    """Returns what is said of a folder of runs; nothing of the one that is listed."""
+    if members[0].group is None:
+        return []
+    done, size = sum(each.run.is_finished for each in members), sum(each.megabytes for each in members)
+    count = f"{len(members)} run{'s' * (len(members) != 1)}, {done} done, {_size(size)} MB"
+    return [f"{members[0].group.as_posix()}/", count]
+
+
+def _wrapped(words: Sequence[str], space: int) -> Iterator[str]:
+    """Yields words in lines; one that is longer than a line is cut, between its own words where it has any."""
+    text = ""
+    for piece in (piece for word in words for piece in _pieces(word, space)):
+        if text and width_of(text) + 2 + width_of(piece) > space:
+            yield text
+            text = ""
+        text = f"{text}  {piece}" if text else piece
+    if text:
+        yield text
+
+
+def _pieces(word: str, space: int) -> Iterator[str]:
+    while width_of(word) > space:
+        end = next(end for end in range(len(word), 0, -1) if width_of(word[:end]) <= space)
+        end = word.rfind(" ", 1, end + 1) if " " in word[1:end] else end
+        yield word[:end].rstrip()
+        word = word[end:].lstrip()
+    yield word
+
+
+def _when(started: str) -> str:
+    """Returns a time as it is here: without the year, or of an older run without the hour."""
+    try:
+        time = datetime.fromisoformat(started).astimezone()
+    except (ValueError, OverflowError, OSError):  # a stranger's
+        return "-"
+    is_old = abs(datetime.now(time.tzinfo) - time) > YEAR
+    return time.strftime("%Y-%m-%d" if is_old else "%m-%d %H:%M")
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:.1f}" if megabytes < 9.95 else f"{megabytes:.0f}"
+
+
+def _shown(text: object) -> str:
+    """Returns a text as a terminal can show it: a stranger's may hold what moves a cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(text).split()))
+
+
+def _as_data(entry: Entry) -> dict[str, Any]:
+    """Returns an entry as JSON holds it: metrics as they are in files, times by keys that begin with `seconds`."""
+    run = entry.run
+    return {
+        "folder": run.folder.as_posix(),
+        "group": None if entry.group is None else entry.group.as_posix(),
+        "name": run.name,
+        "state": entry.state,
+        "started": run.started,
+        "seed": run.seed,
+        "words": entry.words,
+        "repeats": entry.repeats,
+        "note": run.entry.get("note"),
+        "parent": run.entry.get("parent"),
+        "metric": entry.metric,
+        "value": entry.value,
+        "megabytes": round(entry.megabytes, 3),
+        "error": run.error,
+        "seconds": run.seconds,
+    }

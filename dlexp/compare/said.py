@@ -1,0 +1,99 @@
+"""What a comparison can be told besides the settings of its runs, such as `seeds=5`, and what each may be."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from dlexp.errors import UserError, as_typed
+
+PICTURE = re.compile(r"differences|curves|lines:[\w.]+|map:[\w.]+,[\w.]+")
+
+
+def _seeds(value: Any) -> list[int]:
+    if type(value) is int and value >= 1:
+        return list(range(1, value + 1))
+    listed = [int(each) for each in value.split(",")] if isinstance(value, str) else value
+    if not listed or any(type(each) is not int or each < 0 for each in listed) or len(set(listed)) < len(listed):
+        raise ValueError
+    return list(listed)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError
+    return value
+
+
+def _margin(value: Any) -> float:
+    if type(value) not in (int, float) or not (math.isfinite(value) and value > 0):
+        raise ValueError
+    return float(value)
+
+
+def _tune(value: Any) -> dict[str, str | None]:
+    """Returns for each key the range that was given, None where it follows from the arm's own value."""
+    keys = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    ranges = dict(keys) if isinstance(keys, dict) else dict.fromkeys(keys)
+    if not ranges or not all(isinstance(key, str) and re.fullmatch(r"[A-Za-z_][\w.]*", key) for key in ranges):
+        raise ValueError
+    return {key: None if each is None else as_typed(each) for key, each in ranges.items()}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value.strip()
+
+
+def _picture(value: Any) -> str:
+    if not PICTURE.fullmatch(_text(value)):
+        raise ValueError
+    return str(value)
+
+
+# What reads a value, and in words what it may be.
+KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
+    "seeds": (_seeds, "how many seeds each arm gets, or a list of them: seeds=5, seeds=[1,2,3]"),
+    "tune": (_tune, "the settings that each arm may tune: tune=optimizer.lr, tune=[optimizer.lr,model.dropout]"),
+    "trials": (_count, "how many settings each arm may try, a whole number ≥ 1"),
+    "margin": (_margin, "the smallest difference that counts, a number > 0 in the metric's unit (points of %)"),
+    "hypothesis": (_text, "what you expect, in words"),
+    "against": (_text, "the arm that the others are compared with"),
+    "picture": (_picture, "what shows the answer: differences, curves, lines:KEY or map:KEY,KEY"),
+    "question": (_text, "what you want to know, in words"),
+}
+# Their values stand as they were typed; of the others YAML reads numbers and lists.
+TEXTS = ("hypothesis", "against", "question")
+
+
+def said(key: str, value: Any, where: str = "") -> Any:
+    """Returns a value of one of `KINDS` as plans hold it. where: what stands before the key, such as a file.
+
+    Raises:
+        UserError: it is none of its kind.
+    """
+    read, what = KINDS[key]
+    try:
+        return read(value)
+    except (ValueError, TypeError):
+        told = f"{where}{key}" if where else f"{key}={as_typed(value)}"
+        raise UserError(f"{told} must be {what}") from None
+
+
+def typed(word: str) -> tuple[str, Any]:
+    """Returns key and value of a word such as `seeds=5`.
+
+    Raises:
+        UserError: as `said`.
+    """
+    key, _, text = word.partition("=")
+    if key in TEXTS:
+        return key, said(key, text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    return key, said(key, value)

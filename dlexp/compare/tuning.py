@@ -1,0 +1,163 @@
+"""What each arm may tune: its ranges, the trials in them, the best of those, and a range that ended too early."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dlexp.compare.question import Question
+from dlexp.config.axes import axes_of, held_to
+from dlexp.config.composed import Composed
+from dlexp.config.stored import value_of
+from dlexp.errors import UserError, as_typed
+from dlexp.metric import LOSS, read_facts
+from dlexp.ranges import Interval
+from dlexp.report.plan import Tuning
+from dlexp.search.sequence import proposals
+from dlexp.search.space import Proposal, Space, in_words
+
+SAMPLER, SAMPLER_SEED = "qmc", 0
+SEED = 0  # of the trials' runs; those of the final ones begin at 1
+FACTOR = 30.0  # a range goes from a thirtieth of the arm's own value to thirty times that
+
+# The settings of an arm with some of them changed: what is wrong with them, if anything.
+Problems = Callable[[str, Sequence[str]], list[str]]
+
+
+def spaces(question: Question, runs: Mapping[str, Composed], problems: Problems) -> dict[str, dict[str, str]]:
+    """Returns by arm and by key the range in which it is tuned; runs: what each arm is before that.
+
+    Raises:
+        UserError: lists the keys that an arm lacks or that need a range to be typed.
+    """
+    found: dict[str, dict[str, str]] = {}
+    wrong: list[str] = []
+    for arm, run in runs.items():
+        found[arm] = {}
+        for key, text in question.ranges.items():
+            try:
+                part = _part(key, text, run)
+                found[arm][key] = in_words(part)
+                if isinstance(part, Interval):
+                    outside = [each for end in ends(part) for each in problems(arm, [f"{key}={end}"])]
+                    wrong += [f"{each} (the range of arm {arm}: {key}={in_words(part)})" for each in outside]
+            except UserError as error:
+                wrong += [f"tune={key}: {each} (in arm {arm})" for each in error.problems]
+    if wrong:
+        raise UserError(*wrong)
+    return found
+
+
+def _part(key: str, text: str | None, run: Composed) -> Interval | tuple[str, ...]:
+    *parents, name = key.split(".")
+    node = value_of(run.config, parents)
+    if not isinstance(node, Mapping) or name not in node:
+        known = f"; it has {', '.join(map(str, node))}" if parents and isinstance(node, Mapping) else ""
+        raise UserError(f"there is no such setting{known}")
+    if text is not None:
+        return read_range(key, text, run.config)
+    value = node[name]
+    if type(value) not in (int, float) or not (math.isfinite(value) and value > 0):
+        raise UserError(
+            f"it is {as_typed(value)} before tuning, from which no range follows; type one, such as"
+            f" {key}=tag(log,interval(1e-4,1))"
+        )
+    return held_to(Interval(_short(value / FACTOR), _short(value * FACTOR), is_log=True), key, run.config)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
+def ends(part: Interval) -> tuple[str, str]:
+    """Returns the ends of a range as they are typed."""
+    low, high = (int(end) if part.is_whole else end for end in (part.low, part.high))
+    return as_typed(low), as_typed(high)
+
+
+def read_range(key: str, text: str, config: Mapping[str, Any]) -> Interval | tuple[str, ...]:
+    """Returns a range that stands in Hydra's grammar.
+
+    Raises:
+        UserError: it is none, or holds no value of the setting.
+    """
+    (axis,) = axes_of([f"{key}={text}"], [])
+    if axis.interval is not None:
+        return held_to(axis.interval, key, config)
+    if len(axis.words) < 2:
+        raise UserError(f"{text} is one value; a range is typed {key}=tag(log,interval(1e-4,1)) or {key}=a,b,c")
+    return tuple(word.partition("=")[2] for word in axis.words)
+
+
+def space(tuning: Tuning, arm: str, config: Mapping[str, Any]) -> Space:
+    """Returns the space in which an arm is tuned before any range was widened."""
+    return {key: read_range(key, text, config) for key, text in tuning.spaces[arm].items()}
+
+
+def trials(tuning: Tuning, arm: str, config: Mapping[str, Any]) -> list[Proposal]:
+    """Returns what an arm tries, in order; once a range was widened (`further`) also what each arm tries then: one of
+    its own where its range did not grow, else what lies in the part that is new.
+    """
+    own = space(tuning, arm, config)
+    wider = tuning.widened.get(arm, {})
+    if not wider:
+        return proposals(own, tuning.trials + tuning.further, SAMPLER, SAMPLER_SEED)
+    new = {
+        key: _added(part, read_range(key, wider[key], config)) if key in wider else part for key, part in own.items()
+    }
+    first = proposals(own, tuning.trials, SAMPLER, SAMPLER_SEED)
+    return [*first, *proposals(new, tuning.further, SAMPLER, SAMPLER_SEED)]
+
+
+def _added(old: Interval | tuple[str, ...], new: Interval | tuple[str, ...]) -> Interval:
+    assert isinstance(old, Interval) and isinstance(new, Interval)
+    return replace(new, low=old.high) if new.high > old.high else replace(new, high=old.low)
+
+
+def best(reports: Sequence[Mapping[str, Any]]) -> int | None:
+    """Returns which of some trials is best in validation, None where none has a number.
+
+    Of equal ones (shares of few samples often are) that with the lower loss, else the first.
+    """
+    values: dict[int, tuple[float, float]] = {}
+    for place, found in enumerate(reports):
+        value = found["metrics"].get(found.get("metric", ""))
+        if found["status"] == "finished" and value is not None and math.isfinite(value):
+            facts = read_facts(found.get("measures", {})).get(found["metric"].partition("/")[2], LOSS)
+            loss = found["metrics"].get("val/loss")
+            values[place] = (value if facts.higher_is_better else -value, -math.inf if loss is None else -loss)
+    return max(values, key=lambda place: values[place]) if values else None
+
+
+def edges(own: Space, tried: Sequence[Proposal], chosen: Proposal) -> dict[str, str]:
+    """Returns `lower` or `upper` for each key of which nothing beyond the chosen value was tried: nobody knows then
+    whether a better one lies there.
+    """
+    found = {}
+    for key, part in own.items():
+        if isinstance(part, Interval):
+            values = [float(each[key]) for each in tried]
+            value = float(chosen[key])
+            if value in (min(values), max(values)) and min(values) < max(values):
+                found[key] = "upper" if value == max(values) else "lower"
+    return found
+
+
+def widened(part: Interval, side: str) -> Interval:
+    """Returns a range that goes on at one side by half its own length, of a log range by the root of its factor."""
+    if part.is_log:
+        factor = math.sqrt(part.high / part.low)
+        low, high = part.low / factor, part.high * factor
+    else:
+        length = (part.high - part.low) / 2
+        low, high = part.low - length, part.high + length
+    if part.is_whole:
+        low, high = math.floor(low), math.ceil(high)
+    else:
+        low, high = _short(low), _short(high)
+    return replace(part, high=high) if side == "upper" else replace(part, low=low)
+
+
+def further(trials: int) -> int:
+    """Returns how many trials each arm gets besides once a range is widened: as many as half the first ones."""
+    return -(-trials // 2)

@@ -1,0 +1,164 @@
+"""How the figures of a report came about, and what they do not say: method and scope, in the small print."""
+
+from collections.abc import Iterator, Sequence
+
+from dlexp.console.wording import amount, fixed, in_unit
+from dlexp.report import statistics
+from dlexp.report.answer import Answer, Arm
+from dlexp.report.arms import CONTENTS, FOLD
+from dlexp.report.sentences import subject
+from dlexp.report.verdicts import PAIRED, SPLIT, WELCH
+from dlexp.report.words import counted, few, in_range, ranges, there, two_digits, upper
+
+
+def method(answer: Answer) -> list[str]:
+    """Returns seeds, test, correction, and what was measured."""
+    if not any(arm.values for arm in answer.arms):
+        return [_runs(answer.arms)]
+    found = [_runs(answer.arms), _measured(answer)]
+    tests = {each.test for each in answer.differences if each.test}
+    if not tests:
+        return found
+    if PAIRED in tests:
+        seeds = few(answer.paired_by)
+        found.append(f"Paired t-test of the runs of each seed, since with the seed goes {seeds}, the same in all arms")
+        if WELCH in tests:
+            found[-1] += "; where two arms have different seeds, Welch’s t-test"
+    else:
+        found.append("Welch’s t-test of the means")
+    sizes = {arm.name: len(arm.values) for arm in answer.arms}
+    if any(
+        each.test == WELCH and statistics.is_cautious(sizes[each.arm], sizes[each.reference])
+        for each in answer.differences
+    ):
+        found[-1] += ", where numbers of seeds differ with the degrees of freedom of the smaller one"
+    if answer.comparisons == 1:
+        found[-1] += ". One comparison, so no correction."
+    else:
+        of = f"with {answer.reference}" if answer.reference is not None else "of all pairs"
+        of += ", that of the hypothesis among them" if _has_another(answer) else ""
+        told = counted(answer.comparisons, "comparison")
+        found[-1] += f". p, intervals and verdicts are corrected for {told} {of} (Bonferroni)."
+    return [*found, "The interval of a single arm is that of its own mean, and not corrected."]
+
+
+def _has_another(answer: Answer) -> bool:
+    """Whether a comparison was added that is none with the reference."""
+    return answer.reference is not None and any(each.reference != answer.reference for each in answer.differences)
+
+
+def _runs(arms: Sequence[Arm]) -> str:
+    plans = {tuple(sorted(run.seed for run in arm.runs)) for arm in arms}
+    folds = {str(run.settings.get(FOLD)) for arm in arms for run in arm.runs} - {"None"}
+    of = " an arm" if len(arms) > 1 else ""
+    if len(folds) > 1:
+        return f"{upper(counted(len(folds), 'fold'))}{of}."
+    if len(plans) == 1:
+        (seeds,) = plans
+        told = f"seed{'' if len(set(seeds)) == 1 else 's'} {ranges(seeds)}"
+        return f"{upper(counted(len(seeds), 'run'))}{of}, {told}."
+    return f"Seeds: {few([f'{arm.name} {ranges([run.seed for run in arm.runs])}' for arm in arms if arm.runs], '; ')}."
+
+
+def _measured(answer: Answer) -> str:
+    runs = [run for arm in answer.arms for run in arm.finished]
+    split, _, name = answer.metric.partition("/")
+    what = upper(subject(answer))
+    if split == "test":
+        epochs = [run.chosen_epoch for run in runs]
+        if all(epoch is None for epoch in epochs):
+            return f"{what} is read once a run, with the last weights: nothing validates."
+        some = "" if None not in epochs else " where something validates, else with the last weights"
+        return f"{what} is read once a run, of the epoch that was best in validation{some}."
+    if split == "val":
+        why = "" if all(f"test/{name}" in run.metrics for run in runs) else ", since not all runs have a test value"
+        chose = all(run.metric == answer.metric for run in runs)
+        also = (
+            "It also chose the epoch, so each figure is somewhat too good." if chose else "It is of the epoch chosen."
+        )
+        return f"{what} is compared{why}. {also}"
+    return f"{what} is compared: of samples that training has seen."
+
+
+def scope(answer: Answer) -> list[str]:
+    """Returns what the report does not say, the most dangerous first."""
+    found = [*answer.mixtures, *_of_the_data(answer)]
+    if not answer.folds and any(len(arm.values) > 1 for arm in answer.arms):
+        found += _of_the_splits(answer)
+    if answer.test_error is not None and not _differs_in_data(answer):
+        best = next(arm.interval.mean for arm in answer.arms if arm.values)
+        share = fixed(there(best), answer.facts, answer.decimals)
+        error = two_digits(in_unit(answer.test_error, answer.facts))
+        found.append(
+            f"Nothing about these samples as such: from {answer.num_test} of them a {subject(answer)} of {share} % is"
+            f" known to ± {error} points (one standard error, √(p(1 − p)/N)), an error that all runs share."
+        )
+    if len(answer.arms) > 1:
+        found += _of_the_arms(answer)
+    return found
+
+
+def _differs_in_data(answer: Answer) -> bool:
+    return any(key == "data" or key.startswith("data.") or key in CONTENTS for key in answer.varied)
+
+
+def _of_the_data(answer: Answer) -> Iterator[str]:
+    told = ", ".join(f"{key}={value}" for key, value in answer.constant.items())
+    if _differs_in_data(answer) and not {"data", *CONTENTS} & set(answer.varied):  # else the answer itself says it
+        yield "The arms differ in their data, so a difference may be that of the samples and not of what was learnt."
+    yield "Nothing about other data, models, sizes or lengths of training" + (f" than {told}." if told else ".")
+
+
+def _of_the_splits(answer: Answer) -> Iterator[str]:
+    if answer.paired_by:
+        seeds = few(answer.paired_by)
+        drawn = (
+            "divisions of these samples, which overlap, and not of new samples"
+            if SPLIT in answer.paired_by
+            else "such draws"
+        )
+        yield f"Each seed has its own {seeds}: the intervals tell the scatter of both, over {drawn}."
+    elif _differs_in_data(answer):
+        yield "Nothing about other splits: the intervals tell the scatter of the seeds alone."
+    else:
+        yield (
+            "Nothing about other splits: all runs share one division into training, validation and test, and the"
+            " intervals tell the scatter of the seeds alone."
+        )
+
+
+def _of_the_arms(answer: Answer) -> Iterator[str]:
+    if answer.plan and (tuning := answer.plan.tuning):
+        yield (
+            f"Nothing about the arms at their best: each had {counted(tuning.trials + tuning.further, 'trial')} of"
+            f" {few(tuning.keys)} on one seed. Another tuning may find other values, and where they matter much, even"
+            " equal arms come out different more often than in 5 of 100 cases."
+        )
+    else:
+        yield (
+            "Nothing about the arms at their best: each ran at the settings given, and how these were found is not"
+            " recorded."
+        )
+    if answer.plan is None and any(each.verdict for each in answer.differences):
+        yield (
+            "No plan of a comparison covers these runs: false alarms stay below 5 % only where arms, metric, margin and"
+            " seeds were fixed before looking."
+        )
+    if len(answer.arms) > 2 and not answer.folds:
+        yield (
+            f"The first of {counted(len(answer.arms), 'arm')} is picked for being first, so its mean is likely a little"
+            " too good."
+        )
+    visible = [each for each in answer.differences if each.visible is not None]
+    if visible:
+        seen = in_range([in_unit(there(each.visible), answer.facts) for each in visible])
+        seeds = min(len(arm.values) for arm in answer.arms if len(arm.values) > 1)
+        rough = (
+            f" That rests on the scatter of {counted(seeds, 'run')} an arm and is rough."
+            if seeds <= statistics.SMALL
+            else ""
+        )
+        yield (
+            f"Smaller differences may be there all the same: one of about {amount(seen, answer.facts)} is"
+            f" found in 80 of 100 repetitions, smaller ones less often.{rough}"
+        )

@@ -1,0 +1,221 @@
+"""From folders to an answer: runs are read, made into arms, compared, and put into words."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import geometric_mean, median
+from typing import Any
+
+from dlexp.console.wording import decimals, in_unit
+from dlexp.errors import UserError, listed
+from dlexp.metric import Metric
+from dlexp.report import arms as arms_of
+from dlexp.report import circumstances, compared_metric, planned, sentences, shared, statistics, verdicts
+from dlexp.report.answer import Answer, Arm
+from dlexp.report.gathering import Gathered, gathered
+from dlexp.report.naming import names_of, words_of
+from dlexp.report.plan import Plan
+from dlexp.report.reaching import reached
+from dlexp.report.runs import Run
+
+
+def make_answer(
+    folders: Sequence[Path],
+    *,
+    metric: str | None = None,
+    against: str | None = None,
+    margin: float | None = None,
+    where: Sequence[str] = (),
+    rows: str | None = None,
+    columns: str | None = None,
+    reach: float | None = None,
+    all_pairs: bool = False,
+) -> Answer:
+    """Returns what the runs in some folders say together.
+
+    metric: `accuracy`, `val/loss`; None: that of the plan, else the one that chose the epochs, of the test set where
+    all finished runs have it. against: the arm the others are held against; None: that of the plan, else the first.
+    margin, reach: in the unit shown: points and per cent for a share. where: see `conditions.matching`.
+
+    Raises:
+        UserError: a folder, an arm, a metric or a key is not there, nothing is left, or a number is out of range.
+    """
+    found = gathered(folders, where)
+    plan = found.plan
+    key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
+    facts = compared_metric.facts_of(found.runs, key)
+    runs, lacking = compared_metric.having(found.runs, key)
+    margin = plan.margin if margin is None and plan else margin
+    _check(facts, margin, reach, against, all_pairs)
+    keys, arms = _arms(runs, key, found)
+    if reach is not None:
+        arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
+    reference = None if all_pairs else _reference(arms, against, plan)
+    title = _title(folders, keys, [arm.name for arm in arms])
+    if plan is not None:
+        title = plan.question or f"{' or '.join(plan.arms)}?"
+    arms = ranked(arms, facts)
+    family = _family(arms, runs, reference, facts, margin, plan)
+    around = shared.surroundings(runs)
+    num_samples, error = shared.test_error(arms, key)
+    return in_words(
+        Answer(
+            title=title,
+            command=plan.command if plan else None,
+            metric=key,
+            facts=facts,
+            varied=keys,
+            constant=shared.constants(runs, keys),
+            arms=arms,
+            reference=reference,
+            differences=verdicts.differences(arms, family),
+            comparisons=family.comparisons,
+            margin=margin,
+            decimals=_decimals(arms, facts),
+            paired_by=family.paired_by,
+            folds=family.folds,
+            **{"sentences": [], "method": [], "scope": []},
+            test_error=None if set(family.paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
+            num_test=num_samples,
+            exploratory=_exploratory(plan, arms, key, reference, margin) if plan else None,
+            plan=plan,
+            trials=found.trials,
+            troubles=sorted([*found.troubles, *lacking], key=lambda each: each.folder),
+            machine=shared.machine(around),
+            mixtures=shared.mixtures(runs, keys, around),
+            num_unfinished=found.num_unfinished,
+            rows=rows,
+            columns=columns,
+            reach=reach,
+        )
+    )
+
+
+def in_words(answer: Answer) -> Answer:
+    """Returns an answer with its sentences."""
+    return replace(
+        answer,
+        sentences=sentences.sentences(answer),
+        method=circumstances.method(answer),
+        scope=circumstances.scope(answer),
+    )
+
+
+def ranked(arms: Sequence[Arm], facts: Metric) -> list[Arm]:
+    """Returns arms, best first; those with failed or diverged runs behind, those without a number last."""
+    sign = -1 if facts.higher_is_better else 1
+
+    def rank(arm: Arm) -> tuple[bool, bool, float]:
+        mean = arm.interval.mean
+        return mean is None, not arm.is_whole, 0.0 if mean is None else sign * mean
+
+    return sorted(arms, key=rank)
+
+
+def make_arm(name: str, settings: dict[str, Any], words: list[str], runs: list[Run], metric: str) -> Arm:
+    """Returns an arm with what its runs say of a metric; `runs` have ended."""
+    finished = [run for run in runs if run.is_finished and not run.is_diverged and run.metrics.get(metric) is not None]
+    values = [value for run in finished if (value := run.metrics[metric]) is not None]
+    num_diverged = sum(run.is_diverged for run in runs)
+    seconds = [run.seconds for run in finished if run.seconds is not None]
+    sizes = {run.parameters for run in runs}
+    others = dict.fromkeys(other for run in finished for other in run.metrics if other != metric)
+    return Arm(
+        name=name,
+        settings=settings,
+        words=words,
+        runs=runs,
+        finished=finished,
+        values=values,
+        num_failed=len(runs) - len(finished) - num_diverged,
+        num_diverged=num_diverged,
+        interval=verdicts.interval_of(values, are_folds=arms_of.is_folded(finished)),
+        std=statistics.sample(values).variance ** 0.5 if len(values) > 1 else None,
+        seconds=median(seconds) if seconds else None,
+        parameters=next(iter(sizes)) if len(sizes) == 1 else None,
+        others={
+            other: verdicts.interval_of([value for run in finished if (value := run.metrics.get(other)) is not None])
+            for other in sorted(others)
+        },
+    )
+
+
+def _arms(runs: Sequence[Run], metric: str, found: Gathered) -> tuple[list[str], list[Arm]]:
+    """Returns the keys that vary and the arms: those of the plan, else found by themselves."""
+    keys, groups = arms_of.split(runs)
+    plan = found.plan
+    if plan is None:
+        named = zip(names_of(keys, groups), groups, strict=True)
+        return keys, [make_arm(name, settings, words_of(own), own, metric) for name, (settings, own) in named]
+    arms, left = [], {id(run) for run in runs}
+    for name, words in plan.arms.items():
+        own = [run for run in found.planned[name] if id(run) in left]
+        chosen = plan.tuning.chosen.get(name, []) if plan.tuning else []
+        settings = {key: own[0].settings.get(key) for key in keys} if own else {}
+        arms.append(make_arm(name, settings, [*words, *chosen, *plan.shared], own, metric))
+    return keys, arms
+
+
+def _check(facts: Metric, margin: float | None, reach: float | None, against: str | None, all_pairs: bool) -> None:
+    problems = []
+    if margin is not None and not 0 < margin < float("inf"):
+        problems.append(f"margin={margin:g} must be above 0: what is smaller than the margin does not matter to you")
+    if reach is not None and facts.unit == "%" and not 1 < reach <= 100:
+        hint = f"; {100 * reach:g} means {100 * reach:g} %" if 0 < reach <= 1 else ""
+        problems.append(f"reach={reach:g} is in per cent, so it must lie above 1 and up to 100{hint}")
+    if against is not None and all_pairs:
+        problems.append("all pairs are compared, or each arm against one: not both")
+    if problems:
+        raise UserError(*problems)
+
+
+def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> str | None:
+    if against is not None:
+        return verdicts.named(arms, against)
+    return plan.reference if plan else arms[0].name if len(arms) > 1 else None
+
+
+def _family(
+    arms: Sequence[Arm],
+    runs: Sequence[Run],
+    reference: str | None,
+    facts: Metric,
+    margin: float | None,
+    plan: Plan | None,
+) -> verdicts.Family:
+    hypothesis = plan.hypothesis if plan else None
+    return verdicts.family(
+        arms,
+        reference,
+        higher_is_better=facts.higher_is_better,
+        margin=None if margin is None else margin / in_unit(1.0, facts),
+        paired_by=verdicts.follows_the_seed(runs),
+        folds=arms_of.is_folded(runs),
+        hypothesis=planned.read_hypothesis(hypothesis, [arm.name for arm in arms]) if hypothesis else None,
+    )
+
+
+def _exploratory(
+    plan: Plan, arms: Sequence[Arm], metric: str, reference: str | None, margin: float | None
+) -> str | None:
+    seeds = {arm.name: {run.seed for run in arm.runs} for arm in arms}
+    told = [planned.departure(plan, seeds), planned.otherwise(plan, metric, reference, margin)]
+    return "; ".join(filter(None, told)) or None
+
+
+def _decimals(arms: Sequence[Arm], facts: Metric) -> int:
+    """Returns how many decimals show two digits of the arms' intervals, of which one may be much wider than another."""
+    ends = [(arm.interval.low, arm.interval.high) for arm in arms]
+    halves = [
+        in_unit((high - low) / 2, facts) for low, high in ends if low is not None and high is not None and high > low
+    ]
+    if halves:
+        return decimals(geometric_mean(halves))
+    values = [abs(value) for arm in arms for value in arm.values if value]
+    return 2 if facts.unit == "%" or not values else decimals(max(values), 4)
+
+
+def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str]) -> str:
+    if len(keys) == 1:
+        return f"{keys[0]}: {listed(names)}"
+    return f"Runs that differ in {listed(keys)}" if keys else f"Runs of {listed(folders)}"

@@ -1,0 +1,73 @@
+"""Short and unique names for arms, and the words that train them again."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlexp.config.cell import is_incidental
+from dlexp.config.schema import GROUPS
+from dlexp.console.wording import printable
+from dlexp.records.naming import unique
+from dlexp.report.arms import PRESET, REPEATS, key_of
+from dlexp.report.runs import Run
+from dlexp.report.shown import setting
+
+LONGEST = 60
+OPTIONS = {*GROUPS, PRESET}
+VAGUE = ("none", "plain")  # options of several groups
+
+
+def names_of(keys: Sequence[str], arms: Sequence[tuple[Mapping[str, Any], Sequence[Run]]]) -> list[str]:
+    """Returns a name for each arm of a `split`, from what tells it from the others: `adam`; `sgd, lr 0.1` and `sgd, lr
+    0.01`. A single one is called after its model, data and optimizer.
+    """
+    settings = [own for own, _ in arms]
+    if len(arms) == 1:
+        told = [["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]
+    else:
+        told = _told_apart(keys, settings)
+    names: list[str] = []
+    for labels in told:
+        name = printable(", ".join(labels))
+        names.append(unique(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…", set(names)))
+    return names
+
+
+def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Returns the labels of each arm: of a key only where arms that are equal so far differ in it."""
+    told: list[list[str]] = [[] for _ in arms]
+    groups = [list(range(len(arms)))]
+    for key in keys:
+        split: list[list[int]] = []
+        for group in groups:
+            values: dict[str, list[int]] = {}
+            for number in group:
+                values.setdefault(repr(arms[number].get(key)), []).append(number)
+            split += values.values()
+            if len(values) > 1:
+                for number in group:
+                    told[number].append(_label(key, arms[number].get(key), keys, arms))
+        groups = split
+    return told
+
+
+def _label(key: str, value: Any, keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> str:
+    if key in OPTIONS:
+        elsewhere = {arm.get(other) for arm in arms for other in keys if other in OPTIONS and other != key}
+        return f"{key} {value}" if value in (*VAGUE, None) or value in elsewhere else str(value)
+    short = key.rpartition(".")[2]
+    is_shared = [other.rpartition(".")[2] for other in keys].count(short) > 1 or short == "_target_"
+    text = Path(value).name if key == "init_from" and isinstance(value, str) else setting(value)
+    return f"{key if is_shared else short} {text}"
+
+
+def words_of(runs: Sequence[Run]) -> list[str]:
+    """Returns the words that train runs of an arm again: without those that repeat a run or change no result, and with
+    `…` in place of what each seed has of its own.
+    """
+    kept: dict[str, str] = {}
+    for run in runs:
+        words = [*run.words, *(word for each in run.entry["resumed"] for word in each["overrides"])]
+        own = {key_of(word): word for word in words}  # what was typed later holds
+        kept |= {key: word if kept.get(key, word) == word else f"{key}=…" for key, word in own.items()}
+    return [word for key, word in kept.items() if key not in REPEATS and not is_incidental(key) and "hydra" not in key]

@@ -1,0 +1,108 @@
+"""What all runs of a report share, and what mixes them: data, settings, machine, versions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlexp.errors import listed
+from dlexp.records.folder import DATA, ENVIRONMENT
+from dlexp.report import statistics
+from dlexp.report.answer import Arm
+from dlexp.report.arms import brought_along
+from dlexp.report.run_files import json_of
+from dlexp.report.runs import Run
+
+# What says most of an experiment.
+TELLING = (
+    "data",
+    "model",
+    "optimizer",
+    "scheduler",
+    "epochs",
+    "max_steps",
+    "batch_size",
+    "data.limit",
+    "overfit_batches",
+)
+# Metrics that are shares of right answers, so that a test set's own error follows from its size.
+SHARES = ("accuracy", "top5")
+SPLITS = ("train", "val", "test")
+MACHINE = {
+    "processor": ("cpu", "name"),
+    "cores": ("cpu", "cores"),
+    "gpu": ("device", "gpu"),
+    "threads": ("device", "threads"),
+    "precision": ("device", "precision"),
+    "system": ("platform", "system"),
+    "Python": ("python",),
+    "dlexp": ("packages", "dlexp"),
+    "torch": ("packages", "torch"),
+    "NumPy": ("packages", "numpy"),
+}
+
+
+def constants(runs: Sequence[Run], varied: Sequence[str]) -> dict[str, Any]:
+    """Returns the settings that say what was trained, as far as all runs share them."""
+    own = {key: [run.settings.get(key) for run in runs] for key in TELLING if key not in varied}
+    return {
+        key: found[0]
+        for key, found in own.items()
+        if found and found[0] is not None and found.count(found[0]) == len(found)
+    }
+
+
+def surroundings(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Returns of each run what MACHINE names, and the sizes of its data; None where that is not known."""
+    found = []
+    for run in runs:
+        environment, data = json_of(run.folder / ENVIRONMENT), json_of(run.folder / DATA)
+        own = {name: _within(environment, *keys) for name, keys in MACHINE.items()}
+        found.append(own | {f"{split} samples": _within(data, "sizes", split) for split in SPLITS})
+    return found
+
+
+def machine(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns processor, versions and sizes of the data, as far as all `surroundings` share them."""
+    first = found[0] if found else {}
+    return {
+        name: value for name, value in first.items() if value is not None and all(own[name] == value for own in found)
+    }
+
+
+def mixtures(runs: Sequence[Run], varied: Sequence[str], found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns in what the runs differ without being arms of it, a sentence each."""
+    told = []
+    if brought := brought_along(runs, varied):
+        told.append(
+            f"With the arms differ {listed(brought)} too, which nobody typed: a recipe or the data brought them along."
+        )
+    if len({run.entry.get("code") for run in runs} - {None}) > 1:
+        told.append("Not all runs were made by the same code, so a difference may come from that.")
+    if different := [name for name in MACHINE if len({own[name] for own in found} - {None}) > 1]:
+        told.append(f"Not all runs were made alike: they differ in {listed(different)}.")
+    return told
+
+
+def test_error(arms: Sequence[Arm], metric: str) -> tuple[int | None, float | None]:
+    """Returns how many samples measured the metric, and the standard error of the best arm's mean that comes from them.
+
+    Both None where the runs do not share the number; the error is None where the metric is no share of right answers,
+    each of one sample.
+    """
+    split, _, name = metric.partition("/")
+    data = [json_of(run.folder / DATA) for arm in arms for run in arm.finished]
+    sizes = {_within(each, "sizes", split) for each in data}
+    size = next(iter(sizes)) if len(sizes) == 1 else None
+    if type(size) is not int or size < 1:
+        return None, None
+    mean = next((arm.interval.mean for arm in arms if arm.interval.mean is not None), None)
+    has_classes = all(_within(each, "class_counts", split) for each in data)
+    if name not in SHARES or not has_classes or mean is None or not 0 < mean < 1:
+        return size, None
+    return size, statistics.test_set_error(mean, size)
+
+
+def _within(found: Any, *keys: str) -> Any:
+    """Returns what a run's file holds under keys within each other; what is no plain value as text."""
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str | int | float | bool | None) else str(found)

@@ -1,0 +1,200 @@
+"""Which arm is better, as far as the runs say: the test is fixed by how they were made, never by what they show."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.report import statistics
+from dlexp.report.answer import Arm, Difference, Interval, Verdict
+from dlexp.report.arms import FOLD
+from dlexp.report.planned import Hypothesis
+from dlexp.report.runs import Run
+from dlexp.report.statistics import Sample
+
+WELCH, PAIRED = "Welch", "paired t"
+# Settings that draw the data or the start of a run: where each seed has its own value, pairs of a seed share a draw.
+SPLIT, START = "data.split_seed", "init_from"
+DRAWN_BY = (SPLIT, "data.data_seed", START)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What all comparisons of a report share.
+
+    pairs: names of arms, the one compared and the one it is held against; `comparisons` of them could be tested as the
+    runs were made, and the correction is for these. margin: in the metric's own values. paired_by: see
+    `follows_the_seed`.
+    """
+
+    pairs: list[tuple[str, str]]
+    comparisons: int
+    higher_is_better: bool
+    margin: float | None
+    paired_by: list[str]
+    folds: bool
+
+
+def follows_the_seed(runs: Sequence[Run]) -> list[str]:
+    """Returns which of the settings in DRAWN_BY have a value of their own for each seed, the same in all arms."""
+    return [key for key in DRAWN_BY if _is_one_to_one([(run.seed, run.settings.get(key)) for run in runs])]
+
+
+def _is_one_to_one(pairs: Sequence[tuple[Hashable, Any]]) -> bool:
+    found = {(seed, str(value)) for seed, value in pairs}
+    return len(found) > 1 and len(found) == len({seed for seed, _ in found}) == len({value for _, value in found})
+
+
+def interval_of(values: Sequence[float], are_folds: bool = False) -> Interval:
+    """Returns the mean with its uncorrected 95 % interval; none of one value, of equal values, or over folds."""
+    if not values:
+        return Interval(None, None, None)
+    one = statistics.sample(values)
+    if one.variance == 0 or are_folds:
+        return Interval(one.mean, None, None)
+    return Interval(one.mean, *map(float, statistics.interval(statistics.of_mean(one))))
+
+
+def family(
+    arms: Sequence[Arm],
+    reference: str | None,
+    *,
+    higher_is_better: bool,
+    margin: float | None,
+    paired_by: list[str],
+    folds: bool,
+    hypothesis: Hypothesis | None,
+) -> Family:
+    """Returns what is compared, best arm first: each arm with the reference, or without one each with each.
+
+    A hypothesis about two other arms is one comparison more. The correction is for all that could be tested: where
+    both arms have several runs, failed ones among them, since a failure shows only in the runs themselves.
+    """
+    names = [arm.name for arm in arms]
+    if reference is not None:
+        pairs = [(name, reference) for name in names if name != reference]
+    else:
+        pairs = [(name, other) for number, name in enumerate(names) for other in names[number + 1 :]]
+    if hypothesis and hypothesis.first and hypothesis.second:
+        pair = hypothesis.first, hypothesis.second
+        pairs += [pair] if pair not in pairs and pair[::-1] not in pairs else []
+    several = {arm.name for arm in arms if len(arm.runs) > 1}
+    comparisons = sum(several.issuperset(pair) for pair in pairs)
+    return Family(pairs, 0 if folds else comparisons, higher_is_better, margin, paired_by, folds)
+
+
+def differences(arms: Sequence[Arm], family: Family) -> list[Difference]:
+    """Returns each comparison with its verdict, or why there is none."""
+    by_name = {arm.name: arm for arm in arms}
+    return [_compared(by_name[one], by_name[other], family) for one, other in family.pairs]
+
+
+def _compared(one: Arm, other: Arm, family: Family) -> Difference:
+    pairs = _pairs(one, other) if family.paired_by or family.folds else None
+    sign = 1 if family.higher_is_better else -1
+    ahead = None if pairs is None else sum(sign * (value - another) > 0 for value, another in zip(*pairs, strict=True))
+    gap = None
+    if one.is_whole and other.is_whole and one.values and other.values:
+        gap = statistics.sample(one.values).mean - statistics.sample(other.values).mean
+    if (why_not := next(_hindrances(one, other, family), None)) is not None:
+        return _unclaimed(one, other, gap, ahead, why_not)
+    if pairs is None:
+        return _claimed(one, other, family, statistics.sample(one.values), statistics.sample(other.values), None)
+    differences = statistics.paired(*pairs)
+    if differences.variance == 0:
+        return _unclaimed(one, other, gap, ahead, "their difference is identical in every seed")
+    return _claimed(one, other, family, differences, None, ahead)
+
+
+def _claimed(
+    one: Arm, other: Arm, family: Family, first: Sample, second: Sample | None, ahead: int | None
+) -> Difference:
+    """Returns a comparison by Welch's test, or by the paired one, where `first` sums up differences alone."""
+    k = family.comparisons
+    if second is None:
+        found, test = statistics.of_mean(first), PAIRED
+        visible, needed = statistics.visible_in_pairs(first, k), statistics.needed_in_pairs(first, k)
+    else:
+        found, test = statistics.welch(first, second), WELCH
+        visible, needed = statistics.visible(first, second, k), statistics.needed(first, second, k)
+    low, high = map(float, statistics.interval(found, comparisons=k))
+    small = family.margin is not None and statistics.is_within(found, family.margin, k)
+    verdict: Verdict = "no_difference" if small else "not_decided"
+    if low > 0 or high < 0:
+        verdict = "better" if (low > 0) == family.higher_is_better else "worse"
+    return Difference(
+        arm=one.name,
+        reference=other.name,
+        value=found.value,
+        low=low,
+        high=high,
+        p=float(statistics.p_value(found, k)),
+        test=test,
+        degrees=found.degrees,
+        verdict=verdict,
+        below_margin=small,
+        visible=visible,
+        needed=needed,
+        ahead=ahead,
+        why_not=None,
+    )
+
+
+def _unclaimed(one: Arm, other: Arm, gap: float | None, ahead: int | None, why_not: str) -> Difference:
+    return Difference(one.name, other.name, gap, None, None, None, None, None, None, False, None, None, ahead, why_not)
+
+
+def _hindrances(one: Arm, other: Arm, family: Family) -> Iterator[str]:
+    """Yields what forbids a verdict on two arms, what weighs most first."""
+    for arm in (one, other):
+        if not arm.is_whole:
+            yield missing_runs(arm)
+        elif not arm.values:
+            yield f"{arm.name} has no run that gave a number"
+    if family.folds:
+        yield "folds are no seeds"
+    for arm in (one, other):
+        if len(arm.values) == 1:
+            yield f"{arm.name} has one run"
+        elif len({run.seed for run in arm.finished}) < len(arm.finished):
+            yield f"several runs of {arm.name} have one seed"
+    if all(statistics.are_identical(arm.values) for arm in (one, other)):
+        yield "each is identical in every seed"
+
+
+def missing_runs(arm: Arm) -> str:
+    """Returns how many runs of an arm gave no number: `1 of 5 runs of adam diverged, 1 failed`."""
+    counts = [(arm.num_diverged, "diverged"), (arm.num_failed, "failed")]
+    first, *rest = [f"{count} {word}" for count, word in counts if count]
+    num_runs = len(arm.finished) + arm.num_diverged + arm.num_failed
+    if num_runs == 1:
+        return f"the only run of {arm.name} {first[2:]}"
+    count, word = first.split()
+    every = "both" if num_runs == 2 else f"all {count}"
+    part = f"{every} runs" if not rest and int(count) == num_runs else f"{count} of {num_runs} runs"
+    return ", ".join([f"{part} of {arm.name} {word}", *rest])
+
+
+def _pairs(one: Arm, other: Arm) -> tuple[list[float], list[float]] | None:
+    """Returns the values of two arms by seed and fold; None where these are not the same, each once."""
+    first, second = (
+        {(run.seed, str(run.settings.get(FOLD))): value for run, value in zip(arm.finished, arm.values, strict=True)}
+        for arm in (one, other)
+    )
+    if first.keys() != second.keys() or len(first) < len(one.values) or len(second) < len(other.values):
+        return None
+    return [first[key] for key in sorted(first)], [second[key] for key in sorted(first)]
+
+
+def named(arms: Sequence[Arm], against: str) -> str:
+    """Returns the name of the arm that a person means: by its name, or by a word that trains it alone.
+
+    Raises:
+        UserError: no arm is called so.
+    """
+    names = [arm.name for arm in arms]
+    by_word = [arm.name for arm in arms if against in arm.words]
+    found = [name for name in names if name.casefold() == against.casefold()] or by_word
+    if len(found) == 1:
+        return found[0]
+    raise UserError(f"there is no arm {against!r}; arms are {listed(names)}.{did_you_mean(against, names)}".rstrip("."))

@@ -1,0 +1,83 @@
+"""What the seeds of a sweep say together: the mean of each arm, with its interval."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median_low
+from typing import Any
+
+from dlexp.console.wording import decimals, fixed, in_unit, number, unit
+from dlexp.metric import LOSS, Metric, read_facts
+from dlexp.report.answer import Interval
+from dlexp.report.statistics import are_identical, interval, of_mean, sample
+from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns
+
+MEANING = "± half of the 95 % interval over seeds, of each arm alone; the report compares them"
+
+
+def arms_table(rows: Rows) -> str:
+    """Returns the means of jobs that differ in the seed alone, the best in validation first, those with a failed job
+    last; nothing where no seed varies, folds do, or jobs can't be compared.
+    """
+    metric, keys = compared(rows), [key for key in rows[0][0] if key != SEED]
+    if metric is None or FOLD in keys or SEED not in rows[0][0]:
+        return ""
+    arms: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for varied, found in rows:
+        arms.setdefault(tuple(varied[key] for key in keys), []).append(found)
+    if all(len(reports) == 1 for reports in arms.values()):
+        return ""
+    name = metric.partition("/")[2]
+    there = [f"{split}/{name}" for split in ("val", "test")]
+    columns = [key for key in there if any(key in found["metrics"] for _, found in rows)]
+    facts = next(
+        read_facts(found["measures"]).get(name, LOSS) for _, found in rows if name in found.get("measures", {})
+    )
+    means = {key: {arm: _mean(reports, key) for arm, reports in arms.items()} for key in columns}
+    ranks = {arm: _rank(means[metric][arm].mean, _left(reports), facts) for arm, reports in arms.items()}
+    order = sorted(arms, key=lambda arm: ranks[arm])
+    marks = best_marks([ranks[arm] for arm in order], [found for _, found in rows])
+    cells = [[*keys, *columns, "seeds"]]
+    for arm, mark in zip(order, marks, strict=True):
+        told = [_told(means[key][arm], facts, list(means[key].values())) for key in columns]
+        left, num = _left(arms[arm]), len(arms[arm])
+        cells.append([*arm, *told, (f"{num - left} of {num}" if left else f"{num}") + mark])
+    has_interval = any(each.low is not None for each in means[metric].values())
+    return in_columns(cells) + (f"{MEANING}\n" if has_interval else "")
+
+
+def _mean(reports: list[dict[str, Any]], key: str) -> Interval:
+    """Returns the mean of the jobs that finished; of less than two values, and of equal ones, without an interval."""
+    values = [found["metrics"][key] for found in reports if _has_ended(found, key)]
+    if len(values) < 2 or are_identical(values):
+        return Interval(values[0] if values else None, None, None)
+    found = of_mean(sample(values))
+    return Interval(found.value, *map(float, interval(found)))
+
+
+def _half(mean: Interval) -> float | None:
+    return None if mean.low is None or mean.high is None else (mean.high - mean.low) / 2
+
+
+def _told(mean: Interval, facts: Metric, column: Sequence[Interval]) -> str:
+    """Returns `96.8 ± 1.9 %`, with two digits of the column's median interval."""
+    if mean.mean is None:
+        return "-"
+    halves = [in_unit(half, facts) for each in column if (half := _half(each)) is not None]
+    if not halves:
+        return number(mean.mean, facts)
+    digits, half = decimals(median_low(halves)), _half(mean)
+    around = "" if half is None else f" ± {fixed(half, facts, digits)}"
+    return f"{fixed(mean.mean, facts, digits)}{around}{unit(facts)}"
+
+
+def _has_ended(found: Mapping[str, Any], key: str) -> bool:
+    return found["status"] == "finished" and found["metrics"].get(key) is not None
+
+
+def _left(reports: list[dict[str, Any]]) -> int:
+    """Returns how many jobs did not finish with a number."""
+    return sum(not _has_ended(found, found.get("metric", "")) for found in reports)
+
+
+def _rank(mean: float | None, left: int, facts: Metric) -> tuple[int, float]:
+    """Returns what arms are sorted by; one that is not whole is no best one."""
+    return (1 if left or mean is None else 0, 0.0 if mean is None else -mean if facts.higher_is_better else mean)

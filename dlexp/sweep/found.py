@@ -1,0 +1,166 @@
+"""What a search found: a row a trial, the best settings as words to type, and what the others say beside them."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from dlexp.console.wording import number
+from dlexp.metric import LOSS, Metric, read_facts
+from dlexp.ranges import Interval
+from dlexp.report.statistics import expected_best
+from dlexp.search.settings import Told
+from dlexp.search.space import Proposal, edge, typed
+from dlexp.sweep.asked import Asked
+from dlexp.sweep.trials import Trial, told
+
+Reports = Mapping[Path, dict[str, Any]]
+# A numeric setting is told in so many parts of its range.
+PARTS = 3
+
+
+def rows_of(trials: Sequence[Trial], reports: Reports) -> list[tuple[Proposal, dict[str, Any]]]:
+    """Returns the rows of a table: for each trial what it tried and how it ended, with the mean over its seeds."""
+    return [(trial.proposal, _of_all([reports[folder] for folder in trial.folders])) for trial in trials]
+
+
+def _of_all(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if not reports:
+        return {"status": "not started", "metrics": {}, "seconds": None, "error": "its settings can't be trained"}
+    done = [each for each in reports if each["status"] == "finished"]
+    first = next((each for each in reports if each not in done), reports[0])
+    if len(reports) == 1:
+        return first
+    seconds = [each["seconds"] for each in reports if each["seconds"] is not None]
+    metrics = {key: _mean([each["metrics"].get(key) for each in reports]) for key in reports[0]["metrics"]}
+    whole = len(done) == len(reports)
+    return first | {"seconds": sum(seconds) if seconds else None, "metrics": metrics if whole else {}}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if len(known) == len(values) else None
+
+
+def ranked(trials: Sequence[Trial]) -> list[Told]:
+    """Returns the trials that have a value, the best first; of equal ones that which was tried first."""
+    found = [each for each in map(told, trials) if each.value is not None]
+    return sorted(found, key=lambda each: -(each.value or 0.0))
+
+
+def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial], reports: Reports) -> Iterator[str]:
+    """Yields what there is to say of the trials, and of the whole trainings of the best of them where trials are short.
+
+    Nothing but validation is told: the test set is for what is trained on these words afterwards.
+    """
+    best, of_trials = ranked(finals or trials), ranked(trials)
+    metric, facts = _metric(reports)
+    sign = 1 if facts.higher_is_better else -1
+
+    def shown(value: float) -> str:
+        return number(sign * value, facts)
+
+    yield from _counts(trials, len(of_trials), asked.trials)
+    if not best:
+        yield "no trial gave a value to choose by"
+        return
+    first = best[0]
+    assert first.value is not None
+    over = f", the mean over {asked.repeats} runs" if asked.repeats > 1 else ""
+    among = f"{len(trials)} trials, trained whole" if finals else f"{len(trials)} trials"
+    yield f"best of {among}: {metric} {shown(first.value)}{over}, with {_words(first.proposal)}"
+    if equal := sum(each.value == first.value for each in best) - 1:
+        yield f"{equal} more of them reach{'es' * (equal == 1)} the same; of equal ones the first is taken"
+    yield from edges(asked, first.proposal)
+    if len(of_trials) > 1:
+        yield "it was chosen for this figure, which is too good by itself: runs with new seeds tell what to expect"
+    yield f"train it     python -m dlexp {' '.join(asked.best_words(first.proposal))}"
+    seeds = ",".join(map(str, asked.new_seeds()))
+    yield f"new seeds    python -m dlexp -m {' '.join(asked.best_words(first.proposal, without='seed'))} seed={seeds}"
+    yield from _slices(asked, of_trials, shown)
+    yield from _tuning_curve(asked, trials, of_trials, shown)
+
+
+def _metric(reports: Reports) -> tuple[str, Metric]:
+    """Returns what trials are judged by, and its unit and direction."""
+    entry = next((each for each in reports.values() if each.get("metric")), {})
+    metric = entry.get("metric", "")
+    return metric, read_facts(entry.get("measures", {})).get(metric.partition("/")[2], LOSS)
+
+
+def _words(proposal: Proposal) -> str:
+    return " ".join(f"{key}={value}" for key, value in proposal.items())
+
+
+def _counts(trials: Sequence[Trial], num_valued: int, wanted: int) -> Iterator[str]:
+    """Yields how many trials gave no value, and why."""
+    states = [told(each).state for each in trials]
+    failed, pruned, waiting = (states.count(state) for state in ("failed", "pruned", "running"))
+    parts = [
+        f"{count} {word}"
+        for count, word in ((failed, "failed"), (pruned, "ended early"), (waiting, "not done"))
+        if count
+    ]
+    if parts:
+        yield f"of {len(trials)} trials {num_valued} gave a value: {', '.join(parts)}"
+    if waiting:
+        yield "the same command goes on with what is not done"
+
+
+def edges(asked: Asked, proposal: Proposal) -> Iterator[str]:
+    """Yields which of the best settings lie at an edge of their range, beyond which may be better ones."""
+    for key, part in asked.space.items():
+        where = edge(part, proposal[key])
+        if where is not None and isinstance(part, Interval):
+            low, high = (str(int(end)) if part.is_whole else typed(end) for end in (part.low, part.high))
+            yield f"the best {key}={proposal[key]} lies at the {where} edge of its range, {low} to {high}: widen it"
+
+
+def _slices(asked: Asked, trials: Sequence[Told], shown: Callable[[float], str]) -> Iterator[str]:
+    """Yields for each key the best value of the trials in each part of its range, or with each of its values."""
+    if len(trials) <= PARTS:
+        return
+    for key, part in asked.space.items():
+        groups: dict[str, list[float]] = {}
+        for name, inside in _parts(part):
+            values = [each.value for each in trials if each.value is not None and inside(each.proposal[key])]
+            groups[name] = values
+        told = [f"{name}: {shown(max(values))} of {len(values)}" for name, values in groups.items() if values]
+        if len(told) > 1:
+            yield f"best by {key}   {' · '.join(told)}"
+
+
+def _parts(part: Interval | tuple[str, ...]) -> list[tuple[str, Callable[[str], bool]]]:
+    """Returns the parts of a range, equal on its own scale, or its values: the name of each, and what lies in it."""
+    if not isinstance(part, Interval):
+        return [(value, value.__eq__) for value in part]
+    scale, back = (math.log, math.exp) if part.is_log else (float, float)
+    low, high = scale(part.low), scale(part.high)
+    ends = [back(low + place * (high - low) / PARTS) for place in range(PARTS + 1)]
+    ends[0], ends[-1] = part.low, part.high
+
+    def between(place: int) -> Callable[[str], bool]:
+        last = place == PARTS - 1
+        return lambda word: ends[place] <= float(word) and (last or float(word) < ends[place + 1])
+
+    return [(f"{_short(ends[place])} to {_short(ends[place + 1])}", between(place)) for place in range(PARTS)]
+
+
+def _short(value: float) -> str:
+    return typed(float(f"{value:.2g}")).removesuffix(".0")
+
+
+def _tuning_curve(
+    asked: Asked, trials: Sequence[Trial], valued: Sequence[Told], shown: Callable[[float], str]
+) -> Iterator[str]:
+    """Yields what fewer trials would have found, where they were drawn regardless of results and none ended early."""
+    if asked.search.asks_while_running or asked.search.prune != "none" or len(valued) < 4:
+        return
+    values = [each.value for each in valued if each.value is not None]
+    failed = [told(each) for each in trials if told(each).state == "failed"]
+    best = expected_best([*values, *[min(values)] * len(failed)], higher_is_better=True)
+    counts = [2**power for power in range(len(best).bit_length()) if 2**power <= len(best)]
+    told_values = [f"{count}: {shown(best[count - 1])}" for count in counts]
+    worst = ", a failed one counted as the worst" if failed else ""
+    yield f"expected best of so many trials{worst}   {' · '.join(told_values)}"
