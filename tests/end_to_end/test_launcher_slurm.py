@@ -132,6 +132,21 @@ def test_jobs_train_in_their_folders(cli, cluster: Cluster, workdir: Path) -> No
     assert len(cluster.calls("sbatch")) == 1
 
 
+def test_a_comparison_goes_on_stage_by_stage(cli, cluster: Cluster, workdir: Path) -> None:
+    words = ["compare", "launcher=slurm", "optimizer=sgd,adam", "tune=optimizer.lr", "trials=1", "seeds=2", *SHORT]
+    first = cli(*words)
+    assert first.code == 0 and "0 of 2 trials are there; the same command goes on" in first.out, first
+    assert cluster.states() == {"17_0": "PENDING", "17_1": "PENDING"}
+    assert cluster.run("17_0") == 0
+    assert "1 of 2 trials are there" in cli(*words).out and len(cluster.calls("sbatch")) == 1
+    assert cluster.run("17_1") == 0
+    second = cli(*words)
+    assert second.code == 0 and "0 of 4 final runs are there" in second.out and len(cluster.calls("sbatch")) == 2
+    assert [cluster.run(f"18_{number}") for number in range(4)] == [0] * 4
+    last = cli(*words)
+    assert last.code == 0 and len(cluster.calls("sbatch")) == 2 and "report  outputs/compare-mlp-spiral" in last.out
+
+
 def test_a_job_that_failed_is_shown_and_submitted_when_asked(cli, cluster: Cluster, workdir: Path) -> None:
     typed = ["-m", "launcher=slurm", "optimizer.lr=0.1,1e30", *SHORT, "max_steps=9"]
     cli(*typed)
