@@ -10,7 +10,7 @@ from dlexp.config import words
 from dlexp.config.axes import Axis, axes_of, held_to
 from dlexp.config.build import build
 from dlexp.config.cell import is_incidental
-from dlexp.config.check import group_problems
+from dlexp.config.check import group_problems, settings_problems
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
@@ -126,7 +126,7 @@ def asked(read: words.Words) -> Asked:
         if problems := problems_of(first, wrong, read):
             raise UserError(*problems)
         assert first is not None
-        if problems := group_problems("search", first.config["search"]):
+        if problems := [*settings_problems(first.config), *group_problems("search", first.config["search"])]:
             raise UserError(*problems)
         search = refuse_unknown(build(first.config["search"]))
         several = [axis for axis in found if axis.interval is not None or len(axis.words) > 1]

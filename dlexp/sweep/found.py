@@ -55,7 +55,7 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     Nothing but validation is told: the test set is for what is trained on these words afterwards.
     """
     best, of_trials = ranked(finals or trials), ranked(trials)
-    metric, facts = _metric(reports)
+    metric, facts = judged_by(reports)
     sign = 1 if facts.higher_is_better else -1
 
     def shown(value: float) -> str:
@@ -78,11 +78,13 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     yield f"train it     python -m dlexp {' '.join(asked.best_words(first.proposal))}"
     seeds = ",".join(map(str, asked.new_seeds()))
     yield f"new seeds    python -m dlexp -m {' '.join(asked.best_words(first.proposal, without='seed'))} seed={seeds}"
-    yield from _slices(asked, of_trials, shown)
-    yield from _tuning_curve(asked, trials, of_trials, shown)
+    length = asked.search.epochs
+    after = f", after {length} epoch{'s' * (length != 1)}" if length is not None else ""
+    for line in (*_slices(asked, of_trials, shown), *_tuning_curve(asked, trials, shown)):
+        yield line.replace(":", f"{after}:", 1)
 
 
-def _metric(reports: Reports) -> tuple[str, Metric]:
+def judged_by(reports: Reports) -> tuple[str, Metric]:
     """Returns what trials are judged by, and its unit and direction."""
     entry = next((each for each in reports.values() if each.get("metric")), {})
     metric = entry.get("metric", "")
@@ -118,7 +120,7 @@ def edges(asked: Asked, proposal: Proposal) -> Iterator[str]:
 
 
 def _slices(asked: Asked, trials: Sequence[Told], shown: Callable[[float], str]) -> Iterator[str]:
-    """Yields for each key the best value of the trials in each part of its range, or with each of its values."""
+    """Yields for each key the best value in each part of its range, or with each of its values, and of how many."""
     if len(trials) <= PARTS:
         return
     for key, part in asked.space.items():
@@ -126,9 +128,9 @@ def _slices(asked: Asked, trials: Sequence[Told], shown: Callable[[float], str])
         for name, inside in _parts(part):
             values = [each.value for each in trials if each.value is not None and inside(each.proposal[key])]
             groups[name] = values
-        told = [f"{name}: {shown(max(values))} of {len(values)}" for name, values in groups.items() if values]
+        told = [f"{name} {shown(max(values))} ({len(values)})" for name, values in groups.items() if values]
         if len(told) > 1:
-            yield f"best by {key}   {' · '.join(told)}"
+            yield f"best by {key}: {' · '.join(told)}"
 
 
 def _parts(part: Interval | tuple[str, ...]) -> list[tuple[str, Callable[[str], bool]]]:
@@ -151,16 +153,26 @@ def _short(value: float) -> str:
     return typed(float(f"{value:.2g}")).removesuffix(".0")
 
 
-def _tuning_curve(
-    asked: Asked, trials: Sequence[Trial], valued: Sequence[Told], shown: Callable[[float], str]
-) -> Iterator[str]:
-    """Yields what fewer trials would have found, where they were drawn regardless of results and none ended early."""
-    if asked.search.asks_while_running or asked.search.prune != "none" or len(valued) < 4:
+def expected(asked: Asked, trials: Sequence[Trial]) -> list[float]:
+    """Returns the expected best of 1, 2, … of the trials (see `expected_best`), the higher the better.
+
+    Nothing where they were not drawn regardless of results, or some were ended early. One that failed counts as the
+    worst.
+    """
+    if asked.search.asks_while_running or asked.search.prune != "none":
+        return []
+    all_told = [told(each) for each in trials]
+    values = [each.value for each in all_told if each.value is not None]
+    failed = [min(values) for each in all_told if each.state == "failed" and values]
+    return expected_best([*values, *failed], higher_is_better=True)
+
+
+def _tuning_curve(asked: Asked, trials: Sequence[Trial], shown: Callable[[float], str]) -> Iterator[str]:
+    """Yields what fewer trials would have found."""
+    best = expected(asked, trials)
+    if len(best) < 2:
         return
-    values = [each.value for each in valued if each.value is not None]
-    failed = [told(each) for each in trials if told(each).state == "failed"]
-    best = expected_best([*values, *[min(values)] * len(failed)], higher_is_better=True)
-    counts = [2**power for power in range(len(best).bit_length()) if 2**power <= len(best)]
-    told_values = [f"{count}: {shown(best[count - 1])}" for count in counts]
-    worst = ", a failed one counted as the worst" if failed else ""
-    yield f"expected best of so many trials{worst}   {' · '.join(told_values)}"
+    counts = [2**power for power in range(len(best).bit_length())]
+    values = [f"{count}: {shown(best[count - 1])}" for count in counts]
+    worst = " (one that failed counts as the worst)" if any(told(each).state == "failed" for each in trials) else ""
+    yield f"expected best of so many trials{worst}: {' · '.join(values)}"

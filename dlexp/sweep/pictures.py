@@ -1,9 +1,11 @@
 """The pictures of a sweep's arms, in its report's folder and once in TensorBoard: none that has nothing to say."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from dlexp.errors import UserError
+from dlexp.pictures.drawing import Drawing
 from dlexp.records.folder import EVENTS
 
 REPORT = "report"  # in a sweep's folder
@@ -21,6 +23,11 @@ def draw_arms(folder: Path) -> None:
         found = {name: each for name, each in pictures(make_answer([folder])).items() if name not in AGAIN}
     except UserError:  # its metrics can't be compared; the report says why
         return
+    draw(folder, {name: picture.drawings for name, picture in found.items()})
+
+
+def draw(folder: Path, found: Mapping[str, Sequence[Drawing]]) -> None:
+    """Draws pictures by name, each of drawings side by side, in place of those of an earlier end of the sweep."""
     if not found:
         return
     from dlexp.pictures.canvas import as_figure
@@ -31,8 +38,8 @@ def draw_arms(folder: Path) -> None:
     place.mkdir(exist_ok=True)
     earlier = list(place.glob(f"{EVENTS}*"))
     events = EventFile(place)
-    for name, picture in found.items():
-        png, width, height = render(as_figure(picture.drawings))
+    for name, drawings in found.items():
+        png, width, height = render(as_figure(drawings))
         (place / f"{name}.png").write_bytes(png)
         events.image(f"{GROUP}/{name}", png, width, height, step=0)
     events.close()

@@ -13,6 +13,7 @@ from dlexp.search.space import Proposal, size
 from dlexp.sweep.asked import Asked, asked
 from dlexp.sweep.found import ranked, rows_of, what_was_found
 from dlexp.sweep.grid import sweep_name
+from dlexp.sweep.search_pictures import draw_search
 from dlexp.sweep.stage import Ended, Part, Stage, checked, train
 from dlexp.sweep.table import table
 from dlexp.sweep.trials import Supply, Trial, told
@@ -49,6 +50,8 @@ def run_search(read: words.Words) -> Ended:
     for line in what_was_found(search, trials, finals, reports):
         log.info(line)
     if ended.folder.exists():
+        if search.first.config["pictures"] and ended.stop is None:
+            draw_search(ended.folder, search, trials, reports)
         log.info(f"look at it   tensorboard --logdir {to_type(str(ended.folder))}")
     return ended
 

@@ -28,7 +28,7 @@ from dlexp.sweep.stage import composed_stage
 log = logging.getLogger(__name__)
 
 # How often it is looked which trials lag behind.
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.2
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
