@@ -21,7 +21,7 @@ from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_i
 from dlexp.search.settings import Told
 from dlexp.search.space import Proposal
 from dlexp.sweep.asked import Asked
-from dlexp.sweep.launchers.launcher import Trials
+from dlexp.sweep.launchers.supply import Trials
 from dlexp.sweep.ledger import open_ledger
 from dlexp.sweep.stage import composed_stage
 

@@ -2,13 +2,14 @@
 
 import os
 import re
+import shlex
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import start
+from conftest import ROOT, start
 
 from dlexp.api import run_sweep
 from dlexp.records import run_json
@@ -27,7 +28,7 @@ def test_more_trials_go_on_with_the_sequence(cli, workdir: Path) -> None:
     ended = cli(*words, "trials=2")
     assert ended.code == 0, ended
     first = entries(workdir)
-    assert list(first) == ["lr-0.023_activation-relu", "lr-0.33_activation-tanh"]
+    assert list(first) == ["lr-0.023_activation-relu", "lr-0.36_activation-tanh"]
     assert all(
         "test=false" in entry["overrides"] and "test/accuracy" not in entry["metrics"] for entry in first.values()
     )
@@ -37,7 +38,7 @@ def test_more_trials_go_on_with_the_sequence(cli, workdir: Path) -> None:
     assert "3 jobs, 2 of them done already" in ended.out and "test/accuracy" not in ended.out
     after = entries(workdir)
     assert len(after) == 3 and {name: after[name] for name in first} == first
-    assert len(list((workdir / "outputs").iterdir())) == 1
+    assert len(list((workdir / "outputs").glob("*/"))) == 1
     best = max(after.values(), key=lambda entry: entry["metrics"]["val/accuracy"])
     (typed,) = re.findall(r"^train it +python -m dlexp (.*)$", ended.out, re.MULTILINE)
     assert typed.split()[:2] == best["overrides"][:2] and "test=false" not in typed and "trials" not in typed
@@ -199,6 +200,23 @@ def test_a_launcher_of_known_jobs_takes_no_search_that_chooses_while_they_run(cl
         assert ended.code == 1 and "search=qmc search.prune=none goes with every launcher" in ended.err, ended
         assert not (workdir / "outputs").exists()
     assert "not started" in cli(*words, "search=qmc").out
+
+
+COMMANDS = [
+    line
+    for block in re.findall(
+        r"^```bash search\n(.*?)^```$", (ROOT / "docs" / "search.md").read_text("utf-8"), re.M | re.S
+    )
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_the_document_shows_is_right(cli, workdir: Path, command: str) -> None:
+    words = [word for word in shlex.split(command)[3:] if word not in ("model=cnn", "data=mnist")]
+    ended = cli(*words, "data.points_per_class=60", "threads=1", "dry_run=true")
+    assert len(COMMANDS) == 3 and ended.code == 0 and re.search(r"^(16|30) jobs to do", ended.out, re.MULTILINE), ended
+    assert ("then 4 whole trainings of the best" in ended.out) == ("search.top=4" in words)
 
 
 def test_help_tells_of_searches(cli, workdir: Path) -> None:

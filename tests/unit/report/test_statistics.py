@@ -58,7 +58,9 @@ def test_equivalence_is_that_of_statsmodels(margin: float) -> None:
         assert statistics.is_within(welch_of(values, others), margin, comparisons) == (p < 0.05 / comparisons)
     values, others = [0.91, 0.93, 0.90, 0.97], [0.92, 0.95, 0.905, 0.975]
     found = statistics.of_mean(statistics.paired(values, others))
-    assert statistics.is_within(found, margin) == (ttost_paired(np.array(values), np.array(others), -margin, margin)[0] < 0.05)
+    assert statistics.is_within(found, margin) == (
+        ttost_paired(np.array(values), np.array(others), -margin, margin)[0] < 0.05
+    )
 
 
 def test_two_seeds_reach_far() -> None:
@@ -82,7 +84,10 @@ def test_shifting_scaling_and_swapping(values: list[float], others: list[float],
     assert 0 <= p <= 1 and low <= found.value <= high
     assert (p < statistics.LEVEL) == (low > 0 or high < 0)
     swapped = welch_of(others, values)
-    assert statistics.interval(swapped, comparisons=2) == pytest.approx((-high, -low)) and statistics.p_value(swapped, 2) == p
+    assert (
+        statistics.interval(swapped, comparisons=2) == pytest.approx((-high, -low))
+        and statistics.p_value(swapped, 2) == p
+    )
     moved = welch_of([value + shift for value in values], [value + shift for value in others])
     assert statistics.interval(moved, comparisons=2) == pytest.approx((low, high), abs=1e-6)
     scaled = welch_of([value * scale for value in values], [value * scale for value in others])
