@@ -100,6 +100,7 @@ class Asked:
         without: a key that is left out.
         """
         repeated = [without, *(axis.key for axis in self._repeated())]
+        repeated += ["data.folds"] if FOLD in repeated else []  # the one is refused without the other
         kept = []
         for axis in self.axes:
             if axis.key in proposal:

@@ -105,7 +105,7 @@ def _counts(trials: Sequence[Trial], num_valued: int, wanted: int) -> Iterator[s
         if count
     ]
     if parts:
-        yield f"of {len(trials)} trials {num_valued} gave a value: {', '.join(parts)}"
+        yield f"of {len(trials)} trials {num_valued} gave a value, {', '.join(parts)}"
     if waiting:
         yield "the same command goes on with what is not done"
 
@@ -150,21 +150,18 @@ def _parts(part: Interval | tuple[str, ...]) -> list[tuple[str, Callable[[str], 
 
 
 def _short(value: float) -> str:
-    return typed(float(f"{value:.2g}")).removesuffix(".0")
+    return typed(float(f"{value:.2g}"))
 
 
 def expected(asked: Asked, trials: Sequence[Trial]) -> list[float]:
     """Returns the expected best of 1, 2, … of the trials (see `expected_best`), the higher the better.
 
-    Nothing where they were not drawn regardless of results, or some were ended early. One that failed counts as the
-    worst.
+    Nothing where they were not drawn regardless of results, or some were ended early. Of those that gave a value: what
+    the best of trials is that all fail nobody can say.
     """
     if asked.search.asks_while_running or asked.search.prune != "none":
         return []
-    all_told = [told(each) for each in trials]
-    values = [each.value for each in all_told if each.value is not None]
-    failed = [min(values) for each in all_told if each.state == "failed" and values]
-    return expected_best([*values, *failed], higher_is_better=True)
+    return expected_best([each.value for each in ranked(trials) if each.value is not None], higher_is_better=True)
 
 
 def _tuning_curve(asked: Asked, trials: Sequence[Trial], shown: Callable[[float], str]) -> Iterator[str]:
@@ -174,5 +171,5 @@ def _tuning_curve(asked: Asked, trials: Sequence[Trial], shown: Callable[[float]
         return
     counts = [2**power for power in range(len(best).bit_length())]
     values = [f"{count}: {shown(best[count - 1])}" for count in counts]
-    worst = " (one that failed counts as the worst)" if any(told(each).state == "failed" for each in trials) else ""
-    yield f"expected best of so many trials{worst}: {' · '.join(values)}"
+    valued = " that give a value" if len(ranked(trials)) < len(trials) else ""
+    yield f"expected best of so many trials{valued}: {' · '.join(values)}"
