@@ -62,18 +62,20 @@ def main(words: list[str]) -> int:
     answer = make_answer(folders, **{name: getattr(options, name) for name in asked})
     cross_table(answer)  # raises, where no such table can be made
     out = None if options.json and options.out is None else place_of(folders, options.out and options.out.expanduser())
+    if not options.json:
+        _show(answer)
     written = [] if out is None else write(answer, out)
     if options.json:
         from dlexp.report.data import as_data
 
         print(json.dumps(as_data(answer), ensure_ascii=False, indent=1))
-    else:
-        _show(answer, written)
+    elif page := next((path for path in written if path.suffix == ".html"), None):
+        print(f"\nreport  {page}")
     return 0
 
 
-def _show(answer: "Answer", written: list[Path]) -> None:
-    """Prints a report; in bold and grey where it is read at a terminal."""
+def _show(answer: "Answer") -> None:
+    """Prints a report, at a terminal in bold and grey; before its pictures, which take longer than all else."""
     from dlexp.report.terminal import lines
 
     told = list(lines(answer))
@@ -84,6 +86,4 @@ def _show(answer: "Answer", written: list[Path]) -> None:
         for text, style in told:
             console.print(text, style=style or None, markup=False)
     else:
-        print("\n".join(text for text, _ in told))
-    page = next((path for path in written if path.suffix == ".html"), written[0])
-    print(f"\nreport  {page}")
+        print("\n".join(text for text, _ in told), flush=True)

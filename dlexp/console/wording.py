@@ -34,6 +34,12 @@ def unit_of_difference(metric: Metric) -> str:
     return " points" if metric.unit == "%" else unit(metric)
 
 
+def amount(text: str, metric: Metric) -> str:
+    """Returns a difference that is in the shown unit with it: `0.5 points`, `1 point`."""
+    unit_of_one = " point" if text == "1" and metric.unit == "%" else unit_of_difference(metric)
+    return f"{text}{unit_of_one}"
+
+
 def in_unit(value: float, metric: Metric) -> float:
     """Returns the number that is shown of a value, or of a difference of two."""
     return 100 * value if metric.unit == "%" else value

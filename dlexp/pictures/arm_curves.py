@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dlexp.pictures.drawing import Drawing, Point, Who, fitted, spread, text_width
+from dlexp.pictures.drawing import Drawing, Point, Who, short_names, spread, text_width
+from dlexp.pictures.looks import GREY
 from dlexp.pictures.scales import Scale, horizontal, scale_for, vertical
 
 WIDTH, TOP, BOTTOM, BELOW = 440.0, 22.0, 262.0, 42.0
 LINE, LONGEST_NAME = 17.0, 130.0
 MOST_ARMS = 14  # whose names find room
-MOST_POINTS = 6000  # of all lines together
+MOST_POINTS = 1600  # of all lines together
 # What is farther off than this many ranges of the second half leaves the picture: first epochs flatten the rest.
 KEPT = 1.0
 
@@ -51,6 +52,7 @@ def worth_drawing(curves: Sequence[Curve]) -> bool:
 
 def shown(curves: Sequence[Curve], share: bool) -> Shown:
     """Returns the range where the arms differ: of the second half of the lines, and once more as much beyond.
+    Of a single arm that is all.
 
     share: values lie between 0 and 100 and stay on a linear axis.
     """
@@ -64,39 +66,52 @@ def shown(curves: Sequence[Curve], share: bool) -> Shown:
     low, high = change(min([*trimmed, *means])), change(max([*trimmed, *means]))
     span = (high - low) or abs(high) * 0.05 or 1.0
     least, most = change(min(everything)), change(max(everything))
+    if len(curves) == 1:
+        low, high = least, most
     low, high = max(least, low - KEPT * span), min(most, high + KEPT * span)
     return Shown(back(low), back(high), low > least, high < most, log, share)
+
+
+def thinned(curves: Sequence[Curve]) -> int:
+    """Returns of how many points one is drawn, so that a page stays light."""
+    points = sum(len(curve.mean) for curve in curves)
+    points += sum(len(line) for curve in _coloured(curves) for _, line in curve.seeds)
+    return max(1, math.ceil(points / MOST_POINTS))
+
+
+def _coloured(curves: Sequence[Curve]) -> list[Curve]:
+    return [curve for curve in curves if curve.who.colour != GREY or len(curves) <= GREY + 1]
 
 
 def arm_curves(curves: Sequence[Curve], seen: Shown, *, axis: str, below: str, whole: bool = True) -> Drawing:
     """Returns the drawing of a metric (`axis`) against epochs, steps or seconds (`below`).
 
     whole: x is counted, so that the first and the last one stand at the ends. Lines are thinned where they have more
-    than `MOST_POINTS` together.
+    than `MOST_POINTS` together; of many arms those in grey are means alone.
     """
-    names = [fitted(curve.who.name, LONGEST_NAME) for curve in curves]
+    names = [""] if len(curves) == 1 else short_names([curve.who.name for curve in curves], LONGEST_NAME)
     right = WIDTH - max(map(text_width, names)) - 16
     y = scale_for([seen.low, seen.high], BOTTOM, TOP, log=seen.log)
-    left = max(text_width(word, 13) for _, word in y.ticks(5)) + 10 if y.ticks(5) else 38.0
+    left = max(text_width(word, 13) for _, word in y.ticks()) + 10
     xs = [
         point[0] for curve in curves for line in (curve.mean, *(points for _, points in curve.seeds)) for point in line
     ]
-    x = scale_for(xs if whole else [0.0, *xs], left + 8, right - 6, log=False, whole=True)
+    x = scale_for(xs if whole else [0.0, *xs], left + 8, right - 6, log=False, whole=whole)
     drawing = Drawing(WIDTH, BOTTOM + BELOW, frame=(left, TOP, right, BOTTOM))
     if not seen.share and y.low > 0:
         drawing.values = (y.low, y.high, y.log)
     drawing.text("tick", 0, 12, axis + (", log scale" if y.log else ""))
     vertical(drawing, y, left, right)
-    horizontal(drawing, Scale(x.low, x.high, x.start, x.end), BOTTOM + 4, below)
-    every = math.ceil(sum(len(line) for curve in curves for line in _lines(curve)) / MOST_POINTS)
-    for curve in curves:
+    horizontal(drawing, x, BOTTOM + 4, below, most=8)
+    coloured, every = _coloured(curves), thinned(curves)
+    for curve in coloured:
         _shade(drawing, curve, x, y, every)
-    for curve in curves:
+    for curve in coloured:
         for words, points in curve.seeds if len(curve.seeds) > 1 else ():
             _line(drawing, curve.who, "seed", points, x, y, every, words)
     for curve in curves:
         points = [(place, value) for place, value, _, _ in curve.mean]
-        _line(drawing, curve.who, "line", points, x, y, every, curve.who.name)
+        _line(drawing, curve.who, "line" if curve in coloured else "trial", points, x, y, every, curve.who.name)
     _label(drawing, curves, names, x, y, right)
     drawing.label = f"{axis} against {below}, one line an arm: " + ", ".join(curve.who.name for curve in curves)
     return drawing
@@ -127,7 +142,7 @@ def _shade(drawing: Drawing, curve: Curve, x: Scale, y: Scale, every: int) -> No
 
 def _label(drawing: Drawing, curves: Sequence[Curve], names: Sequence[str], x: Scale, y: Scale, right: float) -> None:
     """Writes each name beside the end of its line, as near as the others leave room."""
-    drawn = [(curve, name) for curve, name in zip(curves, names, strict=True) if curve.mean]
+    drawn = [(curve, name) for curve, name in zip(curves, names, strict=True) if curve.mean and name]
     ends = [curve.mean[-1] for curve, _ in drawn]
     wanted = [min(max(y(value), TOP), BOTTOM) for _, value, _, _ in ends]
     for (curve, name), end, near, place in zip(drawn, ends, wanted, spread(wanted, LINE, TOP, BOTTOM), strict=True):

@@ -130,13 +130,15 @@ def _right(
         end = WIDTH - text_width(margin_words, 13) - 4
         _box(drawing, end - 22, bottom + 28, end, bottom + 43)
         drawing.text("tick", WIDTH, bottom + 40, margin_words, anchor="end")
-    _axis(drawing, scale, bottom, row, len(gaps), axis, 0.0, plus="+")
+    room = WIDTH - text_width(margin_words, 13) - 40
+    _axis(drawing, scale, bottom, row, len(gaps), fitted(axis, room, 13), 0.0, plus="+")
     for number, gap in enumerate(gaps):
         top = number * row
         if gap.value is None:
             _head(drawing, gap.who, gap.name, gap.said, "", top, "soft")
             continue
-        _head(drawing, gap.who, gap.name, "", gap.said, top, "soft")
+        fits = text_width(gap.name) <= WIDTH - text_width(gap.said) - 10
+        _head(drawing, gap.who, gap.name if fits else gap.who.name, "", gap.said, top, "soft")
         words = f"{gap.name}: {gap.said}"
         _interval(drawing, scale, gap.who, top + row - 18, gap.value, gap.low, gap.high, words)
     return drawing

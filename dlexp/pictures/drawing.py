@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 BETWEEN = 32.0  # between two drawings side by side
+LONG = 40  # points of a line
 FARTHEST = 5000.0  # nothing is drawn farther outside, however large a value
 # What is no text: control characters, halves of a surrogate pair, and marks that turn the reading direction.
 UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -101,6 +103,15 @@ def fitted(text: str, width: float, size: float = 14.0) -> str:
     while text and text_width(f"{text}…", size) > width:
         text = text[:-1]
     return f"{text.rstrip()}…"
+
+
+def short_names(names: Sequence[str], width: float) -> list[str]:
+    """Returns names that are at most so wide: where one is wider, without the words that all begin with, then cut."""
+    if len(names) > 1 and any(text_width(name) > width for name in names):
+        shared = os.path.commonprefix(list(names))
+        shared = shared[: shared.rfind(" ") + 1]
+        names = [name[len(shared) :] for name in names]
+    return [fitted(name, width) for name in names]
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -200,8 +211,12 @@ def _shape(mark: Mark) -> str:
 
 
 def _path(points: Sequence[Point]) -> str:
-    """Returns the way as steps from point to point, in tenths of a pixel without adding up what rounding takes."""
-    tenths = [(round(10 * x), round(10 * y)) for x, y in points]
+    """Returns the way as steps from point to point, in tenths of a pixel without adding up what rounding takes.
+
+    Along a long line, x in whole pixels does.
+    """
+    coarse = 10 if len(points) > LONG else 1
+    tenths = [(coarse * round(10 * x / coarse), round(10 * y)) for x, y in points]
     told = f"M{_number(tenths[0][0] / 10)} {_number(tenths[0][1] / 10)}l"
     for (x0, y0), (x1, y1) in itertools.pairwise(tenths):
         for step in (x1 - x0, y1 - y0):

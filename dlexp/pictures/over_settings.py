@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dlexp.pictures.drawing import Drawing, Point, Who, fitted, spread, text_width
+from dlexp.pictures.drawing import Drawing, Point, Who, fitted, short_names, spread, text_width
 from dlexp.pictures.scales import Scale, horizontal, plain, scale_for, vertical
 
 WIDTH, TOP, BOTTOM, BELOW = 440.0, 22.0, 262.0, 42.0
@@ -30,24 +30,31 @@ class Series:
 
 
 def over_setting(
-    series: Sequence[Series], *, axis: str, below: str, look: str = "line", near_the_best: bool | None = None
+    series: Sequence[Series],
+    *,
+    axis: str,
+    below: str,
+    look: str = "line",
+    near_the_best: bool | None = None,
+    whole: bool = False,
 ) -> Drawing | None:
     """Returns the values of each series over a numeric setting (`below`), on a log axis where it spans decades.
 
     near_the_best: whether higher is better, where only what is not far from the best is to be seen: what lies farther
-    off is an arrow at the edge. None where a setting has a single value, or nothing has one.
+    off is an arrow at the edge. whole: the setting is a count. None where a setting has a single value, or nothing has one.
     """
-    xs = [x for each in series for x in (*(p[0] for p in each.points), *(cross[0] for cross in each.crosses))]
-    ys = [p[1] for each in series for p in each.points] + [y for each in series for end in each.ends for y in end[1:]]
+    values = [point[:2] for each in series for point in (*each.points, *each.line)]
+    xs = [x for x, _ in values] + [x for each in series for x, _ in each.crosses]
+    ys = [y for _, y in values] + [y for each in series for end in each.ends for y in end[1:]]
     if len(set(xs)) < 2 or not ys:
         return None
-    names = [fitted(each.who.name, 110) for each in series] if len(series) > 1 else [""]
+    names = short_names([each.who.name for each in series], 110) if len(series) > 1 else [""]
     low, high = _kept(ys, near_the_best)
     lowest = BOTTOM - (EDGE if any(each.crosses for each in series) else 0)
     y = scale_for([low, high], lowest, TOP)
-    left = max((text_width(word, 13) for _, word in y.ticks(5)), default=28.0) + 10
+    left = max((text_width(word, 13) for _, word in y.ticks()), default=28.0) + 10
     right = WIDTH - max(map(text_width, names)) - 12
-    x = scale_for(xs, left + 6, right - 6)
+    x = scale_for(xs, left + 6, right - 6, log=False if whole else None, whole=whole)
     drawing = Drawing(WIDTH, BOTTOM + BELOW, frame=(left, TOP - 8, right, BOTTOM + 2))
     drawing.text("tick", 0, 12, axis + (", log scale" if y.log else ""))
     vertical(drawing, y, left, right)
@@ -131,7 +138,7 @@ def _points(drawing: Drawing, series: Series, x: Scale, y: Scale) -> None:
 
 
 def _names(drawing: Drawing, series: Sequence[Series], names: Sequence[str], x: Scale, y: Scale, right: float) -> None:
-    drawn = [(each, name) for each, name in zip(series, names, strict=True) if each.points]
+    drawn = [(each, name) for each, name in zip(series, names, strict=True) if each.points or each.line]
     ends = [max(each.line or [point[:2] for point in each.points]) for each, _ in drawn]
     wanted = [min(max(y(value), TOP), BOTTOM) for _, value in ends]
     for (each, name), end, near, place in zip(drawn, ends, wanted, spread(wanted, 17, TOP, BOTTOM), strict=True):

@@ -14,13 +14,14 @@ MINUS = "−"
 
 @dataclass(frozen=True)
 class Scale:
-    """A line from `low` at the pixel `start` to `high` at the pixel `end`."""
+    """A line from `low` at the pixel `start` to `high` at the pixel `end`. whole: only whole numbers have marks."""
 
     low: float
     high: float
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def __call__(self, value: float) -> float:
         """Returns the pixel of a value; on a log scale, of what is not positive, that of the lower end."""
@@ -33,10 +34,11 @@ class Scale:
 
     def ticks(self, most: int = 6) -> list[tuple[float, str]]:
         """Returns round values within the ends, at most so many, with their words."""
-        values = _log_ticks(self.low, self.high, most) if self.log else []
+        values = _log_ticks(self.low, self.high, most) if self.log and self.high > 8 * self.low else []
         if len(values) >= 2:
             return [(value, plain(value)) for value in values]
         step = _step((self.high - self.low) / most)
+        step = max(step, 1.0) if self.whole else step
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         return [(value, plain(value, decimals)) for value in _multiples(self.low, self.high, step)]
 
@@ -55,7 +57,7 @@ def scale_for(values: Iterable[float], start: float, end: float, log: bool | Non
         return Scale(low / room, high * room, start, end, log=True)
     room = 0.0 if whole and high > low else 0.04 * (high - low)
     room = room or (0 if whole and high > low else abs(high) * 0.05 or 1.0)
-    return Scale(low - room, high + room, start, end)
+    return Scale(low - room, high + room, start, end, whole=whole)
 
 
 def spans_decades(values: Sequence[float]) -> bool:
@@ -91,7 +93,7 @@ def horizontal(drawing: Drawing, scale: Scale, y: float, words: str = "", most: 
         drawing.text("tick", max(scale.start, scale.end), y + 34, words, anchor="end")
 
 
-def vertical(drawing: Drawing, scale: Scale, left: float, right: float, most: int = 5) -> None:
+def vertical(drawing: Drawing, scale: Scale, left: float, right: float, most: int = 6) -> None:
     """Draws the grid of an axis of values, its numbers on the left."""
     for value, word in scale.ticks(most):
         y = scale(value)
@@ -111,7 +113,7 @@ def _multiples(low: float, high: float, step: float) -> list[float]:
 
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+    for factors in ((1, 2, 5), (1, 3), (1,)):
         values = [factor * 10.0**power for power in powers for factor in factors]
         kept = [value for value in values if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
         if len(kept) <= most:

@@ -101,8 +101,12 @@ def render(figure: Figure) -> tuple[bytes, int, int]:
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
         figure.savefig(file, format="png")
     png = file.getvalue()
-    # A PNG starts with eight bytes of signature and the header chunk, whose first two numbers are its size.
-    return png, int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    return png, *size_of(png)
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    """Returns width and height of a PNG: its first two numbers after the signature and the name of the header."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 
 def class_colours(num_classes: int) -> list[Any]:

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
-from dlexp.console.wording import fixed, in_unit, unit_of_difference
+from dlexp.console.wording import amount, fixed, in_unit
+from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.sentences import counted, few, subject, two_digits, upper
 from dlexp.report.arms import FOLD
-from dlexp.report.verdicts import PAIRED, WELCH, ranges
-
-ROUGH = 5  # up to so many seeds the scatter itself is hardly known
+from dlexp.report.sentences import subject
+from dlexp.report.verdicts import PAIRED, WELCH
+from dlexp.report.words import counted, few, in_range, ranges, there, two_digits, upper
 
 
 def method(answer: Answer) -> list[str]:
     """Returns seeds, test, correction, and what was measured."""
+    if not any(arm.values for arm in answer.arms):
+        return [_runs(answer.arms)]
     found = [_runs(answer.arms), _measured(answer)]
     tests = {each.test for each in answer.differences if each.test}
     if not tests:
@@ -24,20 +26,33 @@ def method(answer: Answer) -> list[str]:
             found[-1] += "; where two arms have different seeds, Welch’s t-test"
     else:
         found.append("Welch’s t-test of the means")
+    sizes = {arm.name: len(arm.values) for arm in answer.arms}
+    if any(
+        each.test == WELCH and statistics.is_cautious(sizes[each.arm], sizes[each.reference])
+        for each in answer.differences
+    ):
+        found[-1] += ", where numbers of seeds differ with the degrees of freedom of the smaller one"
     if answer.comparisons == 1:
         found[-1] += ". One comparison, so no correction."
     else:
         of = f"with {answer.reference}" if answer.reference is not None else "of all pairs"
-        found[-1] += f". p, intervals and verdicts are corrected for {counted(answer.comparisons, 'comparison')} {of} (Bonferroni)."
+        of += ", that of the hypothesis among them" if _has_another(answer) else ""
+        told = counted(answer.comparisons, "comparison")
+        found[-1] += f". p, intervals and verdicts are corrected for {told} {of} (Bonferroni)."
     return [*found, "The interval of a single arm is that of its own mean, and not corrected."]
+
+
+def _has_another(answer: Answer) -> bool:
+    """Whether a comparison was added that is none with the reference."""
+    return answer.reference is not None and any(each.reference != answer.reference for each in answer.differences)
 
 
 def _runs(arms: Sequence[Arm]) -> str:
     plans = {tuple(sorted(run.seed for run in arm.runs)) for arm in arms}
     folds = {str(run.settings.get(FOLD)) for arm in arms for run in arm.runs} - {"None"}
-    if len(folds) > 1:
-        return f"{upper(counted(len(folds), 'fold'))} an arm." if len(arms) > 1 else f"{upper(counted(len(folds), 'fold'))}."
     of = " an arm" if len(arms) > 1 else ""
+    if len(folds) > 1:
+        return f"{upper(counted(len(folds), 'fold'))}{of}."
     if len(plans) == 1:
         (seeds,) = plans
         told = f"seed{'' if len(set(seeds)) == 1 else 's'} {ranges(seeds)}"
@@ -46,18 +61,23 @@ def _runs(arms: Sequence[Arm]) -> str:
 
 
 def _measured(answer: Answer) -> str:
-    epochs = [run.chosen_epoch for arm in answer.arms for run in arm.finished]
-    split = answer.metric.partition("/")[0]
+    runs = [run for arm in answer.arms for run in arm.finished]
+    split, _, name = answer.metric.partition("/")
+    what = upper(subject(answer))
     if split == "test":
-        when = "of the epoch that was best in validation" if all(epochs) else "with the last weights where nothing validates"
-        when = "with the last weights, as nothing validates" if not any(epochs) else when
-        return f"{upper(subject(answer))} is read once a run, {when}."
+        epochs = [run.chosen_epoch for run in runs]
+        if all(epoch is None for epoch in epochs):
+            return f"{what} is read once a run, with the last weights: nothing validates."
+        some = "" if None not in epochs else " where something validates, else with the last weights"
+        return f"{what} is read once a run, of the epoch that was best in validation{some}."
     if split == "val":
-        return (
-            f"{upper(subject(answer))} is compared, since not all runs have looked at the test set. It also chose the"
-            " epoch, so each figure is somewhat too good."
+        why = "" if all(f"test/{name}" in run.metrics for run in runs) else ", since not all runs have a test value"
+        chose = all(run.metric == answer.metric for run in runs)
+        also = (
+            "It also chose the epoch, so each figure is somewhat too good." if chose else "It is of the epoch chosen."
         )
-    return f"{upper(subject(answer))} is compared: it was measured on samples that training has seen."
+        return f"{what} is compared{why}. {also}"
+    return f"{what} is compared: of samples that training has seen."
 
 
 def scope(answer: Answer) -> list[str]:
@@ -65,14 +85,13 @@ def scope(answer: Answer) -> list[str]:
     found = [*answer.mixtures, *_of_the_data(answer)]
     if not answer.folds and any(len(arm.values) > 1 for arm in answer.arms):
         found += _of_the_splits(answer)
-    if answer.test_error is not None and answer.num_test is not None:
+    if answer.test_error is not None:
         best = next(arm.interval.mean for arm in answer.arms if arm.values)
-        assert best is not None
-        share = fixed(best, answer.facts, 1)
+        share = fixed(there(best), answer.facts, answer.decimals)
         error = two_digits(in_unit(answer.test_error, answer.facts))
         found.append(
-            f"Nothing about the samples tested as such: with {answer.num_test} of them {subject(answer)} of {share} % is known"
-            f" to ± {error} points (one standard error, √(p(1 − p)/N)); all seeds share that error."
+            f"Nothing about these samples as such: from {answer.num_test} of them a {subject(answer)} of {share} % is"
+            f" known to ± {error} points (one standard error, √(p(1 − p)/N)), an error that all runs share."
         )
     if len(answer.arms) > 1:
         found += _of_the_arms(answer)
@@ -81,14 +100,15 @@ def scope(answer: Answer) -> list[str]:
 
 def _of_the_data(answer: Answer) -> Iterator[str]:
     told = ", ".join(f"{key}={value}" for key, value in answer.constant.items())
-    if any(key == "data" or key.startswith("data.") for key in answer.varied):
-        yield "The arms differ in their data, so a difference may be that of the samples tested and not of what was learnt."
+    if any(key.startswith("data.") for key in answer.varied):
+        yield "The arms differ in their data, so a difference may be that of the samples and not of what was learnt."
     yield "Nothing about other data, models, sizes or lengths of training" + (f" than {told}." if told else ".")
 
 
 def _of_the_splits(answer: Answer) -> Iterator[str]:
     if answer.paired_by:
-        yield f"Each seed has its own {few(answer.paired_by)}: the intervals tell of both, and of nothing beyond such draws."
+        seeds = few(answer.paired_by)
+        yield f"Each seed has its own {seeds}: the intervals tell of both, and of nothing beyond such draws."
     else:
         yield (
             "Nothing about other splits: all runs share one division into training, validation and test, and the"
@@ -100,23 +120,34 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
     if answer.plan and (tuning := answer.plan.tuning):
         yield (
             f"Nothing about the arms at their best: each had {counted(tuning.trials + tuning.further, 'trial')} of"
-            f" {few(tuning.keys)} on one seed. Another tuning may find other values, and where they matter much, even equal"
-            " arms come out different more often than in 5 of 100 cases."
+            f" {few(tuning.keys)} on one seed. Another tuning may find other values, and where they matter much, even"
+            " equal arms come out different more often than in 5 of 100 cases."
         )
     else:
-        yield "Nothing about the arms at their best: no tuning is recorded, each ran at the settings given."
+        yield (
+            "Nothing about the arms at their best: each ran at the settings given, and how these were found is not"
+            " recorded."
+        )
     if answer.plan is None and any(each.verdict for each in answer.differences):
-        yield "No plan was stored: 5 % of false alarms is true where arms, metric and seeds were fixed before looking."
+        yield (
+            "No plan of a comparison covers these runs: false alarms stay below 5 % only where arms, metric, margin and"
+            " seeds were fixed before looking."
+        )
     if len(answer.arms) > 2 and not answer.folds:
-        yield f"The first of {counted(len(answer.arms), 'arm')} is picked for being first, so its mean is a little too good."
+        yield (
+            f"The first of {counted(len(answer.arms), 'arm')} is picked for being first, so its mean is likely a little"
+            " too good."
+        )
     visible = [each for each in answer.differences if each.visible is not None]
     if visible:
-        sizes = [in_unit(each.visible or 0.0, answer.facts) for each in visible]
-        low, high = two_digits(min(sizes)), two_digits(max(sizes))
-        told = low if low == high else f"{low} to {high}"
+        seen = in_range([in_unit(there(each.visible), answer.facts) for each in visible])
         seeds = min(len(arm.values) for arm in answer.arms if len(arm.values) > 1)
-        rough = f" This rests on the scatter of {counted(seeds, 'run')} and is rough." if seeds <= ROUGH else ""
+        rough = (
+            f" That rests on the scatter of {counted(seeds, 'run')} an arm and is rough."
+            if seeds <= statistics.SMALL
+            else ""
+        )
         yield (
-            f"Smaller differences may be there: seen (in 80 of 100 repetitions) is what exceeds about"
-            f" {told}{unit_of_difference(answer.facts)}.{rough}"
+            f"Smaller differences may be there all the same: one of about {amount(seen, answer.facts)} is"
+            f" found in 80 of 100 repetitions, smaller ones less often.{rough}"
         )

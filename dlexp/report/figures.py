@@ -51,12 +51,28 @@ def pictures(answer: Answer) -> dict[str, Picture]:
 
 
 def who(answer: Answer) -> dict[str, Who]:
-    """Returns the number and the colour of each arm by name: ink for the reference, then the palette in their order."""
-    found: dict[str, Who] = {}
-    for number, arm in enumerate(answer.arms):
-        others = number + 1 - (answer.reference in found)
-        found[arm.name] = Who(arm.name, number, 0 if arm.name == answer.reference else min(others, GREY))
-    return found
+    """Returns the number and the colour of each arm by name: ink for the reference, then the palette in their order.
+
+    Where a number and one other key vary, as rate and optimizer, arms that share the other one share its colour.
+    """
+    numbers = numeric_keys(answer)
+    others = [key for key in answer.varied if key not in numbers]
+    alike = {arm.name: arm.name for arm in answer.arms}
+    if len(numbers) == len(others) == 1:
+        alike = {arm.name: repr(arm.settings.get(others[0])) for arm in answer.arms}
+    first = alike.get(answer.reference or "")
+    order = [kind for kind in dict.fromkeys(alike.values()) if kind != first]
+    colours = {kind: min(number, GREY) for number, kind in enumerate(order, start=1)}
+    return {arm.name: Who(arm.name, number, colours.get(alike[arm.name], 0)) for number, arm in enumerate(answer.arms)}
+
+
+def numeric_keys(answer: Answer) -> list[str]:
+    """Returns the varied keys that have a number in all arms."""
+
+    def is_number(value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    return [key for key in answer.varied if all(is_number(arm.settings.get(key)) for arm in answer.arms)]
 
 
 def first_arms(answer: Answer, most: int) -> list[Arm]:

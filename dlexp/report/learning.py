@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dlexp.metric import LOSS, Metric
-from dlexp.pictures.arm_curves import MOST_ARMS, Curve, Shown, arm_curves, shown, worth_drawing
+from dlexp.pictures.arm_curves import MOST_ARMS, Curve, Shown, arm_curves, shown, thinned, worth_drawing
 from dlexp.pictures.drawing import Drawing, Who
+from dlexp.pictures.looks import GREY
 from dlexp.pictures.scales import plain
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.figures import Picture, first_arms, who
@@ -47,6 +48,7 @@ def curve_pictures(answer: Answer) -> dict[str, Picture]:
     arms = [arm for arm in first_arms(answer, MOST_ARMS) if arm.runs]
     drawn: dict[str, list[Drawing]] = {axis: [] for axis in AXES}
     cuts: list[str] = []
+    every = 1
     for key, metric in _metrics(answer).items():
         scale = 100.0 if metric.unit == "%" else 1.0
         by_arm = [(who(answer)[arm.name], arm, [(run, moments(run, key, scale)) for run in _runs(arm)]) for arm in arms]
@@ -54,6 +56,7 @@ def curve_pictures(answer: Answer) -> dict[str, Picture]:
         curves = {axis: [curve for curve in each if curve.mean] for axis, each in curves.items()}
         if not worth_drawing(curves["epochs"]):
             continue
+        every = max(every, thinned(curves["epochs"]))
         words = shown_metric(key, metric)
         seen = shown(curves["epochs"], share=metric.unit == "%")
         for axis, below in AXES.items():
@@ -62,7 +65,7 @@ def curve_pictures(answer: Answer) -> dict[str, Picture]:
                     arm_curves(curves[axis], seen, axis=words.axis, below=below, whole=axis != "seconds")
                 )
         cuts += _cut(seen, words.name, " %" if metric.unit == "%" else "")
-    caption = " ".join([_caption(answer, arms), *cuts])
+    caption = " ".join([_caption(answer, arms, every), *cuts])
     return {axis: Picture(drawings, caption) for axis, drawings in drawn.items() if drawings}
 
 
@@ -116,12 +119,16 @@ def _cut(seen: Shown, name: str, unit: str) -> Iterator[str]:
         yield f"Lines of {name} leave the picture {' and '.join(told)}, so that one sees where the arms differ."
 
 
-def _caption(answer: Answer, arms: Sequence[Arm]) -> str:
+def _caption(answer: Answer, arms: Sequence[Arm], every: int) -> str:
     several = any(len(arm.finished) > 1 for arm in arms)
     told = ["A line is one run."]
     if several:
         shade = "Thick line and shade: mean and 95 % interval after each epoch, not corrected"
         told = ["Thin lines: single runs.", f"{shade}, to look at rather than to test."]
+    if every > 1:
+        told.append(f"Of {every} epochs one is drawn, and the last.")
+    if len(arms) > GREY + 1 and any(who(answer)[arm.name].colour == GREY for arm in arms):
+        told.append("Of arms in grey the means alone.")
     if len(arms) < len(answer.arms):
         told.append(f"Drawn are {len(arms)} of {len(answer.arms)} arms, the best ones and the reference.")
     if any(len([run for run in arm.runs if run.is_ended]) > MOST_SEEDS for arm in arms):

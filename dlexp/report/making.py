@@ -1,24 +1,23 @@
 """From folders to an answer: runs are read, made into arms, compared, and put into words."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from statistics import median, median_low
+from statistics import geometric_mean, median
 from typing import Any
 
 from dlexp.console.wording import decimals, in_unit
 from dlexp.errors import UserError, listed
 from dlexp.metric import LOSS, Metric
 from dlexp.report import arms as arms_of
-from dlexp.report import circumstances, sentences, shared, statistics, verdicts
+from dlexp.report import circumstances, planned, sentences, shared, statistics, verdicts
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.conditions import matching
+from dlexp.report.gathering import Gathered, gathered
 from dlexp.report.naming import names_of, words_of
-from dlexp.report.plan import PLAN_FILE, Plan, read_plan
+from dlexp.report.plan import Plan
 from dlexp.report.reaching import reached
-from dlexp.report.runs import Run, Trouble, read_runs
+from dlexp.report.runs import Run, Trouble
 
 
 def make_answer(
@@ -42,7 +41,7 @@ def make_answer(
     Raises:
         UserError: a folder, an arm, a metric or a key is not there, nothing is left, or a number is out of range.
     """
-    found = _gathered(folders, where)
+    found = gathered(folders, where)
     plan = found.plan
     key = _metric(found.runs, metric or (plan.metric if plan else None))
     facts = _facts(found.runs, key)
@@ -54,7 +53,7 @@ def make_answer(
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
     reference = None if all_pairs else _reference(arms, against, plan)
     names = [arm.name for arm in arms]
-    hypothesis = verdicts.read_hypothesis(plan.hypothesis, names) if plan and plan.hypothesis else None
+    hypothesis = planned.read_hypothesis(plan.hypothesis, names) if plan and plan.hypothesis else None
     arms = ranked(arms, facts)
     paired_by = verdicts.follows_the_seed(runs)
     family = verdicts.family(
@@ -68,7 +67,6 @@ def make_answer(
     )
     around = shared.surroundings(runs)
     num_samples, error = shared.test_error(arms, key)
-    seeds = {arm.name: {run.seed for run in arm.runs} for arm in arms}
     return in_words(
         Answer(
             title=(plan.question or plan.command) if plan else _title(folders, keys, names),
@@ -88,9 +86,9 @@ def make_answer(
             sentences=[],
             method=[],
             scope=[],
-            test_error=error,
+            test_error=None if set(paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
             num_test=num_samples,
-            exploratory=verdicts.departure(plan, seeds) if plan else None,
+            exploratory=_exploratory(plan, arms, key, reference, margin) if plan else None,
             plan=plan,
             trials=found.trials,
             troubles=sorted([*found.troubles, *lacking], key=lambda each: each.folder),
@@ -153,60 +151,12 @@ def make_arm(name: str, settings: dict[str, Any], words: list[str], runs: list[R
     )
 
 
-@dataclass(frozen=True)
-class _Gathered:
-    """What lies in the folders of a report: runs that are over, by arm of the plan where there is one."""
-
-    runs: list[Run]
-    troubles: list[Trouble]
-    plan: Plan | None
-    planned: dict[str, list[Run]]
-    trials: dict[str, list[Run]]
-    num_unfinished: int
-
-
-def _gathered(folders: Sequence[Path], where: Sequence[str]) -> _Gathered:
-    """Reads the runs, sets tuning trials apart, and counts each experiment once."""
-    found, troubles = read_runs(folders)
-    places = {os.path.realpath(run.folder): run for run in found}
-    near = {place for run in found for place in (run.folder.parent, run.folder.parent.parent)} | set(folders)
-    plans = {folder: plan for folder in sorted(near) if (folder / PLAN_FILE).is_file() and (plan := read_plan(folder))}
-    plan = plans.get(folders[0]) if len(folders) == 1 else None
-
-    def of_plan(names: Sequence[str], folder: Path) -> list[Run]:
-        return [run for name in names if (run := places.get(os.path.realpath(folder / name)))]
-
-    trials = {id(run) for folder, each in plans.items() for names in each.trials.values() for run in of_plan(names, folder)}
-    runs = matching([run for run in found if id(run) not in trials], where)
-    done = {run.cell for run in runs if run.is_ended}
-    waiting = [run for run in runs if not run.is_ended and run.status != "pruned"]
-    planned: dict[str, list[Run]] = {}
-    if plan is not None:
-        left = {id(run) for run in runs if run.is_ended}
-        for name in plan.arms:
-            own = of_plan(list(plan.runs.get(name, {}).values()), folders[0])
-            planned[name] = sorted((run for run in own if id(run) in left), key=lambda run: run.seed)
-        runs = sum(planned.values(), [])
-    else:
-        runs, repeats = arms_of.counted(runs)
-        troubles = [*troubles, *repeats]
-    return _Gathered(
-        runs=runs,
-        troubles=troubles,
-        plan=plan,
-        planned=planned,
-        trials={name: of_plan(names, folders[0]) for name, names in plan.trials.items()} if plan else {},
-        num_unfinished=sum(run.cell is None or run.cell not in done for run in waiting),
-    )
-
-
-def _arms(runs: Sequence[Run], metric: str, found: _Gathered) -> tuple[list[str], list[Arm]]:
+def _arms(runs: Sequence[Run], metric: str, found: Gathered) -> tuple[list[str], list[Arm]]:
     """Returns the keys that vary and the arms: those of the plan, else found by themselves."""
     keys, groups = arms_of.split(runs)
     plan = found.plan
     if plan is None:
-        names = names_of(keys, groups)
-        named = zip(names, groups, strict=True)
+        named = zip(names_of(keys, groups), groups, strict=True)
         return keys, [make_arm(name, settings, words_of(own), own, metric) for name, (settings, own) in named]
     arms, left = [], {id(run) for run in runs}
     for name, words in plan.arms.items():
@@ -233,7 +183,9 @@ def _metric(runs: Sequence[Run], asked: str | None) -> str:
         own = [run for run in finished if asked or (run.metric or "").partition("/")[2] == name]
         test, split = f"test/{name}", f"val/{name}"
         is_tested = bool(own) and all(test in run.metrics for run in own)
-        found = next((key for key in (test, split, f"trained_on/{name}") if is_tested or key != test if key in there), split)
+        found = next(
+            (key for key in (test, split, f"trained_on/{name}") if is_tested or key != test if key in there), split
+        )
     if there and found not in there:
         raise UserError(f"no run has the metric {asked or found!r}; there are {listed(sorted(there))}")
     return found
@@ -281,12 +233,22 @@ def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> s
     return plan.reference if plan else arms[0].name if len(arms) > 1 else None
 
 
+def _exploratory(
+    plan: Plan, arms: Sequence[Arm], metric: str, reference: str | None, margin: float | None
+) -> str | None:
+    seeds = {arm.name: {run.seed for run in arm.runs} for arm in arms}
+    told = [planned.departure(plan, seeds), planned.otherwise(plan, metric, reference, margin)]
+    return "; ".join(filter(None, told)) or None
+
+
 def _decimals(arms: Sequence[Arm], facts: Metric) -> int:
-    """Returns how many decimals show two digits of the arms' intervals: of the median one, since one may be very wide."""
+    """Returns how many decimals show two digits of the arms' intervals, of which one may be much wider than another."""
     ends = [(arm.interval.low, arm.interval.high) for arm in arms]
-    halves = [in_unit((high - low) / 2, facts) for low, high in ends if low is not None and high is not None and high > low]
+    halves = [
+        in_unit((high - low) / 2, facts) for low, high in ends if low is not None and high is not None and high > low
+    ]
     if halves:
-        return decimals(median_low(halves))
+        return decimals(geometric_mean(halves))
     values = [abs(value) for arm in arms for value in arm.values if value]
     return 2 if facts.unit == "%" or not values else decimals(max(values), 4)
 

@@ -11,7 +11,8 @@ from dlexp.pictures.drawing import escaped
 VOID = frozenset({"input", "meta"})
 # Figures that a line should not break, as the sentences write them.
 TOGETHER = re.compile(
-    r"[+−]?\d[\d.]* to [+−]?\d[\d.]*|[+−]\d[\d.]* points|\bp [=<] [\d.]+|\d[\d.]*(?: ± [\d.]+)? %|± [\d.]+"
+    r"\S+ − \S+(?= [+−])|[+−]?\d[\d.]* to [+−]?\d[\d.]*|[+−]\d[\d.]* points|\bp [=<] [\d.]+"
+    r"|\d[\d.]*(?: ± [\d.]+)? %|± [\d.]+"
 )
 
 
@@ -63,7 +64,11 @@ def prose(text: str) -> Markup:
 def table(columns: Sequence[Column], rows: Sequence[Row], kind: str) -> Markup:
     """Returns a table: each row with its attributes, its first cell as its head; on narrow screens a card a row."""
     heads = [tag("th", *_head(column), scope="col", class_=_classes(column)) for column in columns]
-    body = [tag("tr", *map(_cell, columns, cells, range(len(cells))), **attributes) for attributes, cells in rows]
+    body = [
+        tag("tr", *(_cell(*pair, number, "stack" in kind) for number, pair in enumerate(zip(columns, cells, strict=True))),
+            **attributes)
+        for attributes, cells in rows
+    ]  # fmt: skip
     return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *body), class_=kind)
 
 
@@ -71,13 +76,12 @@ def _head(column: Column) -> list[str]:
     return [column.head, *([Markup("<br>"), tag("small", column.small)] if column.small else [])]
 
 
-def _cell(column: Column, cell: str | Cell | None, number: int) -> Markup:
+def _cell(column: Column, cell: str | Cell | None, number: int, labelled: bool) -> Markup:
     shown, value = (cell.shown, cell.value) if isinstance(cell, Cell) else (cell, None)
     if number == 0:
         return tag("th", shown, scope="row")
-    label = f"{column.head}, {column.small}" if column.small else column.head
     sort = None if value is None else f"{value:.10g}"
-    return tag("td", shown, class_=_classes(column), data_l=label, data_v=sort)
+    return tag("td", shown, class_=_classes(column), data_l=column.head if labelled else None, data_v=sort)
 
 
 def _classes(column: Column) -> str | None:

@@ -3,7 +3,6 @@
 What depends on how fast a machine was stands in elements of class `time`; the rest is the same for the same folders.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 from dlexp.console.wording import unit
@@ -19,29 +18,28 @@ from dlexp.report.page_plan import not_said, planned, tuning
 from dlexp.report.page_words import words_explained
 
 HERE = Path(__file__).parent
-# What a picture that shows the answer of a stored question is called here.
-MAIN = {"differences": "differences", "curves": "curves_epochs", "lines": "lines", "map": "map"}
 AXES = ("epochs", "steps", "seconds")
 
 
 def page(answer: Answer) -> str:
     """Returns the page of an answer."""
     drawn = pictures(answer)
-    first = _first(answer, drawn)
-    parts: list[Callable[[], Markup | None]] = [
-        lambda: _head(answer),
-        lambda: joined(_figure(drawn[name]) for name in first),
-        lambda: words_explained(answer),
-        lambda: arms(answer),
-        lambda: cross_table(answer),
-        lambda: _learned(answer, drawn),
-        lambda: planned(answer),
-        lambda: tuning(answer, [_figure(drawn[name]) for name in ("tuning", "tuning_curve") if name in drawn]),
-        lambda: not_said(answer),
-        lambda: again(answer),
+    kind = answer.plan.picture.partition(":")[0] if answer.plan and answer.plan.picture else ""
+    learned = _learned(answer, drawn)
+    parts = [
+        _head(answer),
+        learned if kind == "curves" else None,
+        *(_figure(drawn[name]) for name in _first(kind) if name in drawn),
+        words_explained(answer),
+        arms(answer),
+        cross_table(answer),
+        None if kind == "curves" else learned,
+        planned(answer),
+        tuning(answer, [_figure(drawn[name]) for name in ("tuning", "tuning_curve") if name in drawn]),
+        not_said(answer),
+        again(answer),
     ]
-    found = [part() for part in parts]
-    body = joined(Markup(f"\n{part}") for part in found if part)
+    body = joined(Markup(f"\n{part}") for part in parts if part)
     return document(answer.title, _style(), (HERE / "page.js").read_text(encoding="utf-8"), body)
 
 
@@ -52,21 +50,20 @@ def _style() -> str:
     return "\n".join([f":root{{{variables(LIGHT)}}}", dark, colours(), font, sheet, style_sheet()])
 
 
-def _first(answer: Answer, drawn: dict[str, Picture]) -> list[str]:
-    """Returns which pictures stand below the answer: the one that shows it, and that of the differences."""
-    kind = (answer.plan.picture if answer.plan and answer.plan.picture else "differences").partition(":")[0]
-    order = dict.fromkeys([MAIN.get(kind, kind), "differences", "lines", "map"])
-    return [name for name in order if name in drawn and not name.startswith("curves")]
+def _first(kind: str) -> list[str]:
+    """Returns which pictures stand below the answer: what the question asked for, what shows a setting, the arms."""
+    return list(dict.fromkeys([kind, "lines", "map", "differences"]))
 
 
 def _head(answer: Answer) -> Markup:
     verdict, *more = answer.sentences
-    numbers, *rest = more or [""]
+    # Of two arms all numbers stand in the answer; of more they would push the picture off the first screen.
+    numbers, rest = (more[:1], more[1:]) if len(answer.arms) <= 2 else ([], more)
     return joined(
         [
             tag("h1", answer.title),
             tag("p", tag("code", answer.command), class_="typed") if answer.command else None,
-            tag("p", tag("b", prose(verdict)), " " if numbers else None, prose(numbers), class_="answer"),
+            tag("p", tag("b", prose(verdict)), " " if numbers else None, *map(prose, numbers), class_="answer"),
             tag("p", prose(" ".join(rest)), class_="also") if rest else None,
             tag("p", prose(" ".join([*answer.method, *_scope_in_short(answer)])), class_="method"),
         ]
@@ -85,7 +82,7 @@ def _figure(picture: Picture) -> Markup:
         "figure",
         inner,
         tag("figcaption", picture.caption, class_="cap"),
-        class_=None if len(drawn) > 1 else "one-panel",
+        class_=None if len(drawn) > 1 else "single",
     )
 
 

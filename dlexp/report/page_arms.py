@@ -6,8 +6,8 @@ from dlexp.metric import LOSS, Metric
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
-from dlexp.report.sentences import p_in_words
 from dlexp.report.shown import Shown, grouped, setting, shown, shown_metric
+from dlexp.report.words import p_in_words
 
 MOST_COMMANDS = 8  # in the open
 MOST_SETTINGS = 3  # columns

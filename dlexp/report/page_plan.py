@@ -1,5 +1,6 @@
 """What was planned beside what was done, what each arm was given to tune, and what an answer does not say."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from dlexp.console.wording import in_unit
@@ -7,11 +8,11 @@ from dlexp.report.answer import Answer, Arm
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
 from dlexp.report.plan import Plan, Tuning
-from dlexp.report.sentences import counted, few, two_digits
 from dlexp.report.setting_pictures import best_trial, trial_value
-from dlexp.report.shown import setting, shown, shown_metric
-from dlexp.report.verdicts import ranges
+from dlexp.report.shown import shown, shown_metric
+from dlexp.report.words import counted, few, ranges, two_digits
 
+RANGE = re.compile(r"(tag\(log,)?interval\(([^,()]+),([^,()]+)\)\)?")
 AS_PLANNED = "As planned"
 SAMPLERS = {"qmc": "quasi-random (Sobol)", "random": "random", "tpe": "TPE", "grid": "a grid"}
 
@@ -49,8 +50,9 @@ def _lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
     names = [arm.name for arm in answer.arms]
     missing = [name for name in plan.arms if name not in names]
     others = [name for name in names if name not in plan.arms]
-    changes = [f"without {few(missing)}"] * bool(missing) + [f"further ones: {few(others)}"] * bool(others)
-    changes += [f"reference {answer.reference}"] * (answer.reference != plan.reference)
+    changes = [f"without {few(missing)}"] if missing else []
+    changes += [f"further ones: {few(others)}"] if others else []
+    changes += [f"reference {answer.reference}"] if answer.reference != plan.reference else []
     yield "arms", f"{', '.join(plan.arms)}; reference {plan.reference}", _departed(changes)
     if plan.metric != answer.metric:
         yield "metric", plan.metric, f"Another one: {answer.metric}"
@@ -97,11 +99,17 @@ def _tuning_plan(tuning: Tuning) -> str:
     spaces = {tuple(space.items()) for space in tuning.spaces.values()}
     where = ""
     if len(spaces) == 1:
-        where = "; " + ", ".join(f"{key} in {space}" for key, space in next(iter(spaces)))
+        where = "; " + ", ".join(f"{key} from {_space(space)}" for key, space in next(iter(spaces)))
     return (
         f"{few(tuning.keys)}: {counted(tuning.trials, 'trial')} an arm, {SAMPLERS.get(tuning.sampler, tuning.sampler)},"
         f" seed {tuning.sampler_seed}, each one run of seed {tuning.seed}{where}"
     )
+
+
+def _space(text: str) -> str:
+    """Returns a range as people say it; what is none as it was typed."""
+    found = RANGE.fullmatch(str(text).replace(" ", ""))
+    return f"{found[2]} to {found[3]}" + (", log scale" if found[1] else "") if found else str(text)
 
 
 def _tuning_done(answer: Answer, tuning: Tuning) -> str:
@@ -148,7 +156,9 @@ def tuning(answer: Answer, figures: Sequence[Markup]) -> Markup | None:
             ({"class": f"c{look.colour}", "data-arm": look.number}, [arm.name, *_budget(answer, arm, tuned, key)])
         )
     found = tag("div", table(columns, rows, "results stack"), class_="scroll")
-    return joined([tag("h2", "What each arm was given to tune"), *figures, found])
+    beside = len(figures) > 1 and len(tuned.keys) == 1
+    pictures = tag("div", *figures, class_="panels tune") if beside else joined(figures)
+    return joined([tag("h2", "What each arm was given to tune"), pictures, found])
 
 
 def _judged_by(answer: Answer) -> str | None:
@@ -164,7 +174,7 @@ def _budget(answer: Answer, arm: Arm, tuned: Tuning, key: str | None) -> list[st
     edges = tuned.edges.get(arm.name, [])
     seconds = sum(run.seconds or 0.0 for run in runs)
     return [
-        "; ".join(f"{name} {setting(space)}" for name, space in ranges_.items()),
+        "; ".join(f"{name} {_space(space)}" for name, space in ranges_.items()),
         " ".join(tuned.chosen.get(arm.name, [])),
         None if value is None else Cell(words.value(value), value),
         few(edges) if edges else "no",

@@ -14,6 +14,8 @@ def reached(run: Run, metric: str, value: float, facts: Metric) -> dict[str, flo
     for row in run.epochs:
         seconds += (row.get("time/train") or 0.0) + (row.get("time/val") or 0.0)
         found = row.get(key)
-        if found is not None and (in_unit(found, facts) >= value if facts.higher_is_better else in_unit(found, facts) <= value):
+        if found is not None and (
+            in_unit(found, facts) >= value if facts.higher_is_better else in_unit(found, facts) <= value
+        ):
             return {"epochs": row["epoch"], "steps": row["step"], "seconds": seconds}
     return None

@@ -5,21 +5,21 @@ The functions take an `Answer` whose sentences are still missing.
 
 from collections.abc import Iterator, Sequence
 
-from dlexp.console.wording import TRAINED_ON, fixed, in_unit, signed, unit, unit_of_difference
+from dlexp.console.wording import TRAINED_ON, amount, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
-from dlexp.report.verdicts import missing_runs, read_hypothesis
+from dlexp.report.arms import CONTENTS
+from dlexp.report.planned import read_hypothesis
+from dlexp.report.verdicts import missing_runs
+from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper
 
-MOST = 6  # arms or comparisons told one by one; the table has all
 SPLITS = {"val": "validation", "train": "training", TRAINED_ON: "training samples’"}
-WORDS = "no one two three four five six seven eight nine ten".split()
 
 
 def sentences(answer: Answer) -> list[str]:
     """Returns the answer: the verdict, the numbers it stands on, and what weakens it."""
-    told = [each for arm in answer.arms for each in arm.values]
-    if not told:
-        return [f"No run gave a {subject(answer)}.", *_without_numbers(answer)]
+    if not any(arm.values for arm in answer.arms):
+        return ["No run gave a number, so there is nothing to compare.", *_missing(answer), *_weakened(answer)]
     if len(answer.arms) == 1:
         found = _one_arm(answer, answer.arms[0])
     elif answer.folds:
@@ -41,22 +41,23 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
     what = subject(answer)
     if len(arm.values) == 1:
         first = f"{arm.name}: {what} {_value(answer, arm.values[0])} in one run."
-        return [first, "One run does not show how far another seed would move it.", *_without_numbers(answer)]
-    runs = f"{counted(len(arm.values), 'fold' if answer.folds else 'seed')}"
-    first = f"{arm.name}: {what} {_mean(answer, arm)}, the mean of {runs}"
+        return [first, "One run does not show how far another seed would move it.", *_missing(answer)]
+    runs = counted(len(arm.values), "fold" if answer.folds else "seed")
+    finished = "" if arm.is_whole else " that finished"
+    first = f"{arm.name}: {what} {_mean(answer, arm)}, the mean of {runs}{finished}"
     if answer.folds:
         return [
             f"{first}.",
             f"Folds are no seeds: they share training samples, so there is no interval. {_points(answer, arm)}",
         ]
     if arm.std == 0:
-        return [f"{first}, identical in every one.", *_without_numbers(answer)]
-    low, high = (fixed(end or 0.0, answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
-    scatter = f"{two_digits(in_unit(arm.std or 0.0, answer.facts))}{unit_of_difference(answer.facts)}"
+        return [f"{first}, identical in every one.", *_missing(answer)]
+    low, high = (fixed(there(end), answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
+    scatter = amount(two_digits(in_unit(there(arm.std), answer.facts)), answer.facts)
     return [
         f"{first} (95 % interval {low} to {high}).",
         f"Nothing is compared: there is one arm. Single runs scatter by {scatter} (standard deviation).",
-        *_without_numbers(answer),
+        *_missing(answer),
     ]
 
 
@@ -67,11 +68,11 @@ def _folds(answer: Answer) -> list[str]:
         "Folds are no seeds: they share training samples, so their scatter does not tell how sure a difference is.",
     ]
     ahead = [
-        f"{each.arm} is ahead of {each.reference} in {each.ahead} of {counted(len(_arm(answer, each.arm).values), 'fold')}"
+        f"{each.arm} is ahead of {each.reference} in {each.ahead} of {len(_arm(answer, each.arm).values)} folds"
         for each in answer.differences[:MOST]
         if each.ahead is not None
     ]
-    return [*found, *([f"{'; '.join(ahead)}."] if ahead else []), *_without_numbers(answer)]
+    return [*found, *([f"{'; '.join(ahead)}."] if ahead else []), *_missing(answer)]
 
 
 def _one_run_each(answer: Answer) -> list[str]:
@@ -80,7 +81,7 @@ def _one_run_each(answer: Answer) -> list[str]:
     return [
         "One run each, so nothing is decided: how far another seed would move these figures is not known.",
         f"In order of {subject(answer)}{_direction(answer)}: {order}{_rest(len(arms) - MOST)}.",
-        *_without_numbers(answer),
+        *_missing(answer),
     ]
 
 
@@ -96,7 +97,7 @@ def _compared(answer: Answer) -> list[str]:
             if len(whole) > 2
             else []
         )
-    return [*found, *_without_numbers(answer)]
+    return [*found, *_missing(answer)]
 
 
 def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
@@ -110,9 +111,10 @@ def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
     phrases = [_phrase(answer, group) for group in verdicts[:MOST]]
     phrases += [f"{counted(len(verdicts) - MOST, 'further statement')} in the table"] if len(verdicts) > MOST else []
     found = "; ".join(phrases)
-    if any(each.verdict for each in differences) and answer.plan and answer.plan.tuning:
-        return f"At the settings each found, {found}."
-    return f"{found[0].upper() if found.startswith(('no ', 'not ')) else found[0]}{found[1:]}."
+    if not any(each.verdict for each in differences):
+        return f"{upper(found)}."
+    settings = ", at the settings each found" if answer.plan and answer.plan.tuning else ""
+    return f"{upper(subject(answer))}{_direction(answer)}{settings}: {found}."
 
 
 def _phrase(answer: Answer, group: Sequence[Difference]) -> str:
@@ -142,13 +144,13 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
         f"{arm.name} {_mean(answer, arm)}" + (f" ({counted(len(arm.values), 'seed')})" if same is None else "")
         for arm in arms[:MOST]
     )
-    of = f"means of {counted(same, 'seed')} each" if same is not None else "means"
-    found = f"{upper(subject(answer))}{_direction(answer)}, {of}: {means}{_rest(len(arms) - MOST)}."
+    of = f"Means of {counted(same, 'seed')} each" if same is not None else "Means"
     if not tested:
-        return found
+        return f"{of} ({subject(answer)}{_direction(answer)}): {means}{_rest(len(arms) - MOST)}."
+    found = f"{of}: {means}{_rest(len(arms) - MOST)}."
     corrected = "corrected " if answer.comparisons > 1 else ""
     differences = "; ".join(
-        ("" if len(tested) == 1 else f"{each.arm} − {each.reference} ")
+        ("" if len(tested) == 1 else f"{each.arm} − {each.reference}: ")
         + _difference(answer, each, corrected, place == 0)
         for place, each in enumerate(tested[:MOST])
     )
@@ -158,46 +160,46 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
 
 def _difference(answer: Answer, each: Difference, corrected: str, is_first: bool) -> str:
     value, low, high = (
-        signed(number or 0.0, answer.facts, answer.decimals) for number in (each.value, each.low, each.high)
+        signed(there(number), answer.facts, answer.decimals) for number in (each.value, each.low, each.high)
     )
     interval = f"{corrected}95 % interval " if is_first else ""
-    return f"{value}{unit_of_difference(answer.facts)} ({interval}{low} to {high}; {p_in_words(each.p or 0.0)})"
+    return f"{value}{unit_of_difference(answer.facts)} ({interval}{low} to {high}; {p_in_words(there(each.p))})"
 
 
 def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
-    """Returns what such seeds see, and how many would be needed."""
-    parts = []
-    for each in open_ones[:3]:
-        sizes = sorted({len(_arm(answer, name).values) for name in (each.arm, each.reference)})
-        who = "" if len(open_ones) == 1 else f"{each.arm} against {each.reference}: "
-        seen = f"{two_digits(in_unit(each.visible or 0.0, answer.facts))}{unit_of_difference(answer.facts)}"
-        seeds = f"{' and '.join(map(str, sizes))} seeds" if len(sizes) > 1 else counted(sizes[0], "seed")
-        parts.append(f"{who}{seeds} see differences from about {seen} on{_needed(each)}")
-    text = "; ".join(parts) + _rest(len(open_ones) - 3)
-    return f"{upper(text) if len(open_ones) == 1 else text}. “Not decided” does not mean equal."
+    """Returns what so many seeds see, and how many would be needed."""
+    sizes = [len(_arm(answer, name).values) for each in open_ones for name in (each.arm, each.reference)]
+    seen = in_range([in_unit(there(each.visible), answer.facts) for each in open_ones])
+    rough = "roughly" if min(sizes) <= statistics.SMALL else "about"
+    seeds = counted(sizes[0], "seed") if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)} seeds"
+    text = f"{upper(seeds)} an arm see differences from {rough} {amount(seen, answer.facts)} on"
+    gaps = [each for each in open_ones if each.value]
+    if gaps:
+        known = [each.needed for each in gaps if each.needed is not None]
+        many = f"about {in_range(known)}" if known else f"more than {statistics.MOST_SEEDS}"
+        many += f" or more than {statistics.MOST_SEEDS}" if known and len(known) < len(gaps) else ""
+        text += f"; for {'the one' if len(open_ones) == 1 else 'those'} measured {many} would be needed"
+    return f"{text}. “Not decided” does not mean equal."
 
 
-def _needed(each: Difference) -> str:
-    if each.value == 0:
-        return ""
-    many = f"more than {statistics.MOST_SEEDS}" if each.needed is None else f"about {two_digits(each.needed)}"
-    return f", and {many} an arm would be needed for the one measured"
-
-
-def _without_numbers(answer: Answer) -> Iterator[str]:
-    """Yields what is to be said of arms with failed or diverged runs."""
+def _missing(answer: Answer) -> Iterator[str]:
+    """Yields what is to be said of arms with failed or diverged runs, and of those that do not scatter."""
     for arm in [arm for arm in answer.arms if not arm.is_whole][:MOST]:
-        if arm.values:
-            rest = "The one that finished has" if len(arm.values) == 1 else f"The {len(arm.values)} that finished have"
-            mean = "" if len(arm.values) == 1 else " on average"
+        told = f"{upper(missing_runs(arm))}."
+        if len(answer.arms) == 1 and arm.values:
+            yield f"{told} What is said is of the others, and flatters it."
+        elif arm.values:
+            one = len(arm.values) == 1
+            rest = "The one that finished has" if one else f"The {len(arm.values)} that finished have on average"
             yield (
-                f"{upper(missing_runs(arm))}. {rest} {_mean(answer, arm)}{mean}: without the others that flatters"
-                f" {arm.name}, so it gets no verdict and ranks last."
+                f"{told} {rest} {_mean(answer, arm)}: without the others that flatters {arm.name}, so it ranks behind"
+                " arms without such runs."
             )
         else:
-            yield f"{upper(missing_runs(arm))}."
-    for arm in [arm for arm in answer.arms if arm.std == 0 and len(answer.arms) > 1][:MOST]:
-        yield f"{arm.name} is identical in every seed."
+            yield told
+    equal = [arm.name for arm in answer.arms if arm.std == 0]
+    if equal and any(each.verdict for each in answer.differences):
+        yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
 
 
 def _weakened(answer: Answer) -> Iterator[str]:
@@ -207,6 +209,8 @@ def _weakened(answer: Answer) -> Iterator[str]:
         yield f"{upper(runs)} {verb} not at the end and not counted: this is a look in between, no final one."
     if any(len(arm.values) == 2 for arm in answer.arms) and not answer.folds:
         yield "Of two seeds a 95 % interval reaches 12.7 standard errors to each side: a third narrows it to 4.3."
+    if {"data", *CONTENTS} & set(answer.varied) and len(answer.arms) > 1:
+        yield "The arms were measured on different data, so a difference may be that of the samples alone."
     if answer.exploratory:
         yield f"Exploratory: {answer.exploratory}. False alarms are more frequent than p and intervals say."
     if answer.plan and answer.plan.hypothesis:
@@ -227,38 +231,8 @@ def _hypothesis(answer: Answer, text: str) -> str:
     return f"{told} it stands as typed, since it is not read as one arm against another."
 
 
-def counted(number: int, word: str) -> str:
-    """Returns `one run`, `five runs`, `12 runs`."""
-    return f"{WORDS[number] if number < len(WORDS) else number} {word}{'' if number == 1 else 's'}"
-
-
-def few(names: Sequence[str], last: str = " and ") -> str:
-    """Returns names with commas and a last word between; of many the first ones."""
-    if len(names) > MOST:
-        return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
-    return last.join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def two_digits(value: float) -> str:
-    """Returns a rough number: 0.33, 8, 100."""
-    return f"{float(f'{value:.2g}'):g}"
-
-
-def p_in_words(p: float) -> str:
-    """Returns `p = 0.060`, with as many digits as tell it from 0.05."""
-    if p < 0.001:
-        return "p < 0.001"
-    digits = next(digits for digits in range(3, 18) if (round(p, digits) < 0.05) == (p < 0.05))
-    return f"p = {p:.{digits}f}"
-
-
 def _rest(number: int) -> str:
     return f" and {number} more (see the table)" if number > 0 else ""
-
-
-def upper(text: str) -> str:
-    """Returns a sentence's beginning."""
-    return text[:1].upper() + text[1:]
 
 
 def _arm(answer: Answer, name: str) -> Arm:
@@ -270,7 +244,7 @@ def _value(answer: Answer, value: float) -> str:
 
 
 def _mean(answer: Answer, arm: Arm) -> str:
-    return _value(answer, arm.interval.mean or 0.0)
+    return _value(answer, there(arm.interval.mean))
 
 
 def _points(answer: Answer, arm: Arm) -> str:
@@ -278,7 +252,7 @@ def _points(answer: Answer, arm: Arm) -> str:
 
 
 def _margin(answer: Answer) -> str:
-    return f"{answer.margin:g}{unit_of_difference(answer.facts)}"
+    return amount(f"{answer.margin:g}", answer.facts)
 
 
 def _direction(answer: Answer) -> str:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from dlexp.pictures.drawing import Drawing, Who
 from dlexp.pictures.over_settings import Series, heat_map, over_setting
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.figures import Picture, first_arms, who
+from dlexp.report.figures import Picture, first_arms, numeric_keys, who
 from dlexp.report.runs import Run
 from dlexp.report.shown import Shown, setting, shown, shown_metric
 from dlexp.report.statistics import expected_best
 
 MOST_LINES = 8
+MOST_DOTS = 400
 MOST_CELLS = 400
 FEWEST_VALUES = 3  # of two values the picture of the arms says all
 
 
 def setting_pictures(answer: Answer) -> dict[str, Picture | None]:
     """Returns lines where one numeric setting varies, beside at most one other key, and a map where two do."""
-    keys = [key for key in answer.varied if _is_numeric(answer, key)]
+    keys = numeric_keys(answer)
     others = [key for key in answer.varied if key not in keys]
     wanted = (answer.plan.picture if answer.plan else None) or ""
     kind, _, named = wanted.partition(":")
@@ -34,26 +36,26 @@ def setting_pictures(answer: Answer) -> dict[str, Picture | None]:
     return {}
 
 
-def _is_numeric(answer: Answer, key: str) -> bool:
-    values = [arm.settings.get(key) for arm in answer.arms]
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-
-
 def _lines(answer: Answer, key: str, others: Sequence[str]) -> Picture | None:
-    if len({arm.settings[key] for arm in answer.arms}) < FEWEST_VALUES:
-        return None
     words, looks = shown(answer), who(answer)
     groups: dict[str, list[Arm]] = defaultdict(list)
     for arm in sorted(answer.arms, key=lambda arm: float(arm.settings[key])):
         groups[", ".join(setting(arm.settings.get(other)) for other in others)].append(arm)
+    if all(len({arm.settings[key] for arm in arms}) < FEWEST_VALUES for arms in groups.values()):
+        return None
     drawn = dict(list(groups.items())[:MOST_LINES])
+    # No arm stands behind a line: pointing at it means nobody else. One alone is drawn in ink.
     series = [
-        _series(Who(name, number, number), arms, key, words, looks) for number, (name, arms) in enumerate(drawn.items())
+        _series(Who(name, -1 - number, looks[arms[0].name].colour if others else 0), arms, key, words, looks)
+        for number, (name, arms) in enumerate(drawn.items())
     ]
+    told = "A dot is one run, in the colour of its arm; the line joins the means, with their 95 % intervals."
+    if sum(len(each.points) for each in series) > MOST_DOTS:
+        series = [replace(each, points=()) for each in series]
+        told = "The line joins the means, with their 95 % intervals; single runs are too many to be drawn."
     drawing = over_setting(series, axis=words.axis, below=key)
     if drawing is None:
         return None
-    told = "A dot is one run, in the colour of its arm; the line joins the means, with their 95 % intervals."
     if any(not arm.is_whole for arm in answer.arms):
         told += " Crosses: runs that failed or diverged; means there are of the others."
     if len(drawn) < len(groups):
@@ -178,7 +180,7 @@ def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -
         told = [(m, words.scaled(value), f"{arm.name}, best of {m}: {words.told(value)}") for m, value in best]
         if len(line) > 1:
             series.append(Series(looks[arm.name], told, line))
-    drawing = over_setting(series, axis=f"best {words.axis}", below="trials") if series else None
+    drawing = over_setting(series, axis=f"best {words.axis}", below="trials", whole=True) if series else None
     if drawing is None:
         return None
     return Picture(

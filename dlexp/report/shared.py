@@ -12,7 +12,17 @@ from dlexp.report.run_files import json_of
 from dlexp.report.runs import Run
 
 # What says most of an experiment.
-TELLING = ("data", "model", "optimizer", "scheduler", "epochs", "max_steps", "batch_size", "data.limit", "overfit_batches")
+TELLING = (
+    "data",
+    "model",
+    "optimizer",
+    "scheduler",
+    "epochs",
+    "max_steps",
+    "batch_size",
+    "data.limit",
+    "overfit_batches",
+)
 # Metrics that are shares of right answers, so that a test set's own error follows from its size.
 SHARES = ("accuracy", "top5")
 SPLITS = ("train", "val", "test")
@@ -33,7 +43,11 @@ MACHINE = {
 def constants(runs: Sequence[Run], varied: Sequence[str]) -> dict[str, Any]:
     """Returns the settings that say what was trained, as far as all runs share them."""
     own = {key: [run.settings.get(key) for run in runs] for key in TELLING if key not in varied}
-    return {key: found[0] for key, found in own.items() if found and found[0] is not None and found.count(found[0]) == len(found)}
+    return {
+        key: found[0]
+        for key, found in own.items()
+        if found and found[0] is not None and found.count(found[0]) == len(found)
+    }
 
 
 def surroundings(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -49,16 +63,20 @@ def surroundings(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def machine(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns processor, versions and sizes of the data, as far as all `surroundings` share them."""
     first = found[0] if found else {}
-    return {name: value for name, value in first.items() if value is not None and all(own[name] == value for own in found)}
+    return {
+        name: value for name, value in first.items() if value is not None and all(own[name] == value for own in found)
+    }
 
 
 def mixtures(runs: Sequence[Run], varied: Sequence[str], found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns in what the runs differ without being arms of it, a sentence each."""
     told = []
     if brought := brought_along(runs, varied):
-        told.append(f"With the arms differ {listed(brought)} too, which nobody typed: a recipe or the data brought them along.")
+        told.append(
+            f"With the arms differ {listed(brought)} too, which nobody typed: a recipe or the data brought them along."
+        )
     if len({run.entry.get("code") for run in runs} - {None}) > 1:
-        told.append("Not all runs were made by the same code.")
+        told.append("Not all runs were made by the same code, so a difference may come from that.")
     if different := [name for name in MACHINE if len({own[name] for own in found} - {None}) > 1]:
         told.append(f"Not all runs were made alike: they differ in {listed(different)}.")
     return told
@@ -78,7 +96,7 @@ def test_error(arms: Sequence[Arm], metric: str) -> tuple[int | None, float | No
         return None, None
     mean = next((arm.interval.mean for arm in arms if arm.interval.mean is not None), None)
     has_classes = all(_within(each, "class_counts", split) for each in data)
-    if name not in SHARES or not has_classes or mean is None or not 0 <= mean <= 1:
+    if name not in SHARES or not has_classes or mean is None or not 0 < mean < 1:
         return size, None
     return size, statistics.test_set_error(mean, size)
 

@@ -81,5 +81,5 @@ def setting(value: object) -> str:
 
 
 def grouped(number: float) -> str:
-    """Returns a whole number with thin blanks between thousands."""
-    return f"{number:,.0f}".replace(",", "\u2009")
+    """Returns a whole number with narrow blanks between thousands."""
+    return f"{number:,.0f}".replace(",", "\u202f")

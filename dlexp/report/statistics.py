@@ -7,10 +7,12 @@ when the first distribution is asked for, 0.2 s on a free core: a report of one 
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 LEVEL = 0.05  # of false alarms among all comparisons of a report
 POWER = 0.8  # what "seen" means: found in 80 of 100 repetitions
+SMALL = 5  # up to so many seeds the scatter itself is hardly known
 MOST_SEEDS = 10_000  # more are no advice
 NODES = 40  # of an integral over a variance: 6 digits of a power
 
@@ -56,13 +58,28 @@ def of_mean(one: Sample) -> Difference:
 
 
 def welch(one: Sample, other: Sample) -> Difference:
-    """Returns one mean minus the other without assuming equal variances (Welch 1947, degrees of Satterthwaite 1946).
+    """Returns one mean minus the other without assuming equal variances (Welch 1947), with `degrees_of`.
 
     At least two values each, and not both variances 0.
     """
-    parts = one.squared_error, other.squared_error
-    degrees = (parts[0] + parts[1]) ** 2 / (parts[0] ** 2 / (one.n - 1) + parts[1] ** 2 / (other.n - 1))
-    return Difference(one.mean - other.mean, (parts[0] + parts[1]) ** 0.5, degrees)
+    degrees = degrees_of(one, other, one.squared_error, other.squared_error)
+    return Difference(one.mean - other.mean, (one.squared_error + other.squared_error) ** 0.5, degrees)
+
+
+def degrees_of(one: Sample, other: Sample, error: Any, another: Any) -> Any:
+    """Returns the degrees of freedom for squared errors of two means: Satterthwaite's (1946).
+
+    Where the sizes differ and one is small, they promise too much: two runs against ten give 10 % of false alarms in
+    place of 5 %, and four such comparisons 20 %. The degrees of the smaller sample never do (Mickey and Brown 1966).
+    """
+    if is_cautious(one.n, other.n):
+        return min(one.n, other.n) - 1
+    return (error + another) ** 2 / (error**2 / (one.n - 1) + another**2 / (other.n - 1))
+
+
+def is_cautious(n: int, other: int) -> bool:
+    """Whether Welch's test of so many values has the degrees of freedom of the smaller sample."""
+    return n != other and min(n, other) <= SMALL
 
 
 def paired(values: Sequence[float], others: Sequence[float]) -> Sample:
@@ -74,7 +91,7 @@ def paired(values: Sequence[float], others: Sequence[float]) -> Sample:
 
 
 def p_value(found: Difference, comparisons: int = 1) -> float:
-    """Returns how often chance alone shows as much in one of so many comparisons, two-sided (Student's t, Bonferroni)."""
+    """Returns how often chance alone shows as much in any of so many comparisons, two-sided (Student, Bonferroni)."""
     from numpy import minimum
     from scipy.special import stdtr
 
@@ -94,7 +111,7 @@ def is_within(found: Difference, margin: float, comparisons: int = 1) -> bool:
     That is whether the interval of 1 − 2 · LEVEL / comparisons lies there.
     """
     low, high = interval(found, 2 * LEVEL, comparisons)
-    return -margin < low and high < margin
+    return bool(-margin < low and high < margin)
 
 
 def quantile(degrees: float, level: float) -> float:
@@ -179,9 +196,9 @@ def _of_welch(one: Sample, other: Sample, level: float) -> tuple[Any, Any]:
         one.squared_error * share / degrees[0],
         other.squared_error * (1 - share) / degrees[1],
     ]
-    satterthwaite = (parts[0] + parts[1]) ** 2 / (parts[0] ** 2 / degrees[0] + parts[1] ** 2 / degrees[1])
+    found = degrees_of(one, other, *parts)
     true = one.squared_error + other.squared_error
-    asked = quantile(satterthwaite, level) * ((parts[0] + parts[1]) / true) ** 0.5
+    asked = quantile(found, level) * ((parts[0] + parts[1]) / true) ** 0.5
     roots, of_roots = _roots_of_chi_square(degrees[0] + degrees[1])
     return asked[:, None] * roots, weights[:, None] * of_roots
 
@@ -198,6 +215,7 @@ def _roots_of_chi_square(degrees: float) -> tuple[Any, Any]:
     return (2 * gammaincinv(degrees / 2, points)) ** 0.5, weights
 
 
+@cache
 def _points() -> tuple[Any, Any]:
     """Returns points between 0 and 1 and their weights in an integral (Gauss and Legendre)."""
     from numpy.polynomial.legendre import leggauss
@@ -226,7 +244,7 @@ def _shift(asked: Any, weights: Any) -> float:
 
 def test_set_error(share: float, n: int) -> float:
     """Returns the standard error of a share of right answers that comes from drawing n test samples: √(p(1 − p)/n)."""
-    return (share * (1 - share) / n) ** 0.5
+    return math.sqrt(share * (1 - share) / n)
 
 
 def expected_best(values: Sequence[float], higher_is_better: bool) -> list[float]:

@@ -6,10 +6,12 @@ from statistics import median
 
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import fixed, printable, signed, unit, unit_of_difference
-from dlexp.errors import UserError, as_typed, did_you_mean, listed
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS
 from dlexp.report.answer import Answer, Arm, Difference, Interval
-from dlexp.report.sentences import p_in_words, subject, upper
+from dlexp.report.sentences import subject
+from dlexp.report.shown import setting
+from dlexp.report.words import p_in_words, upper
 
 NOTHING = "–"
 VERDICTS = {"better": "better", "worse": "worse", "not_decided": "not decided"}
@@ -43,8 +45,10 @@ def arms_table(answer: Answer) -> Table:
     return _table("Arms", columns)
 
 
-def differences_table(answer: Answer) -> Table | None:
-    """Returns each comparison with its corrected interval, p and verdict; None where nothing is compared."""
+def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
+    """Returns each comparison with its corrected interval, p and verdict, and why there is none; None where nothing is
+    compared.
+    """
     found = answer.differences
     if not found:
         return None
@@ -70,16 +74,16 @@ def differences_table(answer: Answer) -> Table | None:
                     for each in found
                 ],
             ),
-            ("verdict", [verdict(answer, each) for each in found]),
+            ("verdict", [verdict(answer, each, reasons) for each in found]),
         ],
         words=words,
     )
 
 
-def verdict(answer: Answer, found: Difference) -> str:
+def verdict(answer: Answer, found: Difference, reasons: bool = True) -> str:
     """Returns a verdict in two or three words, or why there is none."""
     if found.verdict is None:
-        return f"none: {found.why_not}"
+        return f"none: {printable(found.why_not or '')}" if reasons else "none"
     margin = f"{answer.margin:g}{unit_of_difference(answer.facts)}" if answer.margin is not None else ""
     if found.verdict == "no_difference":
         return f"not larger than {margin}"
@@ -131,8 +135,9 @@ def cross_table(answer: Answer) -> Table | None:
     for arm in answer.arms:
         place = _value(arm, answer.rows), _value(arm, answer.columns)
         if place in cells:
+            vary = f"{listed(others)} {'varies' if len(others) == 1 else 'vary'}"
             raise UserError(
-                f"several arms fall on one place of the table, since {listed(others)} varies too:"
+                f"several arms fall on one place of the table, since {vary} too:"
                 f" --where {others[0]}=VALUE chooses, or take it as --rows or --columns"
             )
         cells[place] = arm
@@ -205,7 +210,7 @@ def _in(unit: str) -> str:
 
 
 def _value(arm: Arm, key: str | None) -> str:
-    return "" if key is None else printable(as_typed(arm.settings.get(key)))
+    return "" if key is None else printable(setting(arm.settings.get(key)))
 
 
 def _values(answer: Answer, key: str | None) -> list[str]:

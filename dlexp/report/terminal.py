@@ -1,7 +1,6 @@
 """A report in a terminal of 80 columns: the sentences, the tables, what was left out."""
 
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from dlexp.console.tables import aligned, width_of
 from dlexp.console.wording import printable
@@ -21,7 +20,7 @@ def lines(answer: Answer) -> Iterator[tuple[str, str]]:
     yield from _prose(first, "bold")
     for sentence in others:
         yield from _prose(sentence)
-    found = [tables.cross_table(answer), tables.arms_table(answer), tables.differences_table(answer)]
+    found = [tables.cross_table(answer), tables.arms_table(answer), tables.differences_table(answer, reasons=False)]
     for table in [*found, tables.reach_table(answer)]:
         if table is not None:
             yield "", ""
@@ -29,10 +28,10 @@ def lines(answer: Answer) -> Iterator[tuple[str, str]]:
     if known := branches(answer):
         yield "", ""
         yield "what began from what", "bold"
-        yield from ((line, "") for branch in known for line in _cut(of_tree(branch, answer)))
+        yield from ((of_tree(branch, answer), "") for branch in known)
     yield "", ""
-    for sentence in [*answer.method, *answer.scope]:
-        yield from _prose(sentence, "dim")
+    for paragraph in (answer.method, answer.scope):
+        yield from _prose(" ".join(paragraph), "dim")
     yield from _left_out(answer)
 
 
@@ -57,9 +56,15 @@ def _left_out(answer: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _prose(text: str, style: str = "") -> Iterator[tuple[str, str]]:
-    indent = " " * (len(text) - len(text.lstrip()) + 2) if text.startswith(" ") else ""
-    for line in textwrap.wrap(printable(text), WIDTH, subsequent_indent=indent, break_on_hyphens=False):
-        yield line, style
+    """Yields a text in lines; those that follow an indented first one are indented further."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    line, start = indent, indent
+    for word in printable(text).split():
+        if line != start and width_of(line) + 1 + width_of(word) > WIDTH:
+            yield line, style
+            line = start = f"{indent}  " if indent else ""
+        line = f"{line} {word}" if line != start else f"{line}{word}"
+    yield line, style
 
 
 def _shown(table: Table) -> Iterator[tuple[str, str]]:
@@ -88,9 +93,3 @@ def _shortened(text: str, most: int) -> str:
     while width_of(front) + width_of(back) + 1 > most:
         front, back = (front[:-1], back) if width_of(front) >= width_of(back) else (front, back[1:])
     return f"{front}…{back}"
-
-
-def _cut(text: str) -> Sequence[str]:
-    return textwrap.wrap(text, WIDTH, subsequent_indent="      ", drop_whitespace=False, break_on_hyphens=False) or [
-        text
-    ]

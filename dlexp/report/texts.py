@@ -104,7 +104,17 @@ def arms_csv(answer: Answer) -> str:
     """Returns a row an arm, with all digits; shares are between 0 and 1."""
     against = {each.arm: each for each in answer.differences if answer.reference is not None}
     others = sorted({name for arm in answer.arms for name in arm.others})
-    heads = ["arm", *answer.varied, "n", "failed", "diverged", answer.metric, "low", "high", "std"]
+    heads = [
+        "arm",
+        *answer.varied,
+        "n",
+        "failed",
+        "diverged",
+        answer.metric,
+        f"{answer.metric} low",
+        f"{answer.metric} high",
+        "std",
+    ]
     heads += (
         [f"difference from {answer.reference}", "difference low", "difference high", "p", "verdict"] if against else []
     )

@@ -13,6 +13,7 @@ from dlexp.report.arms import key_of
 from dlexp.report.runs import Run
 
 MOST_CHANGES = 6
+OWN = ("init_from", "note")  # which the tree shows by itself
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _note(run: Run | None) -> str | None:
 def _changes(run: Run, parent: Run) -> list[str]:
     """Returns what was typed for a run, or for the one above it, and differs between them."""
     words: Sequence[str] = [*run.words, *parent.words]
-    keys = dict.fromkeys(key for key in map(key_of, words) if not is_incidental(key) and key != "init_from")
+    keys = dict.fromkeys(key for key in map(key_of, words) if not is_incidental(key) and key not in OWN)
     different: list[tuple[str, Any]] = [
         (key, run.settings.get(key))
         for key in keys

@@ -1,23 +1,21 @@
 """Which arm is better, as far as the runs say: the test is fixed by how they were made, never by what they show."""
 
-import re
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
-from dlexp.report.arms import FOLD
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
-from dlexp.report.plan import Plan
+from dlexp.report.arms import FOLD
+from dlexp.report.planned import Hypothesis
 from dlexp.report.runs import Run
 from dlexp.report.statistics import Sample
 
 WELCH, PAIRED = "Welch", "paired t"
 # Settings that draw the data or the start of a run: where each seed has its own value, pairs of a seed share a draw.
-DRAWN_BY = ("data.split_seed", "data.data_seed", "init_from")
-BETTER = r"beats?|outperforms?|wins against|(?:is|are) better than"
-WORSE = r"loses? to|(?:is|are) worse than"
+START = "init_from"
+DRAWN_BY = ("data.split_seed", "data.data_seed", START)
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,6 @@ class Family:
     margin: float | None
     is_paired: bool
     folds: bool
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A sentence of the plan. first, second: the arms it names, the one it calls better first; None: not understood."""
-
-    text: str
-    first: str | None = None
-    second: str | None = None
 
 
 def follows_the_seed(runs: Sequence[Run]) -> list[str]:
@@ -180,7 +169,9 @@ def missing_runs(arm: Arm) -> str:
     if num_runs == 1:
         return f"the only run of {arm.name} {first[2:]}"
     count, word = first.split()
-    return ", ".join([f"{count} of {num_runs} runs of {arm.name} {word}", *rest])
+    every = "both" if num_runs == 2 else f"all {count}"
+    part = f"{every} runs" if not rest and int(count) == num_runs else f"{count} of {num_runs} runs"
+    return ", ".join([f"{part} of {arm.name} {word}", *rest])
 
 
 def _pairs(one: Arm, other: Arm) -> tuple[list[float], list[float]] | None:
@@ -206,46 +197,3 @@ def named(arms: Sequence[Arm], against: str) -> str:
     if len(found) == 1:
         return found[0]
     raise UserError(f"there is no arm {against!r}; arms are {listed(names)}.{did_you_mean(against, names)}".rstrip("."))
-
-
-def read_hypothesis(text: str, names: Sequence[str]) -> Hypothesis:
-    """Returns a hypothesis with the two arms it names, where it says nothing but which of them is better."""
-    by_name = {name.casefold(): name for name in names}
-    arm = "|".join(re.escape(name) for name in sorted(by_name, key=len, reverse=True))
-    found = re.fullmatch(rf"\s*({arm})\s+(?:({BETTER})|({WORSE}))\s+({arm})\s*[.!]?\s*", text.casefold())
-    if not found or len(by_name) < len(names) or found[1] == found[4]:
-        return Hypothesis(text)
-    pair = by_name[found[1]], by_name[found[4]]
-    return Hypothesis(text, *(pair if found[2] else pair[::-1]))
-
-
-def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
-    """Returns why a result is exploratory: seeds that came after a verdict was shown, or are not the planned ones.
-
-    seeds: of the runs that are there, by arm.
-    """
-    there = set().union(*seeds.values())
-    earlier = [look for look in plan.looks if look and set(look) < there]
-    if earlier:
-        added = sorted(there - set(earlier[0]))
-        return f"{_seeds(added)} came after a verdict from {len(set(earlier[0]))} had been shown"
-    if extra := sorted(there - set(plan.seeds)):
-        return f"{_seeds(extra)} {'was' if len(extra) == 1 else 'were'} not planned"
-    if missing := {
-        name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)
-    }:
-        told = "; ".join(f"of {name} {_seeds(lacking)}" for name, lacking in missing.items())
-        return f"planned runs are missing ({told}), so this is a look before the end"
-    return None
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {ranges(seeds)}"
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Returns whole numbers in few words: `1 to 5`, `1, 2 and 7`."""
-    ordered = sorted(set(numbers))
-    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
-        return f"{ordered[0]} to {ordered[-1]}"
-    return " and ".join(filter(None, [", ".join(map(str, ordered[:-1])), str(ordered[-1])]))

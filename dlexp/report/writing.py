@@ -16,10 +16,12 @@ from dlexp.records.run_json import recorded
 from dlexp.report import texts
 from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
+from dlexp.report.page import page
 
 FOLDER = "report"
 DATA_FILE = "report.json"  # also says which files are the report's own
 WRITER = "dlexp report"
+OTHER_AXES = ("curves_steps", "curves_seconds")  # the same curves once more
 SUFFIXES = (".html", ".md", ".csv", ".tex", ".png", ".svg", ".json")
 
 
@@ -75,8 +77,9 @@ def write(answer: Answer, folder: Path) -> list[Path]:
 def files(answer: Answer) -> dict[str, bytes]:
     """Returns the content of each file but the data, by name."""
     drawn = _pictures(answer)
-    shown = [name for name in drawn if name.endswith(".png")]
+    shown = [name for name in drawn if name.endswith(".png") and not name.startswith(OTHER_AXES)]
     text = {
+        "report.html": page(answer),
         "report.md": texts.markdown(answer, shown),
         "table.csv": texts.arms_csv(answer),
         "table.tex": texts.latex(answer),

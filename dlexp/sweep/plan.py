@@ -10,8 +10,8 @@ from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.sweep.arms import arms_table
+from dlexp.sweep.closing import write_report
 from dlexp.sweep.grid import Job, grid, sweep_name
-from dlexp.sweep.pictures import draw_arms
 from dlexp.sweep.stage import Ended, checked, train
 from dlexp.sweep.table import table
 
@@ -46,8 +46,8 @@ def run_sweep(typed: Sequence[str]) -> Ended:
 
 
 def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) -> None:
-    """Shows the jobs of a sweep, and what they say together: means over seeds, with `draws` pictures, and what to type
-    for more. varied: what the jobs differ in.
+    """Shows the jobs of a sweep, and what they say together: means over seeds, its report with `draws`, and what to
+    type for more. varied: what the jobs differ in.
     """
     rows = list(zip(varied, ended.reports, strict=True))
     log.info(table(rows))
@@ -58,8 +58,8 @@ def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) 
     folder = to_type(str(ended.folder))
     log.info(f"look at it   tensorboard --logdir {folder}")
     if sum(found["status"] == "finished" for found in ended.reports) > 1:
-        if draws and ended.stop is None:
-            draw_arms(ended.folder)
+        if draws and ended.stop is None and (place := write_report(ended.folder)) is not None:
+            log.info(f"pictures     {place}")
         log.info(f"compare it   python -m dlexp report {folder}")
 
 

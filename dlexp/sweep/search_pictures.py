@@ -1,6 +1,6 @@
-"""The pictures of a search, beside a report's: each trial over each key, and what fewer trials would have found."""
+"""The pictures of a search: each trial over each key, and what fewer trials would have found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dlexp.pictures.drawing import Drawing, Who
@@ -9,11 +9,12 @@ from dlexp.ranges import Interval
 from dlexp.report.shown import Shown, shown_metric
 from dlexp.search.settings import Told
 from dlexp.sweep.asked import Asked
+from dlexp.sweep.closing import show
 from dlexp.sweep.found import Reports, expected, judged_by
-from dlexp.sweep.pictures import draw
 from dlexp.sweep.trials import Trial, told
 
 BESIDE = 2  # keys in one picture
+FOLDER = "search"  # in a sweep's folder, and before the names in TensorBoard
 WHO = Who("", 0, 0)
 
 
@@ -32,7 +33,19 @@ def draw_search(folder: Path, asked: Asked, trials: Sequence[Trial], reports: Re
         series = Series(WHO, [(count, value, f"best of {count:g}") for count, value in line], line)
         if (curve := over_setting([series], axis=words.axis, below="trials, expected best of so many")) is not None:
             found["tuning_curve"] = [curve]
-    draw(folder, found)
+    if found:
+        _write(folder / FOLDER, found)
+
+
+def _write(place: Path, found: Mapping[str, Sequence[Drawing]]) -> None:
+    from dlexp.pictures.canvas import as_figure
+    from dlexp.pictures.style import render
+
+    place.mkdir(exist_ok=True)
+    files = {place / f"{name}.png": render(as_figure(drawings))[0] for name, drawings in found.items()}
+    for path, png in files.items():
+        path.write_bytes(png)
+    show(list(files), place, FOLDER)
 
 
 def _slice(asked: Asked, trials: Sequence[Told], key: str, words: Shown, sign: int) -> Drawing | None:

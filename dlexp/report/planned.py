@@ -1,0 +1,69 @@
+"""What was planned before the first run, held against what was done: the hypothesis, seeds, and what was asked."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from dlexp.report.plan import Plan
+from dlexp.report.words import counted, ranges
+
+BETTER = r"beats?|outperforms?|wins against|(?:is|are) better than"
+WORSE = r"loses? to|(?:is|are) worse than"
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A sentence of the plan. first, second: the arms it names, the one it calls better first; None: not understood."""
+
+    text: str
+    first: str | None = None
+    second: str | None = None
+
+
+def read_hypothesis(text: str, names: Sequence[str]) -> Hypothesis:
+    """Returns a hypothesis with the two arms it names, where it says nothing but which of them is better."""
+    by_name = {name.casefold(): name for name in names}
+    arm = "|".join(re.escape(name) for name in sorted(by_name, key=len, reverse=True))
+    found = re.fullmatch(rf"\s*({arm})\s+(?:({BETTER})|({WORSE}))\s+({arm})\s*[.!]?\s*", text.casefold())
+    if not found or len(by_name) < len(names) or found[1] == found[4]:
+        return Hypothesis(text)
+    pair = by_name[found[1]], by_name[found[4]]
+    return Hypothesis(text, *(pair if found[2] else pair[::-1]))
+
+
+def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
+    """Returns why a result is exploratory: seeds that came after a verdict was shown, or are not the planned ones.
+
+    seeds: of the runs that are there, by arm.
+    """
+    there = set().union(*seeds.values())
+    earlier = [look for look in plan.looks if look and set(look) < there]
+    if earlier:
+        added = sorted(there - set(earlier[0]))
+        return f"{_seeds(added)} came after a verdict from {counted(len(set(earlier[0])), 'seed')} had been shown"
+    if extra := sorted(there - set(plan.seeds)):
+        return f"{_seeds(extra)} {'was' if len(extra) == 1 else 'were'} not planned"
+    if missing := {
+        name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)
+    }:
+        told = "; ".join(f"of {name} {_seeds(lacking)}" for name, lacking in missing.items())
+        return f"planned runs are missing ({told}), so this is a look before the end"
+    return None
+
+
+def otherwise(plan: Plan, metric: str, reference: str | None, margin: float | None) -> str | None:
+    """Returns what of a report is not as planned, since it was asked otherwise."""
+    planned = {"metric": plan.metric, "reference": plan.reference, "margin": plan.margin}
+    asked = {"metric": metric, "reference": reference, "margin": margin}
+    told = [
+        f"{key} {_said(asked[key])} instead of {_said(planned[key])}" for key in planned if asked[key] != planned[key]
+    ]
+    return f"this report was asked otherwise than planned ({'; '.join(told)})" if told else None
+
+
+def _said(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {ranges(seeds)}"

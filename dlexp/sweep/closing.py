@@ -1,0 +1,51 @@
+"""What a sweep's runs say together: their report beside them, its pictures once in TensorBoard."""
+
+import logging
+from contextlib import suppress
+from pathlib import Path
+
+from dlexp.errors import UserError
+from dlexp.records.folder import EVENTS
+
+log = logging.getLogger(__name__)
+
+GROUP = "sweep"  # of tags in TensorBoard
+# Of curves those over epochs will do there.
+AGAIN = ("curves_steps", "curves_seconds")
+
+
+def write_report(folder: Path) -> Path | None:
+    """Writes the report of a sweep and returns its folder; None where there is nothing to draw, or no place for it."""
+    from dlexp.report.figures import pictures
+    from dlexp.report.making import make_answer
+    from dlexp.report.writing import place_of, write
+
+    try:
+        answer = make_answer([folder])
+        if not pictures(answer):
+            return None
+        place = place_of([folder], None)
+    except UserError as error:  # its runs can't be compared, or other files stand there
+        log.info(f"no report is drawn: {error}")
+        return None
+    show([path for path in write(answer, place) if path.suffix == ".png" and path.stem not in AGAIN], place, GROUP)
+    return place
+
+
+def show(pictures: list[Path], place: Path, group: str) -> None:
+    """Shows pictures of a folder in TensorBoard, in place of those of an earlier end of the sweep.
+
+    group: what stands before their names.
+    """
+    from dlexp.pictures.style import size_of
+    from dlexp.records.event_file import EventFile
+
+    earlier = list(place.glob(f"{EVENTS}*"))
+    events = EventFile(place)
+    for path in pictures:
+        png = path.read_bytes()
+        events.image(f"{group}/{path.stem}", png, *size_of(png), step=0)
+    events.close()
+    for path in earlier:
+        with suppress(OSError):  # on Windows TensorBoard may have it open
+            path.unlink()

@@ -1,0 +1,269 @@
+"""From made run folders to an answer: metric, arms, numbers, what is left out."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import child_environment
+from made_runs import made_run, made_sweep
+from scipy import stats
+
+from dlexp.errors import UserError
+from dlexp.records.folder import DATA, RECORD
+from dlexp.report.making import make_answer
+from dlexp.report.plan import Plan, Tuning, write_plan
+
+ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
+SGD, ADAM = [0.9633, 0.9662, 0.9652, 0.9668, 0.9642], [0.9666, 0.9670, 0.9666, 0.9692, 0.9684]
+MAE = {
+    "loss": {"unit": "", "higher_is_better": False, "title": ""},
+    "mae": {"unit": "", "higher_is_better": False, "title": "mean absolute error"},
+}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    return made_sweep(tmp_path / "sweep", ARMS, {"sgd": SGD, "adam": ADAM})
+
+
+def test_an_answer_holds_the_numbers_of_scipy(sweep: Path) -> None:
+    answer = make_answer([sweep], against="sgd")
+    known = stats.ttest_ind(ADAM, SGD, equal_var=False)
+    (found,) = answer.differences
+    assert (answer.metric, answer.reference, answer.varied) == ("test/accuracy", "sgd", ["optimizer"])
+    assert [arm.name for arm in answer.arms] == ["adam", "sgd"], "best first"
+    assert found.p == pytest.approx(known.pvalue) and found.verdict == "better"
+    assert (found.low, found.high) == pytest.approx(tuple(known.confidence_interval()))
+    adam = answer.arms[0]
+    assert adam.values == ADAM and adam.std == pytest.approx(np.std(ADAM, ddof=1))
+    assert (adam.interval.low, adam.interval.high) == pytest.approx(
+        stats.t.interval(0.95, 4, np.mean(ADAM), stats.sem(ADAM))
+    )
+    assert (adam.seconds, adam.parameters, answer.decimals) == (10.0, 17283, 2)
+    assert adam.others["val/accuracy"].mean == pytest.approx(np.mean(ADAM) - 0.005)
+    assert answer.constant["data"] == "spiral" and answer.machine["torch"] == "2.15.0"
+
+
+def test_the_same_folders_give_the_same_answer(sweep: Path) -> None:
+    assert make_answer([sweep]) == make_answer([sweep])
+
+
+def test_validation_is_compared_where_a_run_has_no_test_value(sweep: Path) -> None:
+    metrics = {"train/loss": 0.1, "val/loss": 0.2, "val/accuracy": 0.95}
+    made_run(sweep / "adam_seed-5", seed=5, settings=ARMS["adam"], metrics=metrics)
+    answer = make_answer([sweep])
+    assert answer.metric == "val/accuracy" and len(answer.arms[0].values) + len(answer.arms[1].values) == 11
+    assert any(
+        "Validation accuracy is compared, since not all runs have a test value." in each for each in answer.method
+    )
+    answer = make_answer([sweep], metric="test/accuracy")
+    assert [each.reason for each in answer.troubles] == ["has no test/accuracy"]
+
+
+def test_another_metric_has_its_own_direction(sweep: Path) -> None:
+    for seed in range(3):
+        path = sweep / f"sgd_seed-{seed}" / RECORD
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["metrics"]["test/loss"] = 0.1 + 0.01 * seed
+        path.write_text(json.dumps(record), encoding="utf-8")
+    answer = make_answer([sweep], metric="loss")
+    assert answer.metric == "test/loss" and answer.arms[0].name == "sgd"
+    assert answer.sentences[0].startswith("Test loss (lower is better): ")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"metric": "f1"}, "no run has the metric 'f1'; there are test/accuracy,"),
+        ({"metric": "val/f1"}, "no run has the metric 'val/f1'"),
+        ({"against": "adm"}, "there is no arm 'adm'; arms are adam, sgd"),
+        ({"margin": 0.0}, "margin=0 must be above 0"),
+        ({"margin": float("nan")}, "margin=nan must be above 0"),
+        ({"reach": 0.95}, "reach=0.95 is in per cent, so it must lie above 1 and up to 100; 95 means 95 %"),
+        ({"against": "adam", "all_pairs": True}, "not both"),
+        ({"where": ["optimizer=lion"]}, "leaves no run"),
+    ],
+)
+def test_what_can_not_be_asked_is_a_sentence(sweep: Path, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        make_answer([sweep], **options)
+
+
+def test_a_metric_that_runs_do_not_agree_on_is_refused(sweep: Path) -> None:
+    for path in sorted(sweep.glob(f"adam*/{RECORD}")):
+        path.write_text(
+            path.read_text(encoding="utf-8").replace('"higher_is_better": true', '"higher_is_better": false')
+        )
+    with pytest.raises(UserError, match="the runs do not agree on unit and direction of 'test/accuracy'"):
+        make_answer([sweep])
+
+
+def test_failed_and_diverged_runs_are_counted_and_rank_behind(tmp_path: Path) -> None:
+    arms = {**ARMS, "adamw": {"optimizer": "adamw"}}
+    values: dict[str, Sequence[float | str]] = {"sgd": SGD, "adam": [0.99, "diverged", 0.99], "adamw": ["failed"] * 2}
+    answer = make_answer([made_sweep(tmp_path / "sweep", arms, values)], against="sgd")
+    assert [(arm.name, arm.num_failed, arm.num_diverged) for arm in answer.arms] == [
+        ("sgd", 0, 0),
+        ("adam", 0, 1),
+        ("adamw", 2, 0),
+    ]
+    assert [each.verdict for each in answer.differences] == [None, None]
+
+
+def test_a_finished_run_with_a_loss_that_is_no_number_is_diverged(sweep: Path) -> None:
+    metrics = {"train/loss": None, "val/loss": None, "val/accuracy": 0.5, "test/loss": None, "test/accuracy": 0.5}
+    made_run(sweep / "adam_seed-5", seed=5, settings=ARMS["adam"], metrics=metrics)
+    adam = make_answer([sweep]).arms[-1]
+    assert (adam.name, adam.num_diverged, len(adam.values)) == ("adam", 1, 5)
+
+
+def test_runs_that_are_not_at_their_end_make_it_a_look_in_between(sweep: Path) -> None:
+    made_run(sweep / "adam_seed-5", seed=5, settings=ARMS["adam"], state="stopped")
+    made_run(sweep / "adam_seed-6", seed=6, settings=ARMS["adam"], state="pruned")
+    made_run(sweep / "again", seed=4, settings=ARMS["adam"], state="stopped")
+    answer = make_answer([sweep])
+    assert answer.num_unfinished == 1, "a pruned one is no result of its own, and seed 4 has finished elsewhere"
+    assert any("One run is not at the end and not counted" in each for each in answer.sentences)
+    assert len(answer.troubles) == 3
+
+
+def test_reaching_a_value_is_counted_in_epochs_steps_and_seconds(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    made_run(folder / "a", settings=ARMS["sgd"], curve=[0.5, 0.8, 0.9, 0.85], seconds=40)
+    made_run(folder / "b", settings=ARMS["adam"], curve=[0.5, 0.6])
+    by_name = {arm.name: arm for arm in make_answer([folder], reach=80).arms}
+    assert by_name["sgd"].reached == [{"epochs": 2, "steps": 80, "seconds": pytest.approx(20)}]
+    assert by_name["adam"].reached == [None]
+
+
+def test_a_lower_value_is_reached_from_above(tmp_path: Path) -> None:
+    folder = made_run(tmp_path / "a", 3.0, curve=[9.0, 4.0, 3.0], measures=MAE, metric="val/mae")
+    (arm,) = make_answer([folder], reach=4.5).arms
+    assert arm.reached[0] is not None and arm.reached[0]["epochs"] == 2
+
+
+def test_the_test_sets_own_error_is_that_of_a_share_of_right_answers(sweep: Path) -> None:
+    assert make_answer([sweep]).test_error is None, "nothing says that each sample has one answer"
+    for path in sweep.rglob(DATA):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(facts | {"class_counts": {"test": [1000, 1000, 1000]}}), encoding="utf-8")
+    answer = make_answer([sweep])
+    p = np.mean(ADAM)
+    assert answer.test_error == pytest.approx((p * (1 - p) / 3000) ** 0.5) and answer.num_test == 3000
+    assert make_answer([sweep], metric="loss").test_error is None
+
+
+def test_seeds_that_draw_the_split_are_paired(tmp_path: Path) -> None:
+    for name, values in (("sgd", [0.90, 0.93, 0.88, 0.95]), ("adam", [0.903, 0.934, 0.884, 0.953])):
+        for seed, value in enumerate(values):
+            made_run(tmp_path / f"{name}-{seed}", value, seed=seed, settings={**ARMS[name], "data.split_seed": seed})
+    answer = make_answer([tmp_path], against="sgd")
+    assert (answer.paired_by, answer.varied) == (["data.split_seed"], ["optimizer"])
+    assert (answer.differences[0].test, answer.differences[0].verdict) == ("paired t", "better")
+    assert answer.differences[0].ahead == 4
+    assert any("since with the seed goes data.split_seed" in each for each in answer.method)
+
+
+def test_folds_have_means_and_no_verdict(tmp_path: Path) -> None:
+    for name, values in (("sgd", SGD), ("adam", ADAM)):
+        for fold, value in enumerate(values):
+            made_run(tmp_path / f"{name}-{fold}", value, settings={**ARMS[name], "data.folds": 5, "data.fold": fold})
+    answer = make_answer([tmp_path], against="sgd")
+    assert answer.folds and answer.differences[0].verdict is None and answer.arms[0].interval.low is None
+    assert answer.sentences[0].startswith("Means over folds, and no verdict: adam 96.76 %; sgd 96.51 %.")
+    assert "adam is ahead of sgd in 5 of 5 folds." in answer.sentences
+
+
+def test_runs_of_different_code_say_so(sweep: Path) -> None:
+    made_run(sweep / "adam_seed-5", 0.97, seed=5, settings=ARMS["adam"], code="another")
+    assert "Not all runs were made by the same code, so a difference may come from that." in make_answer([sweep]).scope
+
+
+def made_comparison(folder: Path, values: dict[str, Sequence[float | str]], **changes: Any) -> Path:
+    """Makes the folder of a comparison: final runs from seed 1 on, two trials of each arm, and its plan."""
+    for name, own in values.items():
+        settings = {**ARMS[name], "optimizer.lr": 0.01 if name == "adam" else 0.5}
+        for seed, value in enumerate(own, start=1):
+            given: dict[str, Any] = {"state": value} if isinstance(value, str) else {"value": value}
+            made_run(folder / name / f"seed-{seed}", seed=seed, settings=settings, **given)
+        for trial in range(2):
+            lower = {**ARMS[name], "optimizer.lr": 0.001 * (trial + 1)}
+            made_run(folder / f"tune-{name}" / str(trial), 0.99, settings=lower)
+    seeds = [1, 2, 3, 4, 5]
+    chosen = {"sgd": ["optimizer.lr=0.5"], "adam": ["optimizer.lr=0.01"]}
+    tuning = Tuning(["optimizer.lr"], {}, 2, "sobol", 0, 0, {}, chosen, {})
+    words: dict[str, Any] = {
+        "question": "SGD or Adam?",
+        "command": "python -m dlexp compare optimizer=sgd,adam",
+        "arms": {name: [f"optimizer={name}"] for name in values},
+        "shared": ["model=mlp"],
+        "reference": "sgd",
+        "seeds": seeds,
+        "metric": "test/accuracy",
+        "margin": 0.5,
+        "hypothesis": "Adam beats SGD",
+        "size": None,
+        "picture": None,
+        "tuning": tuning,
+        "runs": {name: {str(seed): f"{name}/seed-{seed}" for seed in seeds} for name in values},
+        "trials": {name: [f"tune-{name}/0", f"tune-{name}/1"] for name in values},
+        "looks": [seeds],
+    }
+    write_plan(folder, Plan(**(words | changes)))
+    return folder
+
+
+def test_a_comparison_is_reported_as_planned(tmp_path: Path) -> None:
+    answer = make_answer([made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})])
+    assert (answer.title, answer.reference, answer.margin) == ("SGD or Adam?", "sgd", 0.5)
+    assert [arm.name for arm in answer.arms] == ["adam", "sgd"] and [len(arm.runs) for arm in answer.arms] == [5, 5]
+    assert {name: len(runs) for name, runs in answer.trials.items()} == {"sgd": 2, "adam": 2}
+    assert answer.arms[0].words == ["optimizer=adam", "optimizer.lr=0.01", "model=mlp"]
+    assert answer.exploratory is None and answer.comparisons == 1
+    assert answer.sentences[0] == (
+        "Test accuracy, at the settings each found: adam is better than sgd by less than 0.5 points."
+    )
+    assert "Hypothesis “Adam beats SGD”: supported." in answer.sentences
+    assert any("each had two trials of optimizer.lr on one seed" in each for each in answer.scope)
+
+
+def test_trials_are_no_arms_in_a_report_of_more_folders(tmp_path: Path) -> None:
+    comparison = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
+    single = made_run(tmp_path / "single", settings=ARMS["sgd"])
+    for folders in ([tmp_path], [comparison, single]):
+        answer = make_answer(folders)
+        assert answer.plan is None and sum(len(arm.runs) for arm in answer.arms) == 11
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "why"),
+    [
+        ({"looks": [[1, 2, 3], [1, 2, 3, 4, 5]]}, {}, "seeds 4 and 5 came after a verdict from three seeds"),
+        ({"seeds": [1, 2, 3]}, {}, "seeds 4 and 5 were not planned"),
+        ({"seeds": [1, 2, 3, 4, 5, 6]}, {}, "planned runs are missing"),
+        ({}, {"margin": 1.0}, "margin 1 instead of 0.5"),
+        ({}, {"against": "adam"}, "reference adam instead of sgd"),
+    ],
+)
+def test_what_is_not_as_planned_is_exploratory(
+    tmp_path: Path, changes: dict[str, Any], options: dict[str, Any], why: str
+) -> None:
+    answer = make_answer([made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM}, **changes)], **options)
+    assert answer.exploratory is not None and why in answer.exploratory
+    assert any(each.startswith("Exploratory: ") and why in each for each in answer.sentences)
+
+
+def test_it_needs_no_torch_and_no_scipy_for_one_run(tmp_path: Path) -> None:
+    made_run(tmp_path / "one")
+    code = (
+        "import sys; from pathlib import Path; from dlexp.report.making import make_answer;"
+        f"answer = make_answer([Path({str(tmp_path)!r})]); assert answer.sentences;"
+        "print({'torch', 'scipy', 'numpy', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=child_environment())
+    assert done.stdout == "set()\n", done.stdout + done.stderr

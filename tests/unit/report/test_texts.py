@@ -1,0 +1,169 @@
+"""What a report prints and writes as tables: it fits a terminal, and no name of a stranger breaks out of a file."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_runs import made_run, made_sweep
+
+from dlexp.console.tables import width_of
+from dlexp.errors import UserError
+from dlexp.report import tables, texts
+from dlexp.report.answer import Answer
+from dlexp.report.data import as_data
+from dlexp.report.making import make_answer
+from dlexp.report.terminal import lines
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "|a| `b` **c** [d](javascript:e)",
+    r"\input{/etc/passwd} $x_1^2$ 50% #1 ~&{}",
+    "=HYPERLINK(1)",
+    "\x1b[2Jgone\r\nnew",
+    "卷积神经网络 " * 6,
+    "x" * 300,
+    "\u202eright to left",
+]
+
+
+def hostile_answer(folder: Path, **options: Any) -> Answer:
+    arms = {f"{number}": {"model.activation": word} for number, word in enumerate(HOSTILE)}
+    values: dict[str, list[float | str]] = {name: [0.8 + 0.01 * int(name), 0.81] for name in arms}
+    values["3"] = [0.9, "diverged"]
+    return make_answer([made_sweep(folder / "sweep", arms, values)], **options)
+
+
+def terminal(answer: Answer) -> list[str]:
+    return [line for line, _ in lines(answer)]
+
+
+@pytest.mark.parametrize("options", [{}, {"all_pairs": True}, {"rows": "model.activation"}, {"reach": 70}])
+def test_a_report_fits_a_terminal_and_moves_no_cursor(tmp_path: Path, options: dict[str, Any]) -> None:
+    told = terminal(hostile_answer(tmp_path, **options))
+    assert len(told) >= 20
+    assert [line for line in told if width_of(line) > 80 and " " in line.strip()] == []
+    assert all(line.isprintable() for line in told)
+
+
+def test_thirty_arms_are_told_apart(tmp_path: Path) -> None:
+    arms = {f"{n}": {"optimizer": "adamw", "optimizer.lr": n / 1000, "model.width": 64} for n in range(1, 31)}
+    answer = make_answer([made_sweep(tmp_path / "s", arms, {name: [0.9, 0.91] for name in arms})])
+    rows = [line for line in terminal(answer) if re.match(r"lr \S+ +9", line)]
+    assert len(rows) == 30 and len({line.split()[1] for line in rows}) == 30
+
+
+def test_numbers_stand_in_the_tables(tmp_path: Path) -> None:
+    arms = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
+    sweep = made_sweep(tmp_path / "s", arms, {"sgd": [0.90, 0.91, 0.92], "adam": [0.95, "diverged", "failed"]})
+    answer = make_answer([sweep], against="sgd")
+    found = tables.arms_table(answer)
+    assert found.heads == ["arm", "test accuracy, %", "n", "failed", "diverged", "parameters", "time"]
+    assert found.rows == [
+        ["sgd", "91.0 ± 2.5", "3", "0", "0", "17,283", "10 s"],
+        ["adam", "95.0", "1", "1", "1", "17,283", "10 s"],
+    ]
+    different = tables.differences_table(answer)
+    assert different is not None and different.rows[0][-1].startswith("none: ")
+    runs = tables.runs_table(answer)
+    assert [row[2:5] for row in runs.rows if row[0] == "adam"] == [
+        ["95.00", "3", "finished"],
+        ["–", "–", "diverged"],
+        ["–", "–", "failed"],
+    ]
+
+
+GRID = {f"{o}{lr}": {"optimizer": o, "optimizer.lr": lr} for o in ("sgd", "adam") for lr in (0.1, 0.01, 1.0)}
+
+
+def test_a_table_by_rows_and_columns(tmp_path: Path) -> None:
+    sweep = made_sweep(tmp_path / "s", GRID, {name: [0.5 + number / 100] for number, name in enumerate(GRID)})
+    found = tables.cross_table(make_answer([sweep], rows="optimizer.lr", columns="optimizer"))
+    assert found is not None and found.title == "Test accuracy, % by optimizer.lr and optimizer"
+    assert found.heads[0] == r"optimizer.lr \ optimizer" and {*found.heads[1:]} == {"adam", "sgd"}
+    by = {head: [row[column] for row in found.rows] for column, head in enumerate(found.heads)}
+    assert [by[found.heads[0]], by["sgd"], by["adam"]] == [
+        ["0.01", "0.1", "1"],
+        ["51.00", "50.00", "52.00"],
+        ["54.00", "53.00", "55.00"],
+    ]
+    for options, sentence in {
+        ("optimizer.lr", None): r"several arms fall on one place of the table, since optimizer varies too",
+        ("optimizer.l", None): r"--rows optimizer\.l: it does not vary .* Did you mean 'optimizer.lr'\?",
+        ("epochs", "optimizer"): r"--rows epochs: it does not vary between these runs; what does is optimizer",
+        ("optimizer", "optimizer"): r"are both optimizer",
+    }.items():
+        with pytest.raises(UserError, match=sentence):
+            tables.cross_table(make_answer([sweep], rows=options[0], columns=options[1]))
+
+
+def test_a_stranger_writes_no_html_and_no_markdown(tmp_path: Path) -> None:
+    text = texts.markdown(hostile_answer(tmp_path))
+    prose = re.sub(r"```text\n.*?\n```", "", text, flags=re.DOTALL)
+    assert not re.search(r"(?<!\\)<", prose) and not re.search(r"(?<!\\)\[d", prose)
+    rows = [line for line in prose.splitlines() if line.startswith("|")]
+    assert len(rows) >= 30
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} <= set(range(4, 12))
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+def test_a_fence_is_longer_than_any_in_it(tmp_path: Path) -> None:
+    made_run(tmp_path / "a", overrides=["model.activation=````"])
+    assert "`````text\npython -m dlexp 'model.activation=````' seed=…\n`````" in texts.markdown(make_answer([tmp_path]))
+
+
+def test_a_stranger_writes_no_formula(tmp_path: Path) -> None:
+    answer = hostile_answer(tmp_path)
+    rows = list(csv.DictReader(io.StringIO(texts.arms_csv(answer))))
+    assert len(rows) == len(HOSTILE)
+    assert [row["model.activation"] for row in rows if "HYPER" in row["model.activation"]] == ["'=HYPERLINK(1)"]
+    by_name = {row["arm"]: row for row in rows}
+    for arm in answer.arms:
+        row = by_name[arm.name]
+        assert float(row["test/accuracy"]) == arm.interval.mean and int(row["n"]) == len(arm.values)
+    runs = list(csv.DictReader(io.StringIO(texts.runs_csv(answer))))
+    assert len(runs) == 2 * len(HOSTILE) and {row["status"] for row in runs} == {"finished", "diverged"}
+
+
+def test_latex_has_no_command_of_a_stranger(tmp_path: Path) -> None:
+    text = texts.latex(hostile_answer(tmp_path))
+    commands = set(re.findall(r"\\([A-Za-z]+)", "\n".join(line for line in text.splitlines() if line[:1] != "%")))
+    ours = "begin end hline textbackslash textasciitilde textasciicircum textless textgreater textbar textasciigrave"
+    assert commands <= set(f"{ours} pm ldots to surd textquotedbl textquotesingle".split())
+    for line in text.splitlines():
+        if not line.startswith("%"):
+            assert not re.search(r"(?<!\\)[%#_~^]", line)
+            assert len(re.findall(r"(?<!\\)\$", line)) % 2 == 0
+    assert text.startswith("% ") and text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert text.splitlines()[1].startswith("% needs XeLaTeX")  # of the Chinese name
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX")
+def test_latex_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("test_texts.HOSTILE", [word for word in HOSTILE if word.isascii()])
+    table = texts.latex(hostile_answer(tmp_path))
+    (tmp_path / "table.tex").write_text(table, encoding="utf-8")
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp}"
+    page = rf"{head}\begin{{document}}\input{{table}}\end{{document}}"
+    (tmp_path / "page.tex").write_text(page, encoding="utf-8")
+    subprocess.run(["pdflatex", "-interaction=batchmode", "-halt-on-error", "page"], cwd=tmp_path, check=True)
+
+
+def test_the_data_is_json_and_sets_durations_apart(tmp_path: Path) -> None:
+    answer = hostile_answer(tmp_path, reach=70)
+    data = json.loads(json.dumps(as_data(answer), allow_nan=False))
+    assert {arm["name"]: arm["mean"] for arm in data["arms"]} == {arm.name: arm.interval.mean for arm in answer.arms}
+    assert [arm["n"] for arm in data["arms"]] == [len(arm.values) for arm in answer.arms]
+    assert sum(len(arm["runs"]) for arm in data["arms"]) == 2 * len(HOSTILE)
+
+    def durations(node: Any) -> int:
+        if isinstance(node, dict):
+            return sum(key.startswith("seconds") + durations(value) for key, value in node.items())
+        return sum(map(durations, node)) if isinstance(node, list) else 0
+
+    assert durations(data) >= 3 * len(HOSTILE)
