@@ -392,10 +392,11 @@ LIGHT = (
     " dlexp.ranges dlexp.records.run_json dlexp.records.metrics"
     " dlexp.machine.environment dlexp.machine.signals dlexp.machine.lock_file"
     " dlexp.data.facts dlexp.sweep.ledger dlexp.sweep.table"
+    " dlexp.search.space dlexp.search.sequence dlexp.search.settings dlexp.search.pruning dlexp.search.tpe"
 )
 
 WITHOUT_TORCH = (
-    "data.fetch.download config.compose config.check config.build sweep.plan sweep.launchers.local"
+    "data.fetch.download config.compose config.check config.build sweep.plan sweep.search sweep.launchers.local"
     " sweep.launchers.slurm"
 )
 

@@ -75,9 +75,8 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     yield from edges(asked, first.proposal)
     if len(of_trials) > 1:
         yield "it was chosen for this figure, which is too good by itself: runs with new seeds tell what to expect"
-    yield f"train it     python -m dlexp {' '.join(asked.best_words(first.proposal))}"
-    seeds = ",".join(map(str, asked.new_seeds()))
-    yield f"new seeds    python -m dlexp -m {' '.join(asked.best_words(first.proposal, without='seed'))} seed={seeds}"
+    yield f"train it     python -m dlexp {asked.train_it(first.proposal)}"
+    yield f"new seeds    python -m dlexp {asked.on_new_seeds(first.proposal)}"
     length = asked.search.epochs
     after = f", after {length} epoch{'s' * (length != 1)}" if length is not None else ""
     for line in (*_slices(asked, of_trials, shown), *_tuning_curve(asked, trials, shown)):

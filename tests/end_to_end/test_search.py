@@ -4,12 +4,14 @@ import os
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, start
+from conftest import ROOT, child_environment, start
 
 from dlexp.api import run_sweep
 from dlexp.records import run_json
@@ -200,6 +202,47 @@ def test_a_launcher_of_known_jobs_takes_no_search_that_chooses_while_they_run(cl
         assert ended.code == 1 and "search=qmc search.prune=none goes with every launcher" in ended.err, ended
         assert not (workdir / "outputs").exists()
     assert "not started" in cli(*words, "search=qmc").out
+
+
+OWN = """
+from dataclasses import dataclass
+from dlexp.search.settings import Search
+
+@dataclass(kw_only=True)
+class Corners(Search):
+    start: int
+    def first(self, space, trials):
+        return [{key: str(self.start + trial) for key in space} for trial in range(trials)]
+"""
+
+
+def test_a_search_of_ones_own(cli, workdir: Path) -> None:
+    (workdir / "my_search.py").write_text(OWN, encoding="utf-8")
+    (workdir / "own" / "search").mkdir(parents=True)
+    common = (ROOT / "conf" / "search" / "qmc.yaml").read_text(encoding="utf-8").partition("\nseed")[2]
+    node = f"_target_: my_search.Corners\nstart: 3\nseed{common}"
+    (workdir / "own" / "search" / "corners.yaml").write_text(node, encoding="utf-8")
+    words = ["-m", "--config-dir", "own", "allow=my_search", "search=corners", "trials=2", "model.width=interval(2,9)"]
+    ended = cli(*words, *TINY, "search.start=5")
+    assert ended.code == 0 and list(entries(workdir)) == ["width-5", "width-6"], ended
+    (typed,) = re.findall(r"^train it +python -m dlexp (.*)$", ended.out, re.MULTILINE)
+    assert typed.startswith("--config-dir own allow=my_search model.width=")
+    (workdir / "my_search.py").write_text(
+        "class Corners:\n    def __init__(self, **settings): pass\n", encoding="utf-8"
+    )
+    code = f"import sys; from dlexp.__main__ import main; sys.exit(main({[*words, *TINY]!r}))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=child_environment())
+    assert told.returncode == 1 and "its class derives from dlexp.search.settings.Search" in told.stderr, told
+
+
+def test_commands_leave_out_what_is_for_the_search(cli, workdir: Path) -> None:
+    words = ["-m", "search=qmc", "search.seed=3", "trials=1", "model.width=interval(2,9)", "seed=4", "launcher=local"]
+    ended = cli(*words, *TINY, "hydra.sweep.dir=here", "n_jobs=2")
+    width = re.search(r"with model.width=(\d)", ended.out)
+    assert ended.code == 0 and width, ended
+    tiny = " ".join(TINY)
+    assert f"train it     python -m dlexp model.width={width[1]} seed=4 {tiny}\n" in ended.out
+    assert f"new seeds    python -m dlexp -m model.width={width[1]} {tiny} seed=0,1,2\n" in ended.out
 
 
 COMMANDS = [
