@@ -61,9 +61,11 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     def shown(value: float) -> str:
         return number(sign * value, facts)
 
-    yield from _counts(trials, len(of_trials), asked.trials)
+    yield from _counts(trials, "trials", "gave a value")
+    yield from _counts(finals, "whole trainings", "finished")
     if not best:
-        yield "no trial gave a value to choose by"
+        waiting = any(told(each).state == "running" for each in finals or trials)
+        yield "the best is not known yet" if waiting else "no trial gave a value to choose by"
         return
     first = best[0]
     assert first.value is not None
@@ -94,8 +96,8 @@ def _words(proposal: Proposal) -> str:
     return " ".join(f"{key}={value}" for key, value in proposal.items())
 
 
-def _counts(trials: Sequence[Trial], num_valued: int, wanted: int) -> Iterator[str]:
-    """Yields how many trials gave no value, and why."""
+def _counts(trials: Sequence[Trial], called: str, did: str) -> Iterator[str]:
+    """Yields how many of what is `called` so gave no value, and why."""
     states = [told(each).state for each in trials]
     failed, pruned, waiting = (states.count(state) for state in ("failed", "pruned", "running"))
     parts = [
@@ -104,7 +106,7 @@ def _counts(trials: Sequence[Trial], num_valued: int, wanted: int) -> Iterator[s
         if count
     ]
     if parts:
-        yield f"of {len(trials)} trials {num_valued} gave a value, {', '.join(parts)}"
+        yield f"of {len(trials)} {called} {len(ranked(trials))} {did}, {', '.join(parts)}"
     if waiting:
         yield "the same command goes on with what is not done"
 

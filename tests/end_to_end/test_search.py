@@ -54,7 +54,7 @@ def test_an_edge_is_named(cli, workdir: Path) -> None:
     assert ended.code == 0 and "best of 2 trials: val/accuracy" in ended.out
     ended = cli("-m", "search=random", "trials=3", "model.width=interval(1,2)", *TINY)
     assert re.search(r"the best model.width=[12] lies at the (upper|lower) edge of its range, 1 to 2: widen", ended.out)
-    assert "the space holds 2 points, and each is tried once: search=grid does the same" in ended.out, ended
+    assert "the space holds 2 points, and each is tried once\n" in ended.out, ended
 
 
 def test_short_trials_then_the_best_whole_each_on_two_seeds(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -75,6 +75,15 @@ def test_short_trials_then_the_best_whole_each_on_two_seeds(workdir: Path, caplo
     before = entries(workdir)
     run_sweep(words)
     assert entries(workdir) == before, "nothing is trained again"
+
+
+def test_where_all_short_trials_fail_none_is_trained_whole(cli, workdir: Path) -> None:
+    words = ["-m", "search=qmc", "trials=2", "search.epochs=1", "search.top=1", "optimizer.lr=interval(1e30,1e31)"]
+    ended = cli(*words, *TINY)
+    assert ended.code == 1 and "of 2 trials 0 gave a value, 2 failed\nno trial gave a value to choose by" in ended.out
+    assert all("the loss became" in entry["error"] for entry in entries(workdir).values())
+    before = entries(workdir)
+    assert cli(*words, *TINY).code == 1 and entries(workdir) == before, "what diverged would once more"
 
 
 def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
