@@ -1,83 +1,37 @@
-"""What a command takes that reads many runs: seconds from cold files and from warm ones, and peak memory.
+"""How long `list` takes over many runs, from their files: `python benchmarks/many_runs.py [RUNS]`, 1,000 by default.
 
-python benchmarks/many_runs.py report list --runs 1000
-
-One run of 100 epochs is trained, and its folder copied with other seeds, rates and results: 20 arms.
+The runs are made in a temporary folder, ten sweeps of settings that all differ, so that no two configs are one text.
 """
 
-import argparse
-import json
-import os
-import random
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-WORDS = ["experiment=spiral_mlp", "data.points_per_class=300", "epochs=100", "optimizer=sgd", "optimizer.lr=0.1",
-         "checkpoint.keep=metrics", "pictures=false", "threads=1"]  # fmt: skip
-ARMS = 20
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from made_runs import made_run  # noqa: E402
+
+COMMANDS = (["list"], ["list", "--where", "model.width=9"], ["list", "--sort", "val/loss"], ["list", "--json"])
 
 
-def main() -> None:
-    """Prints the seconds of each command, and its memory."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("commands", nargs="+", help="such as report, list, or 'report --json'")
-    parser.add_argument("--runs", type=int, default=1000)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "runs"
-        make(folder, options.runs)
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        print(f"{options.runs} runs, {ARMS} arms, {size / 2**20:.0f} MB")
-        for command in options.commands:
-            cool(folder)
-            seconds = [timed([*command.split(), str(folder)]) for _ in range(3)]
-            memory = max(megabytes for _, megabytes in seconds)
-            cold, *warm = (each for each, _ in seconds)
-            print(f"{command}: {cold:.1f} s cold, {min(warm):.1f} s warm, {memory:.0f} MB")
-
-
-def make(folder: Path, num_runs: int) -> None:
-    """Makes the run folders."""
-    first = folder.parent / "first"
-    command = [sys.executable, "-m", "dlexp", *WORDS, f"hydra.run.dir={first}"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    entry = json.loads((first / "run.json").read_text(encoding="utf-8"))
-    config = (first / "config.yaml").read_text(encoding="utf-8")
-    draw = random.Random(0)
-    for number in range(num_runs):
-        seed, lr = number // ARMS, 0.001 * 1.5 ** (number % ARMS)
-        run = folder / f"lr-{lr:.4g}_seed-{seed}"
-        shutil.copytree(first, run)
-        metrics = {key: min(1.0, value * draw.uniform(0.9, 1.0)) for key, value in entry["metrics"].items()}
-        own = {"name": run.name, "seed": seed, "cell": f"{number:016x}", "metrics": metrics}
-        own["overrides"] = [*entry["overrides"], f"optimizer.lr={lr:.4g}", f"seed={seed}"]
-        (run / "run.json").write_text(json.dumps(entry | own, indent=2), encoding="utf-8")
-        text = re.sub(r"(?m)^seed: .*", f"seed: {seed}", re.sub(r"(?m)^  lr: 0.1$", f"  lr: {lr:.4g}", config))
-        (run / "config.yaml").write_text(text, encoding="utf-8")
-
-
-def cool(folder: Path) -> None:
-    """Lets the system forget the content of all files."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def timed(words: list[str]) -> tuple[float, float]:
-    """Runs a command; returns its seconds, with the start of Python, and its peak memory in MB."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "dlexp", *words], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, words
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+def main(num_runs: int) -> None:
+    """Prints the seconds of each command, the best of three, the start of Python included."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(num_runs):
+            settings = {"optimizer.lr": 0.001 * (number + 1), "model.width": 8 + number % 50}
+            place = Path(folder) / "outputs" / f"sweep-{number % 10}" / f"run-{number}"
+            made_run(place, 0.5 + number / 3 / num_runs, seed=number % 3, settings=settings)
+        for words in COMMANDS:
+            seconds = []
+            for _ in range(3):
+                began = time.perf_counter()
+                run = [sys.executable, "-m", "dlexp", *words]
+                subprocess.run(run, cwd=folder, env={"PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL)
+                seconds.append(time.perf_counter() - began)
+            print(f"{' '.join(words):30} {min(seconds):.2f} s for {num_runs:,} runs")
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)

@@ -13,6 +13,7 @@ import yaml
 from dlexp.config import meant
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER, LATER_OF_DATA, Settings
+from dlexp.config.words import in_words
 from dlexp.errors import UserError, did_you_mean, listed, to_type
 from dlexp.records.folder import CONFIG, RECORD
 from dlexp.records.run_json import read_entry, refuse_other_version
@@ -88,6 +89,9 @@ def changed_config(
             problems.append(mistakes.sentence(error))
             continue
         key, value = override.get_key_element(), override.value()
+        is_reference = isinstance(value, str) and "${" in value and key != meant.NOTE
+        if key == meant.NOTE and isinstance(value, str):
+            value = in_words(value)
         *parents, name = key.split(".")
         node = value_of(config, parents)
         if override.is_sweep_override():
@@ -96,7 +100,7 @@ def changed_config(
             problems.append(f"this run has no setting '{key}'.{did_you_mean(meant.named(key) or key, keys)}")
         elif isinstance(node[name], dict):
             problems.append(f"{word} would choose another {key}; resume= continues with the one that is stored")
-        elif isinstance(value, str) and "${" in value:
+        elif is_reference:
             problems.append(f"{word} refers to another setting, which a stored run can't follow; type the value")
         elif node[name] != value:
             node[name] = value

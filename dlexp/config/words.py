@@ -203,6 +203,11 @@ def _text(value: str) -> str:
     return in_quotes(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))
 
 
+def in_words(text: str) -> str:
+    """Returns a text without what `_text` put before `${`, as OmegaConf does where it resolves a config."""
+    return re.sub(r"(\\*)\\\$\{", lambda found: found[1][: len(found[1]) // 2] + "${", text)
+
+
 def in_quotes(value: str) -> str:
     """Returns a value in quotes for Hydra's grammar."""
     # It reads backslashes before a quote, and only those, as escapes: a quote gets one, and they are doubled.

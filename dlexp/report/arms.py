@@ -8,6 +8,7 @@ from dlexp.config.schema import GROUPS, Settings
 from dlexp.report.runs import Run, Trouble
 
 FOLD = "data.fold"
+PRESET = "experiment"  # chooses other options, and is no setting itself
 REPEATS = ("seed", FOLD)  # what repeats a run and makes no arm
 # What stands in no config, by the key of run.json, and the settings that mostly decide it.
 CONTENTS = {"content of the data": ("data", "data"), "weights of init_from": ("initial_weights", "init_from")}
@@ -47,11 +48,12 @@ def split(
     """Returns the keys that vary, and for each arm its settings of those and its runs by seed and fold.
 
     A key varies where it changes a result, is not `ignoring`, and is no consequence of others: a group's option stands
-    for the settings that come with it, those of a recipe or a data set too, as long as nobody typed one of them
-    (`brought_along` tells them). What follows another setting is no key, nor is what goes with the seed one to one
-    (`init_from`, `data.split_seed`). Groups come first, then as typed; arms in the order of the jobs of their sweep.
+    for the settings that come with it, those of a recipe or a data set too, as long as nobody typed one of them, and a
+    preset for all that it chooses (`brought_along` tells them). What follows another setting is no key, nor is what
+    goes with the seed one to one (`init_from`, `data.split_seed`). Groups come first, then as typed; arms in the order
+    of the jobs of their sweep.
     """
-    rows = _rows(runs)
+    rows = _rows(runs, presets=True)
     keys = _keys(runs, rows, ignoring)
     arms: dict[Any, list[int]] = {}
     for number in sorted(range(len(runs)), key=lambda number: (runs[number].folder.parent, runs[number].turn, number)):
@@ -66,16 +68,13 @@ def split(
 
 
 def brought_along(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
-    """Returns the settings that differ between arms though nobody typed them and no option of their own group varies:
-    such as the epochs that a model's recipe brings along.
+    """Returns what differs between arms though nobody typed it and no option of its own group varies: such as the
+    epochs that a model's recipe brings along. An option stands for its settings here too.
     """
-    rows = _rows(runs)
     follow = _following(runs)
-    return [
-        key
-        for key in _differing(rows)
-        if key not in (*keys, *REPEATS, *CONTENTS) and key not in follow and key.partition(".")[0] not in keys
-    ]
+    found = [key for key in _differing(_rows(runs)) if key not in (*keys, *REPEATS, *CONTENTS) and key not in follow]
+    groups = {*keys, *(key for key in found if key in GROUPS)}
+    return [key for key in found if key in GROUPS or key.partition(".")[0] not in groups]
 
 
 def is_folded(runs: Sequence[Run]) -> bool:
@@ -87,10 +86,10 @@ def _keys(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]], ignoring: Coll
     """Returns the keys that make arms: what was typed, and what does not follow from that."""
     typed, follow = _typed(runs), _following(runs)
     differing = [key for key in _differing(rows) if key not in ignoring and key not in follow]
-    options = [key for key in differing if key in GROUPS]
+    options = [key for key in differing if key in GROUPS or key == PRESET]
     chosen = sorted((key for key in options if key in typed), key=lambda key: typed[key])
     chosen += [key for key in options if key not in typed and not _follows_from(chosen, key, rows)]
-    others = sorted((key for key in differing if key in typed and key not in GROUPS), key=lambda key: typed[key])
+    others = sorted((key for key in differing if key in typed and key not in options), key=lambda key: typed[key])
     for key in differing:
         if key not in options and key not in typed:
             group = CONTENTS.get(key, ("", key))[1].partition(".")[0]
@@ -123,8 +122,12 @@ def _following(runs: Sequence[Run]) -> set[str]:
     return set.intersection(*(set(run.entry["follows"]) for run in runs)) if runs else set()
 
 
-def _rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Returns for each run the value of all that differs and changes a result; what it lacks is None."""
+def _rows(runs: Sequence[Run], presets: bool = False) -> list[dict[str, Any]]:
+    """Returns for each run the value of all that differs and changes a result; what it lacks is None.
+
+    presets: with the preset that was chosen, where all runs have one.
+    """
+    presets = presets and all(run.settings.get(PRESET) for run in runs)
     found = [run.settings | contents for run, contents in zip(runs, _contents(runs), strict=True)]
     names = list(dict.fromkeys(key for settings in found for key in settings))
     without_targets = all(settings.get("task.targets") != "values" for settings in found)
@@ -132,7 +135,7 @@ def _rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     names = [
         key
         for key in names
-        if _counts(key)
+        if (_counts(key) or (presets and key == PRESET))
         and not (without_targets and key == "task.standardise")
         and not (key.rpartition(".")[0] in looks and _only_looks(key.rpartition(".")[0], found))
     ]

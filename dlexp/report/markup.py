@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dlexp.pictures.drawing import escaped
+from dlexp.pictures.drawing import escaped, quoted
 
 VOID = frozenset({"input", "meta"})
 # Figures that a line should not break, as the sentences write them.
@@ -47,7 +47,7 @@ Row = tuple[Mapping[str, str | int], Sequence[str | Cell | None]]
 def tag(name: str, /, *children: str | None, **attributes: str | int | None) -> Markup:
     """Returns an element. A trailing `_` of an attribute's name falls away, others become hyphens; None: without it."""
     words = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    opened = "".join([name, *(f' {key}="{escaped(value)}"' for key, value in words.items())])
+    opened = "".join([name, *(f' {key}="{quoted(value)}"' for key, value in words.items())])
     return Markup(f"<{opened}>" if name in VOID else f"<{opened}>{joined(children)}</{name}>")
 
 

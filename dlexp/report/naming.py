@@ -8,11 +8,12 @@ from dlexp.config.cell import is_incidental
 from dlexp.config.schema import GROUPS
 from dlexp.console.wording import printable
 from dlexp.records.naming import unique
-from dlexp.report.arms import REPEATS, key_of
+from dlexp.report.arms import PRESET, REPEATS, key_of
 from dlexp.report.runs import Run
 from dlexp.report.shown import setting
 
 LONGEST = 60
+OPTIONS = {*GROUPS, PRESET}
 VAGUE = ("none", "plain")  # options of several groups
 
 
@@ -51,8 +52,8 @@ def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[
 
 
 def _label(key: str, value: Any, keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> str:
-    if key in GROUPS:
-        elsewhere = {arm.get(other) for arm in arms for other in keys if other in GROUPS and other != key}
+    if key in OPTIONS:
+        elsewhere = {arm.get(other) for arm in arms for other in keys if other in OPTIONS and other != key}
         return f"{key} {value}" if value in (*VAGUE, None) or value in elsewhere else str(value)
     short = key.rpartition(".")[2]
     is_shared = [other.rpartition(".")[2] for other in keys].count(short) > 1 or short == "_target_"

@@ -42,8 +42,8 @@ def _terms(answer: Answer) -> Iterator[tuple[str, str]]:
     if tests:
         yield (
             "p",
-            "How often chance alone would show a difference at least this large if there were none. Below 0.05 counts as"
-            " a difference.",
+            "How often chance alone would show a difference at least this large if there were none. Below 0.05 counts"
+            " as a difference.",
         )
         yield from _of_verdicts(answer)
 

@@ -135,8 +135,9 @@ def cross_table(answer: Answer) -> Table | None:
     for arm in answer.arms:
         place = _value(arm, answer.rows), _value(arm, answer.columns)
         if place in cells:
+            vary = f"{listed(others)} {'varies' if len(others) == 1 else 'vary'}"
             raise UserError(
-                f"several arms fall on one place of the table, since {listed(others)} varies too:"
+                f"several arms fall on one place of the table, since {vary} too:"
                 f" --where {others[0]}=VALUE chooses, or take it as --rows or --columns"
             )
         cells[place] = arm

@@ -21,6 +21,7 @@ from dlexp.config.composed import Composed
 from dlexp.experiment.identity import Identity
 from dlexp.records import run_json
 from dlexp.records.naming import unique
+from dlexp.sweep.arms import arms_table
 from dlexp.sweep.launchers import job_process
 from dlexp.sweep.ledger import open_ledger
 from dlexp.sweep.table import table
@@ -424,6 +425,109 @@ def test_the_table() -> None:
     head, _, row = table([(varied[0], done | losses)]).strip().splitlines()
     assert head.split() == ["optimizer.lr", "val/loss", "test/loss", "time", "status"]
     assert row.split()[1:3] == ["0.1235", "-"]
+
+
+def ended_with(value: float | None, status: str = "finished", name: str = "accuracy") -> dict[str, Any]:
+    measures = {"accuracy": {"unit": "%", "higher_is_better": True}, "loss": {"unit": "", "higher_is_better": False}}
+    metrics = {} if value is None else {f"val/{name}": value, f"test/{name}": value / 2}
+    error = "it broke" if status == "failed" else None
+    shared = {"status": status, "seconds": 3, "error": error, "measures": measures}
+    return {**shared, "metric": f"val/{name}", "metrics": metrics}
+
+
+def names_in(text: str) -> list[str]:
+    return [row.split()[0] for row in text.strip().splitlines()[2:]]
+
+
+def test_jobs_stand_in_the_order_of_validation_and_the_best_is_marked() -> None:
+    values = {"a": 0.5, "b": None, "c": 0.75, "d": None, "e": 0.25}
+    states = {"b": "failed", "d": "stopped"}
+    rows = [({"model": key}, ended_with(value, states.get(key, "finished"))) for key, value in values.items()]
+    text = table(rows)
+    assert names_in(text) == ["c", "a", "e", "d", "b"]
+    assert [row for row in text.splitlines() if "best" in row] == [row for row in text.splitlines() if row[:1] == "c"]
+    assert "finished, best in validation so far" in text, "what was stopped may be better"
+    losses = [({"model": key}, ended_with(value, name="loss")) for key, value in values.items() if value]
+    assert names_in(table(losses)) == ["e", "a", "c"] and table(losses).count("best in validation\n") == 1
+    equal = [({"model": key}, ended_with(0.5)) for key in "ab"]
+    assert "best" not in table(equal) and "best" not in table(rows[:2]), "one value is no best one"
+    for key in ("data", "data.fold"):
+        unsorted = [({key: varied["model"]}, found) for varied, found in rows]
+        assert names_in(table(unsorted))[:5] == list("abcde") and "best" not in table(unsorted), key
+    losses_of_their_own = [({"criterion": name["model"]}, found) for name, found in losses]
+    assert names_in(table(losses_of_their_own)) == list("ace") and "best" not in table(losses_of_their_own)
+
+
+def test_means_over_seeds_by_arm() -> None:
+    values: dict[str, list[float | None]] = {"a": [0.5, 0.6, 0.7], "b": [0.8, 0.82, 0.81], "c": [0.9, 0.9, None]}
+    rows = [
+        ({"model": model, "seed": str(seed)}, ended_with(value, "failed" if value is None else "finished"))
+        for model, own in values.items()
+        for seed, value in enumerate(own)
+    ]
+    assert "best" not in table(rows), "the best seed is nobody's choice"
+    head, _, best, second, broken, meaning = arms_table(rows).strip().splitlines()
+    assert head.split() == ["model", "val/accuracy", "test/accuracy", "seeds"]
+    half = 4.302653 * 1.0 / 3**0.5  # Student's t with two degrees of freedom; a deviation of 1 point
+    assert best.split("  ")[0] == "b" and f"81.0 ± {half:.1f} %" in best and best.endswith("3, best in validation")
+    assert second.startswith("a ") and "60.0 ± 24.8 %" in second and second.endswith(" 3")
+    assert broken.startswith("c ") and "90.0 %" in broken and broken.endswith(" 2 of 3"), "equal: no interval"
+    assert "95 % interval" in meaning
+    only_seeds = arms_table([({"seed": varied["seed"]}, found) for varied, found in rows[:3]])
+    assert "best" not in only_seeds and only_seeds.strip().splitlines()[2].startswith("60 ± 25 %")
+    assert arms_table(rows[::3]) == "", "one run each"
+    assert arms_table([({"model": varied["model"]}, found) for varied, found in rows]) == "", "no seed varies"
+    assert arms_table([({"data.fold": "0", **varied}, found) for varied, found in rows]) == "", "folds are no seeds"
+    assert arms_table([({"data": varied["model"], **varied}, found) for varied, found in rows]) == ""
+
+
+def test_a_sweep_ends_with_its_report_and_hparams_with_the_means_of_its_arms(cli, workdir: Path) -> None:
+    from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
+
+    words = ["-m", "optimizer=sgd,adam", "seed=0,1", "data.points_per_class=60", "epochs=2", "threads=1", "n_jobs=2"]
+    ended = cli(*words)
+    folder = sweep_folder(workdir)
+    place = folder.relative_to(workdir)
+    assert ended.code == 0 and f"compare it   python -m dlexp report {place}\n" in ended.out, ended
+    assert "seeds\n" in ended.out and {"differences.png", "report.json"} <= {
+        p.name for p in (folder / "report").iterdir()
+    }
+    assert cli(*words).code == 0 and len(list((folder / "report").glob("events*"))) == 1, "once"
+    assert cli("report", str(place)).code == 0, "its own files, which it replaces"
+
+    runs = plugin_event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload()
+    tags = {run: set(found["tensors"]) for run, found in runs.Runs().items()}
+    assert "sweep/differences" in tags.pop("report")
+    assert len(tags) == 4 and not any(tag.startswith("sweep/") for each in tags.values() for tag in each)
+    context = RequestContext()
+    backend = backend_context.Context(TBContext(data_provider=data_provider.MultiplexerDataProvider(runs, str(folder))))
+    asked = api_pb2.ListSessionGroupsRequest(slice_size=9, allowed_statuses=[api_pb2.STATUS_SUCCESS])
+    groups = list_session_groups.Handler(context, backend, "", asked).run().session_groups
+    assert {group.name: len(group.sessions) for group in groups} == {
+        f"optimizer={name} in {folder.name}": 2 for name in ("sgd", "adam")
+    }
+    for group in groups:
+        mean = next(each.value for each in group.metric_values if each.name.tag == "final/val/loss")
+        entries = [run_json.read_json(folder / each.name / "run.json") for each in group.sessions]
+        assert mean == pytest.approx(sum(entry["metrics"]["val/loss"] for entry in entries) / 2)
+        assert {entry["varied"]["seed"] for entry in entries} == {"0", "1"}
+    experiment = get_experiment.Handler(context, backend, "", api_pb2.GetExperimentRequest()).run()
+    assert experiment.hparam_infos[0].name == "optimizer" and experiment.metric_infos[0].display_name == "val/accuracy"
+
+
+def test_a_report_of_somebody_else_is_left_alone(cli, workdir: Path) -> None:
+    words = ["-m", "optimizer=sgd,adam", "data.points_per_class=60", "epochs=1", "threads=1"]
+    assert cli(*words, "pictures=false").code == 0
+    folder = sweep_folder(workdir)
+    assert not (folder / "report").exists(), "no pictures were asked for"
+    (folder / "report").mkdir()
+    (folder / "report" / "mine.txt").write_text("mine", encoding="utf-8")
+    ended = cli(*words)
+    assert ended.code == 0 and "no report is drawn" in ended.out and "compare it" in ended.out
+    assert [path.name for path in (folder / "report").iterdir()] == ["mine.txt"]
 
 
 def test_jobs_of_other_tasks_show_each_its_own_metric() -> None:

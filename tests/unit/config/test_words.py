@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlexp.config import words
+from dlexp.config.axes import axes
 from dlexp.config.compose import compose
+from dlexp.config.stored import changed_config
 from dlexp.errors import UserError
 from dlexp.experiment import resume
 
@@ -95,3 +97,44 @@ def test_what_only_a_sweep_heeds_is_told_once(tmp_path: Path, caplog: pytest.Log
     words.read(["-m", "seed=1,2", *typed])
     words.read(["--cfg", "job", *typed], hydra_answers=True)
     assert caplog.messages == [told] * 2
+
+
+NOTES = [
+    "lr=0.1, then 0.01",
+    "it's",
+    "'tis",
+    "'a' and 'b'",
+    '"',
+    "为什么",
+    "${x}",
+    r"\${x}",
+    r"\\${x",
+    "???",
+    "a\nb",
+    "[1,2]",
+    "=x",
+    "\\",
+]
+
+
+@pytest.mark.parametrize("text", NOTES)
+def test_a_note_holds_any_text(text: str) -> None:
+    for is_sweep in (False, True):
+        (word,) = words.read([*["-m"] * is_sweep, f"note={text}"]).overrides
+        assert words.read([word]).overrides == [word], "quoted once"
+    assert compose([f"note={text}"]).config["note"] == text
+    assert axes([word], []) == [[word]], "its commas separate nothing"
+    assert changed_config({"note": None}, [word], {}) == ({"note": text}, [word]), "in a resume"
+
+
+@given(st.text())
+@settings(max_examples=200, deadline=None)
+def test_a_note_is_read_as_it_was_typed(text: str) -> None:
+    (word,) = words.read([f"note=x{text}"]).overrides
+    assert changed_config({"note": None}, [word], {})[0] == {"note": f"x{text}"}
+
+
+def test_a_note_in_several_words_gets_quotes() -> None:
+    with pytest.raises(UserError, match="note=too high is typed 'note=too high'"):
+        words.read(["note=too", "high"])
+    assert compose(["note=null"]).config["note"] is None

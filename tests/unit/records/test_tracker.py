@@ -138,7 +138,9 @@ def test_one_row_in_the_hparams_tab_with_final_metrics(tmp_path: Path) -> None:
         tracker.log({"step": 2, "val/accuracy": 0.8})
         tracker.log({"step": 2, "test/accuracy": 0.85})
         params = {"lr": 0.1, "optimizer": "adam", "nesterov": True, "ema": None, "betas": [0.9, 0.99]}
-        tracker.hparams(params, {"optimizer"}, {"val/accuracy": 0.9, "test/accuracy": 0.85, "test/loss": None}, "an arm")
+        tracker.hparams(
+            params, {"optimizer"}, {"val/accuracy": 0.9, "test/accuracy": 0.85, "test/loss": None}, "an arm"
+        )
 
     # A second run of its own is what TensorBoard's add_hparams would have made.
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import made_run, made_sweep
+from made_runs import made_config, made_run, made_sweep
 
 from dlexp.errors import UserError
 from dlexp.report.arms import brought_along, counted, is_folded, split
@@ -56,6 +56,19 @@ def test_what_a_recipe_brings_along_is_no_key_and_is_told(tmp_path: Path) -> Non
     runs = runs_of(tmp_path)
     assert arms_of(runs) == (["model"], {"mlp": [0, 1], "linear": [0, 1]})
     assert brought_along(runs, ["model"]) == ["epochs", "optimizer.lr"]
+
+
+def test_a_preset_stands_for_all_that_it_chooses(tmp_path: Path) -> None:
+    for seed in range(2):
+        for name, settings in {"deep": {"model.depth": 9, **ADAM}, "flat": {"model.depth": 1, **SGD}}.items():
+            words = [f"experiment={name}", f"seed={seed}"]
+            choices = made_config(settings)[1] | {"experiment": name}
+            made_run(tmp_path / f"{name}{seed}", seed=seed, settings=settings, overrides=words, choices=choices)
+    runs = runs_of(tmp_path)
+    assert arms_of(runs) == (["experiment"], {"deep": [0, 1], "flat": [0, 1]})
+    assert brought_along(runs, ["experiment"]) == ["model.depth", "optimizer"]
+    made_run(tmp_path / "more", seed=2, settings={"model.depth": 1, **SGD})  # the same without the preset's name
+    assert sorted(map(len, arms_of(runs_of(tmp_path))[1].values())) == [2, 3]
 
 
 def test_nobody_knows_why_a_setting_differs_so_it_is_a_key(tmp_path: Path) -> None:
