@@ -39,9 +39,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def rows(out: str) -> list[str]:
-    """Returns the last column of the table."""
-    lines = out.partition("---")[2].splitlines()[1:]
-    return [re.split(r"  +", line)[-1] for line in lines if line and not line.startswith("look at it")]
+    """Returns the last column of the table of jobs."""
+    lines = out.partition("---")[2].partition("\n")[2].partition("\n\n")[0].splitlines()
+    return [re.split(r"  +", line)[-1] for line in lines]
 
 
 def script() -> str:
@@ -123,7 +123,7 @@ def test_jobs_train_in_their_folders(cli, cluster: Cluster, workdir: Path) -> No
     assert [cluster.run("17_0"), cluster.run("17_2")] == [0, 0]
     assert cluster.run("17_2") == 0, "a cluster may queue a job again by itself"
     again = cli(*WORDS)
-    assert "3 jobs, 2 of them done already" in again.out and rows(again.out) == ["finished", "pending", "finished"]
+    assert "3 jobs, 2 of them done already" in again.out and rows(again.out) == ["finished", "finished", "pending"]
     entries = {path.parent.name: run_json.read_json(path) for path in SWEEP.glob("*/run.json")}
     assert {name: entry["seed"] for name, entry in entries.items()} == {"seed-1": 1, "seed-3": 3}
     log = (SWEEP / "seed-3/log.txt").read_text(encoding="utf-8")
