@@ -122,7 +122,7 @@ def test_every_command_is_collected() -> None:
     assert len(commands("files")) >= 4
     assert [words for words in commands("") if words[:3] != RUN] == []
     kinds = {block.kind for block in BLOCKS if block.language == "bash"}
-    assert kinds == {"", "own", "files", "again", "find", "install", "launchers", "compare"}
+    assert kinds == {"", "own", "files", "again", "find", "install", "launchers", "compare", "search"}
 
 
 @pytest.mark.parametrize("words", cases("", lambda words: {"--help", "--cfg"} & set(words)))
