@@ -51,7 +51,9 @@ def make_answer(
     if reach is not None:
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
     reference = None if all_pairs else _reference(arms, against, plan)
-    title = (plan.question or plan.command) if plan else _title(folders, keys, [arm.name for arm in arms])
+    title = _title(folders, keys, [arm.name for arm in arms])
+    if plan is not None:
+        title = plan.question or f"{' or '.join(plan.arms)}?"
     arms = ranked(arms, facts)
     family = _family(arms, runs, reference, facts, margin, plan)
     around = shared.surroundings(runs)

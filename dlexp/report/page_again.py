@@ -9,7 +9,7 @@ from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, table, tag
 from dlexp.report.page_data import page_data
 from dlexp.report.runs import Run
-from dlexp.report.shown import grouped, setting, shown, shown_metric
+from dlexp.report.shown import SPLITS, grouped, setting, shown, shown_metric
 from dlexp.report.tree import branches
 
 MOST_METRICS = 4  # columns of a run
@@ -49,7 +49,8 @@ def _facts(answer: Answer) -> Iterator[tuple[str, Markup]]:
         yield "shared", tag("code", " ".join(f"{key}={setting(value)}" for key, value in answer.constant.items()))
     sizes = {name: value for name, value in answer.machine.items() if name.endswith(" samples")}
     if sizes:
-        yield "data", joined([", ".join(f"{grouped(value)} {name}" for name, value in sizes.items())])
+        samples = (f"{grouped(value)} {SPLITS.get(name.split()[0], name.split()[0])}" for name, value in sizes.items())
+        yield "data", joined([f"samples: {', '.join(samples)}"])
     rest = {name: value for name, value in answer.machine.items() if name not in sizes}
     if rest:
         yield "on what", joined([", ".join(f"{name} {setting(value)}" for name, value in rest.items())])

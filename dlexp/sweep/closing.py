@@ -29,12 +29,15 @@ def write_report(folder: Path) -> Path | None:
         log.info(f"no report is drawn: {error}")
         return None
     written = write(answer, place)
-    _show([path for path in written if path.suffix == ".png" and path.stem not in AGAIN], place)
+    show([path for path in written if path.suffix == ".png" and path.stem not in AGAIN], place, GROUP)
     return next(path for path in written if path.suffix == ".html")
 
 
-def _show(pictures: list[Path], place: Path) -> None:
-    """Shows pictures in TensorBoard, in place of those of an earlier end of the sweep."""
+def show(pictures: list[Path], place: Path, group: str) -> None:
+    """Shows pictures of a folder in TensorBoard, in place of those of an earlier end of the sweep.
+
+    group: what stands before their names.
+    """
     from dlexp.pictures.style import size_of
     from dlexp.records.event_file import EventFile
 
@@ -42,7 +45,7 @@ def _show(pictures: list[Path], place: Path) -> None:
     events = EventFile(place)
     for path in pictures:
         png = path.read_bytes()
-        events.image(f"{GROUP}/{path.stem}", png, *size_of(png), step=0)
+        events.image(f"{group}/{path.stem}", png, *size_of(png), step=0)
     events.close()
     for path in earlier:
         with suppress(OSError):  # on Windows TensorBoard may have it open

@@ -81,6 +81,16 @@ def test_what_is_damaged_or_running_is_named(cli: Callable[..., Ended]) -> None:
     assert "s/x has a run.json that is damaged" in ended.out and "s/y was killed before its end" in ended.out
 
 
+def test_curves_that_can_not_be_read_are_named_and_the_run_counts(cli: Callable[..., Ended]) -> None:
+    made()
+    Path("s/adam_seed-1/metrics.jsonl").write_text("{}\n{}\n", encoding="utf-8")
+    assert "adam_seed-1 counts, but has no curve" in " ".join(cli("report", "s").out.split())
+    data = json.loads(cli("report", "s", "--json", "--reach", "50").out)
+    (adam,) = [arm for arm in data["arms"] if arm["name"] == "adam"]
+    assert adam["n"] == 3 and [each is None for each in adam["reached"]] == [False, True, False]
+    assert [each["folder"] for each in data["left_out"]] == ["s/adam_seed-1"]
+
+
 def test_the_document_has_every_option_file_and_key(cli: Callable[..., Ended]) -> None:
     text = (ROOT / "docs" / "answers.md").read_text(encoding="utf-8").partition("## The report")[2]
     flags = set(re.findall(r"--[a-z-]+", cli("report", "--help").out)) - {"--help", "--config-dir"}
