@@ -97,7 +97,7 @@ def tuned_comparison(folder: Path, *, keys: Sequence[str] = ("optimizer.lr",), t
     )
     facts = {
         "question": "SGD or Adam? Or AdamW?",
-        "command": 'python -m dlexp compare optimizer=sgd,adam,adamw seeds=5 tune=optimizer.lr hypothesis="adam beats sgd"',
+        "command": 'python -m dlexp compare optimizer=sgd,adam,adamw tune=optimizer.lr hypothesis="adam beats sgd"',
         "arms": arms,
         "shared": ["model=mlp", "data=spiral"],
         "reference": "sgd",

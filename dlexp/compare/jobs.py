@@ -1,6 +1,6 @@
 """The runs of a comparison as jobs: one an arm to look at, the trials of its tuning, and the final ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dlexp.compare import tuning
 from dlexp.compare.question import FOLD, Question, key_of, with_words
@@ -41,11 +41,11 @@ def final_jobs(question: Question, plan: Plan) -> list[Job]:
     jobs = []
     for name, its in _own(question).items():
         for seed in plan.seeds:
-            for fold in question.folds or [None]:
-                words = with_words(its, [*chosen.get(name, []), f"seed={seed}", *([fold] if fold else [])])
-                part = f"_fold-{fold.partition('=')[2]}" if fold else ""
-                varied = {"arm": name, "seed": str(seed)} | ({FOLD: fold.partition("=")[2]} if fold else {})
-                jobs.append((f"{name}_seed-{seed}{part}", words, varied))
+            for fold in [[word] for word in question.folds] or [[]]:
+                number = "".join(fold).partition("=")[2]
+                words = with_words(its, [*chosen.get(name, []), f"seed={seed}", *fold])
+                varied = {"arm": name, "seed": str(seed)} | ({FOLD: number} if fold else {})
+                jobs.append((f"{name}_seed-{seed}{f'_fold-{number}' if fold else ''}", words, varied))
     return _jobs(jobs)
 
 
@@ -58,10 +58,10 @@ def _own(question: Question) -> dict[str, list[str]]:
     return {name: with_words(question.shared, its) for name, its in question.arms.items()}
 
 
-def _jobs(described: object) -> list[Job]:
+def _jobs(described: Iterable[tuple[str, list[str], dict[str, str]]]) -> list[Job]:
     jobs: list[Job] = []
     names: set[str] = set()
-    for name, words, varied in described:  # type: ignore[attr-defined]
+    for name, words, varied in described:
         folder = unique(plain_name(name), names)
         names.add(folder)
         jobs.append(Job(folder, words, varied))

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlexp.compare import tuning
-from dlexp.compare.question import SEEDS, TRIALS, Question
+from dlexp.compare.question import SEEDS, TRIALS, Question, key_of
 from dlexp.config.composed import Composed
+from dlexp.config.words import OF_SWEEPS
 from dlexp.errors import UserError, as_typed, listed
 from dlexp.records.folder import RECORD
 from dlexp.records.naming import OUTPUTS, plain_name
@@ -29,7 +30,7 @@ def new_plan(
         UserError: two arms are one experiment, or the seed of the trials is among those of the final runs.
     """
     told, names = question.told, list(question.arms)
-    first = {cell: name for name, cell in reversed(cells.items())}
+    first = {cell: name for name, cell in reversed(list(cells.items()))}
     if same := [f"{first[cell]} and {name}" for name, cell in cells.items() if first[cell] != name]:
         raise UserError(f"{listed(same)} are one experiment: they differ in nothing that changes a result")
     seeds = told.get("seeds", SEEDS[:1] if question.folds else SEEDS)
@@ -41,7 +42,7 @@ def new_plan(
         question=told.get("question"),
         command=question.command,
         arms=question.arms,
-        shared=question.shared,
+        shared=[word for word in question.shared if _is_of_runs(key_of(word), question)],
         reference=told.get("against", names[0]),
         seeds=seeds,
         metric=metric,
@@ -55,6 +56,11 @@ def new_plan(
         looks=[],
         cells=dict(cells),
     )
+
+
+def _is_of_runs(key: str, question: Question) -> bool:
+    """Returns whether a key is one of the final runs: not of the sweep's way, and not tuned."""
+    return key not in (*OF_SWEEPS, *question.ranges, "dry_run") and not key.startswith("hydra.")
 
 
 def _tuning(question: Question, spaces: Mapping[str, dict[str, str]]) -> Tuning:
@@ -129,7 +135,9 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
             seeds = [*old.seeds, *more]
             departures.append(f"{_seeds(more)} added after a verdict on {_seeds(looks[-1])} was shown")
         else:
-            departures.append(f"{_seeds(new.seeds)} typed after a verdict on {_seeds(looks[-1])} was shown, which stands")
+            departures.append(
+                f"{_seeds(new.seeds)} typed after a verdict on {_seeds(looks[-1])} was shown, which stands"
+            )
     tuned = old.tuning
     if tuned is not None and "trials" in question.told and question.told["trials"] != tuned.trials:
         now = question.told["trials"]

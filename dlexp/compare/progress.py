@@ -23,9 +23,9 @@ class Progress:
         self._lasted: list[float] = []
         self._rewrites = sys.stdout.isatty()
 
-    def done(self, count: int) -> None:
-        """Tells that so many trainings of a stage were there already."""
-        self._done += count
+    def at(self, count: int) -> None:
+        """Tells that so many trainings are there before a stage begins."""
+        self._done = count
 
     def began(self, folder: Path) -> None:
         """Tells that a training began."""

@@ -104,7 +104,9 @@ def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
             except UserError as error:
                 problems += error.problems
         elif key == "seed":
-            problems.append(f"{word}: a comparison trains every arm with the same seeds, typed as seeds=5 or seeds=[1,2,3]")
+            problems.append(
+                f"{word}: a comparison trains every arm with the same seeds, typed as seeds=5 or seeds=[1,2,3]"
+            )
         elif key == "search":
             problems.append(f"{word} searches with -m; compare gives each arm trials of its own: tune=KEY trials=8")
         elif key not in TOP and "." not in key and (near := closest(key, KINDS)) and len(key) > 3:
@@ -185,7 +187,9 @@ def _refuse_what_is_said_twice(
     arms: Mapping[str, list[str]], ranges: Mapping[str, str | None], told: Mapping[str, Any]
 ) -> None:
     differ = {key_of(word) for its in arms.values() for word in its}
-    problems = [f"tune={key} is what the arms differ in; it can be tuned or compared" for key in ranges if key in differ]
+    problems = [
+        f"tune={key} is what the arms differ in; it can be tuned or compared" for key in ranges if key in differ
+    ]
     if not ranges and "trials" in told:
         problems.append(f"trials={told['trials']} tune what tune= names: tune=optimizer.lr trials={told['trials']}")
     against = told.get("against")

@@ -1,4 +1,4 @@
-"""What a comparison can be told besides the settings of its runs: `seeds=5`, `tune=optimizer.lr`, and what each may be."""
+"""What a comparison can be told besides the settings of its runs, such as `seeds=5`, and what each may be."""
 
 import math
 import re

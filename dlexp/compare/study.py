@@ -102,7 +102,10 @@ def _refuse_unknown(found: Mapping[Any, Any], known: Sequence[str], where: str) 
 
 def _words(value: Any, where: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) and "=" in each.lstrip("~") for each in value):
-        raise UserError(f"{where} must be a list of words such as [model=cnn, epochs=2]")
+        raise UserError(
+            f"{where} must be a list of words such as [model=cnn, epochs=2]; one with a comma in it stands in quotes,"
+            ' ["optimizer=sgd,adam"]'
+        )
     return value
 
 

@@ -39,8 +39,7 @@ def spaces(question: Question, runs: Mapping[str, Composed], problems: Problems)
                 part = _part(key, text, run)
                 found[arm][key] = in_words(part)
                 if isinstance(part, Interval):
-                    ends = (f"{key}={end}" for end in _ends(part))
-                    outside = [each for end in ends for each in problems(arm, [end])]
+                    outside = [each for end in ends(part) for each in problems(arm, [f"{key}={end}"])]
                     wrong += [f"{each} (the range of arm {arm}: {key}={in_words(part)})" for each in outside]
             except UserError as error:
                 wrong += [f"tune={key}: {each} (in arm {arm})" for each in error.problems]
@@ -70,7 +69,8 @@ def _short(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def _ends(part: Interval) -> tuple[str, str]:
+def ends(part: Interval) -> tuple[str, str]:
+    """Returns the ends of a range as they are typed."""
     low, high = (int(end) if part.is_whole else end for end in (part.low, part.high))
     return as_typed(low), as_typed(high)
 
@@ -102,23 +102,30 @@ def trials(tuning: Tuning, arm: str, config: Mapping[str, Any]) -> list[Proposal
     wider = tuning.widened.get(arm, {})
     if not wider:
         return proposals(own, tuning.trials + tuning.further, SAMPLER, SAMPLER_SEED)
-    new = {key: _added(part, read_range(key, wider[key], config)) if key in wider else part for key, part in own.items()}
+    new = {
+        key: _added(part, read_range(key, wider[key], config)) if key in wider else part for key, part in own.items()
+    }
     first = proposals(own, tuning.trials, SAMPLER, SAMPLER_SEED)
     return [*first, *proposals(new, tuning.further, SAMPLER, SAMPLER_SEED)]
 
 
-def _added(old: Any, new: Any) -> Interval:
+def _added(old: Interval | tuple[str, ...], new: Interval | tuple[str, ...]) -> Interval:
+    assert isinstance(old, Interval) and isinstance(new, Interval)
     return replace(new, low=old.high) if new.high > old.high else replace(new, high=old.low)
 
 
 def best(reports: Sequence[Mapping[str, Any]]) -> int | None:
-    """Returns which of some trials is best in validation, None where none has a number; of equal ones the first."""
-    values: dict[int, float] = {}
+    """Returns which of some trials is best in validation, None where none has a number.
+
+    Of equal ones (shares of few samples often are) that with the lower loss, else the first.
+    """
+    values: dict[int, tuple[float, float]] = {}
     for place, found in enumerate(reports):
         value = found["metrics"].get(found.get("metric", ""))
         if found["status"] == "finished" and value is not None and math.isfinite(value):
             facts = read_facts(found.get("measures", {})).get(found["metric"].partition("/")[2], LOSS)
-            values[place] = value if facts.higher_is_better else -value
+            loss = found["metrics"].get("val/loss")
+            values[place] = (value if facts.higher_is_better else -value, -math.inf if loss is None else -loss)
     return max(values, key=lambda place: values[place]) if values else None
 
 

@@ -67,7 +67,8 @@ def page() -> str:
     above += [_of_options(name, groups[name], defaults.get(name, "")) for name in groups if name not in NO_CHOICE]
     below = ["", "Settings, typed as key=value; --help settings explains them"]
     below += textwrap.wrap(settings, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    below += [f"Commands ({', '.join(registry.commands())}): python -m dlexp COMMAND --help", *MORE.splitlines()]
+    commands = f"Commands ({', '.join(registry.commands())}): python -m dlexp COMMAND --help"
+    below += [*textwrap.wrap(commands, WIDTH, subsequent_indent="  "), *MORE.splitlines()]
     presets = [_line(name, re.split("[:;] ", _about("experiment", name))[0]) for name in groups["experiment"]]
     room = HEIGHT - len(above) - len(below) - 2
     if len(presets) > room:

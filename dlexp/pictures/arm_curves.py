@@ -93,9 +93,7 @@ def arm_curves(curves: Sequence[Curve], seen: Shown, *, axis: str, below: str, w
     right = WIDTH - max(map(text_width, names)) - 16
     y = scale_for([seen.low, seen.high], BOTTOM, TOP, log=seen.log)
     left = max(text_width(word, 13) for _, word in y.ticks()) + 10
-    xs = [
-        point[0] for curve in curves for line in (curve.mean, *(points for _, points in curve.seeds)) for point in line
-    ]
+    xs = [place for curve in curves for line in _lines(curve) for place, _ in line]
     x = scale_for(xs if whole else [0.0, *xs], left + 8, right - 6, log=False, whole=whole)
     drawing = Drawing(WIDTH, BOTTOM + BELOW, frame=(left, TOP, right, BOTTOM))
     if not seen.share and y.low > 0:

@@ -86,8 +86,13 @@ class Drawing:
 
 
 def escaped(text: object) -> str:
-    """Returns a text as HTML and SVG hold it, in an element or between quotes."""
-    return html.escape(UNREADABLE.sub("\ufffd", str(text)), quote=False).replace('"', "&quot;")
+    """Returns a text as an element of HTML or SVG holds it."""
+    return html.escape(UNREADABLE.sub("\ufffd", str(text)), quote=False)
+
+
+def quoted(text: object) -> str:
+    """Returns a text as an attribute holds it, between double quotes."""
+    return escaped(text).replace('"', "&quot;")
 
 
 def text_width(text: str, size: float = 14.0) -> float:
@@ -148,7 +153,7 @@ def markup(drawing: Drawing) -> str:
         low, high, log = drawing.values
         edges = f"{_number(drawing.frame[3])} {_number(drawing.frame[1])}"
         values = f' data-values="{low:.6g} {high:.6g} {edges} {"log" if log else "linear"}"'
-    label = escaped(drawing.label)
+    label = quoted(drawing.label)
     return f'<svg class="drawing" viewBox="{size}" role="img" aria-label="{label}"{values}>{_shapes(drawing)}</svg>'
 
 
@@ -160,7 +165,7 @@ def as_svg(drawings: Sequence[Drawing]) -> str:
     for drawing in drawings:
         parts.append(f'<g transform="translate({_number(left)} 12)">{_shapes(drawing)}</g>')
         left += drawing.width + BETWEEN
-    label = escaped("; ".join(drawing.label for drawing in drawings))
+    label = quoted("; ".join(drawing.label for drawing in drawings))
     size = f"{_number(width + 24)} {_number(height + 24)}"
     head = 'xmlns="http://www.w3.org/2000/svg" role="img"'
     wide, high = size.split()

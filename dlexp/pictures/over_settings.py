@@ -40,10 +40,10 @@ def over_setting(
 ) -> Drawing | None:
     """Returns the values of each series over a numeric setting (`below`), on a log axis where it spans decades.
 
-    near_the_best: whether higher is better, where only what is not far from the best is to be seen: what lies farther
-    off is an arrow at the edge. whole: the setting is a count. None where a setting has a single value, or nothing has one.
+    near_the_best: whether higher is better, where only what is near the best is to be seen; what lies farther off is an
+    arrow at the edge. whole: the setting is a count. None where a setting has a single value, or nothing has one.
     """
-    values = [point[:2] for each in series for point in (*each.points, *each.line)]
+    values = [(x, y) for each in series for x, y, _ in each.points] + [pair for each in series for pair in each.line]
     xs = [x for x, _ in values] + [x for each in series for x, _ in each.crosses]
     ys = [y for _, y in values] + [y for each in series for end in each.ends for y in end[1:]]
     if len(set(xs)) < 2 or not ys:

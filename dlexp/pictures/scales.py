@@ -67,7 +67,7 @@ def spans_decades(values: Sequence[float]) -> bool:
 
 def plain(value: float, decimals: int | None = None) -> str:
     """Returns a number as people write it: 0.0001, −2, 1e−7; with so many decimals, or as many as it has."""
-    if decimals is not None and 1e-5 <= 10.0**-decimals and abs(value) < 1e7:
+    if decimals is not None and decimals <= 9 and abs(value) < 1e9:
         word = f"{value:.{decimals}f}"
         return (word if float(word) else word.lstrip("-")).replace("-", MINUS)
     word = f"{value:.4g}"

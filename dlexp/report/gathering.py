@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlexp.errors import UserError, listed
 from dlexp.report.arms import counted
 from dlexp.report.conditions import matching
 from dlexp.report.plan import PLAN_FILE, Plan, read_plan
@@ -24,7 +25,11 @@ class Gathered:
 
 
 def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
-    """Reads the runs, sets tuning trials apart, and counts each experiment once."""
+    """Reads the runs, sets tuning trials apart, and counts each experiment once.
+
+    Raises:
+        UserError: a folder is not there, no run is left, or none has ended.
+    """
     found, troubles = read_runs(folders)
     places = {os.path.realpath(run.folder): run for run in found}
     near = {place for run in found for place in (run.folder.parent, run.folder.parent.parent)} | set(folders)
@@ -50,6 +55,8 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
     else:
         runs, repeats = counted(runs)
         troubles = [*troubles, *repeats]
+        if not runs:
+            raise UserError(f"no run of {listed(folders)} is at its end, so there is nothing to report yet")
     return Gathered(
         runs=runs,
         troubles=troubles,

@@ -1,6 +1,5 @@
 """From folders to an answer: runs are read, made into arms, compared, and put into words."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +8,15 @@ from typing import Any
 
 from dlexp.console.wording import decimals, in_unit
 from dlexp.errors import UserError, listed
-from dlexp.metric import LOSS, Metric
+from dlexp.metric import Metric
 from dlexp.report import arms as arms_of
-from dlexp.report import circumstances, planned, sentences, shared, statistics, verdicts
+from dlexp.report import circumstances, compared_metric, planned, sentences, shared, statistics, verdicts
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.gathering import Gathered, gathered
 from dlexp.report.naming import names_of, words_of
 from dlexp.report.plan import Plan
 from dlexp.report.reaching import reached
-from dlexp.report.runs import Run, Trouble
+from dlexp.report.runs import Run
 
 
 def make_answer(
@@ -43,33 +42,25 @@ def make_answer(
     """
     found = gathered(folders, where)
     plan = found.plan
-    key = _metric(found.runs, metric or (plan.metric if plan else None))
-    facts = _facts(found.runs, key)
-    runs, lacking = _with_metric(found.runs, key)
+    key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
+    facts = compared_metric.facts_of(found.runs, key)
+    runs, lacking = compared_metric.having(found.runs, key)
     margin = plan.margin if margin is None and plan else margin
     _check(facts, margin, reach, against, all_pairs)
     keys, arms = _arms(runs, key, found)
     if reach is not None:
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
     reference = None if all_pairs else _reference(arms, against, plan)
-    names = [arm.name for arm in arms]
-    hypothesis = planned.read_hypothesis(plan.hypothesis, names) if plan and plan.hypothesis else None
+    title = _title(folders, keys, [arm.name for arm in arms])
+    if plan is not None:
+        title = plan.question or f"{' or '.join(plan.arms)}?"
     arms = ranked(arms, facts)
-    paired_by = verdicts.follows_the_seed(runs)
-    family = verdicts.family(
-        arms,
-        reference,
-        higher_is_better=facts.higher_is_better,
-        margin=None if margin is None else margin / in_unit(1.0, facts),
-        is_paired=bool(paired_by),
-        folds=arms_of.is_folded(runs),
-        hypothesis=hypothesis,
-    )
+    family = _family(arms, runs, reference, facts, margin, plan)
     around = shared.surroundings(runs)
     num_samples, error = shared.test_error(arms, key)
     return in_words(
         Answer(
-            title=(plan.question or plan.command) if plan else _title(folders, keys, names),
+            title=title,
             command=plan.command if plan else None,
             metric=key,
             facts=facts,
@@ -81,12 +72,10 @@ def make_answer(
             comparisons=family.comparisons,
             margin=margin,
             decimals=_decimals(arms, facts),
-            paired_by=paired_by,
+            paired_by=family.paired_by,
             folds=family.folds,
-            sentences=[],
-            method=[],
-            scope=[],
-            test_error=None if set(paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
+            **{"sentences": [], "method": [], "scope": []},
+            test_error=None if set(family.paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
             num_test=num_samples,
             exploratory=_exploratory(plan, arms, key, reference, margin) if plan else None,
             plan=plan,
@@ -167,53 +156,6 @@ def _arms(runs: Sequence[Run], metric: str, found: Gathered) -> tuple[list[str],
     return keys, arms
 
 
-def _metric(runs: Sequence[Run], asked: str | None) -> str:
-    """Returns the key of the metrics that is compared.
-
-    Raises:
-        UserError: no finished run has it.
-    """
-    finished = [run for run in runs if run.is_finished and not run.is_diverged]
-    there = Counter(key for run in finished for key in run.metrics)
-    if asked is not None and "/" in asked:
-        found = asked
-    else:
-        chose = Counter(run.metric for run in finished or runs if run.metric)
-        name = asked or (chose.most_common(1)[0][0].partition("/")[2] if chose else "")
-        own = [run for run in finished if asked or (run.metric or "").partition("/")[2] == name]
-        test, split = f"test/{name}", f"val/{name}"
-        is_tested = bool(own) and all(test in run.metrics for run in own)
-        found = next(
-            (key for key in (test, split, f"trained_on/{name}") if is_tested or key != test if key in there), split
-        )
-    if there and found not in there:
-        raise UserError(f"no run has the metric {asked or found!r}; there are {listed(sorted(there))}")
-    return found
-
-
-def _facts(runs: Sequence[Run], metric: str) -> Metric:
-    """Returns unit and direction of a metric.
-
-    Raises:
-        UserError: the runs do not tell, or do not agree.
-    """
-    name = metric.partition("/")[2]
-    found = {(each.unit, each.higher_is_better): each for run in runs if (each := run.measures.get(name))}
-    if len(found) == 1:
-        return next(iter(found.values()))
-    if not any(run.is_finished for run in runs):  # nothing will be compared
-        return LOSS
-    why = "do not agree on" if found else "do not say"
-    raise UserError(f"the runs {why} unit and direction of {metric!r}, so it can't be compared; --metric names another")
-
-
-def _with_metric(runs: Sequence[Run], metric: str) -> tuple[list[Run], list[Trouble]]:
-    """Returns the runs without those that finished and never measured the metric, and these."""
-    lacking = [run for run in runs if run.is_finished and not run.is_diverged and metric not in run.metrics]
-    out = {id(run) for run in lacking}
-    return [run for run in runs if id(run) not in out], [Trouble(run.folder, f"has no {metric}") for run in lacking]
-
-
 def _check(facts: Metric, margin: float | None, reach: float | None, against: str | None, all_pairs: bool) -> None:
     problems = []
     if margin is not None and not 0 < margin < float("inf"):
@@ -231,6 +173,26 @@ def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> s
     if against is not None:
         return verdicts.named(arms, against)
     return plan.reference if plan else arms[0].name if len(arms) > 1 else None
+
+
+def _family(
+    arms: Sequence[Arm],
+    runs: Sequence[Run],
+    reference: str | None,
+    facts: Metric,
+    margin: float | None,
+    plan: Plan | None,
+) -> verdicts.Family:
+    hypothesis = plan.hypothesis if plan else None
+    return verdicts.family(
+        arms,
+        reference,
+        higher_is_better=facts.higher_is_better,
+        margin=None if margin is None else margin / in_unit(1.0, facts),
+        paired_by=verdicts.follows_the_seed(runs),
+        folds=arms_of.is_folded(runs),
+        hypothesis=planned.read_hypothesis(hypothesis, [arm.name for arm in arms]) if hypothesis else None,
+    )
 
 
 def _exploratory(

@@ -3,10 +3,10 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dlexp.pictures.drawing import escaped
+from dlexp.pictures.drawing import escaped, quoted
 
 VOID = frozenset({"input", "meta"})
 # Figures that a line should not break, as the sentences write them.
@@ -47,7 +47,7 @@ Row = tuple[Mapping[str, str | int], Sequence[str | Cell | None]]
 def tag(name: str, /, *children: str | None, **attributes: str | int | None) -> Markup:
     """Returns an element. A trailing `_` of an attribute's name falls away, others become hyphens; None: without it."""
     words = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    opened = "".join([name, *(f' {key}="{escaped(value)}"' for key, value in words.items())])
+    opened = "".join([name, *(f' {key}="{quoted(value)}"' for key, value in words.items())])
     return Markup(f"<{opened}>" if name in VOID else f"<{opened}>{joined(children)}</{name}>")
 
 
@@ -64,11 +64,7 @@ def prose(text: str) -> Markup:
 def table(columns: Sequence[Column], rows: Sequence[Row], kind: str) -> Markup:
     """Returns a table: each row with its attributes, its first cell as its head; on narrow screens a card a row."""
     heads = [tag("th", *_head(column), scope="col", class_=_classes(column)) for column in columns]
-    body = [
-        tag("tr", *(_cell(*pair, number, "stack" in kind) for number, pair in enumerate(zip(columns, cells, strict=True))),
-            **attributes)
-        for attributes, cells in rows
-    ]  # fmt: skip
+    body = [tag("tr", *_cells(columns, cells, "stack" in kind), **attributes) for attributes, cells in rows]
     return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *body), class_=kind)
 
 
@@ -76,12 +72,15 @@ def _head(column: Column) -> list[str]:
     return [column.head, *([Markup("<br>"), tag("small", column.small)] if column.small else [])]
 
 
-def _cell(column: Column, cell: str | Cell | None, number: int, labelled: bool) -> Markup:
-    shown, value = (cell.shown, cell.value) if isinstance(cell, Cell) else (cell, None)
-    if number == 0:
-        return tag("th", shown, scope="row")
-    sort = None if value is None else f"{value:.10g}"
-    return tag("td", shown, class_=_classes(column), data_l=column.head if labelled else None, data_v=sort)
+def _cells(columns: Sequence[Column], cells: Sequence[str | Cell | None], labelled: bool) -> Iterator[Markup]:
+    """Yields the cells of a row; with the heads of their columns where the row may become a card."""
+    for number, (column, cell) in enumerate(zip(columns, cells, strict=True)):
+        shown, value = (cell.shown, cell.value) if isinstance(cell, Cell) else (cell, None)
+        if number == 0:
+            yield tag("th", shown, scope="row")
+        else:
+            label, sort = column.head if labelled else None, None if value is None else f"{value:.10g}"
+            yield tag("td", shown, class_=_classes(column), data_l=label, data_v=sort)
 
 
 def _classes(column: Column) -> str | None:

@@ -9,9 +9,11 @@ from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, table, tag
 from dlexp.report.page_data import page_data
 from dlexp.report.runs import Run
-from dlexp.report.shown import grouped, setting, shown_metric
+from dlexp.report.shown import SPLITS, grouped, setting, shown, shown_metric
+from dlexp.report.tree import branches
 
 MOST_METRICS = 4  # columns of a run
+DEEPEST = 6  # level that is set in farther than the one above
 MOST_TROUBLES = 20  # in the open
 
 
@@ -31,7 +33,9 @@ def again(answer: Answer) -> Markup:
         parts.append(tag("dl", code, tag("dd", class_="b", data_from="whole"), class_="commands one"))
     facts = [part for name, value in _facts(answer) for part in (tag("dt", name), tag("dd", value))]
     parts.append(tag("dl", *facts, class_="facts"))
-    parts += [each for each in (_left_out(answer), _every_run(answer), _numbers(answer)) if each is not None]
+    parts += [
+        each for each in (_tree(answer), _left_out(answer), _every_run(answer), _numbers(answer)) if each is not None
+    ]
     return joined(parts)
 
 
@@ -45,7 +49,8 @@ def _facts(answer: Answer) -> Iterator[tuple[str, Markup]]:
         yield "shared", tag("code", " ".join(f"{key}={setting(value)}" for key, value in answer.constant.items()))
     sizes = {name: value for name, value in answer.machine.items() if name.endswith(" samples")}
     if sizes:
-        yield "data", joined([", ".join(f"{grouped(value)} {name}" for name, value in sizes.items())])
+        samples = (f"{grouped(value)} {SPLITS.get(name.split()[0], name.split()[0])}" for name, value in sizes.items())
+        yield "data", joined([f"samples: {', '.join(samples)}"])
     rest = {name: value for name, value in answer.machine.items() if name not in sizes}
     if rest:
         yield "on what", joined([", ".join(f"{name} {setting(value)}" for name, value in rest.items())])
@@ -61,6 +66,23 @@ def _left_out(answer: Answer) -> Markup | None:
     if len(lines) > MOST_TROUBLES:
         return tag("details", tag("summary", f"Left out ({len(lines)})"), tag("ul", *lines))
     return joined([tag("h3", "Left out"), tag("ul", *lines)])
+
+
+def _tree(answer: Answer) -> Markup | None:
+    """Returns what began from what, a list within its parent's."""
+    found = branches(answer)
+    if not found:
+        return None
+    words = shown(answer)
+    lines = []
+    for each in found:
+        value = None if each.value is None else f" {words.told(each.value)}"
+        changes = tag("code", f" {' '.join(each.changes)}") if each.changes else None
+        note = f" “{each.note}”" if each.note else None
+        lines.append(
+            tag("li", tag("code", each.folder), value, changes, note, class_=f"depth-{min(each.depth, DEEPEST)}")
+        )
+    return joined([tag("h3", "What began from what"), tag("ul", *lines, class_="tree")])
 
 
 def _every_run(answer: Answer) -> Markup:
@@ -111,10 +133,9 @@ def _state(run: Run) -> str:
 
 def _numbers(answer: Answer) -> Markup:
     text = json.dumps(page_data(answer), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    size = max(1, round(len(text.encode("utf-8", "replace")) / 1000))
     return tag(
         "details",
-        tag("summary", f"All numbers as JSON ({size} KB)"),
+        tag("summary", "All numbers as JSON"),
         tag("pre", text, id="data"),
         class_="wide noprint",
     )

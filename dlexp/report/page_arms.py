@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dlexp.metric import LOSS, Metric
+from dlexp.report import tables
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
@@ -186,41 +187,9 @@ def _metric(key: str, measures: dict[str, Metric]) -> Metric:
 
 def cross_table(answer: Answer) -> Markup | None:
     """Returns means by two keys, one down and one across; None where none were asked for."""
-    if answer.rows is None and answer.columns is None:
+    found = tables.cross_table(answer)
+    if found is None:
         return None
-    words = shown(answer)
-    down, across = (
-        list(dict.fromkeys(arm.settings.get(key) if key else "" for arm in _by(answer, key)))
-        for key in (answer.rows, answer.columns)
-    )
-    rows: list[Row] = []
-    for value in down:
-        cells: list[str | Cell | None] = [setting(value)]
-        for other in across:
-            met = [
-                arm
-                for arm in answer.arms
-                if (answer.rows is None or arm.settings.get(answer.rows) == value)
-                and (answer.columns is None or arm.settings.get(answer.columns) == other)
-            ]
-            told = [words.mean(arm.interval, behind=False) + (f" {arm.name}" if len(met) > 1 else "") for arm in met]
-            cells.append(Cell(joined(Markup("<br>") if each is None else each for each in _between(told))))
-        rows.append(({}, cells))
-    head = " by ".join(key for key in (answer.rows, answer.columns) if key)
-    columns = [Column(answer.rows or ""), *(Column(setting(value) or words.axis) for value in across)]
-    return joined(
-        [tag("h2", f"{words.axis} by {head}"), tag("div", table(columns, rows, "results stack"), class_="scroll")]
-    )
-
-
-def _by(answer: Answer, key: str | None) -> list[Arm]:
-    if key is None:
-        return list(answer.arms)
-    values = [arm.settings.get(key) for arm in answer.arms]
-    if all(isinstance(value, int | float) for value in values):
-        return sorted(answer.arms, key=lambda arm: float(arm.settings[key]))
-    return sorted(answer.arms, key=lambda arm: setting(arm.settings.get(key)))
-
-
-def _between(texts: Sequence[str]) -> list[str | None]:
-    return [part for number, text in enumerate(texts) for part in ([None, text] if number else [text])]
+    columns = [Column(head, left=number not in found.right) for number, head in enumerate(found.heads)]
+    inner = tag("div", table(columns, [({}, row) for row in found.rows], "results stack"), class_="scroll")
+    return joined([tag("h2", found.title), inner])

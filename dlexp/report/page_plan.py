@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dlexp.console.wording import in_unit
+from dlexp.pictures.scales import plain
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
@@ -12,7 +13,7 @@ from dlexp.report.setting_pictures import best_trial, trial_value
 from dlexp.report.shown import shown, shown_metric
 from dlexp.report.words import counted, few, ranges, two_digits
 
-RANGE = re.compile(r"(tag\(log,)?interval\(([^,()]+),([^,()]+)\)\)?")
+RANGE = re.compile(r"(tag\(log,)?interval\((-?[\d.]+(?:e[-+]?\d+)?),(-?[\d.]+(?:e[-+]?\d+)?)\)\)?")
 AS_PLANNED = "As planned"
 SAMPLERS = {"qmc": "quasi-random (Sobol)", "random": "random", "tpe": "TPE", "grid": "a grid"}
 
@@ -109,7 +110,10 @@ def _tuning_plan(tuning: Tuning) -> str:
 def _space(text: str) -> str:
     """Returns a range as people say it; what is none as it was typed."""
     found = RANGE.fullmatch(str(text).replace(" ", ""))
-    return f"{found[2]} to {found[3]}" + (", log scale" if found[1] else "") if found else str(text)
+    if not found:
+        return str(text)
+    low, high = (plain(float(found[place])) for place in (2, 3))
+    return f"{low} to {high}" + (", log scale" if found[1] else "")
 
 
 def _tuning_done(answer: Answer, tuning: Tuning) -> str:

@@ -42,8 +42,8 @@ def _terms(answer: Answer) -> Iterator[tuple[str, str]]:
     if tests:
         yield (
             "p",
-            "How often chance alone would show a difference at least this large if there were none. Below 0.05 counts as"
-            " a difference.",
+            "How often chance alone would show a difference at least this large if there were none. Below 0.05 counts"
+            " as a difference.",
         )
         yield from _of_verdicts(answer)
 
@@ -54,18 +54,22 @@ def _of_verdicts(answer: Answer) -> Iterator[tuple[str, str]]:
         yield (
             "Bonferroni correction",
             f"{count} comparisons give chance {count} opportunities. Each interval is therefore drawn wider"
-            f" ({100 * (1 - LEVEL / count):.1f} % instead of 95 %) and each p multiplied by {count}, so that a false"
+            f" ({_per_cent(1 - LEVEL / count)} instead of 95 %) and each p multiplied by {count}, so that a false"
             " alarm among all of them happens in fewer than 5 of 100 repetitions.",
         )
     ruled = "corrected interval" if count > 1 else "interval"
     meaning = f"Better or worse: the {ruled} leaves out 0. "
     if answer.margin is not None:
-        level = 100 * (1 - 2 * LEVEL / count)
+        level = _per_cent(1 - 2 * LEVEL / count)
         meaning += (
             f"No difference larger than {answer.margin:g}: the difference is shown to be smaller than the margin (two"
-            f" one-sided tests{', corrected in the same way' if count > 1 else ''}: the {level:.1f} % interval lies"
+            f" one-sided tests{', corrected in the same way' if count > 1 else ''}: the {level} interval lies"
             " within the margin). Not decided: neither. That is no evidence that the arms are equal."
         )
     else:
         meaning += "Not decided: it contains 0. That is no evidence that the arms are equal."
     yield "the verdicts", meaning
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"

@@ -109,7 +109,7 @@ def _read(value: Any, hint: Any) -> Any:
     if origin is types.UnionType:
         (kind,) = (each for each in arguments if each is not types.NoneType)
         return None if value is None else _read(value, kind)
-    if is_dataclass(hint) and isinstance(value, dict):
+    if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, dict):
         return _dataclass(value, hint)
     if origin is list and isinstance(value, list):
         return [_read(each, arguments[0]) for each in value]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from dlexp.console.wording import amount
+from dlexp.report.answer import Answer
 from dlexp.report.plan import Plan
 from dlexp.report.words import counted, ranges
 
@@ -29,6 +31,23 @@ def read_hypothesis(text: str, names: Sequence[str]) -> Hypothesis:
         return Hypothesis(text)
     pair = by_name[found[1]], by_name[found[4]]
     return Hypothesis(text, *(pair if found[2] else pair[::-1]))
+
+
+def hypothesis_in_words(answer: Answer, text: str) -> str:
+    """Returns what became of a hypothesis."""
+    read = read_hypothesis(text, [arm.name for arm in answer.arms])
+    told = f"Hypothesis “{text}”:"
+    margin = "" if answer.margin is None else amount(f"{answer.margin:g}", answer.facts)
+    for each in answer.differences:
+        if {each.arm, each.reference} == {read.first, read.second}:
+            if each.verdict in ("better", "worse"):
+                ahead = each.arm if each.verdict == "better" else each.reference
+                less = f", by less than {margin}" if each.below_margin else ""
+                return f"{told} {'supported' if ahead == read.first else f'contradicted, {ahead} is better'}{less}."
+            if each.verdict == "no_difference":
+                return f"{told} not supported, no difference is larger than {margin}."
+            return f"{told} not decided." if each.verdict else f"{told} no verdict ({each.why_not})."
+    return f"{told} it stands as typed, since it is not read as one arm against another."
 
 
 def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:

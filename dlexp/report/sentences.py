@@ -9,7 +9,7 @@ from dlexp.console.wording import TRAINED_ON, amount, fixed, in_unit, signed, un
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.arms import CONTENTS
-from dlexp.report.planned import read_hypothesis
+from dlexp.report.planned import hypothesis_in_words
 from dlexp.report.verdicts import missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper
 
@@ -64,7 +64,7 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
 def _folds(answer: Answer) -> list[str]:
     means = "; ".join(f"{arm.name} {_mean(answer, arm)}" for arm in answer.arms[:MOST] if arm.values)
     found = [
-        f"Means over folds, and no verdict: {means}.",
+        f"{upper(subject(answer))}{_direction(answer)}, means over folds and no verdict: {means}.",
         "Folds are no seeds: they share training samples, so their scatter does not tell how sure a difference is.",
     ]
     ahead = [
@@ -111,7 +111,7 @@ def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
     phrases = [_phrase(answer, group) for group in verdicts[:MOST]]
     phrases += [f"{counted(len(verdicts) - MOST, 'further statement')} in the table"] if len(verdicts) > MOST else []
     found = "; ".join(phrases)
-    if not any(each.verdict for each in differences):
+    if not _is_tested(answer):
         return f"{upper(found)}."
     settings = ", at the settings each found" if answer.plan and answer.plan.tuning else ""
     return f"{upper(subject(answer))}{_direction(answer)}{settings}: {found}."
@@ -197,8 +197,11 @@ def _missing(answer: Answer) -> Iterator[str]:
             )
         else:
             yield told
+    whole = [arm for arm in answer.arms if arm.is_whole and arm.values]
+    if answer.reference is not None and len(whole) > 1 and not _arm(answer, answer.reference).is_whole:
+        yield f"All arms are held against {answer.reference}; another reference can be named."
     equal = [arm.name for arm in answer.arms if arm.std == 0]
-    if equal and any(each.verdict for each in answer.differences):
+    if equal and _is_tested(answer):
         yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
 
 
@@ -212,23 +215,14 @@ def _weakened(answer: Answer) -> Iterator[str]:
     if {"data", *CONTENTS} & set(answer.varied) and len(answer.arms) > 1:
         yield "The arms were measured on different data, so a difference may be that of the samples alone."
     if answer.exploratory:
-        yield f"Exploratory: {answer.exploratory}. False alarms are more frequent than p and intervals say."
+        more = " False alarms are more frequent than p and intervals say." if _is_tested(answer) else ""
+        yield f"Exploratory: {answer.exploratory}.{more}"
     if answer.plan and answer.plan.hypothesis:
-        yield _hypothesis(answer, answer.plan.hypothesis)
+        yield hypothesis_in_words(answer, answer.plan.hypothesis)
 
 
-def _hypothesis(answer: Answer, text: str) -> str:
-    read = read_hypothesis(text, [arm.name for arm in answer.arms])
-    told = f"Hypothesis “{text}”:"
-    for each in answer.differences:
-        if {each.arm, each.reference} == {read.first, read.second}:
-            if each.verdict in ("better", "worse"):
-                ahead = each.arm if each.verdict == "better" else each.reference
-                return f"{told} {'supported' if ahead == read.first else f'contradicted, {ahead} is better'}."
-            if each.verdict == "no_difference":
-                return f"{told} not supported, no difference is larger than {_margin(answer)}."
-            return f"{told} not decided." if each.verdict else f"{told} no verdict ({each.why_not})."
-    return f"{told} it stands as typed, since it is not read as one arm against another."
+def _is_tested(answer: Answer) -> bool:
+    return any(each.verdict for each in answer.differences)
 
 
 def _rest(number: int) -> str:

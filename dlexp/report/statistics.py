@@ -1,8 +1,8 @@
 """What can be said of means from few seeds: t intervals and tests, their power, and their correction for many.
 
-Plain numbers in and out, and nothing but numbers: what is nan or infinite stays outside. The functions that take a
-`Sample` use arithmetic alone, so arrays of means and variances work as well (the tests' simulations). scipy comes in
-when the first distribution is asked for, 0.2 s on a free core: a report of one run has none.
+Plain numbers in and out: what is nan or infinite stays outside. The functions that take a `Sample` work for arrays of
+means and variances too (the tests' simulations). scipy comes in when the first distribution is asked for, 0.2 s on a
+free core: a report of one run has none.
 """
 
 import math
@@ -192,10 +192,7 @@ def _of_welch(one: Sample, other: Sample, level: float) -> tuple[Any, Any]:
     points, weights = _points()
     degrees = one.n - 1, other.n - 1
     share = betaincinv(degrees[0] / 2, degrees[1] / 2, points)
-    parts = [
-        one.squared_error * share / degrees[0],
-        other.squared_error * (1 - share) / degrees[1],
-    ]
+    parts = one.squared_error * share / degrees[0], other.squared_error * (1 - share) / degrees[1]
     found = degrees_of(one, other, *parts)
     true = one.squared_error + other.squared_error
     asked = quantile(found, level) * ((parts[0] + parts[1]) / true) ** 0.5

@@ -14,8 +14,8 @@ from dlexp.report.statistics import Sample
 
 WELCH, PAIRED = "Welch", "paired t"
 # Settings that draw the data or the start of a run: where each seed has its own value, pairs of a seed share a draw.
-START = "init_from"
-DRAWN_BY = ("data.split_seed", "data.data_seed", START)
+SPLIT, START = "data.split_seed", "init_from"
+DRAWN_BY = (SPLIT, "data.data_seed", START)
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,15 @@ class Family:
     """What all comparisons of a report share.
 
     pairs: names of arms, the one compared and the one it is held against; `comparisons` of them could be tested as the
-    runs were made, and the correction is for these. margin: in the metric's own values.
+    runs were made, and the correction is for these. margin: in the metric's own values. paired_by: see
+    `follows_the_seed`.
     """
 
     pairs: list[tuple[str, str]]
     comparisons: int
     higher_is_better: bool
     margin: float | None
-    is_paired: bool
+    paired_by: list[str]
     folds: bool
 
 
@@ -60,7 +61,7 @@ def family(
     *,
     higher_is_better: bool,
     margin: float | None,
-    is_paired: bool,
+    paired_by: list[str],
     folds: bool,
     hypothesis: Hypothesis | None,
 ) -> Family:
@@ -79,7 +80,7 @@ def family(
         pairs += [pair] if pair not in pairs and pair[::-1] not in pairs else []
     several = {arm.name for arm in arms if len(arm.runs) > 1}
     comparisons = sum(several.issuperset(pair) for pair in pairs)
-    return Family(pairs, 0 if folds else comparisons, higher_is_better, margin, is_paired, folds)
+    return Family(pairs, 0 if folds else comparisons, higher_is_better, margin, paired_by, folds)
 
 
 def differences(arms: Sequence[Arm], family: Family) -> list[Difference]:
@@ -89,7 +90,7 @@ def differences(arms: Sequence[Arm], family: Family) -> list[Difference]:
 
 
 def _compared(one: Arm, other: Arm, family: Family) -> Difference:
-    pairs = _pairs(one, other) if family.is_paired or family.folds else None
+    pairs = _pairs(one, other) if family.paired_by or family.folds else None
     sign = 1 if family.higher_is_better else -1
     ahead = None if pairs is None else sum(sign * (value - another) > 0 for value, another in zip(*pairs, strict=True))
     gap = None

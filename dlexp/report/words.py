@@ -15,7 +15,7 @@ def few(names: Sequence[str], last: str = " and ") -> str:
     """Returns names with commas and a last word between; of many the first ones."""
     if len(names) > MOST:
         return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
-    return last.join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return last.join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def two_digits(value: float) -> str:

@@ -108,7 +108,7 @@ def _cell(own: Identity, folder: Path, held: Mapping[str, dict[str, Any]]) -> Ce
 
 
 def with_others(cells: Mapping[Identity, Cell]) -> dict[Identity, Cell]:
-    """Returns the cells, those that are not finished with the folder under outputs/ where the same run is, if any is."""
+    """Returns the cells, an unfinished one with the folder under outputs/ where the same run is finished, if any is."""
     found = dict(cells)
     wanted = {own.cell: own for own, cell in cells.items() if not cell.is_done}
     for path in sorted([*OUTPUTS.glob(f"*/{RECORD}"), *OUTPUTS.glob(f"*/*/{RECORD}")]) if wanted else ():

@@ -96,9 +96,8 @@ def test_what_can_not_be_asked_is_a_sentence(sweep: Path, options: dict[str, Any
 
 def test_a_metric_that_runs_do_not_agree_on_is_refused(sweep: Path) -> None:
     for path in sorted(sweep.glob(f"adam*/{RECORD}")):
-        path.write_text(
-            path.read_text(encoding="utf-8").replace('"higher_is_better": true', '"higher_is_better": false')
-        )
+        text = path.read_text(encoding="utf-8").replace('"higher_is_better": true', '"higher_is_better": false')
+        path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="the runs do not agree on unit and direction of 'test/accuracy'"):
         make_answer([sweep])
 
@@ -130,6 +129,12 @@ def test_runs_that_are_not_at_their_end_make_it_a_look_in_between(sweep: Path) -
     assert answer.num_unfinished == 1, "a pruned one is no result of its own, and seed 4 has finished elsewhere"
     assert any("One run is not at the end and not counted" in each for each in answer.sentences)
     assert len(answer.troubles) == 3
+
+
+def test_nothing_that_has_ended_is_a_sentence(tmp_path: Path) -> None:
+    made_run(tmp_path / "run", state="stopped")
+    with pytest.raises(UserError, match="is at its end, so there is nothing to report yet"):
+        make_answer([tmp_path])
 
 
 def test_reaching_a_value_is_counted_in_epochs_steps_and_seconds(tmp_path: Path) -> None:
@@ -175,7 +180,7 @@ def test_folds_have_means_and_no_verdict(tmp_path: Path) -> None:
             made_run(tmp_path / f"{name}-{fold}", value, settings={**ARMS[name], "data.folds": 5, "data.fold": fold})
     answer = make_answer([tmp_path], against="sgd")
     assert answer.folds and answer.differences[0].verdict is None and answer.arms[0].interval.low is None
-    assert answer.sentences[0].startswith("Means over folds, and no verdict: adam 96.76 %; sgd 96.51 %.")
+    assert answer.sentences[0].startswith("Test accuracy, means over folds and no verdict: adam 96.76 %; sgd 96.51 %.")
     assert "adam is ahead of sgd in 5 of 5 folds." in answer.sentences
 
 
@@ -228,7 +233,7 @@ def test_a_comparison_is_reported_as_planned(tmp_path: Path) -> None:
     assert answer.sentences[0] == (
         "Test accuracy, at the settings each found: adam is better than sgd by less than 0.5 points."
     )
-    assert "Hypothesis “Adam beats SGD”: supported." in answer.sentences
+    assert "Hypothesis “Adam beats SGD”: supported, by less than 0.5 points." in answer.sentences
     assert any("each had two trials of optimizer.lr on one seed" in each for each in answer.scope)
 
 
@@ -238,6 +243,25 @@ def test_trials_are_no_arms_in_a_report_of_more_folders(tmp_path: Path) -> None:
     for folders in ([tmp_path], [comparison, single]):
         answer = make_answer(folders)
         assert answer.plan is None and sum(len(arm.runs) for arm in answer.arms) == 11
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "hypothesis", "told"),
+    [
+        ([SGD, ADAM], None, "Adam beats SGD", "supported."),
+        ([SGD, ADAM], None, "Adam loses to SGD", "contradicted, adam is better."),
+        ([SGD, SGD[::-1]], 0.5, "Adam beats SGD", "not supported, no difference is larger than 0.5 points."),
+        ([SGD, SGD[::-1]], None, "Adam beats SGD", "not decided."),
+        ([SGD, [*ADAM[:4], "diverged"]], None, "Adam beats SGD", "no verdict (1 of 5 runs of adam diverged)."),
+        ([SGD, ADAM], None, "<script>", "it stands as typed, since it is not read as one arm against another."),
+    ],
+)
+def test_a_hypothesis_stands_beside_what_came_of_it(
+    tmp_path: Path, values: list[Sequence[float | str]], margin: float | None, hypothesis: str, told: str
+) -> None:
+    by_name = dict(zip(("sgd", "adam"), values, strict=True))
+    comparison = made_comparison(tmp_path / "compare", by_name, margin=margin, hypothesis=hypothesis)
+    assert make_answer([comparison]).sentences[-1] == f"Hypothesis “{hypothesis}”: {told}"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""A comparison from its words to its report: plan, what it takes, the trainings, the answer."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dlexp.compare import tuning
+from dlexp.compare.course import Course, Unfinished, is_diverged
+from dlexp.compare.jobs import arm_jobs
+from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
+from dlexp.compare.progress import Progress
+from dlexp.compare.prospect import counts, tell
+from dlexp.compare.question import Question, with_words
+from dlexp.config.build import build_task
+from dlexp.config.check import config_problems
+from dlexp.config.compose import composing, problems_of
+from dlexp.config.composed import Composed
+from dlexp.errors import UserError
+from dlexp.metric import LOSS, Metric
+from dlexp.sweep.launchers.launcher import is_here
+from dlexp.sweep.stage import Stage, checked
+
+log = logging.getLogger(__name__)
+
+
+def compare(question: Question) -> tuple[int, Path | None]:
+    """Trains what a question needs and is not there; returns the exit code, and the folder to report of once all is.
+
+    Raises:
+        UserError: something is wrong with what was asked; nothing has started then.
+    """
+    stage = checked(arm_jobs(question), question.read)
+    runs = dict(zip(question.arms, stage.runs, strict=True))
+    metric, facts = _metric(question, stage)
+    spaces = tuning.spaces(question, runs, _problems_of(question)) if question.ranges else {}
+    cells = {name: own.cell for name, own in zip(question.arms, stage.identities, strict=True)}
+    plan = new_plan(question, runs, cells, metric, spaces)
+    first = stage.runs[0]
+    place, anew = first.sweep_place, first.config["rerun"] and first.sweep_place is None
+    before = None if anew else stored(place, plan)
+    if before is not None:
+        place, plan = before[0], gone_on(*before, plan, question)
+        names = {cell: name for name, cell in cells.items()}
+        arms = {name: question.arms[names[cell]] for name, cell in plan.cells.items()}
+        runs = {name: runs[names[cell]] for name, cell in plan.cells.items()}
+        question = replace(question, arms=arms)
+    seconds = tell(plan, runs, facts, question.folds)
+    if first.config["dry_run"]:
+        log.info("dry run: nothing was trained, fetched or written")
+        return 0, None
+    progress = Progress(sum(counts(plan, len(question.folds))), _at_once(first), seconds)
+    course = Course(
+        question,
+        plan,
+        runs,
+        _problems_of(question),
+        progress,
+        folder=place,
+        name=folder_name(question, stage.runs),
+        anew=anew,
+    )
+    try:
+        ended = course.run()
+    except Unfinished as unfinished:
+        log.info(f"{unfinished}; the same command goes on")
+        return unfinished.ended.exit_code, None
+    if len(course.plan.seeds) > 1 and not question.folds:
+        course.look()
+    return int(any(_has_failed(report) for report in ended.reports)), course.folder
+
+
+def _at_once(run: Composed) -> int:
+    return int(run.config["n_jobs"]) if is_here(run.config) else 1
+
+
+def _metric(question: Question, stage: Stage) -> tuple[str, Metric]:
+    """Returns what is compared, such as `test/accuracy`, and its facts.
+
+    Raises:
+        UserError: the arms don't measure the same, or there is no validation to tune on.
+    """
+    tasks = [build_task(run.config) for run in stage.runs]
+    names = dict.fromkeys(str(task.metric) for task in tasks)
+    if len(names) > 1:
+        raise UserError(f"the arms are led by different metrics ({', '.join(names)}): task.metric=… names one for all")
+    config: dict[str, Any] = stage.runs[0].config
+    validates = config["data"]["folds"] is not None or config["data"]["val_size"] != 0
+    if question.ranges and not validates:
+        raise UserError("tune= chooses in validation, which data.val_size=0 leaves out: data.val_size=0.1 has one")
+    (name,) = names
+    split = "test" if config["test"] and not question.folds else "val"
+    return f"{split}/{name}", tasks[0].metrics.get(name, LOSS)
+
+
+def _problems_of(question: Question) -> tuning.Problems:
+    """Returns what says what is wrong with an arm some of whose settings are changed."""
+
+    def problems(arm: str, changes: Sequence[str]) -> list[str]:
+        with composing(question.read.folders) as compose:
+            words = with_words(with_words(question.shared, question.arms[arm]), changes)
+            run, found = compose([*words, *question.folds[:1]])
+        return problems_of(run, found, question.read) or (config_problems(run.config) if run is not None else [])
+
+    return problems
+
+
+def _has_failed(report: dict[str, Any]) -> bool:
+    return report["status"] != "finished" and not is_diverged(report)

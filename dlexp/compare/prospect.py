@@ -1,0 +1,155 @@
+"""Before the first run: how many trainings, how long they take, and what can be seen with that many seeds."""
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from dlexp.compare import tuning
+from dlexp.config.cell import essentials
+from dlexp.config.composed import Composed
+from dlexp.console.training_progress import estimate
+from dlexp.console.wording import in_unit, unit_of_difference
+from dlexp.errors import UserError, listed
+from dlexp.find.trial import attempt
+from dlexp.machine.cores import usable_cores
+from dlexp.machine.device import select_device
+from dlexp.machine.memory import available_bytes
+from dlexp.metric import Metric
+from dlexp.records.naming import OUTPUTS
+from dlexp.report.plan import Plan
+from dlexp.report.statistics import Sample, visible, visible_in_deviations
+from dlexp.sweep.forecast import PACE, Forecast, finished_runs, forecasts
+from dlexp.sweep.launchers.launcher import is_here
+
+log = logging.getLogger(__name__)
+
+
+def counts(plan: Plan, num_folds: int) -> tuple[int, int]:
+    """Returns how many trials, and how many final runs, a plan has in all."""
+    trials = sum(map(len, plan.trials.values()))
+    if plan.tuning is not None:
+        each = plan.tuning.trials + plan.tuning.further
+        trials = max(trials, len(plan.arms) * each)
+    return trials, len(plan.arms) * len(plan.seeds) * max(1, num_folds)
+
+
+def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
+    """Yields what a plan has trained, and what it does with it."""
+    trials, finals = counts(plan, num_folds)
+    arms = f"{len(plan.arms)} arms ({'; '.join(plan.arms)})"
+    if plan.tuning is not None:
+        keys = ", ".join(plan.tuning.keys)
+        yield (
+            f"{arms} × {plan.tuning.trials} trials of {keys} on validation, the test set sealed, then × "
+            f"{len(plan.seeds)} seeds: {trials + finals} trainings"
+        )
+        for arm, ranges in plan.tuning.spaces.items():
+            yield f"  {arm}: {' '.join(f'{key}={text}' for key, text in ranges.items())}"
+        half = tuning.further(plan.tuning.trials)
+        yield f"{half} more trials an arm where a best value lies at an edge of what was tried"
+    elif num_folds:
+        yield f"{arms} × {num_folds} folds: {finals} trainings"
+    else:
+        seeds = len(plan.seeds)
+        yield f"{arms} × {seeds} seed{'s' * (seeds != 1)}: {finals} trainings"
+
+
+def seconds_of(runs: Mapping[str, Composed]) -> tuple[dict[str, float | None], bool]:
+    """Returns how long a run of each arm takes: as runs before it did, else its steps alone, as a few that are tried
+    now say; and whether any is of the latter kind.
+
+    None where neither is possible: the data is not there yet, jobs run elsewhere, or they compile first.
+    """
+    expected = forecasts(list(runs.values()))
+    paces: dict[str, float | None] = {}
+    found: dict[str, float | None] = {}
+    for (name, run), forecast in zip(runs.items(), expected, strict=True):
+        found[name] = forecast.seconds
+        if (
+            forecast.seconds is None
+            and forecast.steps is not None
+            and is_here(run.config)
+            and not run.config["compile"]
+        ):
+            pace = json.dumps([run.config["data"], *(run.config[key] for key in PACE)], sort_keys=True, default=str)
+            if pace not in paces:
+                paces[pace] = _seconds_a_sample(run)
+            found[name] = _seconds(run, forecast, paces[pace])
+    return found, bool(paces)
+
+
+def _seconds_a_sample(run: Composed) -> float | None:
+    config = {**run.config, "threads": run.config["threads"] or max(1, usable_cores() // run.config["n_jobs"])}
+    on_cpu = config["device"] == "cpu" or (config["device"] == "auto" and select_device("auto").type == "cpu")
+    try:
+        tried = attempt(config, config["batch_size"], int(available_bytes()) if on_cpu else None)
+    except UserError:  # the run itself tells
+        return None
+    return 1 / tried.samples_per_second if tried is not None else None
+
+
+def _seconds(run: Composed, forecast: Forecast, each: float | None) -> float | None:
+    if each is None or forecast.steps is None:
+        return None
+    return forecast.steps * int(run.config["accumulate"]) * int(run.config["batch_size"]) * each
+
+
+def time_in_words(
+    plan: Plan, seconds: Mapping[str, float | None], num_folds: int, *, steps_alone: bool, at_once: int
+) -> str:
+    """Returns how long all trainings take. steps_alone: not as earlier runs took, but by the pace of a few steps."""
+    if None in seconds.values():
+        unknown = [name for name, each in seconds.items() if each is None]
+        return f"how long it takes is not known: no run of {listed(unknown)} has finished here yet"
+    trials, finals = counts(plan, num_folds)
+    each = sum(filter(None, seconds.values())) / len(seconds)
+    besides = " of steps, as a few just took, besides start and evaluation of each" * steps_alone
+    return f"{estimate(each * (trials + finals), 1)}{besides}{f'; {at_once} run at a time' if at_once > 1 else ''}"
+
+
+def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, num_folds: int) -> str:
+    """Returns the smallest difference that so many seeds show."""
+    n, comparisons = len(plan.seeds), len(plan.arms) - 1
+    if num_folds:
+        return "folds are no seeds: means and points come out, and no verdict"
+    if n == 1:
+        return "warning: one seed an arm tells nothing of chance: no interval and no verdict; seeds=5 gives both"
+    told = f"{n} seeds an arm show differences"
+    scatter = pilot_scatter(plan, runs) if plan.tuning is None else None
+    if scatter is None:
+        return f"{told} from {visible_in_deviations(n, comparisons):.1f} standard deviations of a run on, 8 times in 10"
+    one = Sample(n, 0.0, scatter**2)
+    least = visible(one, one, comparisons)
+    assert least is not None
+    shown = f"{in_unit(least, facts):.2g}{unit_of_difference(facts)}"
+    return f"{told} from {shown} on, 8 times in 10, if runs scatter as earlier ones did"
+
+
+def pilot_scatter(plan: Plan, runs: Mapping[str, Composed]) -> float | None:
+    """Returns the standard deviation over seeds of runs of these arms that are there already; None without any."""
+    squares, degrees = 0.0, 0
+    for run in runs.values():
+        own = essentials({**run.config, "seed": None})
+        values: dict[int, float] = {}
+        for earlier in finished_runs(OUTPUTS, run.choices["model"], run.choices["data"]):
+            value = earlier.entry["metrics"].get(plan.metric)
+            if value is not None and essentials({**earlier.config, "seed": None}) == own:
+                values[earlier.config["seed"]] = value
+        mean = math.fsum(values.values()) / max(1, len(values))
+        squares += sum((value - mean) ** 2 for value in values.values())
+        degrees += max(0, len(values) - 1)
+    return math.sqrt(squares / degrees) if degrees and squares else None
+
+
+def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str]) -> float | None:
+    """Says what a plan takes and shows; returns the mean seconds of a training where they are known."""
+    for line in in_words(plan, len(folds)):
+        log.info(line)
+    seconds, steps_alone = seconds_of(runs)
+    first = next(iter(runs.values())).config
+    at_once = first["n_jobs"] if is_here(first) else 1
+    log.info(time_in_words(plan, seconds, len(folds), steps_alone=steps_alone, at_once=at_once))
+    log.info(visible_in_words(plan, runs, facts, len(folds)))
+    known = [each for each in seconds.values() if each is not None]
+    return sum(known) / len(known) if known else None

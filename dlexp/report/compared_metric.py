@@ -1,0 +1,55 @@
+"""Which metric a report compares, and what that is."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dlexp.errors import UserError, listed
+from dlexp.metric import LOSS, Metric
+from dlexp.report.runs import Run, Trouble
+
+
+def chosen(runs: Sequence[Run], asked: str | None) -> str:
+    """Returns the key of the metrics that is compared.
+
+    Raises:
+        UserError: no finished run has it.
+    """
+    finished = [run for run in runs if run.is_finished and not run.is_diverged]
+    there = Counter(key for run in finished for key in run.metrics)
+    if asked is not None and "/" in asked:
+        found = asked
+    else:
+        chose = Counter(run.metric for run in finished or runs if run.metric)
+        name = asked or (chose.most_common(1)[0][0].partition("/")[2] if chose else "")
+        own = [run for run in finished if asked or (run.metric or "").partition("/")[2] == name]
+        test, split = f"test/{name}", f"val/{name}"
+        is_tested = bool(own) and all(test in run.metrics for run in own)
+        found = next(
+            (key for key in (test, split, f"trained_on/{name}") if is_tested or key != test if key in there), split
+        )
+    if there and found not in there:
+        raise UserError(f"no run has the metric {asked or found!r}; there are {listed(sorted(there))}")
+    return found
+
+
+def facts_of(runs: Sequence[Run], metric: str) -> Metric:
+    """Returns unit and direction of a metric.
+
+    Raises:
+        UserError: the runs do not tell, or do not agree.
+    """
+    name = metric.partition("/")[2]
+    found = {(each.unit, each.higher_is_better): each for run in runs if (each := run.measures.get(name))}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not any(run.is_finished for run in runs):  # nothing will be compared
+        return LOSS
+    why = "do not agree on" if found else "do not say"
+    raise UserError(f"the runs {why} unit and direction of {metric!r}, so it can't be compared; --metric names another")
+
+
+def having(runs: Sequence[Run], metric: str) -> tuple[list[Run], list[Trouble]]:
+    """Returns the runs without those that finished and never measured the metric, and these."""
+    lacking = [run for run in runs if run.is_finished and not run.is_diverged and metric not in run.metrics]
+    out = {id(run) for run in lacking}
+    return [run for run in runs if id(run) not in out], [Trouble(run.folder, f"has no {metric}") for run in lacking]

@@ -1,0 +1,260 @@
+"""Comparisons: tuning, wider ranges, fresh seeds, a report; a plan that stands, and kills that change nothing."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import start
+
+from dlexp.compare import prospect
+from dlexp.config.composed import Composed
+from dlexp.records import run_json
+from dlexp.report.plan import Plan, read_plan
+from dlexp.sweep.launchers import job_process
+
+SHORT = ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1"]
+ARMS = ["optimizer=sgd,adam", "model.width=8"]
+TUNED = ["tune=optimizer.lr", "trials=3", "seeds=2"]
+NAME = "compare-mlp-spiral-sgd-adam"
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
+
+
+@pytest.fixture(autouse=True)
+def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for some steps to be timed, but the one that says so."""
+    monkeypatch.setattr(prospect, "_seconds_a_sample", lambda run: 1e-5)
+
+
+def plan_of(folder: Path) -> Plan:
+    plan = read_plan(folder)
+    assert plan is not None
+    return plan
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    return {path.parent.name: run_json.read_json(path)["status"] for path in folder.glob("*/run.json")}
+
+
+def reported(cli: Any, folder: Path) -> Any:
+    """Returns the numbers of a report without its times."""
+
+    def timeless(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: timeless(each) for key, each in value.items() if not key.startswith("seconds")}
+        return [timeless(each) for each in value] if isinstance(value, list) else value
+
+    ended = cli("report", str(folder), "--json")
+    assert ended.code == 0, ended
+    return timeless(json.loads(ended.out))
+
+
+def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
+    words = ["compare", *ARMS, *SHORT, *TUNED, "margin=0.5", "hypothesis=Adam beats SGD"]
+    ended = cli(*words)
+    assert ended.code == 0 and ended.err == "", ended
+    folder = workdir / "outputs" / NAME
+    plan = plan_of(folder)
+    assert plan.arms == {"sgd": ["optimizer=sgd"], "adam": ["optimizer=adam"]} and plan.reference == "sgd"
+    assert plan.seeds == [1, 2] and plan.looks == [[1, 2]] and plan.margin == 0.5 and plan.departures == []
+    assert plan.hypothesis == "Adam beats SGD" and plan.metric == "test/accuracy"
+    tuning = plan.tuning
+    assert tuning is not None and tuning.spaces == {
+        "sgd": {"optimizer.lr": "tag(log,interval(0.0033,3.0))"},
+        "adam": {"optimizer.lr": "tag(log,interval(0.00033,0.3))"},
+    }
+    per_arm = 3 + tuning.further
+    assert [len(plan.trials[arm]) for arm in plan.arms] == [per_arm, per_arm], "equal trials"
+    for names in plan.trials.values():
+        for name in names:
+            entry = run_json.read_json(folder / name / "run.json")
+            assert entry["seed"] == 0 and not any(key.startswith("test/") for key in entry["metrics"])
+            assert not (folder / name / "weights").exists() and "test=false" in entry["overrides"]
+    for arm, runs in plan.runs.items():
+        for seed, name in runs.items():
+            entry = run_json.read_json(folder / name / "run.json")
+            assert str(entry["seed"]) == seed and "test/accuracy" in entry["metrics"]
+            assert set(tuning.chosen[arm]) <= set(entry["overrides"]) and len(tuning.chosen[arm]) == 1
+    assert f"{2 * per_arm + 4}]" in ended.out and "test set sealed" in ended.out
+    assert {"report.md", "table.csv"} <= {path.name for path in (folder / "report").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")}
+    texts = {path: path.read_bytes() for path in [*(folder / "report").iterdir(), folder / "compare.json"]}
+    again = cli(*words)
+    assert again.code == 0 and "4 of them there already" in again.out
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")} == before
+    assert {path: path.read_bytes() for path in texts} == texts, "the same report to the byte"
+
+
+def test_a_range_that_ends_too_early_grows_once(cli, workdir: Path) -> None:
+    words = ["compare", *ARMS, *SHORT, "tune=optimizer.lr", "trials=2", "seeds=2", "epochs=4"]
+    ended = cli(*words, "optimizer.lr=tag(log,interval(1e-7,1e-5))")
+    assert ended.code == 0, ended
+    plan = plan_of(workdir / "outputs" / NAME)
+    assert plan.tuning is not None and plan.tuning.further == 1 and plan.tuning.widened
+    for arm, its in plan.tuning.widened.items():
+        assert its["optimizer.lr"] != plan.tuning.spaces[arm]["optimizer.lr"]
+    assert [len(names) for names in plan.trials.values()] == [3, 3], "the other arm gets as many more"
+    assert "the trials end too early, so each arm gets 1 more" in ended.out
+    for arm, keys in plan.tuning.edges.items():
+        assert keys == ["optimizer.lr"] and f"{arm}: its best optimizer.lr lies at the" in ended.out
+
+
+def test_named_arms_folds_and_one_seed(cli, workdir: Path) -> None:
+    (workdir / "conf" / "study").mkdir(parents=True)
+    text = "question: Wide or narrow?\narms: {wide one: [model.width=16], narrow one: [model.width=4]}\nseeds: 1\n"
+    (workdir / "conf" / "study" / "mine.yaml").write_text(text, encoding="utf-8")
+    listed = cli("compare", "--config-dir", "conf")
+    assert listed.code == 0 and "mine" in listed.out and "Wide or narrow?" in listed.out and "activation" in listed.out
+    ended = cli("compare", "mine", "--config-dir", "conf", *SHORT)
+    assert ended.code == 0 and "warning: one seed an arm tells nothing of chance" in ended.out, ended
+    folder = workdir / "outputs" / "compare-mine-small"
+    plan = plan_of(folder)
+    assert list(plan.arms) == ["wide one", "narrow one"] and plan.question == "Wide or narrow?" and plan.looks == []
+    assert set(statuses(folder)) == {"wide-one_seed-1", "narrow-one_seed-1"}
+    folds = cli("compare", *ARMS, *SHORT, "data.folds=2", "data.fold=0,1")
+    assert folds.code == 0 and "folds are no seeds" in folds.out, folds
+    plan = plan_of(workdir / "outputs" / NAME)
+    assert plan.runs["sgd"] == {"1 fold 0": "sgd_seed-1_fold-0", "1 fold 1": "sgd_seed-1_fold-1"} and plan.looks == []
+
+
+def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
+    ended = cli("compare", *ARMS, *SHORT, *TUNED, "dry_run=true")
+    assert ended.code == 0 and "10 trainings" in ended.out and "standard deviations" in ended.out, ended
+    for words, told in (
+        ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting; it has"),
+        ([*ARMS, "tune=optimizer.momentum"], "there is no such setting"),
+        ([*ARMS, "tune=optimizer.weight_decay"], "type one, such as optimizer.weight_decay=tag(log"),
+        (["model.width=8,4", "model.dropout=0.5", "tune=model.dropout"], "the range of arm width 8: model.dropout"),
+        ([*ARMS, "seeds=[0,1]", "tune=optimizer.lr"], "seed 0 is that of the tuning"),
+        ([*ARMS, "tune=optimizer.lr", "data.val_size=0"], "tune= chooses in validation"),
+        ([*ARMS, "data.folds=2", "data.fold=0,1", "seeds=3"], "folds are compared at one seed"),
+        (["threads=1,2"], "are one experiment"),
+        (["optimizer=sgd,adma"], "Did you mean 'adam'?"),
+        (["optimizer=sgd,adam", "epochs=0"], "epochs=0 must be"),
+        ([*ARMS, "hydra.run.dir=x"], "hydra.run.dir= is the folder of one run"),
+        (["--sgd"], "--sgd"),
+    ):
+        ended = cli("compare", *words, *(word for word in SHORT if word[:3] not in {each[:3] for each in words}))
+        assert ended.code == 1 and told in ended.err and "Traceback" not in ended.err, (words, ended)
+    assert list(workdir.iterdir()) == []
+
+
+def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
+    words = [*ARMS, *SHORT, "epochs=9"]
+    assert cli("-m", *words, "seed=1,2").code == 0
+    (sweep,) = (path for path in (workdir / "outputs").iterdir() if path.is_dir())
+    ended = cli("compare", *words, "seeds=3")
+    assert ended.code == 0 and "6 final runs, 4 of them there already" in ended.out, ended
+    assert "points on, 8 times in 10, if runs scatter as earlier ones did" in ended.out
+    folder = workdir / "outputs" / NAME
+    plan = plan_of(folder)
+    assert plan.runs["adam"] == {
+        "1": f"../{sweep.name}/optimizer-adam_seed-1",
+        "2": f"../{sweep.name}/optimizer-adam_seed-2",
+        "3": "adam_seed-3",
+    }
+    assert set(statuses(folder)) == {"sgd_seed-3", "adam_seed-3"}
+    assert [len(arm["runs"]) for arm in reported(cli, folder)["arms"]] == [3, 3]
+    anew = cli("compare", *words, "seeds=1", "rerun=true")
+    assert anew.code == 0 and "there already" not in anew.out
+    assert set(statuses(workdir / "outputs" / f"{NAME}-2")) == {"sgd_seed-1", "adam_seed-1"}
+    more = cli("-m", *words, "seed=3")
+    assert more.code == 0 and "2 jobs, 2 of them done already" in more.out, "and a sweep finds those of a comparison"
+
+
+def test_a_stored_plan_stands(cli, workdir: Path) -> None:
+    words = ["compare", *ARMS, *SHORT]
+    assert cli(*words, "seeds=2", "margin=0.5").code == 0
+    folder = workdir / "outputs" / NAME
+    ended = cli(*words, "seeds=2", "margin=3", "hypothesis=Adam wins", "n_jobs=2")
+    assert ended.code == 0 and "4 of them there already" in ended.out
+    plan = plan_of(folder)
+    assert (
+        plan.margin == 0.5
+        and plan.hypothesis is None
+        and plan.departures
+        == [
+            "margin=3.0 was typed after runs were there; 0.5 was planned, which stands",
+            "hypothesis=Adam wins was typed after runs were there; none was planned, which stands",
+        ]
+    )
+    ended = cli(*words, "seeds=3")
+    plan = plan_of(folder)
+    assert ended.code == 0 and plan.seeds == [1, 2, 3] and plan.looks == [[1, 2], [1, 2, 3]]
+    assert plan.departures[-1] == "seed 3 added after a verdict on seeds 1, 2 was shown"
+    assert "xploratory" in ended.out, ended
+    assert cli(*words).code == 0 and plan_of(folder) == plan, "without a number of seeds that of the plan is meant"
+    fewer = cli(*words, "seeds=1")
+    assert fewer.code == 0 and plan_of(folder).seeds == [1, 2, 3] and "which stands" in plan_of(folder).departures[-1]
+    assert len(list((workdir / "outputs").glob("*/compare.json"))) == 1
+    another = cli("compare", "optimizer=sgd,muon", "model.width=8", *SHORT, f"hydra.sweep.dir={folder}")
+    assert another.code == 1 and "holds another comparison (sgd, adam)" in another.err
+
+
+def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:
+    words = ["compare", "optimizer.lr=0.1,1e30", "model.width=8", *SHORT, "seeds=2"]
+    ended = cli(*words)
+    assert ended.code == 0 and "failed, the loss became" in ended.out, ended
+    (folder,) = (workdir / "outputs").glob("compare-*")
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/run.json")}
+    assert cli(*words).code == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*/run.json")} == before, "it is not trained again"
+
+
+def killed_once(job: Composed, *others: Any) -> None:
+    """Stands for `run_child`: the first time, a trial and a final run are killed before they do anything."""
+    for word, mark in (("optimizer.lr=0.0056", "trial"), ("seed=2", "final")):
+        if {word, "optimizer=adam"} <= set(job.words) and not Path(mark).exists():
+            Path(mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    job_process.run_child(job, *others)
+
+
+@POSIX
+def test_a_killed_job_is_trained_by_the_same_command(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["compare", *ARMS, *SHORT, *TUNED, "n_jobs=2"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "whole")
+    assert cli(*words).code == 0
+    whole = reported(cli, Path("outputs") / NAME)
+    monkeypatch.chdir(tmp_path / "killed")
+    monkeypatch.setattr(job_process, "run_child", killed_once)
+    codes = []
+    for _ in range(3):
+        ended = cli(*words)
+        codes.append(ended.code)
+        if ended.code:
+            assert "the same command goes on" in ended.out and "SIGKILL" in ended.out, ended
+            assert plan_of(Path("outputs") / NAME).looks == []
+    assert codes == [1, 1, 0] and reported(cli, Path("outputs") / NAME) == whole
+
+
+@POSIX
+@pytest.mark.slow
+def test_kill_9_at_random_moments(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command, killed again and again, ends in the report of one that nobody disturbed."""
+    words = ["compare", *ARMS, *SHORT, *TUNED, "n_jobs=2", "epochs=30"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "whole")
+    assert cli(*words).code == 0
+    whole = reported(cli, Path("outputs") / NAME)
+    monkeypatch.chdir(tmp_path / "killed")
+    wanted, kills, draw = 30 if os.environ.get("DLEXP_PROOF") == "full" else 3, 0, random.Random(0)
+    while True:
+        process = start(words, Path.cwd(), start_new_session=True)
+        if kills < wanted:
+            time.sleep(draw.uniform(1.0, 9.0))
+            if process.poll() is None:
+                kills += 1
+                os.kill(process.pid, signal.SIGKILL) if kills % 2 else os.killpg(process.pid, signal.SIGKILL)
+        out, _ = process.communicate(timeout=300)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, out
+    assert reported(cli, Path("outputs") / NAME) == whole and kills

@@ -1,0 +1,78 @@
+"""Ranges, trials, the best of them, and ranges that ended too early."""
+
+from typing import Any
+
+import pytest
+
+from dlexp.compare.tuning import best, edges, further, trials, widened
+from dlexp.ranges import Interval
+from dlexp.report.plan import Tuning
+
+LR = "optimizer.lr"
+CONFIG = {"optimizer": {"lr": 0.1}}
+LOG = Interval(0.001, 1.0, is_log=True)
+
+
+def tuning(num_trials: int, **more: Any) -> Tuning:
+    return Tuning(
+        **{
+            **{"keys": [LR], "spaces": {"sgd": {LR: "tag(log,interval(0.001,1.0))"}}, "trials": num_trials},
+            **{"sampler": "qmc", "sampler_seed": 0, "seed": 0, "widened": {}, "chosen": {}, "edges": {}, **more},
+        }
+    )
+
+
+def test_more_trials_go_on_with_the_same_ones() -> None:
+    few, many = (trials(tuning(number), "sgd", CONFIG) for number in (4, 9))
+    assert many[:4] == few and len(many) == 9 and len({each[LR] for each in many}) == 9
+    assert all(0.001 <= float(each[LR]) <= 1 for each in many)
+
+
+def test_an_arm_whose_range_grew_tries_what_is_new_and_the_others_as_many_more() -> None:
+    first = trials(tuning(4), "sgd", CONFIG)
+    grown = trials(tuning(4, further=2, widened={"sgd": {LR: "tag(log,interval(0.001,30.0))"}}), "sgd", CONFIG)
+    assert grown[:4] == first and len(grown) == 6 and all(1 <= float(each[LR]) <= 30 for each in grown[4:])
+    lower = trials(tuning(4, further=2, widened={"sgd": {LR: "tag(log,interval(0.0001,1.0))"}}), "sgd", CONFIG)
+    assert all(0.0001 <= float(each[LR]) <= 0.001 for each in lower[4:])
+    other = trials(tuning(4, further=2), "sgd", CONFIG)
+    assert other == trials(tuning(6), "sgd", CONFIG)
+    assert [further(number) for number in (1, 4, 5)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("part", "side", "wider"),
+    [
+        (LOG, "upper", Interval(0.001, 32.0, is_log=True)),
+        (LOG, "lower", Interval(3.2e-5, 1.0, is_log=True)),
+        (Interval(0.1, 0.5), "upper", Interval(0.1, 0.7)),
+        (Interval(0.0, 0.5), "lower", Interval(-0.25, 0.5)),
+        (Interval(2, 8, is_whole=True), "upper", Interval(2, 11, is_whole=True)),
+        (Interval(4, 64, is_log=True, is_whole=True), "lower", Interval(1, 64, is_log=True, is_whole=True)),
+    ],
+)
+def test_a_range_goes_on_at_one_side(part: Interval, side: str, wider: Interval) -> None:
+    assert widened(part, side) == wider
+
+
+def found(value: float | None, loss: float | None = 1.0, status: str = "finished") -> dict[str, Any]:
+    facts = {"accuracy": {"unit": "%", "higher_is_better": True, "title": ""}}
+    metrics = {"val/accuracy": value, "val/loss": loss}
+    return {"status": status, "metric": "val/accuracy", "metrics": metrics, "measures": facts, "error": None}
+
+
+def test_the_best_trial() -> None:
+    assert best([found(0.3), found(0.9), found(0.5)]) == 1
+    assert best([found(0.5, 2.0), found(0.5, 1.0), found(0.5, 1.5)]) == 1, "of equal ones that with the lower loss"
+    assert best([found(0.5), found(0.5)]) == 0
+    assert best([found(0.9, status="failed"), found(None), found(0.1)]) == 2
+    assert best([found(None), found(0.9, status="failed")]) is None and best([]) is None
+    loss = {"metric": "val/loss", "measures": {}}
+    assert best([found(0.9, 2.0) | loss, found(0.1, 1.0) | loss]) == 1, "a loss is better where it is lower"
+
+
+def test_an_edge_is_a_best_value_beyond_which_nothing_was_tried() -> None:
+    tried = [{LR: "0.01"}, {LR: "0.1"}, {LR: "1"}]
+    space = {LR: LOG, "model.activation": ("relu", "tanh")}
+    both = [{**each, "model.activation": "relu"} for each in tried]
+    assert [edges(space, both, each) for each in both] == [{LR: "lower"}, {}, {LR: "upper"}]
+    assert edges({LR: LOG}, tried[:1], tried[0]) == {}, "of one trial nobody knows"
