@@ -392,12 +392,14 @@ LIGHT = (
     " dlexp.ranges dlexp.records.run_json dlexp.records.metrics"
     " dlexp.machine.environment dlexp.machine.signals dlexp.machine.lock_file"
     " dlexp.data.facts dlexp.sweep.ledger dlexp.sweep.table dlexp.sweep.arms dlexp.report.listing dlexp.report.making"
-    " dlexp.report.terminal dlexp.report.texts dlexp.report.frame"
+    " dlexp.report.terminal dlexp.report.texts dlexp.report.frame dlexp.report.plan"
+    " dlexp.compare.said dlexp.compare.study"
+    " dlexp.search.space dlexp.search.sequence dlexp.search.settings dlexp.search.pruning dlexp.search.tpe"
 )
 
 WITHOUT_TORCH = (
-    "data.fetch.download config.compose config.check config.build sweep.plan sweep.launchers.local"
-    " sweep.launchers.slurm report.writing report.page report.figures"
+    "data.fetch.download config.compose config.check config.build sweep.plan sweep.search sweep.launchers.local"
+    " sweep.launchers.slurm report.writing report.page report.figures compare.question compare.planning"
 )
 
 

@@ -115,12 +115,12 @@ def sentence(error: Exception, word: str | None = None) -> str:
         return f"{word}: {found[1]} is there already, so it is typed {to_type((word or '').lstrip('+'))}"
     if (found := re.search(r"Could not delete (?:from config\. )?'([^']*)'", text)) is not None:
         return f"{word} takes out what is not there" if found[1] else f"{word} names nothing that it could take out"
+    if (found := re.search(r"Sweep parameters '(.+)' requires", text)) is not None:
+        return f"{found[1]} is a range of numbers, which a search tries: add -m search=qmc trials=16"
     if "Ambiguous value for argument" in text:
         key, _, value = (several := text.split("'")[1]).partition("=")
         may_be_list = "." in key or key in ("augment", "freeze", "metric", "watch")
         as_list = f"; a setting that takes a list wants {to_type(f'{key}=[{value}]')}" if may_be_list else ""
-        if "interval(" in value:
-            return f"{several} is a range of numbers, which a search tries: add -m search=qmc trials=16"
         return f"{several} has several values, which only a sweep can take: add -m{as_list}"
     cause = error.__cause__ or error.__context__
     cause = cause if isinstance(cause, OmegaConfBaseException) else error
@@ -190,7 +190,8 @@ def unknown(key: str, value: str | None, parent: object = None) -> str:
         if not others:
             instead = meant.typed(f"{group}={first} {group}.{having[first]}", value)
             return f"there is no setting '{key}' here, {group}={first} has it: {instead}"
-        return f"there is no setting '{key}' here, {group}={' or '.join(having)} has it; {group} has {_names(siblings)}"
+        own = f"; {group} has {_names(siblings)}" if _names(siblings) else ""
+        return f"there is no setting '{key}' here, {group}={' or '.join(having)} has it{own}"
     if near:
         return f"there is no setting '{key}'.{_meaning(f'{group}.{near}', value)}"
     # Whether it takes that key only its function can tell, for which torch would be imported.

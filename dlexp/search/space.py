@@ -46,8 +46,8 @@ def shown(part: Interval, value: float) -> str:
 
 
 def typed(value: float) -> str:
-    """Returns a number as people type it: 0.0054, 5.4e-5."""
-    return re.sub(r"e([-+])0*", lambda sign: "e" + sign[1].strip("+"), repr(float(value)))
+    """Returns a number as people type it: 0.0054, 5.4e-5, 1."""
+    return re.sub(r"e([-+])0*", lambda sign: "e" + sign[1].strip("+"), repr(float(value))).removesuffix(".0")
 
 
 def size(space: Space) -> int | None:
@@ -75,7 +75,7 @@ def edge(part: Interval | tuple[str, ...], value: str) -> str | None:
 
 
 def in_words(part: Interval | tuple[str, ...]) -> str:
-    """Returns a part of a space as it is typed: `tag(log,interval(0.0001,1.0))`, `sgd,adam`."""
+    """Returns a part of a space as it is typed: `tag(log,interval(0.0001,1))`, `sgd,adam`."""
     if not isinstance(part, Interval):
         return ",".join(part)
     ends = (str(int(end)) if part.is_whole else typed(end) for end in (part.low, part.high))

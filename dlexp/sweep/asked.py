@@ -8,9 +8,9 @@ from typing import Any
 
 from dlexp.config import words
 from dlexp.config.axes import Axis, axes_of, held_to
-from dlexp.config.build import build
+from dlexp.config.build import allowed_modules, build
 from dlexp.config.cell import is_incidental
-from dlexp.config.check import group_problems
+from dlexp.config.check import group_problems, settings_problems
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
@@ -27,6 +27,12 @@ JUDGES = set(
     "data task metric test task.metric data.val_size data.test_size data.split_seed data.folds data.limit"
     " overfit_batches".split()
 )
+# What settings go with.
+PRUNES = {
+    "search.prune_from": ("asha", "median"),
+    "search.prune_keep": ("asha",),
+    "search.prune_least": ("median",),
+}
 
 
 @dataclass(frozen=True)
@@ -88,26 +94,32 @@ class Asked:
         is_own = fixed == wanted and list(own) and own.keys() == self.space.keys()
         return {key: own[key] for key in self.space} if is_own else None
 
-    def new_seeds(self) -> list[int]:
-        """Returns three seeds that no trial had."""
+    def train_it(self, proposal: Proposal) -> str:
+        """Returns the command that trains at these settings, with all epochs and the test."""
+        return self._command(proposal, [])
+
+    def on_new_seeds(self, proposal: Proposal) -> str:
+        """Returns the command that does so on three seeds that no trial had."""
         typed = [word.partition("=")[2] for axis in self.axes if axis.key == "seed" for word in axis.words]
         tried = {*typed, str(self.first.config["seed"])}
-        return list(itertools.islice((seed for seed in itertools.count() if str(seed) not in tried), 3))
+        seeds = itertools.islice((seed for seed in map(str, itertools.count()) if seed not in tried), 3)
+        return self._command(proposal, [f"seed={','.join(seeds)}"])
 
-    def best_words(self, proposal: Proposal, without: str | None = None) -> list[str]:
-        """Returns what trains at these settings, with all epochs and the test, as it is typed in a shell.
-
-        without: a key that is left out.
-        """
-        repeated = [without, *(axis.key for axis in self._repeated())]
+    def _command(self, proposal: Proposal, seeds: list[str]) -> str:
+        """Returns a command as it is typed in a shell: a run, or with `seeds` a sweep over them."""
+        left_out = [axis.key for axis in self._repeated()] + ["seed"] * bool(seeds)
+        left_out += ["data.folds"] * (FOLD in left_out)  # the one is refused without the other
         kept = []
         for axis in self.axes:
+            group = axis.key.lstrip("+").partition(".")[0]
+            of_sweeps = group in words.OF_SWEEPS or axis.key in (*words.PLACES, "dry_run") or group == "launcher"
             if axis.key in proposal:
                 kept.append(f"{axis.key}={proposal[axis.key]}")
-            elif axis.key not in repeated and axis.key.lstrip("+").partition(".")[0] not in words.OF_SWEEPS:
+            elif axis.key not in left_out and not of_sweeps:
                 kept.append(axis.word)
         folders = [word for folder in self.read.folders for word in ("--config-dir", str(folder))]
-        return [to_type(word) for word in (*folders, *kept) if not word.startswith((*words.PLACES, "dry_run="))]
+        allowed = [f"allow={name}" for name in allowed_modules()]
+        return " ".join(map(to_type, [*(["-m"] if seeds else []), *folders, *allowed, *kept, *seeds]))
 
     def _repeated(self) -> list[Axis]:
         return [axis for axis in self.axes if axis.key in REPEATED and len(axis.words) > 1]
@@ -126,7 +138,7 @@ def asked(read: words.Words) -> Asked:
         if problems := problems_of(first, wrong, read):
             raise UserError(*problems)
         assert first is not None
-        if problems := group_problems("search", first.config["search"]):
+        if problems := [*settings_problems(first.config), *group_problems("search", first.config["search"])]:
             raise UserError(*problems)
         search = refuse_unknown(build(first.config["search"]))
         several = [axis for axis in found if axis.interval is not None or len(axis.words) > 1]
@@ -186,6 +198,9 @@ def _problems(found: Asked) -> Iterator[str]:
         yield f"search={name} chooses by validation, which data.val_size=0 leaves out"
     if search.epochs is not None and config["max_steps"] is not None:
         yield f"max_steps={config['max_steps']} ends short trials and whole ones alike; leave it or search.epochs out"
+    for axis in found.axes:
+        if search.prune not in PRUNES.get(axis.key, (search.prune,)):
+            yield f"{axis.word} has no effect with search.prune={search.prune}"
     if search.prune != "none" and found.repeats > 1:
         yield f"search.prune={search.prune} compares single runs; leave it out, or name one seed and one fold"
     if found.trials:

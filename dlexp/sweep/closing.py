@@ -15,7 +15,7 @@ AGAIN = ("curves_steps", "curves_seconds")
 
 
 def write_report(folder: Path) -> Path | None:
-    """Writes the report of a sweep and returns its folder; None where there is nothing to draw, or no place for it."""
+    """Writes the report of a sweep and returns its page; None where there is nothing to draw, or no place for it."""
     from dlexp.report.figures import pictures
     from dlexp.report.making import make_answer
     from dlexp.report.writing import place_of, write
@@ -28,12 +28,16 @@ def write_report(folder: Path) -> Path | None:
     except UserError as error:  # its runs can't be compared, or other files stand there
         log.info(f"no report is drawn: {error}")
         return None
-    _show([path for path in write(answer, place) if path.suffix == ".png" and path.stem not in AGAIN], place)
-    return place
+    written = write(answer, place)
+    show([path for path in written if path.suffix == ".png" and path.stem not in AGAIN], place, GROUP)
+    return next(path for path in written if path.suffix == ".html")
 
 
-def _show(pictures: list[Path], place: Path) -> None:
-    """Shows pictures in TensorBoard, in place of those of an earlier end of the sweep."""
+def show(pictures: list[Path], place: Path, group: str) -> None:
+    """Shows pictures of a folder in TensorBoard, in place of those of an earlier end of the sweep.
+
+    group: what stands before their names.
+    """
     from dlexp.pictures.style import size_of
     from dlexp.records.event_file import EventFile
 
@@ -41,7 +45,7 @@ def _show(pictures: list[Path], place: Path) -> None:
     events = EventFile(place)
     for path in pictures:
         png = path.read_bytes()
-        events.image(f"{GROUP}/{path.stem}", png, *size_of(png), step=0)
+        events.image(f"{group}/{path.stem}", png, *size_of(png), step=0)
     events.close()
     for path in earlier:
         with suppress(OSError):  # on Windows TensorBoard may have it open

@@ -55,15 +55,17 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     Nothing but validation is told: the test set is for what is trained on these words afterwards.
     """
     best, of_trials = ranked(finals or trials), ranked(trials)
-    metric, facts = _metric(reports)
+    metric, facts = judged_by(reports)
     sign = 1 if facts.higher_is_better else -1
 
     def shown(value: float) -> str:
         return number(sign * value, facts)
 
-    yield from _counts(trials, len(of_trials), asked.trials)
+    yield from _counts(trials, "trials", "gave a value")
+    yield from _counts(finals, "whole trainings", "finished")
     if not best:
-        yield "no trial gave a value to choose by"
+        waiting = any(told(each).state == "running" for each in finals or trials)
+        yield "the best is not known yet" if waiting else "no trial gave a value to choose by"
         return
     first = best[0]
     assert first.value is not None
@@ -75,14 +77,15 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     yield from edges(asked, first.proposal)
     if len(of_trials) > 1:
         yield "it was chosen for this figure, which is too good by itself: runs with new seeds tell what to expect"
-    yield f"train it     python -m dlexp {' '.join(asked.best_words(first.proposal))}"
-    seeds = ",".join(map(str, asked.new_seeds()))
-    yield f"new seeds    python -m dlexp -m {' '.join(asked.best_words(first.proposal, without='seed'))} seed={seeds}"
-    yield from _slices(asked, of_trials, shown)
-    yield from _tuning_curve(asked, trials, of_trials, shown)
+    yield f"train it     python -m dlexp {asked.train_it(first.proposal)}"
+    yield f"new seeds    python -m dlexp {asked.on_new_seeds(first.proposal)}"
+    length = asked.search.epochs
+    after = f", after {length} epoch{'s' * (length != 1)}" if length is not None else ""
+    for line in (*_slices(asked, of_trials, shown), *_tuning_curve(asked, trials, shown)):
+        yield line.replace(":", f"{after}:", 1)
 
 
-def _metric(reports: Reports) -> tuple[str, Metric]:
+def judged_by(reports: Reports) -> tuple[str, Metric]:
     """Returns what trials are judged by, and its unit and direction."""
     entry = next((each for each in reports.values() if each.get("metric")), {})
     metric = entry.get("metric", "")
@@ -93,8 +96,8 @@ def _words(proposal: Proposal) -> str:
     return " ".join(f"{key}={value}" for key, value in proposal.items())
 
 
-def _counts(trials: Sequence[Trial], num_valued: int, wanted: int) -> Iterator[str]:
-    """Yields how many trials gave no value, and why."""
+def _counts(trials: Sequence[Trial], called: str, did: str) -> Iterator[str]:
+    """Yields how many of what is `called` so gave no value, and why."""
     states = [told(each).state for each in trials]
     failed, pruned, waiting = (states.count(state) for state in ("failed", "pruned", "running"))
     parts = [
@@ -103,7 +106,7 @@ def _counts(trials: Sequence[Trial], num_valued: int, wanted: int) -> Iterator[s
         if count
     ]
     if parts:
-        yield f"of {len(trials)} trials {num_valued} gave a value: {', '.join(parts)}"
+        yield f"of {len(trials)} {called} {len(ranked(trials))} {did}, {', '.join(parts)}"
     if waiting:
         yield "the same command goes on with what is not done"
 
@@ -118,7 +121,7 @@ def edges(asked: Asked, proposal: Proposal) -> Iterator[str]:
 
 
 def _slices(asked: Asked, trials: Sequence[Told], shown: Callable[[float], str]) -> Iterator[str]:
-    """Yields for each key the best value of the trials in each part of its range, or with each of its values."""
+    """Yields for each key the best value in each part of its range, or with each of its values, and of how many."""
     if len(trials) <= PARTS:
         return
     for key, part in asked.space.items():
@@ -126,9 +129,9 @@ def _slices(asked: Asked, trials: Sequence[Told], shown: Callable[[float], str])
         for name, inside in _parts(part):
             values = [each.value for each in trials if each.value is not None and inside(each.proposal[key])]
             groups[name] = values
-        told = [f"{name}: {shown(max(values))} of {len(values)}" for name, values in groups.items() if values]
+        told = [f"{name} {shown(max(values))} ({len(values)})" for name, values in groups.items() if values]
         if len(told) > 1:
-            yield f"best by {key}   {' · '.join(told)}"
+            yield f"best by {key}: {' · '.join(told)}"
 
 
 def _parts(part: Interval | tuple[str, ...]) -> list[tuple[str, Callable[[str], bool]]]:
@@ -148,19 +151,26 @@ def _parts(part: Interval | tuple[str, ...]) -> list[tuple[str, Callable[[str], 
 
 
 def _short(value: float) -> str:
-    return typed(float(f"{value:.2g}")).removesuffix(".0")
+    return typed(float(f"{value:.2g}"))
 
 
-def _tuning_curve(
-    asked: Asked, trials: Sequence[Trial], valued: Sequence[Told], shown: Callable[[float], str]
-) -> Iterator[str]:
-    """Yields what fewer trials would have found, where they were drawn regardless of results and none ended early."""
-    if asked.search.asks_while_running or asked.search.prune != "none" or len(valued) < 4:
+def expected(asked: Asked, trials: Sequence[Trial]) -> list[float]:
+    """Returns the expected best of 1, 2, … of the trials (see `expected_best`), the higher the better.
+
+    Nothing where they were not drawn regardless of results, or some were ended early. Of those that gave a value: what
+    the best of trials is that all fail nobody can say.
+    """
+    if asked.search.asks_while_running or asked.search.prune != "none":
+        return []
+    return expected_best([each.value for each in ranked(trials) if each.value is not None], higher_is_better=True)
+
+
+def _tuning_curve(asked: Asked, trials: Sequence[Trial], shown: Callable[[float], str]) -> Iterator[str]:
+    """Yields what fewer trials would have found."""
+    best = expected(asked, trials)
+    if len(best) < 2:
         return
-    values = [each.value for each in valued if each.value is not None]
-    failed = [told(each) for each in trials if told(each).state == "failed"]
-    best = expected_best([*values, *[min(values)] * len(failed)], higher_is_better=True)
-    counts = [2**power for power in range(len(best).bit_length()) if 2**power <= len(best)]
-    told_values = [f"{count}: {shown(best[count - 1])}" for count in counts]
-    worst = ", a failed one counted as the worst" if failed else ""
-    yield f"expected best of so many trials{worst}   {' · '.join(told_values)}"
+    counts = [2**power for power in range(len(best).bit_length())]
+    values = [f"{count}: {shown(best[count - 1])}" for count in counts]
+    valued = " that give a value" if len(ranked(trials)) < len(trials) else ""
+    yield f"expected best of so many trials{valued}: {' · '.join(values)}"

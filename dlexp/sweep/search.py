@@ -13,9 +13,10 @@ from dlexp.search.space import Proposal, size
 from dlexp.sweep.asked import Asked, asked
 from dlexp.sweep.found import ranked, rows_of, what_was_found
 from dlexp.sweep.grid import sweep_name
+from dlexp.sweep.search_pictures import draw_search
 from dlexp.sweep.stage import Ended, Part, Stage, checked, train
 from dlexp.sweep.table import table
-from dlexp.sweep.trials import Supply, Trial, told
+from dlexp.sweep.trials import Supply, Trial
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ def run_search(read: words.Words) -> Ended:
         return _dry(search, stage)
     ended, trials = _trained(search, stage, proposals)
     finals: list[Trial] = []
-    top = search.search.top
-    if top is not None and ended.stop is None and all(told(each).state != "running" for each in trials):
-        best = [each.proposal for each in ranked(trials)[:top]]
+    best = [each.proposal for each in ranked(trials)[: search.search.top or 0]]
+    go_on = any(each["status"] in ("pending", "running") for each in ended.reports)
+    if best and ended.stop is None and not go_on:
         log.info(table(rows_of(trials, _reports(ended))))
         log.info(f"whole trainings of the best {len(best)} of {len(trials)}:")
         whole, finals = _trained_whole(search, best, ended)
@@ -49,6 +50,8 @@ def run_search(read: words.Words) -> Ended:
     for line in what_was_found(search, trials, finals, reports):
         log.info(line)
     if ended.folder.exists():
+        if search.first.config["pictures"] and ended.stop is None:
+            draw_search(ended.folder, search, trials, reports)
         log.info(f"look at it   tensorboard --logdir {to_type(str(ended.folder))}")
     return ended
 
@@ -57,12 +60,14 @@ def _remarks(search: Asked, known: int) -> Sequence[str]:
     """Returns what a person may want to know before the first trial."""
     there, found = size(search.space), []
     if there is not None and there <= search.trials:
-        found.append(f"the space holds {there} points, and each is tried once: search=grid does the same")
+        found.append(f"the space holds {there} points, and each is tried once")
     elif search.first.choices["search"] == "qmc" and search.trials & (search.trials - 1):
         more = 2 ** search.trials.bit_length()
         found.append(
             f"{search.trials} points; a power of two spreads best, such as trials={more}, which goes on with these"
         )
+    elif search.search.asks_while_running and known == search.trials:
+        found.append(f"all of trials={known} are points that the search begins with, spread evenly: it proposes none")
     elif known < search.trials and not search.search.asks_while_running:
         found.append(f"the space holds {known} points that differ in the digits shown; each is tried once")
     if search.is_sealed:

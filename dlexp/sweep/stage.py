@@ -23,7 +23,8 @@ from dlexp.records.naming import OUTPUTS, refuse_files
 from dlexp.records.run_json import read_entry
 from dlexp.sweep.announcement import in_short, tell_plan
 from dlexp.sweep.grid import Job
-from dlexp.sweep.launchers.launcher import Launcher, Trials, Watcher, is_here, launch_from
+from dlexp.sweep.launchers.launcher import Launcher, Watcher, is_here, launch_from
+from dlexp.sweep.launchers.supply import Trials
 from dlexp.sweep.ledger import Cell, open_ledger, read_own, with_others
 from dlexp.sweep.table import report
 

@@ -21,14 +21,14 @@ from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_i
 from dlexp.search.settings import Told
 from dlexp.search.space import Proposal
 from dlexp.sweep.asked import Asked
-from dlexp.sweep.launchers.launcher import Trials
+from dlexp.sweep.launchers.supply import Trials
 from dlexp.sweep.ledger import open_ledger
 from dlexp.sweep.stage import composed_stage
 
 log = logging.getLogger(__name__)
 
 # How often it is looked which trials lag behind.
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.2
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -50,6 +50,7 @@ NEEDS = {
     "list": "again",
     "init_from=": "again",
     "find ": "find",
+    "compare ": "compare",
     "allow=": "own",
 }
 
@@ -121,7 +122,7 @@ def test_every_command_is_collected() -> None:
     assert len(commands("files")) >= 4
     assert [words for words in commands("") if words[:3] != RUN] == []
     kinds = {block.kind for block in BLOCKS if block.language == "bash"}
-    assert kinds == {"", "own", "files", "again", "find", "install", "launchers"}
+    assert kinds == {"", "own", "files", "again", "find", "install", "launchers", "compare", "search"}
 
 
 @pytest.mark.parametrize("words", cases("", lambda words: {"--help", "--cfg"} & set(words)))
@@ -168,6 +169,14 @@ def test_before_a_long_run(words: list[str], run_cli: RunCli) -> None:
     ended = run_cli([*words[3:], "data.limit=300", "data.download=false"])
     has_succeeded(ended)
     assert any(text in ended.out for text in ("optimizer.lr=", "batch_size=", "GFLOP/s")), ended
+
+
+@pytest.mark.parametrize("words", cases("compare", lambda words: "tune=optimizer.lr" in words))
+def test_comparisons(words: list[str], run_cli: RunCli) -> None:
+    """Each tells what it would take; without a question those that are stored are listed."""
+    ended = run_cli([*words[3:], *(["dry_run=true", "data.download=false"] if words[4:] else [])])
+    has_succeeded(ended)
+    assert ("trainings" in ended.out and "8 times in 10" in ended.out) or "sgd_vs_adam" in ended.out
 
 
 @pytest.mark.parametrize("words", cases("own", lambda words: "-m" not in words[3:]))

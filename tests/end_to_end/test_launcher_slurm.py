@@ -435,3 +435,25 @@ def _lives(pid: int) -> bool:
     except ChildProcessError:
         return False
     return ended == 0
+
+
+def test_a_search_is_submitted_stage_by_stage(cli, cluster: Cluster, workdir: Path) -> None:
+    """The same command, typed again when the short trials have ended, submits the whole trainings of the best."""
+    short = [word for word in SHORT if not word.startswith("max_steps")]
+    search = ["-m", "launcher=slurm", "search=qmc", "trials=2", "optimizer.lr=tag(log,interval(1e-3,1))", *short]
+    words = [*search, "search.epochs=1", "search.top=1", "epochs=2"]
+    ended = cli(*words)
+    assert ended.code == 0 and "2 jobs submitted" in ended.out and "of 2 trials 0 gave a value, 2 not done" in ended.out
+    assert [cluster.run("17_0"), cluster.run("17_1")] == [0, 0]
+    ended = cli(*words)
+    assert ended.code == 0 and "whole trainings of the best 1 of 2" in ended.out and "1 job submitted" in ended.out
+    again = cli(*words)
+    assert "submitted" not in again.out and "of 1 whole trainings 0 finished, 1 not done" in again.out
+    assert "the best is not known yet" in again.out
+    assert cluster.run("18") == 0
+    ended = cli(*words)
+    assert ended.code == 0 and "best of 2 trials, trained whole: val/accuracy" in ended.out, ended
+    (typed,) = re.findall(r"^train it +python -m dlexp (.*)$", ended.out, re.MULTILINE)
+    assert "launcher" not in typed and len(cluster.calls("sbatch")) == 2
+    refused = cli(*search, "search.prune=median", "epochs=9")
+    assert refused.code == 1 and "choose while jobs run" in refused.err and len(cluster.calls("sbatch")) == 2

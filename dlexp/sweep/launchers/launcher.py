@@ -7,24 +7,7 @@ from typing import Any, ClassVar, Protocol
 from dlexp.config.build import target
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
-
-
-class Supply(Protocol):
-    """Jobs that are not all known yet: a search proposes the next when a job may start, and ends those that lag.
-
-    total: at most so many jobs come.
-    """
-
-    total: int
-
-    def more(self) -> Sequence[tuple[Composed, Path]]:
-        """Returns the next jobs and their folders, asked when one may start and none waits; none: not now.
-
-        When none is running either, none means the end.
-        """
-
-    def to_stop(self, running: Sequence[Path]) -> Mapping[Path, str]:
-        """Returns which of the jobs that run shall save and end now, each with the reason in a sentence."""
+from dlexp.sweep.launchers.supply import ALL_KNOWN, Supply
 
 
 class Watcher(Protocol):
@@ -38,18 +21,6 @@ class Watcher(Protocol):
 
     def ended(self, folder: Path, why: BaseException | None) -> None:
         """Called when it has ended, with why it did not finish, if it did not."""
-
-
-class Trials(Supply, Protocol):
-    """A supply for a stage, whose own jobs come first.
-
-    added: the folders of the jobs that came besides, in their order.
-    """
-
-    added: list[Path]
-
-    def opened(self, folder: Path, folders: Sequence[Path], todo: Sequence[tuple[Composed, Path]]) -> None:
-        """Called before the first job: the ledger's folder, those of the stage's jobs, and what is to be done."""
 
 
 class Launcher(Protocol):
@@ -99,12 +70,6 @@ class Launcher(Protocol):
             UserError: it only starts jobs that are all known; none was started.
         """
         raise UserError(ALL_KNOWN)
-
-
-ALL_KNOWN = (
-    "search=tpe and search.prune= choose while jobs run, and this launcher starts jobs that are known beforehand:"
-    " launcher=local can; search=qmc search.prune=none goes with every launcher"
-)
 
 
 def launch_from(launcher: Launcher) -> Callable[[Supply, int], Mapping[Path, BaseException | None]]:

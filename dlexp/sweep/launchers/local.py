@@ -22,7 +22,8 @@ from dlexp.machine.whole_file import uninterrupted
 from dlexp.records.folder import LOCK
 from dlexp.records.run_json import prune, read_entry
 from dlexp.sweep.launchers.job_process import start
-from dlexp.sweep.launchers.launcher import Launcher, Supply, Watcher
+from dlexp.sweep.launchers.launcher import Launcher, Watcher
+from dlexp.sweep.launchers.supply import Supply
 from dlexp.sweep.table import report
 
 log = logging.getLogger(__name__)
