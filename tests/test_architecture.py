@@ -391,12 +391,13 @@ LIGHT = (
     "dlexp dlexp.__main__ dlexp.config.registry dlexp.config.help dlexp.config.schema dlexp.config.cell dlexp.errors"
     " dlexp.ranges dlexp.records.run_json dlexp.records.metrics"
     " dlexp.machine.environment dlexp.machine.signals dlexp.machine.lock_file"
-    " dlexp.data.facts dlexp.sweep.ledger dlexp.sweep.table dlexp.report.making"
+    " dlexp.data.facts dlexp.sweep.ledger dlexp.sweep.table dlexp.sweep.arms dlexp.report.listing dlexp.report.making"
+    " dlexp.report.terminal dlexp.report.texts dlexp.report.frame"
 )
 
 WITHOUT_TORCH = (
     "data.fetch.download config.compose config.check config.build sweep.plan sweep.launchers.local"
-    " sweep.launchers.slurm"
+    " sweep.launchers.slurm report.writing report.page report.figures"
 )
 
 

@@ -1,4 +1,4 @@
-"""show what was trained: its state, what it differs in, its best validation: list [FOLDER] [--where KEY=VALUE]"""
+"""show what was trained, with its state and best validation: list [FOLDER]"""
 
 import json
 import shutil

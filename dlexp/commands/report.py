@@ -54,7 +54,7 @@ def main(words: list[str]) -> int:
     """Prints the report of some folders and writes its files."""
     from dlexp.report.making import make_answer
     from dlexp.report.tables import cross_table
-    from dlexp.report.writing import place_of, write
+    from dlexp.report.writing import place_of, with_curves_checked, write
 
     options = parser().parse_intermixed_args(words)
     folders = list(dict.fromkeys(folder.expanduser() for folder in options.folders))
@@ -62,6 +62,8 @@ def main(words: list[str]) -> int:
     answer = make_answer(folders, **{name: getattr(options, name) for name in asked})
     cross_table(answer)  # raises, where no such table can be made
     out = None if options.json and options.out is None else place_of(folders, options.out and options.out.expanduser())
+    if not options.json or options.reach is not None:  # else nobody asks for the curves, which takes longest
+        answer = with_curves_checked(answer)
     if not options.json:
         _show(answer)
     written = [] if out is None else write(answer, out)

@@ -76,6 +76,12 @@ def plain_name(text: str) -> str:
     return name if len(name) <= 98 else f"{name[:89]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def in_a_name(word: str) -> str:
+    """Returns a word as it stands in the name of a job, `lr-0.1` for `lr=0.1`."""
+    text = word.replace("=[", "-").replace("=", "-")
+    return re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + a folder's name would show as -
+
+
 def unique(name: str, taken: set[str]) -> str:
     """Returns `name`, or `name-2`, `name-3`, … when it is taken (upper and lower case are one on Windows and macOS)."""
     lower = {each.lower() for each in taken}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dlexp.console.wording import amount, fixed, in_unit
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.arms import FOLD
+from dlexp.report.arms import CONTENTS, FOLD
 from dlexp.report.sentences import subject
 from dlexp.report.verdicts import PAIRED, SPLIT, WELCH
 from dlexp.report.words import counted, few, in_range, ranges, there, two_digits, upper
@@ -85,7 +85,7 @@ def scope(answer: Answer) -> list[str]:
     found = [*answer.mixtures, *_of_the_data(answer)]
     if not answer.folds and any(len(arm.values) > 1 for arm in answer.arms):
         found += _of_the_splits(answer)
-    if answer.test_error is not None:
+    if answer.test_error is not None and not _differs_in_data(answer):
         best = next(arm.interval.mean for arm in answer.arms if arm.values)
         share = fixed(there(best), answer.facts, answer.decimals)
         error = two_digits(in_unit(answer.test_error, answer.facts))
@@ -98,9 +98,13 @@ def scope(answer: Answer) -> list[str]:
     return found
 
 
+def _differs_in_data(answer: Answer) -> bool:
+    return any(key == "data" or key.startswith("data.") or key in CONTENTS for key in answer.varied)
+
+
 def _of_the_data(answer: Answer) -> Iterator[str]:
     told = ", ".join(f"{key}={value}" for key, value in answer.constant.items())
-    if any(key.startswith("data.") for key in answer.varied):
+    if _differs_in_data(answer) and not {"data", *CONTENTS} & set(answer.varied):  # else the answer itself says it
         yield "The arms differ in their data, so a difference may be that of the samples and not of what was learnt."
     yield "Nothing about other data, models, sizes or lengths of training" + (f" than {told}." if told else ".")
 
@@ -114,6 +118,8 @@ def _of_the_splits(answer: Answer) -> Iterator[str]:
             else "such draws"
         )
         yield f"Each seed has its own {seeds}: the intervals tell the scatter of both, over {drawn}."
+    elif _differs_in_data(answer):
+        yield "Nothing about other splits: the intervals tell the scatter of the seeds alone."
     else:
         yield (
             "Nothing about other splits: all runs share one division into training, validation and test, and the"

@@ -11,7 +11,7 @@ from typing import Any
 from dlexp.config.cell import is_incidental
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
-from dlexp.records.naming import plain_name
+from dlexp.records.naming import in_a_name, plain_name
 from dlexp.report.conditions import matching
 from dlexp.report.runs import Run, Trouble, read_runs
 
@@ -125,8 +125,7 @@ def _tells(name: str, word: str) -> bool:
     key, _, value = word.lstrip("+").partition("=")
     if key in IN_NAMES and plain_name(value) in name:
         return True
-    texts = (f"{short}={value}".replace("=[", "-").replace("=", "-") for short in (key, key.rpartition(".")[2]))
-    return any(plain_name(text) in name for text in texts)
+    return any(plain_name(in_a_name(f"{short}={value}")) in name for short in (key, key.rpartition(".")[2]))
 
 
 def _best(run: Run, key: str | None) -> float | None:

@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from dlexp.metric import Metric, read_facts
 from dlexp.records.folder import RECORD
 from dlexp.records.metrics import read_epochs
 from dlexp.records.naming import LEDGER_FILE
-from dlexp.records.run_json import recorded
+from dlexp.records.run_json import is_diverged, recorded
 from dlexp.report.plan import PLAN_FILE, read_plan
 from dlexp.report.run_files import Unreadable, entry_of, parameters_of, settings_of, status_of
 
@@ -92,8 +91,7 @@ class Run:
     def is_diverged(self) -> bool:
         """Whether a loss of it is no number any more: it is counted, and never enters a mean."""
         losses = [value for key, value in self.metrics.items() if key.partition("/")[2] == "loss"]
-        failed = self.status == "failed" and re.match(r"the loss became (nan|-?inf) ", self.error or "")
-        return bool(failed) or (self.is_finished and None in losses)
+        return is_diverged({"status": self.status, "error": self.error}) or (self.is_finished and None in losses)
 
 
 @dataclass(frozen=True)
@@ -183,6 +181,12 @@ def _turns(folder: Path) -> dict[str, int]:
     return {name: place for place, name in enumerate(names) if isinstance(name, str)}
 
 
+def _tidied(path: Path) -> Path:
+    """Returns a path without `..`, where that leads to the same place."""
+    tidy = Path(os.path.normpath(path))
+    return tidy if os.path.realpath(tidy) == os.path.realpath(path) else path
+
+
 def _number(value: float | None) -> float | None:
     """Returns a finite number as a float, everything else as None."""
     try:
@@ -219,6 +223,6 @@ def _run_folders(folder: Path, troubles: dict[Path, Trouble], seen: set[str], de
     if (folder / PLAN_FILE).is_file() and (plan := read_plan(folder)) is not None:
         for name in [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]:
             if (folder / name / RECORD).exists():
-                yield folder / name
+                yield _tidied(folder / name)
     for name in inner:
         yield from _run_folders(folder / name, troubles, seen, depth - 1)

@@ -11,6 +11,7 @@ from dlexp.report.tree import Branch, branches
 
 WIDTH = 80
 MOST_LEFT_OUT = 8
+MOST_ROWS = 60
 SHORTEST = 8  # of a column of words that has to give way
 
 
@@ -69,7 +70,7 @@ def _prose(text: str, style: str = "") -> Iterator[tuple[str, str]]:
 
 def _shown(table: Table) -> Iterator[tuple[str, str]]:
     """Yields a table, cut to the width of the terminal: of columns of words, the widest gives way first."""
-    rows = [table.heads, *table.rows]
+    rows = [table.heads, *table.rows[:MOST_ROWS]]
     words = [column for column in range(len(table.heads)) if column not in table.right]
     while True:
         widths = [max(width_of(row[column]) for row in rows) for column in range(len(table.heads))]
@@ -83,6 +84,8 @@ def _shown(table: Table) -> Iterator[tuple[str, str]]:
     head, *others = aligned(rows, table.right)
     yield head, "bold"
     yield from ((line, "") for line in others)
+    if len(table.rows) > MOST_ROWS:
+        yield f"and {len(table.rows) - MOST_ROWS} more, which the files have", ""
 
 
 def _shortened(text: str, most: int) -> str:

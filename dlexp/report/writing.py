@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dlexp.errors import UserError, to_type
@@ -17,6 +18,7 @@ from dlexp.report import texts
 from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
 from dlexp.report.page import page
+from dlexp.report.runs import Trouble
 
 FOLDER = "report"
 DATA_FILE = "report.json"  # also says which files are the report's own
@@ -49,12 +51,22 @@ def _are_alike(paths: Sequence[Path]) -> bool:
     return len({path.is_absolute() for path in paths}) == 1
 
 
+def with_curves_checked(answer: Answer) -> Answer:
+    """Returns an answer that names the finished runs whose curves can't be read; their metrics count."""
+    finished = [run for arm in answer.arms for run in arm.finished]
+    reason = "counts, but has no curve, and reaches no value: {}"
+    found = [Trouble(run.folder, reason.format(run.epochs_trouble)) for run in finished if run.epochs_trouble]
+    new = [each for each in found if each not in answer.troubles]
+    return replace(answer, troubles=sorted([*answer.troubles, *new], key=lambda each: each.folder))
+
+
 def write(answer: Answer, folder: Path) -> list[Path]:
     """Writes the files of a report and returns where they stand; those of an older one that it has no more are removed.
 
     Raises:
         OSError: a file can't be written; what was there stays as it was.
     """
+    answer = with_curves_checked(answer)
     content = files(answer)
     data = {"written_by": WRITER, "files": sorted([*content, DATA_FILE]), **as_data(answer)}
     content[DATA_FILE] = (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")

@@ -1,13 +1,12 @@
 """The jobs of a sweep: every combination of the values of its overrides, each with a name of its own."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
-from dlexp.records.naming import plain_name, unique
+from dlexp.records.naming import in_a_name, plain_name, unique
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ def grid(axes: Sequence[Sequence[str]]) -> list[Job]:
 def name_of(varied: Sequence[str]) -> str:
     """Returns what the folder of a job is called, from the words that differ between jobs."""
     lasts = [word.partition("=")[0].lstrip("+").rpartition(".")[2] for word in varied]
-    text = "_".join(_shortened(word, lasts).replace("=[", "-").replace("=", "-") for word in varied)
-    return plain_name(re.sub(r"(?<=\de)\+(?=\d)", "", text))  # 1e+30, whose + a folder's name would show as -
+    return plain_name("_".join(in_a_name(_shortened(word, lasts)) for word in varied))
 
 
 def _shortened(word: str, lasts: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 """The planner of a sweep: expand the grid, train its one stage, print the table."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from dlexp.config import words
@@ -11,7 +12,7 @@ from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.sweep.arms import arms_table
 from dlexp.sweep.closing import write_report
-from dlexp.sweep.grid import Job, grid, sweep_name
+from dlexp.sweep.grid import grid, sweep_name
 from dlexp.sweep.stage import Ended, checked, train
 from dlexp.sweep.table import table
 
@@ -24,12 +25,15 @@ def run_sweep(typed: Sequence[str]) -> Ended:
     Raises:
         UserError: something is wrong with one of the jobs; none has started then.
     """
-    read = words.read(typed)
+    with _starting_none():
+        read = words.read(typed)
     if any(word.startswith("search=") and word != "search=grid" for word in read.overrides):
         from dlexp.sweep.search import run_search
 
         return run_search(read)
-    stage = checked(_jobs(read), read)
+    with _starting_none():
+        jobs = grid(axes(read.overrides, read.folders))
+    stage = checked(jobs, read)
     first = stage.runs[0]
     _refuse_search(first)
     varied = [each.varied or {"job": each.name} for each in stage.jobs]
@@ -73,8 +77,10 @@ def _refuse_search(first: Composed) -> None:
         raise UserError(f"{problem}\nno job was started")
 
 
-def _jobs(read: words.Words) -> list[Job]:
+@contextmanager
+def _starting_none() -> Iterator[None]:
+    """Says of a mistake that no job was started."""
     try:
-        return grid(axes(read.overrides, read.folders))
+        yield
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None

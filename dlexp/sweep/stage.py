@@ -48,8 +48,8 @@ class Part:
     """What a stage is told that is one of several, as in a comparison or a search.
 
     folder: that of the ledger; None: a new one, or with `seeks` the one that a sweep would find. is_done: whether a
-    cell is not to be trained any more. takes_others: whether runs that lie elsewhere under outputs/ are taken where
-    they are, finished ones alone. trials: has more jobs.
+    cell is not to be trained any more. takes_others: whether a ledger under outputs/ takes runs where they are that
+    are finished elsewhere there. trials: has more jobs.
     """
 
     folder: Path | None
@@ -99,7 +99,7 @@ def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     if part is not None and not part.seeks:
         place, anew = part.folder, part.folder is None
     folder, cells, take_back = open_ledger(place, name, names, anew=anew)
-    if part is not None and part.takes_others:
+    if part is not None and part.takes_others and folder.parent == OUTPUTS:
         cells = with_others(cells)
     is_done = part.is_done if part is not None else lambda cell: cell.is_done
     todo = {own: runs[index] for own, index in first.items() if not is_done(cells[own])}

@@ -89,7 +89,7 @@ def best_marks(ranks: Sequence[tuple[int, float]], reports: Sequence[Mapping[str
     reports: of all jobs, of which some may still change what is the best.
     """
     values = {rank for rank in ranks if rank[0] == 0}
-    so_far = "" if all(found["status"] in ("finished", "failed") for found in reports) else " so far"
+    so_far = "" if all(found["status"] in ("finished", "failed", "pruned") for found in reports) else " so far"
     best = min(values) if len(values) > 1 else None
     return [f", best in validation{so_far}" if rank == best else "" for rank in ranks]
 

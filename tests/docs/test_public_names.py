@@ -18,6 +18,8 @@ PUBLIC = {
     "dlexp.run",
     "dlexp.run_sweep",
     "dlexp.load",
+    "dlexp.runs",
+    "dlexp.runs_frame",
     "dlexp.errors.UserError",
     "dlexp.ranges.Range",
     "dlexp.ranges.Choice",
@@ -72,8 +74,9 @@ def test_what_the_documents_name_is_public() -> None:
 
 def test_no_module_hides_a_public_name() -> None:
     """Importing `dlexp.run` as a module would put that module where the function was."""
-    assert not {"run", "run_sweep", "load"} & {module.name for module in pkgutil.iter_modules(dlexp.__path__)}
-    assert set(dlexp.__all__) == {"run", "run_sweep", "load"}
+    names = {"run", "run_sweep", "load", "runs", "runs_frame"}
+    assert not names & {module.name for module in pkgutil.iter_modules(dlexp.__path__)}
+    assert set(dlexp.__all__) == names
     assert inspect.isfunction(dlexp.run) and inspect.isfunction(dlexp.load)
     with pytest.raises(AttributeError, match="no attribute 'runn'"):
         dlexp.runn  # noqa: B018

@@ -46,6 +46,8 @@ NEEDS = {
     "data.folder=": "files",
     "data.file=": "files",
     "resume=": "again",
+    "report ": "again",
+    "list": "again",
     "init_from=": "again",
     "find ": "find",
     "allow=": "own",

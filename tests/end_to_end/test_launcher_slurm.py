@@ -39,9 +39,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def rows(out: str) -> list[str]:
-    """Returns the last column of the table."""
-    lines = out.partition("---")[2].splitlines()[1:]
-    return [re.split(r"  +", line)[-1] for line in lines if line and not line.startswith("look at it")]
+    """Returns the last column of the table of jobs."""
+    lines = out.partition("---")[2].partition("\n")[2].partition("\n\n")[0].splitlines()
+    return [re.split(r"  +", line)[-1] for line in lines]
 
 
 def script() -> str:
@@ -123,13 +123,28 @@ def test_jobs_train_in_their_folders(cli, cluster: Cluster, workdir: Path) -> No
     assert [cluster.run("17_0"), cluster.run("17_2")] == [0, 0]
     assert cluster.run("17_2") == 0, "a cluster may queue a job again by itself"
     again = cli(*WORDS)
-    assert "3 jobs, 2 of them done already" in again.out and rows(again.out) == ["finished", "pending", "finished"]
+    assert "3 jobs, 2 of them done already" in again.out and rows(again.out) == ["finished", "finished", "pending"]
     entries = {path.parent.name: run_json.read_json(path) for path in SWEEP.glob("*/run.json")}
     assert {name: entry["seed"] for name, entry in entries.items()} == {"seed-1": 1, "seed-3": 3}
     log = (SWEEP / "seed-3/log.txt").read_text(encoding="utf-8")
     assert "seed=3" in entries["seed-3"]["overrides"] and "test accuracy" in log
     assert cluster.run("17_1") == 0 and cli(*WORDS).out.count("  finished") == 3
     assert len(cluster.calls("sbatch")) == 1
+
+
+def test_a_comparison_goes_on_stage_by_stage(cli, cluster: Cluster, workdir: Path) -> None:
+    words = ["compare", "launcher=slurm", "optimizer=sgd,adam", "tune=optimizer.lr", "trials=1", "seeds=2", *SHORT]
+    first = cli(*words)
+    assert first.code == 0 and "0 of 2 trials are there; the same command goes on" in first.out, first
+    assert cluster.states() == {"17_0": "PENDING", "17_1": "PENDING"}
+    assert cluster.run("17_0") == 0
+    assert "1 of 2 trials are there" in cli(*words).out and len(cluster.calls("sbatch")) == 1
+    assert cluster.run("17_1") == 0
+    second = cli(*words)
+    assert second.code == 0 and "0 of 4 final runs are there" in second.out and len(cluster.calls("sbatch")) == 2
+    assert [cluster.run(f"18_{number}") for number in range(4)] == [0] * 4
+    last = cli(*words)
+    assert last.code == 0 and len(cluster.calls("sbatch")) == 2 and "report  outputs/compare-mlp-spiral" in last.out
 
 
 def test_a_job_that_failed_is_shown_and_submitted_when_asked(cli, cluster: Cluster, workdir: Path) -> None:

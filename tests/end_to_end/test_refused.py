@@ -65,7 +65,7 @@ def test_a_refused_job_leaves_nothing(cli, workdir: Path, num_jobs: int) -> None
     assert ended.code == 1 and list(workdir.iterdir()) == []
     ended = cli("-m", "data.folds=500,2", "data.fold=0", f"n_jobs={num_jobs}", *TINY, "hydra.sweep.dir=sweep")
     assert ended.code == 1 and ended.out.count("not started: ") == 1
-    assert [path.name for path in (workdir / "sweep").glob("*/")] == ["data.folds-2"], "its neighbour trains"
+    assert [path.name for path in (workdir / "sweep").glob("*/")] == ["folds-2"], "its neighbour trains"
 
 
 def test_a_refused_resume_changes_nothing(workdir: Path, table: list[str]) -> None:

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ended, child_environment
+from conftest import ROOT, Ended, child_environment
 from made_runs import made_run, made_sweep
 
 TINY = ["data.points_per_class=60", "max_steps=4", "pictures=false", "threads=1"]
@@ -78,6 +79,28 @@ def test_what_is_damaged_or_running_is_named(cli: Callable[..., Ended]) -> None:
     ended = cli("report", "s")
     assert ended.code == 0 and "adam is better than sgd" in ended.out
     assert "s/x has a run.json that is damaged" in ended.out and "s/y was killed before its end" in ended.out
+
+
+def test_curves_that_can_not_be_read_are_named_and_the_run_counts(cli: Callable[..., Ended]) -> None:
+    made()
+    Path("s/adam_seed-1/metrics.jsonl").write_text("{}\n{}\n", encoding="utf-8")
+    assert "adam_seed-1 counts, but has no curve" in " ".join(cli("report", "s").out.split())
+    data = json.loads(cli("report", "s", "--json", "--reach", "50").out)
+    (adam,) = [arm for arm in data["arms"] if arm["name"] == "adam"]
+    assert adam["n"] == 3 and [each is None for each in adam["reached"]] == [False, True, False]
+    assert [each["folder"] for each in data["left_out"]] == ["s/adam_seed-1"]
+
+
+def test_the_document_has_every_option_file_and_key(cli: Callable[..., Ended]) -> None:
+    text = (ROOT / "docs" / "answers.md").read_text(encoding="utf-8").partition("## The report")[2]
+    flags = set(re.findall(r"--[a-z-]+", cli("report", "--help").out)) - {"--help", "--config-dir"}
+    assert len(flags) >= 10 and {flag for flag in flags if f"`{flag}" not in text} == set()
+    assert cli("report", made(), "--reach=90").code == 0
+    names = {path.name for path in Path("s/report").iterdir() if path.suffix not in (".png", ".svg")}
+    assert len(names) >= 6 and {name for name in names if f"`{name}`" not in text} == set()
+    data = json.loads(Path("s/report/report.json").read_text(encoding="utf-8"))
+    keys = {*data, *data["arms"][0], *data["differences"][0]} - {"written_by", "files", "format_version", "title"}
+    assert {key for key in keys if f"`{key}`" not in text} == {"command", "rows", "columns"}
 
 
 def test_it_needs_no_torch(workdir: Path) -> None:

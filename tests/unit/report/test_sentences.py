@@ -401,3 +401,27 @@ def test_small_words() -> None:
     ]
     told = [p_in_words(p) for p in (0.0602, 0.00099, 1.0, 0.04996, 0.05, 0.0501)]
     assert told == ["p = 0.060", "p < 0.001", "p = 1", "p = 0.04996", "p = 0.050", "p = 0.050"]
+
+
+def test_the_scope_holds_for_the_data_at_hand(tmp_path: Path) -> None:
+    """What is said of splits and of the test set is what the runs have in common."""
+    for name, options in (("same", {}), ("own", {"data.split_seed": 3})):
+        for seed in range(3):
+            for arm, more in (("sgd", {}), ("adam", options)):
+                made_run(tmp_path / name / f"{arm}-{seed}", SGD[seed], seed=seed, settings={"optimizer": arm, **more})
+    share = "all runs share one division into training, validation and test"
+    assert any(share in each for each in make_answer([tmp_path / "same"]).scope)
+    found = make_answer([tmp_path / "own"])
+    assert "data.split_seed" in found.varied and not any(share in each for each in found.scope)
+    assert any("The arms differ in their data" in each for each in found.scope)
+
+
+def test_splits_drawn_by_the_seed_are_divisions_of_the_same_samples(tmp_path: Path) -> None:
+    for seed, value in enumerate(SGD):
+        for arm, more in (("sgd", 0.0), ("adam", 0.002 + 0.0005 * seed)):
+            settings = {"optimizer": arm, "data.split_seed": seed}
+            made_run(tmp_path / f"{arm}-{seed}", value + more, seed=seed, settings=settings)
+    assert (
+        "Each seed has its own data.split_seed: the intervals tell the scatter of both, over divisions of these"
+        " samples, which overlap, and not of new samples."
+    ) in make_answer([tmp_path]).scope

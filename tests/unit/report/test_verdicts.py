@@ -9,6 +9,7 @@ from scipy import stats
 
 from dlexp.errors import UserError
 from dlexp.metric import Metric
+from dlexp.report import statistics
 from dlexp.report.answer import Arm, Difference
 from dlexp.report.making import make_arm
 from dlexp.report.planned import Hypothesis
@@ -238,7 +239,11 @@ def test_a_made_report_is_rarely_wrong_and_mostly_finds_what_is_there() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("num_arms", [2, 3, 5])
-def test_2000_made_reports_are_wrong_in_at_most_5_of_100(n: int, num_arms: int) -> None:
+def test_2000_made_reports_are_wrong_in_at_most_5_of_100(
+    n: int, num_arms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("visible", "needed"):  # nearly all of the time, and no part of a verdict
+        monkeypatch.setattr(statistics, name, lambda *given: None)
     rng = np.random.default_rng(100 * n + num_arms)
     for reference in ("sgd", None):
         assert claims(rng, n, num_arms, 2000, reference=reference) <= 0.05 + 3 * (0.05 * 0.95 / 2000) ** 0.5
