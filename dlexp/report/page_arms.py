@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dlexp.errors import to_type
 from dlexp.metric import LOSS, Metric
 from dlexp.report import tables
 from dlexp.report.answer import Answer, Arm, Difference
@@ -11,6 +12,7 @@ from dlexp.report.shown import Shown, grouped, setting, shown, shown_metric
 from dlexp.report.words import p_in_words
 
 MOST_COMMANDS = 8  # in the open
+LONGEST = 24  # name of a reference, or value of a setting, that stands in a column
 MOST_SETTINGS = 3  # columns
 VERDICTS = {"better": "better than", "worse": "worse than"}
 
@@ -25,6 +27,11 @@ def arms(answer: Answer) -> Markup:
         look = looks[arm.name]
         cells = _cells(answer, arm, against.get(arm.name), words, bool(against))
         rows.append(({"class": f"c{look.colour}", "data-arm": look.number}, [arm.name, *cells]))
+    filled = [number for number in range(len(columns)) if any(cells[number] is not None for _, cells in rows)]
+    columns, rows = (
+        [columns[number] for number in filled],
+        [(attributes, [cells[number] for number in filled]) for attributes, cells in rows],
+    )
     heading = "The arm" if len(answer.arms) == 1 else "The arms, best first"
     heading += "" if all(arm.is_whole for arm in answer.arms) else ", those with failures last"
     told = ["n: runs that gave a number.", "Seconds: the median of a run as a whole, on the machine that it ran on."]
@@ -47,9 +54,15 @@ def _shared_parameters(answer: Answer) -> int | None:
 
 
 def _settings(answer: Answer) -> list[str]:
-    """Returns the keys that get a column: those that the names of the arms may leave out."""
-    named = [key for key in answer.varied if any(setting(arm.settings.get(key)) not in arm.name for arm in answer.arms)]
-    return named[:MOST_SETTINGS]
+    """Returns the keys that get a column: those that the names of the arms may leave out, with values that fit."""
+    words = {key: [setting(arm.settings.get(key)) for arm in answer.arms] for key in answer.varied}
+    found = [
+        key
+        for key, own in words.items()
+        if max(map(len, own)) <= LONGEST
+        and any(word not in arm.name for word, arm in zip(own, answer.arms, strict=True))
+    ]
+    return found[:MOST_SETTINGS]
 
 
 def _columns(answer: Answer, words: Shown, compared: bool) -> list[Column]:
@@ -58,7 +71,9 @@ def _columns(answer: Answer, words: Shown, compared: bool) -> list[Column]:
     if compared:
         behind = "corrected interval" if answer.comparisons > 1 else "95 % interval"
         found += [
-            Column(f"difference to {answer.reference}" + (f",{words.points}" if words.points else ""), behind),
+            Column(
+                f"difference to {_short(answer.reference or '')}" + (f",{words.points}" if words.points else ""), behind
+            ),
             Column("p", "corrected" if answer.comparisons > 1 else ""),
             Column("verdict", left=True),
         ]
@@ -92,7 +107,9 @@ def _cells(answer: Answer, arm: Arm, found: Difference | None, words: Shown, com
 
 def _compared(arm: Arm, found: Difference | None, words: Shown, answer: Answer) -> list[str | Cell | None]:
     if found is None:
-        return [Cell("reference" if arm.name == answer.reference else "", 0.0), None, None]
+        word = "reference" if arm.name == answer.reference else None
+        is_measured = any(each.low is not None for each in answer.differences)
+        return [Cell(word, 0.0) if word and is_measured else None, None, None if is_measured else word]
     if found.value is None or found.low is None or found.high is None or found.p is None:
         value = None if found.value is None else Cell(words.signed(found.value), found.value)
         return [value, None, f"none: {found.why_not}" if found.why_not else None]
@@ -111,8 +128,12 @@ def verdict(answer: Answer, found: Difference) -> str:
         return f"none: {found.why_not}" if found.why_not else "none"
     if found.verdict in VERDICTS:
         less = f", by less than {answer.margin:g}" if found.below_margin else ""
-        return f"{VERDICTS[found.verdict]} {found.reference}{less}"
+        return f"{VERDICTS[found.verdict]} {_short(found.reference)}{less}"
     return "not decided" if found.verdict == "not_decided" else f"no difference larger than {answer.margin:g}"
+
+
+def _short(reference: str) -> str:
+    return reference if len(reference) <= LONGEST else "the reference"
 
 
 def _pairs(answer: Answer, words: Shown) -> Markup | None:
@@ -145,7 +166,7 @@ def _commands(answer: Answer) -> Markup | None:
             continue
         seeds = list(dict.fromkeys(str(run.seed) for run in arm.runs))
         sweep = "-m " if len(seeds) > 1 else ""
-        typed = f"python -m dlexp {sweep}{' '.join(arm.words)} seed={','.join(seeds)}"
+        typed = f"python -m dlexp {sweep}{' '.join(map(to_type, arm.words))} seed={','.join(seeds)}"
         name = f"train-{looks[arm.name].number}"
         parts += [
             tag("dt", arm.name, class_=f"c{looks[arm.name].colour}"),
