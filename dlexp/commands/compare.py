@@ -8,7 +8,7 @@ from dlexp.errors import UserError
 EPILOG = """\
 besides the settings of a run:
   KEY=a,b,c             each value is an arm, several keys each combination
-  seeds=5               seeds of each arm, or a list: seeds=[1,2,3]  [5]
+  seeds=5               seeds of each arm, or a list: seeds=1,2,3  [5]
   tune=KEY              each arm tunes it: from a thirtieth of its own value to 30
                         times that, or 'KEY=tag(log,interval(1e-4,1))'
   trials=8              settings that each arm tries, on validation alone
