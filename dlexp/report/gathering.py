@@ -55,8 +55,8 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
     else:
         runs, repeats = counted(runs)
         troubles = [*troubles, *repeats]
-        if not runs:
-            raise UserError(f"no run of {listed(folders)} is at its end, so there is nothing to report yet")
+    if not runs:
+        raise UserError(f"no run of {listed(folders)} is at its end, so there is nothing to report yet")
     return Gathered(
         runs=runs,
         troubles=troubles,

@@ -133,8 +133,10 @@ def test_runs_that_are_not_at_their_end_make_it_a_look_in_between(sweep: Path) -
 
 def test_nothing_that_has_ended_is_a_sentence(tmp_path: Path) -> None:
     made_run(tmp_path / "run", state="stopped")
-    with pytest.raises(UserError, match="is at its end, so there is nothing to report yet"):
-        make_answer([tmp_path])
+    comparison = made_comparison(tmp_path / "compare", {"sgd": [], "adam": ["stopped"]})
+    for folder in (tmp_path / "run", comparison):
+        with pytest.raises(UserError, match="is at its end, so there is nothing to report yet"):
+            make_answer([folder])
 
 
 def test_reaching_a_value_is_counted_in_epochs_steps_and_seconds(tmp_path: Path) -> None:
@@ -235,6 +237,13 @@ def test_a_comparison_is_reported_as_planned(tmp_path: Path) -> None:
     )
     assert "Hypothesis “Adam beats SGD”: supported, by less than 0.5 points." in answer.sentences
     assert any("each had two trials of optimizer.lr on one seed" in each for each in answer.scope)
+
+
+def test_a_planned_arm_without_a_run_is_named(tmp_path: Path) -> None:
+    answer = make_answer([made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": []})])
+    assert [arm.name for arm in answer.arms] == ["sgd", "adam"]
+    assert answer.sentences[0] == "No verdict between adam and sgd (adam has no run that gave a number)."
+    assert "of adam seeds 1 to 5" in (answer.exploratory or "")
 
 
 def test_trials_are_no_arms_in_a_report_of_more_folders(tmp_path: Path) -> None:
