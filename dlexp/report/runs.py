@@ -91,7 +91,7 @@ class Run:
     def is_diverged(self) -> bool:
         """Whether a loss of it is no number any more: it is counted, and never enters a mean."""
         losses = [value for key, value in self.metrics.items() if key.partition("/")[2] == "loss"]
-        return is_diverged(self.entry) or (self.is_finished and None in losses)
+        return is_diverged({"status": self.status, "error": self.error}) or (self.is_finished and None in losses)
 
 
 @dataclass(frozen=True)
