@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dlexp.errors import to_type
 from dlexp.metric import LOSS, Metric
 from dlexp.report import tables
 from dlexp.report.answer import Answer, Arm, Difference
@@ -11,6 +12,7 @@ from dlexp.report.shown import Shown, grouped, setting, shown, shown_metric
 from dlexp.report.words import p_in_words
 
 MOST_COMMANDS = 8  # in the open
+LONGEST = 24  # name of a reference that a table repeats
 MOST_SETTINGS = 3  # columns
 VERDICTS = {"better": "better than", "worse": "worse than"}
 
@@ -58,7 +60,9 @@ def _columns(answer: Answer, words: Shown, compared: bool) -> list[Column]:
     if compared:
         behind = "corrected interval" if answer.comparisons > 1 else "95 % interval"
         found += [
-            Column(f"difference to {answer.reference}" + (f",{words.points}" if words.points else ""), behind),
+            Column(
+                f"difference to {_short(answer.reference or '')}" + (f",{words.points}" if words.points else ""), behind
+            ),
             Column("p", "corrected" if answer.comparisons > 1 else ""),
             Column("verdict", left=True),
         ]
@@ -111,8 +115,12 @@ def verdict(answer: Answer, found: Difference) -> str:
         return f"none: {found.why_not}" if found.why_not else "none"
     if found.verdict in VERDICTS:
         less = f", by less than {answer.margin:g}" if found.below_margin else ""
-        return f"{VERDICTS[found.verdict]} {found.reference}{less}"
+        return f"{VERDICTS[found.verdict]} {_short(found.reference)}{less}"
     return "not decided" if found.verdict == "not_decided" else f"no difference larger than {answer.margin:g}"
+
+
+def _short(reference: str) -> str:
+    return reference if len(reference) <= LONGEST else "the reference"
 
 
 def _pairs(answer: Answer, words: Shown) -> Markup | None:
@@ -145,7 +153,7 @@ def _commands(answer: Answer) -> Markup | None:
             continue
         seeds = list(dict.fromkeys(str(run.seed) for run in arm.runs))
         sweep = "-m " if len(seeds) > 1 else ""
-        typed = f"python -m dlexp {sweep}{' '.join(arm.words)} seed={','.join(seeds)}"
+        typed = f"python -m dlexp {sweep}{' '.join(map(to_type, arm.words))} seed={','.join(seeds)}"
         name = f"train-{looks[arm.name].number}"
         parts += [
             tag("dt", arm.name, class_=f"c{looks[arm.name].colour}"),

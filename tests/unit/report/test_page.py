@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -175,6 +176,14 @@ def test_no_text_breaks_a_page(tmp_path_factory: pytest.TempPathFactory, text: s
     answer = make_answer([folder])
     page_of = checked(page(answer))
     assert data_of(page_of)["arms"][0]["runs"][0]["metrics"]
+
+
+def test_a_command_is_safe_to_paste(tmp_path: Path) -> None:
+    arms = {name: ({"model.activation": name}, scattered(0.9, 2)) for name in ("$(touch x)", "a; rm -r b")}
+    found = checked(page(make_answer([made_arms(tmp_path / "runs", arms)])))
+    typed = [shlex.split(text) for text in found.texts["code"] if " seed=" in text]
+    assert ["model.activation=$(touch x)"] in [words[4:5] for words in typed]
+    assert ["model.activation=a; rm -r b"] in [words[4:5] for words in typed]
 
 
 def test_a_tuned_comparison_tells_plan_and_budget(tmp_path: Path) -> None:
