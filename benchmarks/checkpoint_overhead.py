@@ -53,7 +53,7 @@ def ends(folder: Path) -> float:
     assert (
         sum(json.loads(line)["kind"] == "epoch" for line in (folder / "metrics.jsonl").open(encoding="utf-8")) == EPOCHS
     )
-    points = EventAccumulator(str(folder)).Reload().Scalars("train/loss")
+    points = EventAccumulator(str(folder)).Reload().Scalars("curves/train/loss")
     return float(points[-1].wall_time - points[0].wall_time)
 
 

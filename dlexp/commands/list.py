@@ -29,7 +29,7 @@ def parser() -> CommandParser:
     parser.add_argument("folder", metavar="FOLDER", type=Path, nargs="?", default=OUTPUTS, help=told)
     told = "only runs with this setting, or one of several: model=cnn,vgg16; may be given more than once"
     parser.add_argument("--where", metavar="KEY=VALUE", action="append", default=[], help=told)
-    told = "show this metric, such as val/loss or test/accuracy, the best run first"
+    told = "show this metric, such as val/loss, the best run first"
     parser.add_argument("--sort", metavar="METRIC", help=told)
     parser.add_argument("--json", action="store_true", help="for programs: a list with an object a run")
     return parser

@@ -27,6 +27,12 @@ JUDGES = set(
     "data task metric test task.metric data.val_size data.test_size data.split_seed data.folds data.limit"
     " overfit_batches".split()
 )
+# What settings go with.
+PRUNES = {
+    "search.prune_from": ("asha", "median"),
+    "search.prune_keep": ("asha",),
+    "search.prune_least": ("median",),
+}
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,9 @@ def _problems(found: Asked) -> Iterator[str]:
         yield f"search={name} chooses by validation, which data.val_size=0 leaves out"
     if search.epochs is not None and config["max_steps"] is not None:
         yield f"max_steps={config['max_steps']} ends short trials and whole ones alike; leave it or search.epochs out"
+    for axis in found.axes:
+        if search.prune not in PRUNES.get(axis.key, (search.prune,)):
+            yield f"{axis.word} has no effect with search.prune={search.prune}"
     if search.prune != "none" and found.repeats > 1:
         yield f"search.prune={search.prune} compares single runs; leave it out, or name one seed and one fold"
     if found.trials:

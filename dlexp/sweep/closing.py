@@ -15,7 +15,7 @@ AGAIN = ("curves_steps", "curves_seconds")
 
 
 def write_report(folder: Path) -> Path | None:
-    """Writes the report of a sweep and returns its folder; None where there is nothing to draw, or no place for it."""
+    """Writes the report of a sweep and returns its page; None where there is nothing to draw, or no place for it."""
     from dlexp.report.figures import pictures
     from dlexp.report.making import make_answer
     from dlexp.report.writing import place_of, write
@@ -28,8 +28,9 @@ def write_report(folder: Path) -> Path | None:
     except UserError as error:  # its runs can't be compared, or other files stand there
         log.info(f"no report is drawn: {error}")
         return None
-    show([path for path in write(answer, place) if path.suffix == ".png" and path.stem not in AGAIN], place, GROUP)
-    return place
+    written = write(answer, place)
+    show([path for path in written if path.suffix == ".png" and path.stem not in AGAIN], place, GROUP)
+    return next(path for path in written if path.suffix == ".html")
 
 
 def show(pictures: list[Path], place: Path, group: str) -> None:

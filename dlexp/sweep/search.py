@@ -66,6 +66,8 @@ def _remarks(search: Asked, known: int) -> Sequence[str]:
         found.append(
             f"{search.trials} points; a power of two spreads best, such as trials={more}, which goes on with these"
         )
+    elif search.search.asks_while_running and known == search.trials:
+        found.append(f"all of trials={known} are points that the search begins with, spread evenly: it proposes none")
     elif known < search.trials and not search.search.asks_while_running:
         found.append(f"the space holds {known} points that differ in the digits shown; each is tried once")
     if search.is_sealed:

@@ -114,7 +114,7 @@ def test_a_full_disk_costs_nothing_but_time(workdir: Path) -> None:
         out = process.stdout.read()
     assert process.returncode == 0 and "Traceback" not in out, out
     assert metrics_of(whole) == metrics_of(workdir / "run")
-    points = [_scalars(folder, "train/recent_loss") for folder in (whole, workdir / "run")]
+    points = [_scalars(folder, "details/train/recent_loss") for folder in (whole, workdir / "run")]
     assert points[0] == points[1] and len(points[0]) > 100
 
 

@@ -165,10 +165,10 @@ def test_tensorboard_shows_every_point_once(every_state_is_kept: None, workdir: 
     resume.resume(part, [])
     events = EventAccumulator(str(part))
     events.Reload()
-    for tag in ("train/loss", "val/accuracy", "train/recent_loss", "test/accuracy"):
-        steps = [point.step for point in events.Scalars(tag)]
+    for tag in ("curves/train/loss", "curves/val/accuracy", "details/train/recent_loss", "final/test/accuracy"):
+        steps, key = [point.step for point in events.Scalars(tag)], tag.partition("/")[2]
         assert steps == sorted(set(steps)), tag
-        assert steps == [row["step"] for row in metrics_of(part) if tag in row], tag
+        assert steps == [row["step"] for row in metrics_of(part) if key in row], tag
 
 
 def test_more_epochs_stretch_the_schedule(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -182,7 +182,7 @@ def test_pictures_false_makes_none(workdir: Path, monkeypatch: pytest.MonkeyPatc
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tags = EventAccumulator(str(folder)).Reload().Tags()
-    assert tags["images"] == [] and not tags["graph"] and "val/loss" in tags["scalars"]
+    assert tags["images"] == [] and not tags["graph"] and "curves/val/loss" in tags["scalars"]
 
 
 def test_two_runs_give_the_same_numbers(workdir: Path) -> None:

@@ -90,6 +90,7 @@ def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
     words = ["-m", "search=tpe", RATE, "model.width=int(interval(4,32))", "epochs=1", *TINY[:1], *TINY[2:], "n_jobs=2"]
     told = cli(*words, "trials=12", "dry_run=true")
     assert "2 further jobs are proposed while those below run" in told.out and "10 jobs to do" in told.out
+    assert "all of trials=4 are points that the search begins with" in cli(*words, "trials=4", "dry_run=true").out
     ended = cli(*words, "trials=12")
     assert ended.code == 0 and "[12/12]" in ended.out and "best of 12 trials" in ended.out, ended
     before = entries(workdir)
@@ -134,7 +135,8 @@ LONG = [
 def test_what_lags_is_pruned_and_goes_on_when_asked(cli, workdir: Path, prune: str) -> None:
     """A rate that learns nothing is held against one that does, and ends soon after it has begun."""
     words = ["-m", "search=qmc", "trials=2", "optimizer.lr=1e-9,0.3", "optimizer=sgd", *LONG]
-    settings = [f"search.prune={prune}", "search.prune_from=2", "search.prune_keep=2", "search.prune_least=1"]
+    kind = "search.prune_keep=2" if prune == "asha" else "search.prune_least=1"
+    settings = [f"search.prune={prune}", "search.prune_from=2", kind]
     ended = cli(*words, *settings)
     after = entries(workdir)
     good, bad = after["lr-0.3"], after["lr-1e-09"]
@@ -168,6 +170,7 @@ def test_what_lags_is_pruned_and_goes_on_when_asked(cli, workdir: Path, prune: s
         (["search=qmc", "trials=4", RATE, "search.prune=hyperband"], ["must be one of none, asha, median"]),
         (["search=qmc", "trials=4", RATE, "search.prune=asha", "search.prune_from=2"], ["has nothing to end early"]),
         (["search=qmc", "trials=4", RATE, "search.prune=asha", "seed=0,1"], ["compares single runs"]),
+        (["search=qmc", "trials=4", RATE, "search.prune_keep=2"], ["has no effect with search.prune=none"]),
         (["search=qmc", "trials=4", RATE, "optimizer.lr=0.1"], ["optimizer.lr is named more than once"]),
         (["search=qmc", "trials=4", "model=mlp,linear", "model.width=interval(4,9)"], ["no setting 'model.width'"]),
         (["trials=4", "seed=0,1"], ["trials=4 goes with a search"]),
