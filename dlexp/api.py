@@ -65,8 +65,8 @@ def run_sweep(overrides: Sequence[str]) -> "list[Result]":
     """Runs every combination of the values, like `python -m dlexp -m OVERRIDES…`: the same folder, table and processes.
 
     Returns a result for each job, in the order of the jobs (of a search in that of the trials, then the best trained
-    whole); what was finished before is read. One that did not finish has no metrics, no history and no objective: run.json in its folder, and the table in the log, say why. With
-    `dry_run=true` there are none.
+    whole); what was finished before is read. One that did not finish has no metrics, no history and no objective:
+    run.json in its folder, and the table in the log, say why. With `dry_run=true` there are none.
 
     Raises:
         UserError: something is wrong with one of the jobs; none has started then.

@@ -257,11 +257,10 @@ def test_commands_leave_out_what_is_for_the_search(cli, workdir: Path) -> None:
     assert f"new seeds    python -m dlexp -m model.width={width[1]} {tiny} seed=0,1,2\n" in ended.out
 
 
+DOCUMENT = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
 COMMANDS = [
     line
-    for block in re.findall(
-        r"^```bash search\n(.*?)^```$", (ROOT / "docs" / "search.md").read_text("utf-8"), re.M | re.S
-    )
+    for block in re.findall(r"^```bash search\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
 
