@@ -1,14 +1,16 @@
-"""compare: give each arm the same seeds and trials, and say what differs: compare optimizer=sgd,adam OVERRIDES…"""
+"""train arms with the same seeds and trials, and say which is better: compare optimizer=sgd,adam OVERRIDES…"""
 
+import textwrap
 from pathlib import Path
 
 from dlexp.commands import CommandParser, report
+from dlexp.config.help import WIDTH
 from dlexp.errors import UserError
 
 EPILOG = """\
 besides the settings of a run:
   KEY=a,b,c             each value is an arm, several keys each combination
-  seeds=5               seeds of each arm, or a list: seeds=[1,2,3]  [5]
+  seeds=5               seeds of each arm, or a list: seeds=1,2,3  [5]
   tune=KEY              each arm tunes it: from a thirtieth of its own value to 30
                         times that, or 'KEY=tag(log,interval(1e-4,1))'
   trials=8              settings that each arm tries, on validation alone
@@ -56,8 +58,9 @@ def _list(folders: list[Path]) -> int:
     found = questions(folders)
     if not found:
         raise UserError("no question is stored; python -m dlexp compare optimizer=sgd,adam … asks one")
-    width = max(len(name) for name, _, _ in found)
+    width = max(len(name) for name, _, _ in found) + 2
     for name, question, minutes in found:
-        print(f"{name:<{width}}  {question}{f'  ({minutes:g} min)' if minutes else ''}")
-    print("python -m dlexp compare NAME answers one; words behind it change anything, such as seeds=5 or size=full")
+        text = f"{name:<{width}}{question}{f' ({minutes:g} min)' if minutes else ''}"
+        print(textwrap.fill(text, WIDTH, subsequent_indent=" " * width, break_on_hyphens=False))
+    print("compare NAME answers one; words behind it change anything: seeds=5, size=full")
     return 0

@@ -35,7 +35,7 @@ def new_plan(
         raise UserError(f"{listed(same)} are one experiment: they differ in nothing that changes a result")
     seeds = told.get("seeds", SEEDS[:1] if question.folds else SEEDS)
     if spaces and tuning.SEED in seeds:
-        raise UserError(f"seed {tuning.SEED} is that of the tuning, and final runs take fresh ones: seeds=[1,2,3]")
+        raise UserError(f"seed {tuning.SEED} is that of the tuning, and final runs take fresh ones: seeds=1,2,3")
     if question.folds and len(seeds) > 1:
         raise UserError("folds are compared at one seed: seeds=1, or leave data.fold= out to compare over seeds")
     return Plan(

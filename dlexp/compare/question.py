@@ -105,7 +105,7 @@ def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
                 problems += error.problems
         elif key == "seed":
             problems.append(
-                f"{word}: a comparison trains every arm with the same seeds, typed as seeds=5 or seeds=[1,2,3]"
+                f"{word}: a comparison trains every arm with the same seeds, typed as seeds=5 or seeds=1,2,3"
             )
         elif key == "search":
             problems.append(f"{word} searches with -m; compare gives each arm trials of its own: tune=KEY trials=8")
@@ -159,7 +159,7 @@ def _arms(
 
 
 def named_arms(axes: Sequence[Axis]) -> dict[str, list[str]]:
-    """Returns every combination of the values of some keys by a name: `adam`, `adam, lr 0.1`.
+    """Returns every combination of the values of some keys by a name: `adam`, `adam lr 0.1`.
 
     Raises:
         UserError: a key is named more than once, or a value is.
@@ -170,7 +170,7 @@ def named_arms(axes: Sequence[Axis]) -> dict[str, list[str]]:
     if repeated := [axis.key for axis in axes if len(set(axis.words)) < len(axis.words)]:
         raise UserError(*(f"{key} names a value twice, and each is one arm" for key in repeated))
     found = [list(its) for its in itertools.product(*(axis.words for axis in axes))] if axes else []
-    names = [", ".join(map(_in_words, its)) for its in found]
+    names = [" ".join(map(_in_words, its)) for its in found]
     if len(set(names)) < len(names):
         names = [" ".join(its) for its in found]
     return dict(zip(names, found, strict=True))

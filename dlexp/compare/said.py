@@ -56,8 +56,8 @@ def _picture(value: Any) -> str:
 
 # What reads a value, and in words what it may be.
 KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
-    "seeds": (_seeds, "how many seeds each arm gets, or a list of them: seeds=5, seeds=[1,2,3]"),
-    "tune": (_tune, "the settings that each arm may tune: tune=optimizer.lr, tune=[optimizer.lr,model.dropout]"),
+    "seeds": (_seeds, "how many seeds each arm gets, or a list of them: seeds=5, seeds=1,2,3"),
+    "tune": (_tune, "the settings that each arm may tune: tune=optimizer.lr, tune=optimizer.lr,model.dropout"),
     "trials": (_count, "how many settings each arm may try, a whole number ≥ 1"),
     "margin": (_margin, "the smallest difference that counts, a number > 0 in the metric's unit (points of %)"),
     "hypothesis": (_text, "what you expect, in words"),

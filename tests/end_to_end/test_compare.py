@@ -64,7 +64,7 @@ def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
     assert plan.hypothesis == "Adam beats SGD" and plan.metric == "test/accuracy"
     tuning = plan.tuning
     assert tuning is not None and tuning.spaces == {
-        "sgd": {"optimizer.lr": "tag(log,interval(0.0033,3.0))"},
+        "sgd": {"optimizer.lr": "tag(log,interval(0.0033,3))"},
         "adam": {"optimizer.lr": "tag(log,interval(0.00033,0.3))"},
     }
     per_arm = 3 + tuning.further

@@ -17,11 +17,11 @@ def test_arms_are_the_keys_with_several_values() -> None:
     assert question.command == "python -m dlexp compare optimizer=sgd,adam model=cnn data=mnist seeds=3 n_jobs=2"
     product = ask(["optimizer=sgd,adam", "optimizer.lr=0.1,1", "model.batch_norm=true,false"])
     assert list(product.arms)[:3] == [
-        "sgd, lr 0.1, batch_norm true",
-        "sgd, lr 0.1, batch_norm false",
-        "sgd, lr 1, batch_norm true",
+        "sgd lr 0.1 batch_norm true",
+        "sgd lr 0.1 batch_norm false",
+        "sgd lr 1 batch_norm true",
     ]
-    assert len(product.arms) == 8 and product.arms["adam, lr 1, batch_norm false"] == [
+    assert len(product.arms) == 8 and product.arms["adam lr 1 batch_norm false"] == [
         "optimizer=adam",
         "optimizer.lr=1",
         "model.batch_norm=false",
