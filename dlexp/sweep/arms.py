@@ -28,9 +28,8 @@ def arms_table(rows: Rows) -> str:
     name = metric.partition("/")[2]
     there = [f"{split}/{name}" for split in ("val", "test")]
     columns = [key for key in there if any(key in found["metrics"] for _, found in rows)]
-    facts = next(
-        read_facts(found["measures"]).get(name, LOSS) for _, found in rows if name in found.get("measures", {})
-    )
+    known = (read_facts(found.get("measures", {})) for _, found in rows)
+    facts = next((own[name] for own in known if name in own), LOSS)
     means = {key: {arm: _mean(reports, key) for arm, reports in arms.items()} for key in columns}
     ranks = {arm: _rank(means[metric][arm].mean, _left(reports), facts) for arm, reports in arms.items()}
     order = sorted(arms, key=lambda arm: ranks[arm])
