@@ -48,14 +48,15 @@ def curve(rows: Sequence[Mapping[str, Any]], metric: str, higher_is_better: bool
     return Curve(schedule, values)
 
 
-def rung(own: Curve, first: int, keep: int) -> int:
-    """Returns where a trial was last judged: after `first`, `first`·`keep`, `first`·`keep`², … epochs; 0: nowhere yet.
+def rungs(own: Curve, first: int, keep: int) -> list[int]:
+    """Returns where a trial is judged so far: after `first`, `first`·`keep`, `first`·`keep`², … epochs.
 
     Where not every epoch is validated it is the next one that is.
     """
-    found, step = 0, first
+    found, step = [], first
     while step <= own.last:
-        found, step = min(epoch for epoch in own.values if epoch >= step), step * keep
+        found.append(min(epoch for epoch in own.values if epoch >= step))
+        step *= keep
     return found
 
 

@@ -3,6 +3,7 @@
 Nothing but the run folders remembers: for each proposal a study is made anew from what they tell.
 """
 
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -41,7 +42,9 @@ class Tpe(Search):
         """
         tried = [each.proposal for each in told]
         for again in range(TRIES):
-            found = _asked(space, told, self.seed + len(told) + 7919 * again)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of versions that call what is used here experimental
+                found = _asked(space, told, self.seed + len(told) + 7919 * again)
             if found not in tried:
                 return found
         return next((each for each in distinct(space, self.sampler, self.seed) if each not in tried), None)

@@ -17,7 +17,7 @@ from dlexp.records.folder import CONFIG, METRICS, RECORD
 from dlexp.records.metrics import read_epochs
 from dlexp.records.result import objective_of
 from dlexp.records.run_json import read_entry
-from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_in_halving, rung
+from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_in_halving, rungs
 from dlexp.search.settings import Told
 from dlexp.search.space import Proposal
 from dlexp.sweep.asked import Asked
@@ -176,18 +176,21 @@ class Supply(Trials):
         for folder in running:
             own = curves.get(folder)
             others = [each for place, each in curves.items() if each is not None and place != folder]
-            if own is None:
-                continue
-            if search.prune == "median":
-                why = lags_behind_median(own, others, search.prune_from, search.prune_least)
-            else:
-                epoch = rung(own, search.prune_from, search.prune_keep)
-                is_judged = (folder, epoch) in self._judged
-                self._judged.add((folder, epoch))
-                why = None if is_judged else lags_in_halving(own, others, epoch, search.prune_keep)
-            if why is not None and not own.is_whole:
+            if own is not None and not own.is_whole and (why := self._lags(folder, own, others)) is not None:
                 found[folder] = why
         return found
+
+    def _lags(self, folder: Path, own: Curve, others: Sequence[Curve]) -> str | None:
+        """Returns why a trial ends, if it does; of successive halving at each rung once, when it has come there."""
+        search = self._asked.search
+        if search.prune == "median":
+            return lags_behind_median(own, others, search.prune_from, search.prune_least)
+        for epoch in rungs(own, search.prune_from, search.prune_keep):
+            if (folder, epoch) not in self._judged:
+                self._judged.add((folder, epoch))
+                if (why := lags_in_halving(own, others, epoch, search.prune_keep)) is not None:
+                    return why
+        return None
 
     def _curve(self, folder: Path) -> Curve | None:
         try:

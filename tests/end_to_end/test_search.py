@@ -204,11 +204,11 @@ class Known:
 
 
 def test_a_launcher_of_known_jobs_takes_no_search_that_chooses_while_they_run(cli, workdir: Path) -> None:
-    (workdir / "my_launchers.py").write_text(MODULE, encoding="utf-8")
+    (workdir / "my_known_jobs.py").write_text(MODULE, encoding="utf-8")
     (workdir / "own" / "launcher").mkdir(parents=True)
-    node = "_target_: my_launchers.Known\n"
+    node = "_target_: my_known_jobs.Known\n"
     (workdir / "own" / "launcher" / "known.yaml").write_text(node, encoding="utf-8")
-    words = ["-m", "--config-dir", "own", "allow=my_launchers", "launcher=known", "trials=2", RATE, *TINY]
+    words = ["-m", "--config-dir", "own", "allow=my_known_jobs", "launcher=known", "trials=2", RATE, *TINY]
     for kind in (["search=tpe"], ["search=qmc", "search.prune=median"]):
         ended = cli(*words, *kind)
         assert ended.code == 1 and "search=qmc search.prune=none goes with every launcher" in ended.err, ended

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_in_halving, rung
+from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_in_halving, rungs
 
 WHOLE = (27, None)
 
@@ -32,10 +32,10 @@ def test_a_trial_at_its_end_is_whole(schedule: tuple[int | None, int | None], is
 
 
 def test_rungs_are_powers() -> None:
-    assert [rung(reached(*range(last)), 1, 3) for last in (0, 1, 2, 3, 8, 9, 26, 27)] == [0, 1, 1, 3, 3, 9, 9, 27]
-    assert [rung(reached(*range(last)), 2, 2) for last in (1, 2, 3, 4, 8)] == [0, 2, 2, 4, 8]
+    assert [rungs(reached(*range(last)), 1, 3) for last in (0, 1, 2, 3, 8)] == [[], [1], [1], [1, 3], [1, 3]]
+    assert rungs(reached(*range(27)), 1, 3) == [1, 3, 9, 27] and rungs(reached(*range(8)), 2, 2) == [2, 4, 8]
     every_other = Curve(WHOLE, {epoch: (epoch, 0.0) for epoch in (2, 4, 6)})
-    assert rung(every_other, 1, 3) == 4, "the first that is validated after 3 epochs"
+    assert rungs(every_other, 1, 3) == [2, 4], "the first that is validated after 3 epochs"
 
 
 def test_halving_lets_the_best_third_go_on() -> None:
