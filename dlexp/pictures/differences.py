@@ -14,6 +14,7 @@ from dlexp.pictures.scales import Scale
 
 WIDTH = 440.0
 ROOM = 20.0  # at both ends of an axis, for dots and the crosses of failed runs
+EDGE = 10.0
 ROW, BETWEEN_DOTS, MOST_LANES = 66.0, 8.4, 7
 # Intervals may be this many times as wide as all dots or differences; what is wider is cut at the edge, with an arrow.
 WIDEST = 3.0
@@ -160,6 +161,8 @@ def _axis(
     drawing.add("line", "axis", (0, bottom), (WIDTH, bottom))
     for value, word in scale.ticks(6):
         x = scale(value)
+        if not EDGE <= x <= WIDTH - EDGE:  # its number would reach over the side of a sheet
+            continue
         drawing.add("line", "axis", (x, bottom), (x, bottom + 4))
         drawing.text("tick", x, bottom + 18, plus * (value > 0) + word, anchor="middle")
     drawing.text("tick", 0, bottom + 40, words)

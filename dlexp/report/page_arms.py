@@ -12,7 +12,7 @@ from dlexp.report.shown import Shown, grouped, setting, shown, shown_metric
 from dlexp.report.words import p_in_words
 
 MOST_COMMANDS = 8  # in the open
-LONGEST = 24  # name of a reference that a table repeats
+LONGEST = 24  # name of a reference, or value of a setting, that stands in a column
 MOST_SETTINGS = 3  # columns
 VERDICTS = {"better": "better than", "worse": "worse than"}
 
@@ -27,6 +27,11 @@ def arms(answer: Answer) -> Markup:
         look = looks[arm.name]
         cells = _cells(answer, arm, against.get(arm.name), words, bool(against))
         rows.append(({"class": f"c{look.colour}", "data-arm": look.number}, [arm.name, *cells]))
+    filled = [number for number in range(len(columns)) if any(cells[number] is not None for _, cells in rows)]
+    columns, rows = (
+        [columns[number] for number in filled],
+        [(attributes, [cells[number] for number in filled]) for attributes, cells in rows],
+    )
     heading = "The arm" if len(answer.arms) == 1 else "The arms, best first"
     heading += "" if all(arm.is_whole for arm in answer.arms) else ", those with failures last"
     told = ["n: runs that gave a number.", "Seconds: the median of a run as a whole, on the machine that it ran on."]
@@ -49,9 +54,15 @@ def _shared_parameters(answer: Answer) -> int | None:
 
 
 def _settings(answer: Answer) -> list[str]:
-    """Returns the keys that get a column: those that the names of the arms may leave out."""
-    named = [key for key in answer.varied if any(setting(arm.settings.get(key)) not in arm.name for arm in answer.arms)]
-    return named[:MOST_SETTINGS]
+    """Returns the keys that get a column: those that the names of the arms may leave out, with values that fit."""
+    words = {key: [setting(arm.settings.get(key)) for arm in answer.arms] for key in answer.varied}
+    found = [
+        key
+        for key, own in words.items()
+        if max(map(len, own)) <= LONGEST
+        and any(word not in arm.name for word, arm in zip(own, answer.arms, strict=True))
+    ]
+    return found[:MOST_SETTINGS]
 
 
 def _columns(answer: Answer, words: Shown, compared: bool) -> list[Column]:
@@ -96,7 +107,9 @@ def _cells(answer: Answer, arm: Arm, found: Difference | None, words: Shown, com
 
 def _compared(arm: Arm, found: Difference | None, words: Shown, answer: Answer) -> list[str | Cell | None]:
     if found is None:
-        return [Cell("reference" if arm.name == answer.reference else "", 0.0), None, None]
+        word = "reference" if arm.name == answer.reference else None
+        is_measured = any(each.low is not None for each in answer.differences)
+        return [Cell(word, 0.0) if word and is_measured else None, None, None if is_measured else word]
     if found.value is None or found.low is None or found.high is None or found.p is None:
         value = None if found.value is None else Cell(words.signed(found.value), found.value)
         return [value, None, f"none: {found.why_not}" if found.why_not else None]

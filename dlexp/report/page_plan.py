@@ -9,7 +9,7 @@ from dlexp.report.answer import Answer, Arm
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
 from dlexp.report.plan import Plan, Tuning
-from dlexp.report.setting_pictures import best_trial, trial_value
+from dlexp.report.setting_pictures import chosen_trial, trial_value
 from dlexp.report.shown import shown, shown_metric
 from dlexp.report.words import counted, few, ranges, two_digits
 
@@ -145,7 +145,7 @@ def tuning(answer: Answer, figures: Sequence[Markup]) -> Markup | None:
         Column("arm"),
         Column("range", left=True),
         Column("chosen", left=True),
-        Column(words.axis, "of the best trial"),
+        Column(words.axis, "of the trial chosen"),
     ]
     columns += [
         Column("at an edge"),
@@ -172,7 +172,7 @@ def _judged_by(answer: Answer) -> str | None:
 def _budget(answer: Answer, arm: Arm, tuned: Tuning, key: str | None) -> list[str | Cell | None]:
     runs = answer.trials.get(arm.name, [])
     ranges_ = {**tuned.spaces.get(arm.name, {}), **tuned.widened.get(arm.name, {})}
-    best = best_trial(runs, key, answer.facts.higher_is_better) if key else None
+    best = chosen_trial(answer, arm, key) if key else None
     value = trial_value(best, key) if best and key else None
     words = shown_metric(key, answer.facts) if key else shown(answer)
     edges = tuned.edges.get(arm.name, [])

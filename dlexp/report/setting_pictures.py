@@ -145,6 +145,26 @@ def best_trial(runs: Iterable[Run], key: str, higher_is_better: bool) -> Run | N
     return next(run for value, run in valued if value == best)
 
 
+def chosen_trial(answer: Answer, arm: Arm, key: str) -> Run | None:
+    """Returns the trial that gave the words chosen for an arm, else its best one."""
+    runs = answer.trials.get(arm.name, [])
+    tuning = answer.plan.tuning if answer.plan else None
+    words = [word.partition("=") for word in tuning.chosen.get(arm.name, [])] if tuning else []
+
+    def has_them(run: Run) -> bool:
+        return all(setting(run.settings.get(name)) in (value, setting(_number(value))) for name, _, value in words)
+
+    fitting = [run for run in runs if words and has_them(run)]
+    return best_trial(fitting or runs, key, answer.facts.higher_is_better)
+
+
+def _number(word: str) -> float | str:
+    try:
+        return float(word)
+    except ValueError:
+        return word
+
+
 def _slice(answer: Answer, arms: Sequence[Arm], setting_key: str, key: str, words: Shown) -> Drawing | None:
     looks, series = who(answer), []
     for arm in arms:
@@ -159,7 +179,7 @@ def _slice(answer: Answer, arms: Sequence[Arm], setting_key: str, key: str, word
             for run, x in known
             if trial_value(run, key) is None
         ]
-        best = best_trial((run for run, _ in known), key, answer.facts.higher_is_better)
+        best = chosen_trial(answer, arm, key)
         chosen = next(((x, words.scaled(value)) for run, x, value in valued if run is best), None)
         series.append(Series(looks[arm.name], points, sorted(point[:2] for point in points), (), crosses, chosen))
     one_key = answer.plan is not None and answer.plan.tuning is not None and len(answer.plan.tuning.keys) == 1
@@ -175,6 +195,9 @@ def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -
     looks, series = who(answer), []
     for arm in arms:
         values = [value for run in answer.trials[arm.name] if (value := trial_value(run, key)) is not None]
+        if values:  # a trial without a number was tried as well
+            lost = sum(run.is_ended and trial_value(run, key) is None for run in answer.trials[arm.name])
+            values += [(min if answer.facts.higher_is_better else max)(values)] * lost
         best = list(enumerate(expected_best(values, answer.facts.higher_is_better), start=1))
         line = [(float(m), words.scaled(value)) for m, value in best]
         told = [(m, words.scaled(value), f"{arm.name}, best of {m}: {words.told(value)}") for m, value in best]
@@ -183,6 +206,5 @@ def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -
     drawing = over_setting(series, axis=f"best {words.axis}", below="trials", whole=True) if series else None
     if drawing is None:
         return None
-    return Picture(
-        [drawing], "What the best of so many trials is expected to reach (Tang et al. 2020), up to half of those made."
-    )
+    told = "What the best of so many trials is expected to reach (Tang et al. 2020), up to half of those made;"
+    return Picture([drawing], f"{told} a trial without a number counts as the worst.")

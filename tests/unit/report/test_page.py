@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from made_answers import FOUR, four_answer, made_arms, scattered, tuned_comparison
 from made_runs import made_run
 
+from dlexp.report.figures import pictures
 from dlexp.report.making import make_answer
 from dlexp.report.page import page
+from dlexp.report.setting_pictures import chosen_trial
 
 VOID = {"meta", "input", "br"}
 
@@ -234,3 +237,22 @@ def test_many_runs_are_thinned_and_it_says_so(tmp_path: Path) -> None:
     assert "single runs are too many to be drawn" in html
     assert len(html.encode()) < 1_000_000
     checked(html)
+
+
+def test_the_trial_chosen_is_ringed_even_where_another_looks_better(tmp_path: Path) -> None:
+    answer = make_answer([tuned_comparison(tmp_path / "runs")])
+    plan = answer.plan
+    assert plan is not None and plan.tuning is not None
+    rate = answer.trials["sgd"][0].settings["optimizer.lr"]
+    chosen = {**plan.tuning.chosen, "sgd": [f"optimizer.lr={rate!r}"]}
+    other = replace(answer, plan=replace(plan, tuning=replace(plan.tuning, chosen=chosen)))
+    sgd = next(arm for arm in answer.arms if arm.name == "sgd")
+    assert chosen_trial(other, sgd, "val/accuracy") is answer.trials["sgd"][0]
+    assert chosen_trial(answer, sgd, "val/accuracy") is not answer.trials["sgd"][0]
+
+
+def test_a_diverged_trial_counts_in_what_trials_reach(tmp_path: Path) -> None:
+    answer = make_answer([tuned_comparison(tmp_path / "runs")])
+    assert len(answer.trials["sgd"]) == 8
+    points = [mark for mark in pictures(answer)["tuning_curve"].drawings[0].marks if mark.shape == "dot"]
+    assert len(points) == 3 * 4  # half of all trials of three arms, the diverged ones among them
