@@ -16,6 +16,8 @@ from dlexp.console.wording import named
 from dlexp.errors import UserError, listed
 from dlexp.metric import read_facts
 from dlexp.ranges import Interval
+from dlexp.records.folder import RECORD
+from dlexp.records.run_json import recorded
 from dlexp.report.plan import Plan, write_plan
 from dlexp.search.space import Proposal, in_words
 from dlexp.sweep.grid import Job
@@ -56,6 +58,7 @@ class Course:
         self._question, self._runs, self._problems, self._progress = question, runs, problems, progress
         self._name, self._anew = name, anew
         self._jobs: Sequence[Job] = ()
+        self._failed_before: dict[Path, str | None] = {}
 
     def run(self) -> Ended:
         """Trains what is missing of all stages; returns how the final runs ended.
@@ -157,13 +160,19 @@ class Course:
         part = Part(self.folder, watcher=self, is_done=is_settled, takes_others=not self._anew)
         ended = train(checked(jobs, self._question.read), self._name, part)
         self._progress.clear()
-        states = [report["status"] for report in ended.reports]
-        waiting = [state for state in states if state in ("pending", "running")]
-        missing = [state for state in states if state not in ("finished", "failed", *waiting)]
-        if waiting or missing or ended.stop is not None:
-            there = len(jobs) - len(waiting) - len(missing)
+        there = sum(map(self._is_over, jobs, ended.folders, ended.reports))
+        if there < len(jobs) or ended.stop is not None:
             raise Unfinished(ended, f"{there} of {len(jobs)} {_stage(jobs)} are there")
         return ended
+
+    def _is_over(self, job: Job, folder: Path, report: Mapping[str, Any]) -> bool:
+        """Returns whether a job tells all it will. A trial that failed is tried once more; one that fails for the same
+        reason again counts as tried, but for a full disk, which has no part in what is chosen.
+        """
+        if report["status"] == "failed" and "trial" in job.varied and not is_diverged(report):
+            error = str(report["error"])
+            return self._failed_before.get(folder) == error and "can't be written" not in error
+        return report["status"] in ("finished", "failed")
 
     def opened(self, folder: Path, folders: Sequence[Path], num_done: int) -> None:
         """Stores the plan, with the folders of this stage's runs in it."""
@@ -176,7 +185,10 @@ class Course:
                 trials.setdefault(job.varied["arm"], []).append(name)
             else:
                 runs.setdefault(job.varied["arm"], {})[seed_of(job)] = name
+        self._failed_before = {each: recorded(each / RECORD, "error") for each in folders}
         self.plan = replace(self.plan, runs=runs or self.plan.runs, trials=trials or self.plan.trials)
+        if runs:
+            self.plan = replace(self.plan, departures=_with_found(self.plan.departures, names))
         write_plan(folder, self.plan)
         self._progress.at(num_done if trials else num_done + sum(map(len, self.plan.trials.values())))
         self._progress.clear()
@@ -200,6 +212,14 @@ def is_settled(cell: Cell) -> bool:
 def is_diverged(entry: Mapping[str, Any]) -> bool:
     """Returns whether a run failed because its loss became no number."""
     return entry["status"] == "failed" and str(entry["error"]).startswith("the loss became ")
+
+
+def _with_found(departures: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Returns what departs from a plan, with how many of its final runs it found trained for something else."""
+    told = " final runs were not trained for this plan, but found in another folder"
+    found = sum(name.startswith("..") for name in names)
+    others = [each for each in departures if not each.endswith(told)]
+    return [*others, f"{found} of {len(names)}{told}"] if found else others
 
 
 def _stage(jobs: Sequence[Job]) -> str:

@@ -128,7 +128,7 @@ def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     for place in trials.added if trials is not None else ():
         folders.append(place)
         reports.append(report(read_entry(place), None, reasons.get(place)))
-    if not underway:
+    if not underway and len(todo) == len(first):
         take_back()
     stop = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
     return Ended(folder, folders, reports, stop)

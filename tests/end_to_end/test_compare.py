@@ -147,6 +147,9 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
     words = [*ARMS, *SHORT, "epochs=9"]
     assert cli("-m", *words, "seed=1,2").code == 0
     (sweep,) = (path for path in (workdir / "outputs").iterdir() if path.is_dir())
+    ended = cli("compare", *words, "seeds=2")
+    assert ended.code == 0 and "4 final runs, 4 of them there already" in ended.out, ended
+    assert statuses(workdir / "outputs" / NAME) == {} and (workdir / "outputs" / NAME / "report").is_dir()
     ended = cli("compare", *words, "seeds=3")
     assert ended.code == 0 and "6 final runs, 4 of them there already" in ended.out, ended
     assert "points on, 8 times in 10, if runs scatter as earlier ones did" in ended.out
@@ -158,6 +161,10 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
         "3": "adam_seed-3",
     }
     assert set(statuses(folder)) == {"sgd_seed-3", "adam_seed-3"}
+    assert plan.departures == [
+        "seed 3 added after a verdict on seeds 1, 2 was shown",
+        "4 of 6 final runs were not trained for this plan, but found in another folder",
+    ]
     assert [len(arm["runs"]) for arm in reported(cli, folder)["arms"]] == [3, 3]
     anew = cli("compare", *words, "seeds=1", "rerun=true")
     assert anew.code == 0 and "there already" not in anew.out
@@ -232,6 +239,30 @@ def test_a_killed_job_is_trained_by_the_same_command(cli, tmp_path: Path, monkey
             assert "the same command goes on" in ended.out and "SIGKILL" in ended.out, ended
             assert plan_of(Path("outputs") / NAME).looks == []
     assert codes == [1, 1, 0] and reported(cli, Path("outputs") / NAME) == whole
+
+
+def full_once(job: Composed, *others: Any) -> None:
+    """Stands for `run_child`: the first time, the disk of a trial and of a final run is full."""
+    import resource
+
+    for word, mark in (("optimizer.lr=0.0056", "trial"), ("seed=2", "final")):
+        if {word, "optimizer=adam"} <= set(job.words) and not Path(mark).exists():
+            Path(mark).touch()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+    job_process.run_child(job, *others)
+
+
+@POSIX
+def test_a_full_disk_has_no_part_in_the_answer(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["compare", *ARMS, *SHORT, *TUNED]
+    reports, codes = [], []
+    for name, child in (("whole", job_process.run_child), ("full", full_once)):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        monkeypatch.setattr(job_process, "run_child", child)
+        codes += [cli(*words).code for _ in range(3)]
+        reports.append(reported(cli, Path("outputs") / NAME))
+    assert codes == [0, 0, 0, 1, 1, 0] and reports[0] == reports[1]
 
 
 @POSIX
