@@ -1,20 +1,24 @@
 """show what was trained, with its state and best validation: list [FOLDER]"""
 
+from __future__ import annotations
+
 import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlexp.commands import CommandParser
 from dlexp.console.tables import line, width_of
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import number
 from dlexp.records.naming import OUTPUTS
-from dlexp.report.listing import Entry, read_list
-from dlexp.report.runs import Trouble
+
+if TYPE_CHECKING:
+    from dlexp.report.listing import Entry
+    from dlexp.report.runs import Trouble
 
 PLAIN_WIDTH = 80  # off a terminal
 STYLES = {"failed": "red", "died": "red", "running": "green", "pending": "green"}
@@ -38,6 +42,8 @@ def parser() -> CommandParser:
 def main(words: list[str]) -> int:
     """Prints the runs of a folder; returns 0."""
     options = parser().parse_args(words)
+    from dlexp.report.listing import read_list
+
     entries, troubles = read_list(options.folder.expanduser(), options.where, options.sort)
     if options.json:
         print(json.dumps([_as_data(each) for each in entries], ensure_ascii=False, indent=2))

@@ -52,11 +52,11 @@ def _number(text: str) -> float:
 
 def main(words: list[str]) -> int:
     """Prints the report of some folders and writes its files."""
+    options = parser().parse_intermixed_args(words)
     from dlexp.report.making import make_answer
     from dlexp.report.tables import cross_table
     from dlexp.report.writing import place_of, with_curves_checked, write
 
-    options = parser().parse_intermixed_args(words)
     folders = list(dict.fromkeys(folder.expanduser() for folder in options.folders))
     asked = ("metric", "against", "margin", "where", "rows", "columns", "reach", "all_pairs")
     answer = make_answer(folders, **{name: getattr(options, name) for name in asked})

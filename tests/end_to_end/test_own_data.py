@@ -37,12 +37,12 @@ def test_a_sweep_over_folds_ends_in_their_mean(cli, workdir: Path) -> None:
     words = ["-m", *a_table_of_patients(workdir), "data.folds=3", "data.fold=0,1,2", "hydra.sweep.dir=sweep"]
     ended = cli(*words)
     assert ended.code == 0, ended
-    entries = [run_json.read_json(workdir / "sweep" / f"data.fold-{fold}" / "run.json") for fold in range(3)]
+    entries = [run_json.read_json(workdir / "sweep" / f"fold-{fold}" / "run.json") for fold in range(3)]
     values = [entry["metrics"]["val/accuracy"] for entry in entries]
     points = ", ".join(f"{100 * value:.2f} %" for value in values)
     assert f"mean over 3 folds: val/accuracy {100 * sum(values) / 3:.2f} % ({points}); test/accuracy " in ended.out
     assert len({entry["cell"] for entry in entries}) == 3
-    sizes = [run_json.read_json(workdir / "sweep" / f"data.fold-{fold}" / "data.json")["sizes"] for fold in range(3)]
+    sizes = [run_json.read_json(workdir / "sweep" / f"fold-{fold}" / "data.json")["sizes"] for fold in range(3)]
     assert sum(each["val"] for each in sizes) == sizes[0]["train"] + sizes[0]["val"]
     assert {each["test"] for each in sizes} == {10}, "the test set stays"
     again = cli(*words)
