@@ -83,7 +83,7 @@ TYPED = [
     (["task=regression", "criterion=mse"], ["the data has classes"]),
     (["resume=nowhere"], ["nowhere is not the folder of a run: there is no such folder"]),
     (["--cfg", "job", "-m", "seed=0,1"], ["--cfg shows one run: leave out -m"]),
-    (["trainn"], ["no command 'trainn'", "Did you mean 'train'?", "Commands: compare, diff, download, find, list, rep"]),
+    (["trainn"], ["no command 'trainn'", "Did you mean 'train'?", "Commands: compare, diff, download, find, list"]),
     (["downlaod", "mnist"], ["no command 'downlaod'", "Did you mean 'download'?"]),
     (["model=null"], ["model=null"]),
     (["recipe=cnn/mnist"], ["recipe"]),
