@@ -12,10 +12,19 @@ def counted(number: int, word: str) -> str:
 
 
 def few(names: Sequence[str], last: str = " and ") -> str:
-    """Returns names with commas and a last word between; of many the first ones."""
+    """Returns names with commas and a last word between; of many the first ones. Where one looks like several names
+    itself, all are in quotes.
+    """
+    if len(names) > 1 and any(", " in name or " and " in name for name in names):
+        names = [f"“{name}”" for name in names]
     if len(names) > MOST:
         return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
     return last.join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def with_value(name: str, value: str) -> str:
+    """Returns `adam 96.5 %`, and `lr 0.1: 96.5 %` where the name ends in a number that would run into the value."""
+    return f"{name}: {value}" if name[-1:].isdigit() else f"{name} {value}"
 
 
 def two_digits(value: float) -> str:
