@@ -9,6 +9,7 @@ from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.jobs import final_jobs, seed_of, trial_jobs
+from dlexp.compare.planning import stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.question import Question
 from dlexp.config.composed import Composed
@@ -157,13 +158,29 @@ class Course:
 
     def _train(self, jobs: Sequence[Job]) -> Ended:
         self._jobs = jobs
-        part = Part(self.folder, watcher=self, is_done=is_settled, takes_others=not self._anew)
+        part = Part(self.folder, self, is_settled, takes_others=not self._anew, claim=self._claim)
         ended = train(checked(jobs, self._question.read), self._name, part)
         self._progress.clear()
         there = sum(map(self._is_over, jobs, ended.folders, ended.reports))
         if there < len(jobs) or ended.stop is not None:
             raise Unfinished(ended, f"{there} of {len(jobs)} {_stage(jobs)} are there")
         return ended
+
+    def _claim(self, folder: Path | None) -> Path | None:
+        """Returns the folder in which another process has begun the same comparison since this one looked; told the one
+        it is, stores the plan there, so that no other one is made for it.
+
+        Raises:
+            UserError: that one's plan is not this one.
+        """
+        if folder is None:
+            found = None if self._anew else stored(None, self.plan)
+            if found is not None and found[1] != self.plan:
+                raise UserError(f"the same was asked a moment ago, and goes on in {found[0]}; type the command again")
+            return None if found is None else found[0]
+        if self.folder is None:
+            write_plan(folder, self.plan)
+        return folder
 
     def _is_over(self, job: Job, folder: Path, report: Mapping[str, Any]) -> bool:
         """Returns whether a job tells all it will. A trial that failed is tried once more; one that fails for the same

@@ -14,7 +14,7 @@ from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.report.plan import PLAN_FILE, Plan, Tuning, read_plan
 
 # What stands once a run is there, by the plan's own name of it and the word that says it.
-STANDS = {"margin": "margin", "hypothesis": "hypothesis", "reference": "against", "picture": "picture"}
+STANDS = {"margin": "margin", "hypothesis": "hypothesis", "against": "against", "picture": "picture", "lines": "lines"}
 
 
 def new_plan(
@@ -29,7 +29,7 @@ def new_plan(
     Raises:
         UserError: two arms are one experiment, or the seed of the trials is among those of the final runs.
     """
-    told, names = question.told, list(question.arms)
+    told = question.told
     first = {cell: name for name, cell in reversed(list(cells.items()))}
     if same := [f"{first[cell]} and {name}" for name, cell in cells.items() if first[cell] != name]:
         raise UserError(f"{listed(same)} are one experiment: they differ in nothing that changes a result")
@@ -43,7 +43,7 @@ def new_plan(
         command=question.command,
         arms=question.arms,
         shared=[word for word in question.shared if _is_of_runs(key_of(word), question)],
-        reference=told.get("against", names[0]),
+        reference=question.reference,
         seeds=seeds,
         metric=metric,
         margin=told.get("margin"),
@@ -55,6 +55,8 @@ def new_plan(
         trials={},
         looks=[],
         cells=dict(cells),
+        pairs=question.pairs,
+        lines=told.get("lines", {}),
     )
 
 

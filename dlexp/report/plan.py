@@ -43,7 +43,8 @@ class Plan:
     of its tuning in order. looks: the seeds of each arm at each time that a verdict was shown; the last one is that of
     the report at hand. picture: what shows the answer: `differences`, `curves`, `lines:KEY` or `map:KEY,KEY`.
     departures: what was typed or done otherwise than planned, a sentence each. cells: by arm, the hash of its settings
-    before tuning (see `config/cell.py`), by which the same comparison is known again.
+    before tuning (see `config/cell.py`), by which the same comparison is known again. pairs: by arm, the one that it is
+    held against, where that is not `reference` for all. lines: of the picture `lines:KEY`, by name the arms of each.
     """
 
     question: str | None
@@ -63,6 +64,13 @@ class Plan:
     looks: list[list[int]]
     departures: list[str] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)
+    pairs: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def against(self) -> str:
+        """What the arms are held against, in words: an arm, or pairs of them."""
+        return "; ".join(f"{arm} − {other}" for arm, other in self.pairs.items()) or self.reference
 
 
 def read_plan(folder: Path) -> Plan | None:
@@ -78,7 +86,8 @@ def read_plan(folder: Path) -> Plan | None:
     except ValueError:
         return None
     named = [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]
-    return plan if plan.reference in plan.arms and all(map(_is_near, named)) else None
+    arms = {plan.reference, *plan.pairs, *plan.pairs.values(), *sum(plan.lines.values(), [])}
+    return plan if arms <= plan.arms.keys() and all(map(_is_near, named)) else None
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

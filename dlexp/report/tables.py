@@ -57,14 +57,16 @@ def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
         return NOTHING if value is None else signed(value, answer.facts, answer.decimals_of(each.low, each.high))
 
     arms = [("arm", [printable(each.arm) for each in found]), ("less", [printable(each.reference) for each in found])]
+    difference = unit_of_difference(answer.facts).strip() or "difference"  # beside two names there is little room
     if answer.reference is not None:
         arms = [(f"against {printable(answer.reference)}", arms[0][1])]
+        difference = f"difference{_in(unit_of_difference(answer.facts))}"
     words = {*range(len(arms)), len(arms) + 3}
     return _table(
         "Differences",
         [
             *arms,
-            (f"difference{_in(unit_of_difference(answer.facts))}", [told(each, each.value) for each in found]),
+            (difference, [told(each, each.value) for each in found]),
             (
                 "interval",
                 [

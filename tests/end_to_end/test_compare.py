@@ -1,12 +1,13 @@
 """Comparisons: tuning, wider ranges, fresh seeds, a report; and a plan that stands."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dlexp.compare import prospect
 from dlexp.records import run_json
-from dlexp.report.plan import Plan, read_plan
+from dlexp.report.plan import Plan, read_plan, write_plan
 
 SHORT = ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1"]
 ARMS = ["optimizer=sgd,adam", "model.width=8"]
@@ -178,6 +179,21 @@ def test_a_stored_plan_stands(cli, workdir: Path) -> None:
     assert len(list((workdir / "outputs").glob("*/compare.json"))) == 1
     another = cli("compare", "optimizer=sgd,muon", "model.width=8", *SHORT, f"hydra.sweep.dir={folder}")
     assert another.code == 1 and "holds another comparison (sgd, adam)" in another.err
+
+
+def test_comparisons_begun_together_share_a_folder(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["compare", *ARMS, *SHORT, "seeds=2", "epochs=1"]
+    assert cli(*words).code == 0
+    monkeypatch.setattr("dlexp.compare.compare.stored", lambda *_: None)  # as if the other one had not begun yet
+    (workdir / "outputs" / NAME / "adam_seed-2" / "run.json").unlink()
+    again = cli(*words)
+    # The other one has come further than planning, so what it knows is not lost by this one's plan.
+    assert again.code == 1 and "goes on in" in again.err and "type the command again" in again.err, again
+    plan = plan_of(workdir / "outputs" / NAME)
+    write_plan(workdir / "outputs" / NAME, replace(plan, runs={}, looks=[]))
+    again = cli(*words)
+    assert again.code == 0 and "4 final runs, 3 of them there already" in again.out, again
+    assert [path.name for path in (workdir / "outputs").iterdir() if path.is_dir()] == [NAME]
 
 
 def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:
