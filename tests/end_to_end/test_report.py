@@ -58,6 +58,8 @@ def test_options_in_any_order(cli: Callable[..., Ended]) -> None:
         (["s", "--margin", "wide"], "'wide' is no number"),
         (["s", "--where", "optimizer=muon"], "leaves no run; optimizer there is adam, sgd"),
         (["s", "--rows", "epochs"], "does not vary"),
+        (["s", "--rows", "seed"], "it makes no arm, though it varies between runs; what does is optimizer"),
+        (["s", "margin=1"], "margin=1 is typed --margin=1"),
         (["s", "--out", "s/sgd_seed-0"], "is the folder of a run"),
         (["s", "--agianst", "adam"], "did you mean --against"),
         ([], "report wants more words"),
