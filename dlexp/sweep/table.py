@@ -84,14 +84,16 @@ def _tasks(reports: Sequence[Mapping[str, Any]]) -> set[tuple[str, frozenset[str
 
 
 def best_marks(ranks: Sequence[tuple[int, float]], reports: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns for each rank what marks the best; nothing does where there is one value only. No ranks: no marks.
+    """Returns for each rank what marks the best, and equally good ones as a tie; nothing does where there is one value
+    only. No ranks: no marks.
 
     reports: of all jobs, of which some may still change what is the best.
     """
-    values = {rank for rank in ranks if rank[0] == 0}
+    values = [rank for rank in ranks if rank[0] == 0]
     so_far = "" if all(found["status"] in ("finished", "failed", "pruned") for found in reports) else " so far"
     best = min(values) if len(values) > 1 else None
-    return [f", best in validation{so_far}" if rank == best else "" for rank in ranks]
+    word = "tie" if sum(rank == best for rank in ranks) > 1 else "best"
+    return [f", {word} in validation{so_far}" if rank == best else "" for rank in ranks]
 
 
 def _rank(found: Mapping[str, Any], metric: str) -> tuple[int, float]:

@@ -80,7 +80,7 @@ def test_what_is_damaged_or_running_is_named(cli: Callable[..., Ended]) -> None:
     made_run(Path("s/y"), state="died", seed=7)
     ended = cli("report", "s")
     assert ended.code == 0 and "adam is better than sgd" in ended.out
-    assert "s/x has a run.json that is damaged" in ended.out and "s/y was killed before its end" in ended.out
+    assert "s/x has a run.json that is damaged" in ended.out and "s/y died before its end" in ended.out
 
 
 def test_curves_that_can_not_be_read_are_named_and_the_run_counts(cli: Callable[..., Ended]) -> None:

@@ -450,7 +450,11 @@ def test_jobs_stand_in_the_order_of_validation_and_the_best_is_marked() -> None:
     losses = [({"model": key}, ended_with(value, name="loss")) for key, value in values.items() if value]
     assert names_in(table(losses)) == ["e", "a", "c"] and table(losses).count("best in validation\n") == 1
     equal = [({"model": key}, ended_with(0.5)) for key in "ab"]
-    assert "best" not in table(equal) and "best" not in table(rows[:2]), "one value is no best one"
+    assert table(equal).count("finished, tie in validation\n") == 2 and "best" not in table(equal)
+    two = [({"model": key}, ended_with(0.5 if key == "c" else 0.7)) for key in "abc"]
+    assert table(two).count("finished, tie in validation\n") == 2 and "best" not in table(rows[:2]), (
+        "one value is no best one"
+    )
     for key in ("data", "data.fold"):
         unsorted = [({key: varied["model"]}, found) for varied, found in rows]
         assert names_in(table(unsorted))[:5] == list("abcde") and "best" not in table(unsorted), key
@@ -469,10 +473,14 @@ def test_means_over_seeds_by_arm() -> None:
     head, _, best, second, broken, meaning = arms_table(rows).strip().splitlines()
     assert head.split() == ["model", "val/accuracy", "test/accuracy", "seeds"]
     half = 4.302653 * 1.0 / 3**0.5  # Student's t with two degrees of freedom; a deviation of 1 point
-    assert best.split("  ")[0] == "b" and f"81.0 ± {half:.1f} %" in best and best.endswith("3, best in validation")
+    assert (
+        best.split("  ")[0] == "b" and f"81.0 ± {half:.1f} %" in best and best.endswith(" 3       best in validation")
+    )
     assert second.startswith("a ") and "60.0 ± 24.8 %" in second and second.endswith(" 3")
-    assert broken.startswith("c ") and "90.0 %" in broken and broken.endswith(" 2 of 3"), "equal: no interval"
+    assert broken.startswith("c ") and "90.0 %" in broken and broken.endswith(" 2 of 3  the same in every seed")
     assert "95 % interval" in meaning
+    tie = arms_table([({**varied, "model": model}, found) for varied, found in rows[:3] for model in "ab"])
+    assert tie.count("3      tie in validation\n") == 2
     only_seeds = arms_table([({"seed": varied["seed"]}, found) for varied, found in rows[:3]])
     assert "best" not in only_seeds and only_seeds.strip().splitlines()[2].startswith("60 ± 25 %")
     assert arms_table(rows[::3]) == "", "one run each"
