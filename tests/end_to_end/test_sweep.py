@@ -555,6 +555,21 @@ def test_jobs_of_other_tasks_show_each_its_own_metric() -> None:
     ]
 
 
+def test_the_best_mean_over_folds_stands_first_and_is_marked() -> None:
+    values = {"a": (0.5, 0.7), "b": (0.8, 0.6), "c": (0.9, None)}
+    rows = [
+        ({"model": name, "data.fold": str(k)}, ended_with(value, "failed" if value is None else "finished"))
+        for name, own in values.items()
+        for k, value in enumerate(own)
+    ]
+    means = [line.partition(": val")[0] for line in table(rows).splitlines()[-3:]]
+    assert means == [
+        "model=b: mean over 2 folds, best in validation",
+        "model=a: mean over 2 folds",
+        "model=c: mean over 1 of 2 folds",
+    ]
+
+
 def test_the_mean_over_folds_stands_below_the_table() -> None:
     def ended(value: float | None) -> dict[str, Any]:
         metrics = {} if value is None else {"val/loss": value, "test/loss": 2 * value}
