@@ -114,6 +114,7 @@ def test_one_job_is_a_sweep_too(cli, workdir: Path) -> None:
     ended = cli("-m", "optimizer=adam", *SHORT)
     assert ended.code == 0 and statuses(sweep_folder(workdir)) == {"mlp-spiral-adam": "finished"}
     assert "mlp-spiral-adam" in ended.out.partition("val accuracy")[0], "named as the run alone would be"
+    assert "python -m dlexp report outputs/sweep-mlp-spiral\n" in ended.out
 
 
 def test_jobs_are_called_what_was_typed() -> None:
