@@ -29,11 +29,11 @@ YEAR = timedelta(days=300)
 def parser() -> CommandParser:
     """Returns what reads the command's words."""
     parser = CommandParser("list", __doc__)
-    told = "a folder of runs and sweeps, by default outputs/; the newest stands last"
+    told = "a folder of runs and sweeps, by default outputs/; the newest of them stands last, runs of a sweep by name"
     parser.add_argument("folder", metavar="FOLDER", type=Path, nargs="?", default=OUTPUTS, help=told)
     told = "only runs with this setting, or one of several: model=cnn,vgg16; may be given more than once"
     parser.add_argument("--where", metavar="KEY=VALUE", action="append", default=[], help=told)
-    told = "show this metric, such as val/loss, the best run first"
+    told = "show this metric, such as val/loss, the best run first; seconds: the fastest; what is not finished last"
     parser.add_argument("--sort", metavar="METRIC", help=told)
     parser.add_argument("--json", action="store_true", help="for programs: a list with an object a run")
     return parser

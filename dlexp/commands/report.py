@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.commands import CommandParser
+from dlexp.errors import UserError, to_type
 
 if TYPE_CHECKING:
     from dlexp.report.answer import Answer
@@ -57,6 +58,7 @@ def main(words: list[str]) -> int:
     from dlexp.report.tables import cross_table
     from dlexp.report.writing import place_of, with_curves_checked, write
 
+    _refuse_options(options)
     folders = list(dict.fromkeys(folder.expanduser() for folder in options.folders))
     asked = ("metric", "against", "margin", "where", "rows", "columns", "reach", "all_pairs")
     answer = make_answer(folders, **{name: getattr(options, name) for name in asked})
@@ -74,6 +76,14 @@ def main(words: list[str]) -> int:
     elif page := next((path for path in written if path.suffix == ".html"), None):
         print(f"\nreport  {page}")
     return 0
+
+
+def _refuse_options(options: argparse.Namespace) -> None:
+    """Raises UserError for an option typed as a setting, `margin=1`, where no folder is called so."""
+    words = [str(folder) for folder in options.folders if "=" in str(folder) and not folder.exists()]
+    typed = {word: word.partition("=")[0].lstrip("-").replace("-", "_") for word in words}
+    if wrong := [f"{word} is typed --{to_type(word)}" for word, name in typed.items() if name in vars(options)]:
+        raise UserError(*wrong)
 
 
 def _show(answer: "Answer") -> None:

@@ -1,6 +1,7 @@
 """What a report says, as plain data: every output (terminal, page, Markdown, LaTeX, JSON) is drawn from this alone."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from dlexp.console.wording import beside
@@ -9,6 +10,7 @@ from dlexp.report.plan import Plan
 from dlexp.report.runs import Run, Trouble
 
 Verdict = Literal["better", "worse", "no_difference", "not_decided"]
+Choice = Literal["chosen", "first", "moved"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Answer:
     rows: str | None = None  # --rows, --columns: keys of a table of means
     columns: str | None = None
     reach: float | None = None  # --reach, in the shown unit
-    reference_moved: bool = False  # nobody chose one, and the first arm has failed or diverged runs
+    elsewhere: dict[Path, int] = field(default_factory=dict)  # runs of comparisons whose plan is not `plan`, by folder
+    reference_is: Choice = "chosen"  # moved: the first arm has failed or diverged runs
     pairs: dict[str, str] = field(default_factory=dict)
 
     def decimals_of(self, low: float | None, high: float | None) -> int:

@@ -16,6 +16,8 @@ def method(answer: Answer) -> list[str]:
     if not any(arm.values for arm in answer.arms):
         return [_runs(answer.arms)]
     found = [_runs(answer.arms), _measured(answer)]
+    if answer.reference_is == "first":
+        found.append(f"The reference is {answer.reference}, the first arm by folder and job: --against names another.")
     if any(_looks_rounded(answer, each) for each in answer.differences):
         found.append("Differences are taken of the means before these are rounded.")
     tests = {each.test for each in answer.differences if each.test}
@@ -102,12 +104,13 @@ def scope(answer: Answer) -> list[str]:
     if not answer.folds and any(len(arm.values) > 1 for arm in answer.arms):
         found += _of_the_splits(answer)
     if answer.test_error is not None and not _differs_in_data(answer):
-        best = next(arm.interval.mean for arm in answer.arms if arm.values)
-        share = fixed(there(best), answer.facts, answer.decimals)
+        best = next(arm for arm in answer.arms if arm.values)
+        share = fixed(there(best.interval.mean), answer.facts, answer.decimals)
+        of = f", the mean of {best.name}," if len(answer.arms) > 1 else ""
         error = two_digits(in_unit(answer.test_error, answer.facts))
         found.append(
-            f"Nothing about these samples as such: from {answer.num_test} of them a {subject(answer)} of {share} % is"
-            f" known to ± {error} points (one standard error, √(p(1 − p)/N)), an error that all runs share."
+            f"Nothing about these samples as such: from {answer.num_test} of them a {subject(answer)} of {share} %{of}"
+            f" is known to ± {error} points (one standard error, √(p(1 − p)/N)), an error that all runs share."
         )
     if len(answer.arms) > 1:
         found += _of_the_arms(answer)
@@ -157,8 +160,8 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
         )
     if answer.plan is None and any(each.verdict for each in answer.differences):
         yield (
-            "No plan of a comparison covers these runs: false alarms stay below 5 % only where arms, metric, margin and"
-            " seeds were fixed before looking."
+            f"No plan of a comparison covers {'all of ' if answer.elsewhere else ''}these runs: false alarms stay below"
+            " 5 % only where arms, metric, margin and seeds were fixed before looking."
         )
     if len(answer.arms) > 2 and not answer.folds:
         yield (

@@ -14,7 +14,10 @@ from dlexp.report.runs import Run, Trouble, read_runs
 
 @dataclass(frozen=True)
 class Gathered:
-    """What lies in the folders of a report: runs that are over, by arm of the plan where there is one."""
+    """What lies in the folders of a report: runs that are over, by arm of the plan where there is one.
+
+    elsewhere: how many of the runs belong to comparisons whose plan is not that of the report, by their folders.
+    """
 
     runs: list[Run]
     troubles: list[Trouble]
@@ -22,6 +25,7 @@ class Gathered:
     planned: dict[str, list[Run]]
     trials: dict[str, list[Run]]
     num_unfinished: int
+    elsewhere: dict[Path, int]
 
 
 def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
@@ -34,7 +38,6 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
     places = {os.path.realpath(run.folder): run for run in found}
     near = {place for run in found for place in (run.folder.parent, run.folder.parent.parent)} | set(folders)
     plans = {folder: plan for folder in sorted(near) if (folder / PLAN_FILE).is_file() and (plan := read_plan(folder))}
-    plan = plans.get(folders[0]) if len(folders) == 1 else None
 
     def of_plan(names: Sequence[str], folder: Path) -> list[Run]:
         return [run for name in names if (run := places.get(os.path.realpath(folder / name)))]
@@ -42,14 +45,22 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
     trials = {
         id(run) for folder, each in plans.items() for names in each.trials.values() for run in of_plan(names, folder)
     }
+    final = {
+        folder: {id(run) for names in each.runs.values() for run in of_plan(list(names.values()), folder)}
+        for folder, each in plans.items()
+    }
+    ended = {id(run) for run in found if run.is_ended} - trials
+    covering = [folder for folder, own in final.items() if ended <= own and _is_within(folder, folders)]
+    home = folders[0] if len(folders) == 1 and folders[0] in plans else covering[0] if len(covering) == 1 else None
+    plan = None if home is None else plans[home]
     runs = matching([run for run in found if id(run) not in trials], where)
     done = {run.cell for run in runs if run.is_ended}
     waiting = [run for run in runs if not run.is_ended and run.status != "pruned"]
     planned: dict[str, list[Run]] = {}
-    if plan is not None:
+    if plan is not None and home is not None:
         left = {id(run) for run in runs if run.is_ended}
         for name in plan.arms:
-            own = of_plan(list(plan.runs.get(name, {}).values()), folders[0])
+            own = of_plan(list(plan.runs.get(name, {}).values()), home)
             planned[name] = sorted((run for run in own if id(run) in left), key=lambda run: run.seed)
         runs = sum(planned.values(), [])
     else:
@@ -62,6 +73,17 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
         troubles=troubles,
         plan=plan,
         planned=planned,
-        trials={name: of_plan(names, folders[0]) for name, names in plan.trials.items()} if plan else {},
+        trials={name: of_plan(names, home) for name, names in plan.trials.items()} if plan and home else {},
         num_unfinished=sum(run.cell is None or run.cell not in done for run in waiting),
+        elsewhere={
+            folder: count
+            for folder, own in final.items()
+            if not plan and (count := sum(id(run) in own for run in runs))
+        },
     )
+
+
+def _is_within(folder: Path, others: Sequence[Path]) -> bool:
+    """Returns whether a folder is one of others or lies below one: a part of a comparison is no whole one."""
+    place = Path(os.path.realpath(folder))
+    return any(place.is_relative_to(os.path.realpath(other)) for other in others)

@@ -11,10 +11,12 @@ from typing import Any
 from dlexp.config.cell import is_incidental
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
+from dlexp.records.folder import METRICS
 from dlexp.records.naming import in_a_name, plain_name
 from dlexp.report.conditions import matching
 from dlexp.report.runs import Run, Trouble, read_runs
 
+TIME = ("seconds", "time")  # what a list can be sorted by besides a metric
 STATES = {"finished": "done"}  # what a list calls a status otherwise
 OTHER_DATA = "other data"  # of a finished run whose cell was trained on other data, or from other weights, since
 IN_NAMES = ("model", "data", "optimizer", "experiment")  # what the folder of a single run is named after
@@ -52,8 +54,8 @@ class Entry:
 def read_list(folder: Path, where: Sequence[str] = (), sort: str | None = None) -> tuple[list[Entry], list[Trouble]]:
     """Returns the runs in a folder, and what can't be read there.
 
-    The newest run, or the newest sweep, is the last one; repeats stand together. With `sort` the best stands first,
-    and no groups are kept.
+    The newest run, or the newest sweep, is the last one; repeats stand together, runs of a sweep by name. With `sort`
+    the best stands first, or the fastest (`seconds`), runs that are not finished last, and no groups are kept.
 
     Raises:
         UserError: there is no such folder, no run in it, no run that has a key or metric, or none that is as asked.
@@ -61,14 +63,20 @@ def read_list(folder: Path, where: Sequence[str] = (), sort: str | None = None) 
     runs, troubles = read_runs([folder])
     unread = [each for each in troubles if each.folder not in {run.folder for run in runs}]
     chosen = matching(runs, where)
-    metric = None if sort is None else _metric(chosen, sort)
+    unread += [Trouble(run.folder, f"has lost its {METRICS}") for run in chosen if run.is_finished and _is_bare(run)]
+    metric = None if sort in (None, *TIME) else _metric(chosen, sort or "")
     groups: dict[Path | None, list[Run]] = {}
     for run in chosen:
         parent = run.folder.parent
         groups.setdefault(None if folder in (parent, run.folder) else parent, []).append(run)
     units = [unit for group, members in groups.items() for unit in _units(group, members, metric)]
-    if metric is not None:
-        return sorted((each for unit in units for each in unit), key=lambda each: each.rank), unread
+    if sort is not None:
+
+        def order(entry: Entry) -> tuple[bool, float]:
+            seconds = math.inf if entry.run.seconds is None else entry.run.seconds
+            return not entry.run.is_finished, seconds if sort in TIME else entry.rank
+
+        return sorted((each for unit in units for each in unit), key=order), unread
     units.sort(key=lambda unit: max(each.run.started for each in unit))
     return [each for unit in units for each in unit], unread
 
@@ -103,6 +111,14 @@ def _with_states(repeats: Sequence[Entry]) -> list[Entry]:
     return entries
 
 
+def _is_bare(run: Run) -> bool:
+    """Returns whether a run has no curve: its file of metrics is gone or empty."""
+    try:
+        return (run.folder / METRICS).stat().st_size == 0
+    except OSError:
+        return True
+
+
 def _in_order(name: str) -> list[tuple[bool, int, str]]:
     """Returns what names are sorted by: `seed-10` stands behind `seed-9`."""
     pieces = re.findall(r"\d+|\D+", name)
@@ -123,9 +139,10 @@ def _typed(run: Run) -> list[str]:
 def _tells(name: str, word: str) -> bool:
     """Returns whether the name of a run's folder says a word already."""
     key, _, value = word.lstrip("+").partition("=")
-    if key in IN_NAMES and plain_name(value) in name:
-        return True
-    return any(plain_name(in_a_name(f"{short}={value}")) in name for short in (key, key.rpartition(".")[2]))
+    pieces = [plain_name(in_a_name(f"{short}={value}")) for short in (key, key.rpartition(".")[2])]
+    pieces += [plain_name(value)] if key in IN_NAMES else []
+    letter = "[A-Za-z0-9]"  # `adamw` does not tell `adam`
+    return any(re.search(f"(?<!{letter}){re.escape(piece)}(?!{letter})", name) for piece in pieces)
 
 
 def _best(run: Run, key: str | None) -> float | None:

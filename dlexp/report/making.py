@@ -11,7 +11,7 @@ from dlexp.errors import UserError, listed
 from dlexp.metric import Metric
 from dlexp.report import arms as arms_of
 from dlexp.report import circumstances, compared_metric, planned, sentences, shared, statistics, verdicts
-from dlexp.report.answer import Answer, Arm
+from dlexp.report.answer import Answer, Arm, Choice
 from dlexp.report.gathering import Gathered, gathered
 from dlexp.report.naming import names_of, words_of
 from dlexp.report.plan import Plan
@@ -51,7 +51,7 @@ def make_answer(
     if reach is not None:
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
     pairs = plan.pairs if plan and against is None and not all_pairs else {}
-    reference, moved = (None, False) if all_pairs or pairs else _reference(arms, against, plan)
+    reference, chosen = (None, "chosen") if all_pairs or pairs else _reference(arms, against, plan)
     title = _title(folders, keys, [arm.name for arm in arms], plan)
     arms = ranked(arms, facts)
     family = _family(arms, runs, reference, pairs, facts, margin, plan)
@@ -64,7 +64,7 @@ def make_answer(
             metric=key,
             facts=facts,
             varied=keys,
-            constant=shared.constants(runs, keys),
+            constant=shared.constants(runs, [*keys, *planned.varied(plan)] if plan else keys),
             arms=arms,
             reference=reference,
             differences=verdicts.differences(arms, family),
@@ -86,8 +86,9 @@ def make_answer(
             rows=rows,
             columns=columns,
             reach=reach,
-            reference_moved=moved,
             pairs=pairs,
+            elsewhere=found.elsewhere,
+            reference_is=chosen,
         )
     )
 
@@ -171,14 +172,14 @@ def _check(facts: Metric, margin: float | None, reach: float | None, against: st
         raise UserError(*problems)
 
 
-def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> tuple[str | None, bool]:
-    """Returns what the others are held against, and whether another one stands there for a first one that failed."""
+def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> tuple[str | None, Choice]:
+    """Returns what the others are held against, and why: another one stands there for a first one that failed."""
     if against is not None:
-        return verdicts.named(arms, against), False
+        return verdicts.named(arms, against), "chosen"
     if plan is not None or len(arms) == 1:
-        return plan.reference if plan else None, False
+        return plan.reference if plan else None, "chosen"
     whole = [arm.name for arm in arms if arm.is_whole and arm.values] or [arms[0].name]
-    return whole[0], whole[0] != arms[0].name
+    return whole[0], "first" if whole[0] == arms[0].name else "moved"
 
 
 def _family(

@@ -14,6 +14,7 @@ from dlexp.report.shown import setting
 
 LONGEST = 60
 OPTIONS = {*GROUPS, PRESET}
+START = "init_from"
 VAGUE = ("none", "plain")  # options of several groups
 
 
@@ -44,8 +45,9 @@ def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[
             for number in group:
                 values.setdefault(repr(arms[number].get(key)), []).append(number)
             split += values.values()
-            if len(values) > 1:
-                for number in group:
+            for number in group:
+                # Where weights began tells more than what else an arm differs in.
+                if len(values) > 1 or (key == START and arms[number].get(key) is not None):
                     told[number].append(_label(key, arms[number].get(key), keys, arms))
         groups = split
     return told
@@ -57,7 +59,7 @@ def _label(key: str, value: Any, keys: Sequence[str], arms: Sequence[Mapping[str
         return f"{key} {value}" if value in (*VAGUE, None) or value in elsewhere else str(value)
     short = key.rpartition(".")[2]
     is_shared = [other.rpartition(".")[2] for other in keys].count(short) > 1 or short == "_target_"
-    text = Path(value).name if key == "init_from" and isinstance(value, str) else setting(value)
+    text = Path(value).name if key == START and isinstance(value, str) else setting(value)
     return f"{key if is_shared else short} {text}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dlexp.console.wording import amount
 from dlexp.report.answer import Answer
+from dlexp.report.arms import key_of
 from dlexp.report.plan import Plan
 from dlexp.report.words import counted, ranges
 
@@ -33,6 +34,11 @@ def read_hypothesis(text: str, names: Sequence[str]) -> Hypothesis:
     return Hypothesis(text, *(pair if found[2] else pair[::-1]))
 
 
+def varied(plan: Plan) -> set[str]:
+    """Returns the keys that the arms of a plan differ in, also where runs of one arm alone are there."""
+    return {key_of(word) for words in plan.arms.values() for word in words}
+
+
 def hypothesis_in_words(answer: Answer, text: str) -> str:
     """Returns what became of a hypothesis."""
     read = read_hypothesis(text, [arm.name for arm in answer.arms])
@@ -47,7 +53,8 @@ def hypothesis_in_words(answer: Answer, text: str) -> str:
             if each.verdict == "no_difference":
                 return f"{told} not supported, no difference is larger than {margin}."
             return f"{told} not decided." if each.verdict else f"{told} no verdict ({each.why_not})."
-    return f"{told} it stands as typed, since it is not read as one arm against another."
+    example = "".join(f"; “{each.arm} beats {each.reference}” would be judged" for each in answer.differences[:1])
+    return f"{told} it stands as typed, since it is not read as one arm against another{example}."
 
 
 def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:

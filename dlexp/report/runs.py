@@ -11,7 +11,7 @@ from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import Metric, read_facts
-from dlexp.records.folder import RECORD
+from dlexp.records.folder import METRICS, RECORD
 from dlexp.records.metrics import read_epochs
 from dlexp.records.naming import LEDGER_FILE
 from dlexp.records.run_json import is_diverged, recorded
@@ -24,7 +24,7 @@ DEPTH = 3
 UNFINISHED = {
     "running": "is still running",
     "stopped": "was stopped before its end",
-    "died": "was killed before its end",
+    "died": "died before its end",
     "pruned": "was ended early by a search",
     "pending": "waits for its turn again",
 }
@@ -65,6 +65,8 @@ class Run:
             rows = read_epochs(self.folder)
         except UserError as error:
             return [], str(error)
+        if self.is_finished and not rows:
+            return [], f"{self.folder / METRICS} holds no epoch"
         return [{sys.intern(key): value for key, value in row.items()} for row in rows], None
 
     @property

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dlexp.console.wording import TRAINED_ON, amount, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
-from dlexp.report.arms import CONTENTS
 from dlexp.report.planned import hypothesis_in_words
+from dlexp.report.remarks import remarks
 from dlexp.report.verdicts import missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper, with_value
 
@@ -204,13 +204,10 @@ def _missing(answer: Answer) -> Iterator[str]:
             yield told
     whole = [arm for arm in answer.arms if arm.is_whole and arm.values]
     if answer.reference is not None and len(whole) > 1:
-        if answer.reference_moved:
+        if answer.reference_is == "moved":
             yield f"None was chosen, so all arms are held against {answer.reference}, the first one without failures."
         elif not _arm(answer, answer.reference).is_whole:
             yield f"All arms are held against {answer.reference}; another reference can be named."
-    equal = [arm.name for arm in answer.arms if arm.std == 0]
-    if equal and _is_tested(answer):
-        yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
 
 
 def _weakened(answer: Answer) -> Iterator[str]:
@@ -220,8 +217,7 @@ def _weakened(answer: Answer) -> Iterator[str]:
         yield f"{upper(runs)} {verb} not at the end and not counted: this is a look in between, no final one."
     if any(len(arm.values) == 2 and arm.interval.low is not None for arm in answer.arms):
         yield "Of two seeds a 95 % interval reaches 12.7 standard errors to each side: a third narrows it to 4.3."
-    if {"data", *CONTENTS} & set(answer.varied) and len(answer.arms) > 1:
-        yield "The arms were measured on different data, so a difference may be that of the samples alone."
+    yield from remarks(answer)
     if answer.exploratory:
         more = " False alarms are more frequent than p and intervals say." if _is_tested(answer) else ""
         yield f"Exploratory: {answer.exploratory}.{more}"

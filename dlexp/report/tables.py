@@ -6,7 +6,7 @@ from statistics import median
 
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import fixed, printable, signed, unit, unit_of_difference
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import UserError, as_typed, did_you_mean, listed
 from dlexp.metric import LOSS
 from dlexp.report.answer import Answer, Arm, Difference, Interval
 from dlexp.report.sentences import subject
@@ -130,10 +130,14 @@ def cross_table(answer: Answer) -> Table | None:
     for flag, key in (("--rows", answer.rows), ("--columns", answer.columns)):
         if key is not None and key not in answer.varied:
             near = did_you_mean(key, answer.varied)
-            varied = f"what does is {listed(answer.varied)}" if answer.varied else "nothing does"
-            raise UserError(
-                f"{flag} {key}: it does not vary between these runs;{near or ''} {varied}".replace(";  ", "; ")
+            values = {as_typed(run.settings.get(key)) for arm in answer.arms for run in arm.runs}
+            why = (
+                "it makes no arm, though it varies between runs"
+                if len(values) > 1
+                else "it does not vary between these runs"
             )
+            varied = f"what does is {listed(answer.varied)}" if answer.varied else "nothing does"
+            raise UserError(f"{flag} {key}: {why};{near or ''} {varied}".replace(";  ", "; "))
     if answer.rows == answer.columns:
         raise UserError(f"--rows and --columns are both {answer.rows}; name another key for one of them")
     others = [key for key in answer.varied if key not in (answer.rows, answer.columns)]

@@ -34,7 +34,7 @@ def place_of(folders: Sequence[Path], out: Path | None) -> Path:
     """
     if out is None:
         parents = [folder.parent if (folder / RECORD).exists() else folder for folder in folders]
-        out = Path(os.path.commonpath(parents) or ".") / FOLDER if _are_alike(parents) else Path(FOLDER)
+        out = _common(parents) / FOLDER
     refuse_files(out)
     inside = next((each for each in (out.absolute(), *out.absolute().parents) if (each / RECORD).exists()), None)
     if inside is not None:
@@ -46,8 +46,17 @@ def place_of(folders: Sequence[Path], out: Path | None) -> Path:
     return out
 
 
-def _are_alike(paths: Sequence[Path]) -> bool:
-    return len({path.is_absolute() for path in paths}) == 1
+def _common(folders: Sequence[Path]) -> Path:
+    """Returns the folder in which some lie; the current one where that would be the root, or a disk for each."""
+    if len(set(folders)) == 1:
+        return folders[0]
+    try:
+        common = Path(os.path.commonpath(map(os.path.abspath, folders)))
+        if common == Path(common.anchor):
+            return Path()
+        return common if all(folder.is_absolute() for folder in folders) else Path(os.path.relpath(common))
+    except ValueError:  # on Windows: on two disks
+        return Path()
 
 
 def with_curves_checked(answer: Answer) -> Answer:

@@ -34,11 +34,12 @@ def arms_table(rows: Rows) -> str:
     ranks = {arm: _rank(means[metric][arm].mean, _left(reports), facts) for arm, reports in arms.items()}
     order = sorted(arms, key=lambda arm: ranks[arm])
     marks = best_marks([ranks[arm] for arm in order], [found for _, found in rows])
-    cells = [[*keys, *columns, "seeds"]]
+    cells = [[*keys, *columns, "seeds", ""]]
     for arm, mark in zip(order, marks, strict=True):
         told = [_told(means[key][arm], facts, list(means[key].values())) for key in columns]
         left, num = _left(arms[arm]), len(arms[arm])
-        cells.append([*arm, *told, (f"{num - left} of {num}" if left else f"{num}") + mark])
+        same = ", the same in every seed" if _is_same(arms[arm], metric) else ""
+        cells.append([*arm, *told, f"{num - left} of {num}" if left else f"{num}", f"{mark}{same}".removeprefix(", ")])
     has_interval = any(each.low is not None for each in means[metric].values())
     return in_columns(cells) + (f"{MEANING}\n" if has_interval else "")
 
@@ -50,6 +51,11 @@ def _mean(reports: list[dict[str, Any]], key: str) -> Interval:
         return Interval(values[0] if values else None, None, None)
     found = of_mean(sample(values))
     return Interval(found.value, *map(float, interval(found)))
+
+
+def _is_same(reports: list[dict[str, Any]], key: str) -> bool:
+    values = [found["metrics"][key] for found in reports if _has_ended(found, key)]
+    return len(values) > 1 and are_identical(values)
 
 
 def _half(mean: Interval) -> float | None:

@@ -61,8 +61,8 @@ def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) 
         return
     folder = to_type(str(ended.folder))
     log.info(f"look at it   tensorboard --logdir {folder}")
-    if sum(found["status"] == "finished" for found in ended.reports) > 1:
-        if draws and ended.stop is None and (page := write_report(ended.folder)) is not None:
+    if num_finished := sum(found["status"] == "finished" for found in ended.reports):
+        if num_finished > 1 and draws and ended.stop is None and (page := write_report(ended.folder)) is not None:
             log.info(f"report       {page}")
         log.info(f"compare it   python -m dlexp report {folder}")
 

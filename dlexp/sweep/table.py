@@ -84,14 +84,16 @@ def _tasks(reports: Sequence[Mapping[str, Any]]) -> set[tuple[str, frozenset[str
 
 
 def best_marks(ranks: Sequence[tuple[int, float]], reports: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns for each rank what marks the best; nothing does where there is one value only. No ranks: no marks.
+    """Returns for each rank what marks the best, and equally good ones as a tie; nothing does where there is one value
+    only. No ranks: no marks.
 
     reports: of all jobs, of which some may still change what is the best.
     """
-    values = {rank for rank in ranks if rank[0] == 0}
+    values = [rank for rank in ranks if rank[0] == 0]
     so_far = "" if all(found["status"] in ("finished", "failed", "pruned") for found in reports) else " so far"
     best = min(values) if len(values) > 1 else None
-    return [f", best in validation{so_far}" if rank == best else "" for rank in ranks]
+    word = "tie" if sum(rank == best for rank in ranks) > 1 else "best"
+    return [f", {word} in validation{so_far}" if rank == best else "" for rank in ranks]
 
 
 def _rank(found: Mapping[str, Any], metric: str) -> tuple[int, float]:
@@ -105,14 +107,19 @@ def _rank(found: Mapping[str, Any], metric: str) -> tuple[int, float]:
 
 def _means_over_folds(rows: Rows, shown: Sequence[str]) -> Iterator[str]:
     """Yields for all jobs that differ only in the fold: the mean of the metric that chose their epoch over those that
-    finished, and its values.
+    finished, and its values. The best mean in validation stands first and is marked, where these can be compared.
     """
     folds: dict[str, list[dict[str, Any]]] = {}
     for varied, found in rows:
         if FOLD in varied:
             others = " ".join(f"{key}={value}" for key, value in varied.items() if key != FOLD)
             folds.setdefault(others, []).append(found)
-    for others, reports in folds.items():
+    metric = compared([({key: varied[key] for key in varied if key != FOLD}, found) for varied, found in rows])
+    ranks = {others: _mean_rank(reports, metric) for others, reports in folds.items()}
+    order = sorted(folds, key=lambda others: ranks[others])
+    marks = best_marks([ranks[others] for others in order], [found for _, found in rows])
+    for others, mark in zip(order, marks, strict=True):
+        reports = folds[others]
         done = [found for found in reports if found["status"] == "finished"]
         told = []
         own = {name for found in done for name in _own_names(found)}
@@ -123,7 +130,14 @@ def _means_over_folds(rows: Rows, shown: Sequence[str]) -> Iterator[str]:
                 told.append(f"{key} {_cell(mean, key)} ({', '.join(_cell(found, key) for found in done)})")
         if told:
             part = "" if len(done) == len(reports) else f" of {len(reports)}"
-            yield f"{others}{': ' if others else ''}mean over {len(done)}{part} folds: {'; '.join(told)}"
+            yield f"{others}{': ' if others else ''}mean over {len(done)}{part} folds{mark}: {'; '.join(told)}"
+
+
+def _mean_rank(reports: Sequence[Mapping[str, Any]], metric: str | None) -> tuple[int, float]:
+    """Returns what means over folds are sorted by; one over some of its folds alone is no best one."""
+    ranks = [(1, 0.0) if metric is None else _rank(found, metric) for found in reports]
+    worst = max(ended for ended, _ in ranks)
+    return worst, 0.0 if worst else sum(value for _, value in ranks) / len(ranks)
 
 
 def in_columns(cells: Sequence[Sequence[str]]) -> str:

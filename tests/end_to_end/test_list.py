@@ -11,7 +11,7 @@ from made_runs import made_run, made_sweep
 
 from dlexp.console.tables import width_of
 from dlexp.machine.lock_file import locked
-from dlexp.records.folder import LOCK, RECORD
+from dlexp.records.folder import LOCK, METRICS, RECORD
 from dlexp.report.listing import read_list
 
 
@@ -86,6 +86,14 @@ def test_conditions_and_order(cli, workdir: Path) -> None:
     assert best_first == ["lr-0.2", "lr-0.3", "lr-0.1", "other"]
     entries, _ = read_list(Path("outputs"), ["optimizer=sgd", "optimizer.lr=2e-1,0.3"], "test/accuracy")
     assert [(each.run.name, each.value) for each in entries] == [("lr-0.2", 0.9), ("lr-0.3", 0.85)]
+    failed = {"state": "failed", "curve": [0.99], "seconds": 0.1}
+    made_run(Path("outputs/best-but-failed"), settings={"optimizer.lr": 9}, **failed)
+    made_run(Path("outputs/fast"), 0.1, settings={"optimizer.lr": 8}, seconds=1.0)
+    names = [each.run.name for each in read_list(Path("outputs"), sort="accuracy")[0]]
+    assert names[0] == "lr-0.2" and names[-2:] == ["fast", "best-but-failed"]
+    for word in ("seconds", "time"):
+        names = [each.run.name for each in read_list(Path("outputs"), sort=word)[0]]
+        assert names[0] == "fast" and names[-1] == "best-but-failed"
     for words, piece in (
         (["--where", "optimizer=muon"], "leaves no run"),
         (["--where", "optimiser=sgd"], "Did you mean 'optimizer'?"),
@@ -113,6 +121,19 @@ def test_what_can_not_be_read_is_named_below(cli, workdir: Path) -> None:
         "outputs/bad has a run.json that is damaged",
         "outputs/old was written by an older version of dlexp",
     ]
+
+
+def test_a_finished_run_without_a_curve_is_named(cli, workdir: Path) -> None:
+    (made_run(Path("outputs/emptied"), 0.9) / METRICS).write_bytes(b"")
+    (made_run(Path("outputs/gone"), 0.8, seed=1) / METRICS).unlink()
+    (made_run(Path("outputs/young"), state="died", seed=2) / METRICS).unlink()
+    assert lines(cli("list"))[-2:] == [f"outputs/{name} has lost its metrics.jsonl" for name in ("emptied", "gone")]
+    assert "outputs/emptied/metrics.jsonl holds no epoch" in " ".join(cli("report", "outputs").out.split())
+
+
+def test_a_longer_word_in_a_name_does_not_tell_a_shorter_one(workdir: Path) -> None:
+    made_run(Path("outputs/after-adamw"), 0.9, settings={"optimizer": "adam", "init_from": "outputs/x"})
+    assert read_list(Path("outputs"))[0][0].words == ["optimizer=adam", "init_from=outputs/x"]
 
 
 def test_long_chinese_and_hostile_names_fit(cli, workdir: Path) -> None:

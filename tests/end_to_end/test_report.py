@@ -58,6 +58,8 @@ def test_options_in_any_order(cli: Callable[..., Ended]) -> None:
         (["s", "--margin", "wide"], "'wide' is no number"),
         (["s", "--where", "optimizer=muon"], "leaves no run; optimizer there is adam, sgd"),
         (["s", "--rows", "epochs"], "does not vary"),
+        (["s", "--rows", "seed"], "it makes no arm, though it varies between runs; what does is optimizer"),
+        (["s", "margin=1"], "margin=1 is typed --margin=1"),
         (["s", "--out", "s/sgd_seed-0"], "is the folder of a run"),
         (["s", "--agianst", "adam"], "did you mean --against"),
         ([], "report wants more words"),
@@ -78,7 +80,7 @@ def test_what_is_damaged_or_running_is_named(cli: Callable[..., Ended]) -> None:
     made_run(Path("s/y"), state="died", seed=7)
     ended = cli("report", "s")
     assert ended.code == 0 and "adam is better than sgd" in ended.out
-    assert "s/x has a run.json that is damaged" in ended.out and "s/y was killed before its end" in ended.out
+    assert "s/x has a run.json that is damaged" in ended.out and "s/y died before its end" in ended.out
 
 
 def test_curves_that_can_not_be_read_are_named_and_the_run_counts(cli: Callable[..., Ended]) -> None:

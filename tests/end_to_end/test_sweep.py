@@ -114,6 +114,7 @@ def test_one_job_is_a_sweep_too(cli, workdir: Path) -> None:
     ended = cli("-m", "optimizer=adam", *SHORT)
     assert ended.code == 0 and statuses(sweep_folder(workdir)) == {"mlp-spiral-adam": "finished"}
     assert "mlp-spiral-adam" in ended.out.partition("val accuracy")[0], "named as the run alone would be"
+    assert "python -m dlexp report outputs/sweep-mlp-spiral\n" in ended.out
 
 
 def test_jobs_are_called_what_was_typed() -> None:
@@ -450,7 +451,11 @@ def test_jobs_stand_in_the_order_of_validation_and_the_best_is_marked() -> None:
     losses = [({"model": key}, ended_with(value, name="loss")) for key, value in values.items() if value]
     assert names_in(table(losses)) == ["e", "a", "c"] and table(losses).count("best in validation\n") == 1
     equal = [({"model": key}, ended_with(0.5)) for key in "ab"]
-    assert "best" not in table(equal) and "best" not in table(rows[:2]), "one value is no best one"
+    assert table(equal).count("finished, tie in validation\n") == 2 and "best" not in table(equal)
+    two = [({"model": key}, ended_with(0.5 if key == "c" else 0.7)) for key in "abc"]
+    assert table(two).count("finished, tie in validation\n") == 2 and "best" not in table(rows[:2]), (
+        "one value is no best one"
+    )
     for key in ("data", "data.fold"):
         unsorted = [({key: varied["model"]}, found) for varied, found in rows]
         assert names_in(table(unsorted))[:5] == list("abcde") and "best" not in table(unsorted), key
@@ -469,10 +474,14 @@ def test_means_over_seeds_by_arm() -> None:
     head, _, best, second, broken, meaning = arms_table(rows).strip().splitlines()
     assert head.split() == ["model", "val/accuracy", "test/accuracy", "seeds"]
     half = 4.302653 * 1.0 / 3**0.5  # Student's t with two degrees of freedom; a deviation of 1 point
-    assert best.split("  ")[0] == "b" and f"81.0 ± {half:.1f} %" in best and best.endswith("3, best in validation")
+    assert (
+        best.split("  ")[0] == "b" and f"81.0 ± {half:.1f} %" in best and best.endswith(" 3       best in validation")
+    )
     assert second.startswith("a ") and "60.0 ± 24.8 %" in second and second.endswith(" 3")
-    assert broken.startswith("c ") and "90.0 %" in broken and broken.endswith(" 2 of 3"), "equal: no interval"
+    assert broken.startswith("c ") and "90.0 %" in broken and broken.endswith(" 2 of 3  the same in every seed")
     assert "95 % interval" in meaning
+    tie = arms_table([({**varied, "model": model}, found) for varied, found in rows[:3] for model in "ab"])
+    assert tie.count("3      tie in validation\n") == 2
     only_seeds = arms_table([({"seed": varied["seed"]}, found) for varied, found in rows[:3]])
     assert "best" not in only_seeds and only_seeds.strip().splitlines()[2].startswith("60 ± 25 %")
     assert arms_table(rows[::3]) == "", "one run each"
@@ -544,6 +553,21 @@ def test_jobs_of_other_tasks_show_each_its_own_metric() -> None:
     assert both.splitlines()[-2:] == [
         "data=s: mean over 1 folds: val/accuracy 50.00 % (50.00 %)",
         "data=l: mean over 1 folds: val/loss 0.25 (0.25); test/loss 0.75 (0.75)",
+    ]
+
+
+def test_the_best_mean_over_folds_stands_first_and_is_marked() -> None:
+    values = {"a": (0.5, 0.7), "b": (0.8, 0.6), "c": (0.9, None)}
+    rows = [
+        ({"model": name, "data.fold": str(k)}, ended_with(value, "failed" if value is None else "finished"))
+        for name, own in values.items()
+        for k, value in enumerate(own)
+    ]
+    means = [line.partition(": val")[0] for line in table(rows).splitlines()[-3:]]
+    assert means == [
+        "model=b: mean over 2 folds, best in validation",
+        "model=a: mean over 2 folds",
+        "model=c: mean over 1 of 2 folds",
     ]
 
 

@@ -169,14 +169,14 @@ def test_without_a_choice_the_reference_is_the_first_arm_that_is_whole(tmp_path:
     values: dict[str, Sequence[float | str]] = {"sgd": SGD, "adam": [*ADAM[:4], "diverged"], "adamw": SGD}
     folder = made_sweep(tmp_path / "sweep", arms, values)
     answer = make_answer([folder])
-    assert answer.reference == "adamw" and answer.reference_moved and answer.comparisons == 2
+    assert answer.reference == "adamw" and answer.reference_is == "moved" and answer.comparisons == 2
     told = "None was chosen, so all arms are held against adamw, the first one without failures."
     assert told in answer.sentences
     chosen = make_answer([folder], against="adam")
-    assert chosen.reference == "adam" and not chosen.reference_moved
+    assert chosen.reference == "adam" and chosen.reference_is == "chosen"
     assert "All arms are held against adam; another reference can be named." in chosen.sentences
     values = dict.fromkeys(values, ["diverged", 0.9])
-    assert make_answer([made_sweep(tmp_path / "none", arms, values)]).reference_moved is False
+    assert make_answer([made_sweep(tmp_path / "none", arms, values)]).reference_is == "first"
 
 
 def test_intervals_that_differ_by_decades_have_their_own_decimals(tmp_path: Path) -> None:
@@ -216,6 +216,7 @@ def test_the_test_sets_own_error_is_that_of_a_share_of_right_answers(sweep: Path
     answer = make_answer([sweep])
     p = np.mean(ADAM)
     assert answer.test_error == pytest.approx((p * (1 - p) / 3000) ** 0.5) and answer.num_test == 3000
+    assert any("test accuracy of 96.76 %, the mean of adam, is known" in each for each in answer.scope)
     assert make_answer([sweep], metric="loss").test_error is None
 
 
@@ -300,6 +301,57 @@ def test_a_planned_arm_without_a_run_is_named(tmp_path: Path) -> None:
     assert "of adam seeds 1 to 5" in (answer.exploratory or "")
 
 
+def test_a_folder_that_holds_one_comparison_is_reported_as_planned(tmp_path: Path) -> None:
+    comparison = made_comparison(tmp_path / "outputs" / "compare", {"sgd": SGD, "adam": ADAM})
+    answer = make_answer([tmp_path / "outputs"])
+    assert (answer.title, answer.margin, len(answer.trials["adam"])) == ("SGD or Adam?", 0.5, 2)
+    assert answer.exploratory is None and answer.sentences == make_answer([comparison]).sentences
+    assert make_answer([comparison / "sgd"]).plan is None, "a part of it is none"
+    made_run(tmp_path / "outputs" / "else", 0.7, settings=ARMS["adam"], seed=9)
+    mixed = make_answer([tmp_path / "outputs"])
+    assert mixed.plan is None and any(
+        each.startswith("Ten runs belong to a comparison") and each.count(f"report {comparison.as_posix()} tells") == 1
+        for each in mixed.sentences
+    )
+    assert any("No plan of a comparison covers all of these runs" in each for each in mixed.scope)
+
+
+def test_what_a_planned_arm_differs_in_is_nothing_that_all_share(tmp_path: Path) -> None:
+    answer = make_answer([made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": []})])
+    assert "optimizer" not in answer.constant and answer.constant["model"] == "mlp"
+    assert not any("optimizer=sgd" in each for each in answer.scope)
+
+
+def test_an_arm_that_began_from_weights_says_so(tmp_path: Path) -> None:
+    for name, values, start in (("sgd", SGD, {}), ("adam", ADAM, {"init_from": "outputs/first"})):
+        for seed, value in enumerate(values):
+            made_run(tmp_path / f"{name}-{seed}", value, seed=seed, settings={**ARMS[name], **start})
+    answer = make_answer([tmp_path], against="sgd")
+    assert [arm.name for arm in answer.arms] == ["adam init_from first", "sgd"]
+    assert (
+        "Not all arms began alike (sgd untrained, the others from trained weights), so a difference may be that of the"
+        " start alone." in answer.sentences
+    )
+
+
+def test_the_reference_that_nobody_chose_is_told(sweep: Path) -> None:
+    told = "The reference is adam, the first arm by folder and job: --against names another."
+    assert told in make_answer([sweep]).method and not any(
+        "first arm" in each for each in make_answer([sweep], against="adam").method
+    )
+
+
+def test_an_arm_that_does_not_scatter_is_told_beside_one_that_failed(tmp_path: Path) -> None:
+    made_sweep(tmp_path / "s", ARMS, {"sgd": [0.3333] * 3, "adam": ["diverged"] * 3})
+    found = make_answer([tmp_path / "s"]).sentences
+    assert "sgd is identical in every seed." in found
+    made_sweep(tmp_path / "t", ARMS, {"sgd": [0.3333] * 3, "adam": [0.5] * 3})
+    assert not any(
+        "sgd and adam are each" in each or "is identical in every seed." in each
+        for each in make_answer([tmp_path / "t"]).sentences[1:]
+    ), "the verdict has said it"
+
+
 def test_trials_are_no_arms_in_a_report_of_more_folders(tmp_path: Path) -> None:
     comparison = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
     single = made_run(tmp_path / "single", settings=ARMS["sgd"])
@@ -316,7 +368,12 @@ def test_trials_are_no_arms_in_a_report_of_more_folders(tmp_path: Path) -> None:
         ([SGD, SGD[::-1]], 0.5, "Adam beats SGD", "not supported, no difference is larger than 0.5 points."),
         ([SGD, SGD[::-1]], None, "Adam beats SGD", "not decided."),
         ([SGD, [*ADAM[:4], "diverged"]], None, "Adam beats SGD", "no verdict (1 of 5 runs of adam diverged)."),
-        ([SGD, ADAM], None, "<script>", "it stands as typed, since it is not read as one arm against another."),
+        (
+            [SGD, ADAM],
+            None,
+            "<script>",
+            "it stands as typed, since it is not read as one arm against another; “adam beats sgd” would be judged.",
+        ),
     ],
 )
 def test_a_hypothesis_stands_beside_what_came_of_it(

@@ -76,7 +76,7 @@ def test_a_run_that_says_running_died_unless_somebody_is_at_it(tmp_path: Path) -
     made_run(tmp_path / "a", state="died")
     made_run(tmp_path / "b")
     assert statuses(tmp_path) == {"a": "died", "b": "finished"}
-    assert reasons(tmp_path) == {"a": "was killed before its end"}
+    assert reasons(tmp_path) == {"a": "died before its end"}
     with locked(tmp_path / "a" / LOCK):
         assert statuses(tmp_path) == {"a": "running", "b": "finished"}
         assert reasons(tmp_path) == {"a": "is still running"}

@@ -30,7 +30,9 @@ def test_where_a_report_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert place_of([one, other], None) == Path("outputs/report")
     assert place_of([one / "sgd_seed-0"], None) == Path("outputs/one/report")
     assert place_of([Path(".")], None) == Path("report")
-    assert place_of([Path("outputs"), tmp_path / "outputs"], None) == Path("report")
+    assert place_of([Path("outputs"), tmp_path / "outputs"], None) == Path("outputs/report")
+    assert place_of([Path("outputs"), Path("../elsewhere")], None) == Path("../report")
+    assert place_of([Path("/one"), Path("/other")], None) == Path("report"), "not into the root"
     assert place_of([one], Path("mine")) == Path("mine")
 
 

@@ -1,0 +1,32 @@
+"""What is to be known of arms besides the verdict: equal runs, other data, another start, the plan of a comparison."""
+
+from collections.abc import Iterator
+
+from dlexp.errors import to_type
+from dlexp.report.answer import Answer
+from dlexp.report.arms import CONTENTS
+from dlexp.report.words import counted, few, upper
+
+START = "init_from"
+DATA, WEIGHTS = CONTENTS
+STARTS = {START, WEIGHTS}
+
+
+def remarks(answer: Answer) -> Iterator[str]:
+    """Yields which arms do not scatter, what they differ in that may be the cause, and which plan is not followed."""
+    said = " ".join(each.why_not or "" for each in answer.differences)
+    equal = [arm.name for arm in answer.arms if arm.std == 0 and len(answer.arms) > 1 and not answer.folds]
+    if equal and "each is identical" not in said:
+        yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
+    if {"data", DATA} & set(answer.varied) and len(answer.arms) > 1:
+        yield "The arms were measured on different data, so a difference may be that of the samples alone."
+    if STARTS & set(answer.varied) and set(answer.varied) - STARTS and len(answer.arms) > 1:
+        bare = [arm.name for arm in answer.arms if arm.settings.get(START, "") is None]
+        told = f"{few(bare)} untrained, the others from trained weights" if bare else "from other weights"
+        yield f"Not all arms began alike ({told}), so a difference may be that of the start alone."
+    for folder, count in answer.elsewhere.items():
+        belong = "belongs" if count == 1 else "belong"
+        yield (
+            f"{upper(counted(count, 'run'))} {belong} to a comparison, whose plan is not followed here:"
+            f" python -m dlexp report {to_type(folder.as_posix())} tells what came of it."
+        )
