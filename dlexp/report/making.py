@@ -45,19 +45,20 @@ def make_answer(
     key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)
-    margin = plan.margin if margin is None and plan else margin
+    if margin is None and plan is not None and plan.metric == key:  # another metric has another unit
+        margin = plan.margin
     _check(facts, margin, reach, against, all_pairs)
     keys, arms = _arms(runs, key, found)
     if reach is not None:
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
     reference = None if all_pairs else _reference(arms, against, plan)
-    title = _title(folders, keys, [arm.name for arm in arms])
-    if plan is not None:
-        title = plan.question or f"{' or '.join(plan.arms)}?"
+    title = _title(folders, keys, [arm.name for arm in arms], plan)
     arms = ranked(arms, facts)
     family = _family(arms, runs, reference, facts, margin, plan)
+    differences = verdicts.differences(arms, family)
     around = shared.surroundings(runs)
-    num_samples, error = shared.test_error(arms, key)
+    num_samples, error = shared.error_of_the_samples(arms, key)
+    is_drawn = shared.draws_its_samples(runs, key)
     return in_words(
         Answer(
             title=title,
@@ -68,14 +69,17 @@ def make_answer(
             constant=shared.constants(runs, keys),
             arms=arms,
             reference=reference,
-            differences=verdicts.differences(arms, family),
+            differences=differences,
             comparisons=family.comparisons,
             margin=margin,
             decimals=_decimals(arms, facts),
-            paired_by=family.paired_by,
+            paired_by=verdicts.paired_by(differences),
             folds=family.folds,
-            **{"sentences": [], "method": [], "scope": []},
-            test_error=None if set(family.paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
+            sentences=[],
+            method=[],
+            scope=[],
+            test_error=None if is_drawn else error,  # else the intervals tell of it too
+            is_drawn=is_drawn,
             num_test=num_samples,
             exploratory=_exploratory(plan, arms, key, reference, margin) if plan else None,
             plan=plan,
@@ -189,7 +193,6 @@ def _family(
         reference,
         higher_is_better=facts.higher_is_better,
         margin=None if margin is None else margin / in_unit(1.0, facts),
-        paired_by=verdicts.follows_the_seed(runs),
         folds=arms_of.is_folded(runs),
         hypothesis=planned.read_hypothesis(hypothesis, [arm.name for arm in arms]) if hypothesis else None,
     )
@@ -215,7 +218,9 @@ def _decimals(arms: Sequence[Arm], facts: Metric) -> int:
     return 2 if facts.unit == "%" or not values else decimals(max(values), 4)
 
 
-def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str]) -> str:
+def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str], plan: Plan | None) -> str:
+    if plan is not None:
+        return plan.question or f"{' or '.join(plan.arms)}?"
     if len(keys) == 1:
         return f"{keys[0]}: {listed(names)}"
     return f"Runs that differ in {listed(keys)}" if keys else f"Runs of {listed(folders)}"

@@ -420,7 +420,8 @@ def test_splits_drawn_by_the_seed_are_divisions_of_the_same_samples(tmp_path: Pa
     for seed, value in enumerate(SGD):
         for arm, more in (("sgd", 0.0), ("adam", 0.002 + 0.0005 * seed)):
             settings = {"optimizer": arm, "data.split_seed": seed}
-            made_run(tmp_path / f"{arm}-{seed}", value + more, seed=seed, settings=settings)
+            held_out = ["data.test_size", "data.val_size"]
+            made_run(tmp_path / f"{arm}-{seed}", value + more, seed=seed, settings=settings, held_out=held_out)
     assert (
         "Each seed has its own data.split_seed: the intervals tell the scatter of both, over divisions of these"
         " samples, which overlap, and not of new samples."
