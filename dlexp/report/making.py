@@ -15,7 +15,7 @@ from dlexp.report.answer import Answer, Arm
 from dlexp.report.gathering import Gathered, gathered
 from dlexp.report.naming import names_of, words_of
 from dlexp.report.plan import Plan
-from dlexp.report.reaching import reached
+from dlexp.report.reaching import with_reached
 from dlexp.report.runs import Run
 
 
@@ -45,13 +45,11 @@ def make_answer(
     key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)
-    if margin is None and plan is not None and plan.metric == key:  # another metric has another unit
-        margin = plan.margin
+    margin = _margin(margin, plan, key)
     _check(facts, margin, reach, against, all_pairs)
     keys, arms = _arms(runs, key, found)
-    if reach is not None:
-        arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
-    reference = None if all_pairs else _reference(arms, against, plan)
+    arms = with_reached(arms, key, reach, facts)
+    reference, moved = (None, False) if all_pairs else _reference(arms, against, plan)
     title = _title(folders, keys, [arm.name for arm in arms], plan)
     arms = ranked(arms, facts)
     family = _family(arms, runs, reference, facts, margin, plan)
@@ -75,9 +73,6 @@ def make_answer(
             decimals=_decimals(arms, facts),
             paired_by=verdicts.paired_by(differences),
             folds=family.folds,
-            sentences=[],
-            method=[],
-            scope=[],
             test_error=None if is_drawn else error,  # else the intervals tell of it too
             is_drawn=is_drawn,
             num_test=num_samples,
@@ -91,6 +86,7 @@ def make_answer(
             rows=rows,
             columns=columns,
             reach=reach,
+            reference_moved=moved,
         )
     )
 
@@ -173,10 +169,19 @@ def _check(facts: Metric, margin: float | None, reach: float | None, against: st
         raise UserError(*problems)
 
 
-def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> str | None:
+def _margin(margin: float | None, plan: Plan | None, key: str) -> float | None:
+    """Returns the margin typed, else that of the plan for its own metric: another one has another unit."""
+    return plan.margin if margin is None and plan is not None and plan.metric == key else margin
+
+
+def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> tuple[str | None, bool]:
+    """Returns what the others are held against, and whether another one stands there for a first one that failed."""
     if against is not None:
-        return verdicts.named(arms, against)
-    return plan.reference if plan else arms[0].name if len(arms) > 1 else None
+        return verdicts.named(arms, against), False
+    if plan is not None or len(arms) == 1:
+        return plan.reference if plan else None, False
+    whole = [arm.name for arm in arms if arm.is_whole and arm.values] or [arms[0].name]
+    return whole[0], whole[0] != arms[0].name
 
 
 def _family(

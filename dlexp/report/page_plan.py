@@ -73,7 +73,7 @@ def _lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
             if any(key.startswith("test/") for key in run.metrics)
         ]
         yield "test set", sealed, f"{counted(len(looked), 'trial')} read it" if looked else AS_PLANNED
-    for departure in getattr(plan, "departures", []):
+    for departure in plan.departures:
         yield "otherwise", "", departure
 
 
@@ -210,7 +210,10 @@ def _power(answer: Answer) -> Markup:
     for each in answer.differences:
         if each.value is None or each.visible is None:
             continue
-        cells: list[str | Cell | None] = [f"{each.arm} − {each.reference}", Cell(words.signed(each.value), each.value)]
+        cells: list[str | Cell | None] = [
+            f"{each.arm} − {each.reference}",
+            Cell(words.beside(each.low, each.high).signed(each.value), each.value),
+        ]
         if counted_pairs:
             cells.append(None if each.ahead is None else f"{each.ahead} of {values[each.arm]}")
         cells.append(Cell(two_digits(in_unit(each.visible, answer.facts)), each.visible))

@@ -5,15 +5,14 @@ The functions take an `Answer` whose sentences are still missing.
 
 from collections.abc import Iterator, Sequence
 
-from dlexp.console.wording import TRAINED_ON, amount, fixed, in_unit, signed, unit, unit_of_difference
+from dlexp.console.wording import amount, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.arms import CONTENTS
 from dlexp.report.planned import hypothesis_in_words
+from dlexp.report.shown import subject
 from dlexp.report.verdicts import missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper
-
-SPLITS = {"val": "validation", "train": "training", TRAINED_ON: "training samples’"}
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -31,12 +30,6 @@ def sentences(answer: Answer) -> list[str]:
     return [*found, *_weakened(answer)]
 
 
-def subject(answer: Answer) -> str:
-    """Returns what is compared, such as `test accuracy`."""
-    split, _, name = answer.metric.rpartition("/")
-    return f"{SPLITS.get(split, split)} {answer.facts.title or name.replace('_', ' ')}".strip()
-
-
 def _one_arm(answer: Answer, arm: Arm) -> list[str]:
     what = subject(answer)
     if len(arm.values) == 1:
@@ -52,7 +45,8 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
         ]
     if arm.std == 0:
         return [f"{first}, identical in every one.", *_missing(answer)]
-    low, high = (fixed(there(end), answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
+    ends = arm.interval.low, arm.interval.high
+    low, high = (fixed(there(end), answer.facts, answer.decimals_of(*ends)) for end in ends)
     scatter = amount(two_digits(in_unit(there(arm.std), answer.facts)), answer.facts)
     return [
         f"{first} (95 % interval {low} to {high}).",
@@ -62,7 +56,7 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
 
 
 def _folds(answer: Answer) -> list[str]:
-    means = "; ".join(f"{arm.name} {_mean(answer, arm)}" for arm in answer.arms[:MOST] if arm.values)
+    means = "; ".join(_told(arm, _mean(answer, arm)) for arm in answer.arms[:MOST] if arm.values)
     found = [
         f"{upper(subject(answer))}{_direction(answer)}, means over folds and no verdict: {means}.",
         "Folds are no seeds: they share training samples, so their scatter does not tell how sure a difference is.",
@@ -77,7 +71,7 @@ def _folds(answer: Answer) -> list[str]:
 
 def _one_run_each(answer: Answer) -> list[str]:
     arms = [arm for arm in answer.arms if arm.values]
-    order = ", ".join(f"{arm.name} {_value(answer, arm.values[0])}" for arm in arms[:MOST])
+    order = ", ".join(_told(arm, _value(answer, arm.values[0])) for arm in arms[:MOST])
     return [
         "One run each, so nothing is decided: how far another seed would move these figures is not known.",
         f"In order of {subject(answer)}{_direction(answer)}: {order}{_rest(len(arms) - MOST)}.",
@@ -141,7 +135,7 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
     same = next(iter(seeds)) if len(seeds) == 1 else None
     arms = [arm for arm in answer.arms if arm.values and arm.is_whole]
     means = ", ".join(
-        f"{arm.name} {_mean(answer, arm)}" + (f" ({counted(len(arm.values), 'seed')})" if same is None else "")
+        _told(arm, _mean(answer, arm)) + (f" ({counted(len(arm.values), 'seed')})" if same is None else "")
         for arm in arms[:MOST]
     )
     of = f"Means of {counted(same, 'seed')} each" if same is not None else "Means"
@@ -160,7 +154,8 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
 
 def _difference(answer: Answer, each: Difference, corrected: str, is_first: bool) -> str:
     value, low, high = (
-        signed(there(number), answer.facts, answer.decimals) for number in (each.value, each.low, each.high)
+        signed(there(number), answer.facts, answer.decimals_of(each.low, each.high))
+        for number in (each.value, each.low, each.high)
     )
     interval = f"{corrected}95 % interval " if is_first else ""
     return f"{value}{unit_of_difference(answer.facts)} ({interval}{low} to {high}; {p_in_words(there(each.p))})"
@@ -198,8 +193,11 @@ def _missing(answer: Answer) -> Iterator[str]:
         else:
             yield told
     whole = [arm for arm in answer.arms if arm.is_whole and arm.values]
-    if answer.reference is not None and len(whole) > 1 and not _arm(answer, answer.reference).is_whole:
-        yield f"All arms are held against {answer.reference}; another reference can be named."
+    if answer.reference is not None and len(whole) > 1:
+        if answer.reference_moved:
+            yield f"None was chosen, so all arms are held against {answer.reference}, the first one without failures."
+        elif not _arm(answer, answer.reference).is_whole:
+            yield f"All arms are held against {answer.reference}; another reference can be named."
     equal = [arm.name for arm in answer.arms if arm.std == 0]
     if equal and _is_tested(answer):
         yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
@@ -233,12 +231,18 @@ def _arm(answer: Answer, name: str) -> Arm:
     return next(arm for arm in answer.arms if arm.name == name)
 
 
+def _told(arm: Arm, value: str) -> str:
+    """Returns an arm with its value, which a name that ends in a number would run into."""
+    return f"{arm.name}: {value}" if arm.name[-1:].isdigit() else f"{arm.name} {value}"
+
+
 def _value(answer: Answer, value: float) -> str:
     return f"{fixed(value, answer.facts, answer.decimals)}{unit(answer.facts)}"
 
 
 def _mean(answer: Answer, arm: Arm) -> str:
-    return _value(answer, there(arm.interval.mean))
+    decimals = answer.decimals_of(arm.interval.low, arm.interval.high)
+    return f"{fixed(there(arm.interval.mean), answer.facts, decimals)}{unit(answer.facts)}"
 
 
 def _points(answer: Answer, arm: Arm) -> str:

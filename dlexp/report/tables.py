@@ -7,10 +7,8 @@ from statistics import median
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import fixed, printable, signed, unit, unit_of_difference
 from dlexp.errors import UserError, did_you_mean, listed
-from dlexp.metric import LOSS
 from dlexp.report.answer import Answer, Arm, Difference, Interval
-from dlexp.report.sentences import subject
-from dlexp.report.shown import setting
+from dlexp.report.shown import facts_of, of_some, setting, shown_metric, subject
 from dlexp.report.words import p_in_words, upper
 
 NOTHING = "–"
@@ -52,10 +50,9 @@ def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
     found = answer.differences
     if not found:
         return None
-    facts, digits = answer.facts, answer.decimals
 
-    def told(value: float | None) -> str:
-        return NOTHING if value is None else signed(value, facts, digits)
+    def told(each: Difference, value: float | None) -> str:
+        return NOTHING if value is None else signed(value, answer.facts, answer.decimals_of(each.low, each.high))
 
     arms = [("arm", [printable(each.arm) for each in found]), ("less", [printable(each.reference) for each in found])]
     if answer.reference is not None:
@@ -65,8 +62,14 @@ def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
         "Differences",
         [
             *arms,
-            (f"difference{_in(unit_of_difference(facts))}", [told(each.value) for each in found]),
-            ("interval", [NOTHING if each.low is None else f"{told(each.low)} to {told(each.high)}" for each in found]),
+            (f"difference{_in(unit_of_difference(answer.facts))}", [told(each, each.value) for each in found]),
+            (
+                "interval",
+                [
+                    NOTHING if each.low is None else f"{told(each, each.low)} to {told(each, each.high)}"
+                    for each in found
+                ],
+            ),
             (
                 "p",
                 [
@@ -91,7 +94,10 @@ def verdict(answer: Answer, found: Difference, reasons: bool = True) -> str:
 
 
 def reach_table(answer: Answer) -> Table | None:
-    """Returns when the runs of each arm first reached a value in validation; medians of those that did."""
+    """Returns when the runs of each arm first reached a value in validation; medians of those that did.
+
+    An arm whose runs validate nothing has no count.
+    """
     if answer.reach is None:
         return None
     reached = [[each for each in arm.reached if each is not None] for arm in answer.arms]
@@ -101,15 +107,19 @@ def reach_table(answer: Answer) -> Table | None:
 
     seconds = [format_seconds(median(each["seconds"] for each in own)) if own else NOTHING for own in reached]
     return _table(
-        f"When validation first reached {answer.reach:g}{unit(answer.facts)}",
+        f"When validation first reached {answer.reach:g}{unit(answer.facts)}, medians of the runs that did",
         [
             ("arm", [printable(arm.name) for arm in answer.arms]),
-            ("did", [f"{len(own)} of {len(arm.reached)}" for own, arm in zip(reached, answer.arms, strict=True)]),
+            ("did", [_share(len(own), len(arm.reached)) for own, arm in zip(reached, answer.arms, strict=True)]),
             ("epochs", middle("epochs")),
             ("steps", middle("steps")),
             ("time", seconds),
         ],
     )
+
+
+def _share(number: int, whole: int) -> str:
+    return f"{number} of {whole}" if whole else "not validated"
 
 
 def cross_table(answer: Answer) -> Table | None:
@@ -144,7 +154,7 @@ def cross_table(answer: Answer) -> Table | None:
     found = [
         (
             head or upper(subject(answer)),
-            [_mean(answer, cells[row, head].interval) if (row, head) in cells else "" for row in rows],
+            [_of_arm(answer, cells[row, head]) if (row, head) in cells else "" for row in rows],
         )
         for head in columns
     ]
@@ -156,15 +166,14 @@ def cross_table(answer: Answer) -> Table | None:
 def others_table(answer: Answer) -> Table | None:
     """Returns the means of the other metrics, a column each; None where there are none."""
     names = sorted({name for arm in answer.arms for name in arm.others})
-    measures = {name: metric for arm in answer.arms for run in arm.finished for name, metric in run.measures.items()}
 
     def cell(arm: Arm, name: str) -> str:
-        metric, found = measures.get(name.partition("/")[2], LOSS), arm.others.get(name, Interval(None, None, None))
-        return NOTHING if found.mean is None else fixed(found.mean, metric, 2 if metric.unit == "%" else 4)
+        found = arm.others.get(name, Interval(None, None, None))
+        words = shown_metric(name, facts_of(answer, name))
+        return NOTHING if found.mean is None else fixed(found.mean, words.metric, words.decimals) + of_some(arm, name)
 
     columns = [
-        (f"{name}{_in(unit(measures.get(name.partition('/')[2], LOSS)))}", [cell(arm, name) for arm in answer.arms])
-        for name in names
+        (f"{name}{_in(unit(facts_of(answer, name)))}", [cell(arm, name) for arm in answer.arms]) for name in names
     ]
     arms = [printable(arm.name) for arm in answer.arms]
     return _table("Other metrics, means", [("arm", arms), *columns]) if names else None
@@ -199,10 +208,15 @@ def _table(title: str, columns: Sequence[tuple[str, Sequence[str]]], words: Sequ
 def _mean(answer: Answer, interval: Interval) -> str:
     if interval.mean is None:
         return NOTHING
-    mean = fixed(interval.mean, answer.facts, answer.decimals)
+    decimals = answer.decimals_of(interval.low, interval.high)
+    mean = fixed(interval.mean, answer.facts, decimals)
     if interval.low is None or interval.high is None:
         return mean
-    return f"{mean} ± {fixed((interval.high - interval.low) / 2, answer.facts, answer.decimals)}"
+    return f"{mean} ± {fixed((interval.high - interval.low) / 2, answer.facts, decimals)}"
+
+
+def _of_arm(answer: Answer, arm: Arm) -> str:
+    return _mean(answer, arm.interval) + of_some(arm, answer.metric)
 
 
 def _in(unit: str) -> str:
