@@ -11,12 +11,13 @@ FOLD = "data.fold"
 PRESET = "experiment"  # chooses other options, and is no setting itself
 REPEATS = ("seed", FOLD)  # what repeats a run and makes no arm
 # What stands in no config, by the key of run.json, and the settings that mostly decide it.
-CONTENTS = {"content of the data": ("data", "data"), "weights of init_from": ("initial_weights", "init_from")}
+DATA_CONTENT = "content of the data"
+CONTENTS = {DATA_CONTENT: ("data", "data"), "weights of init_from": ("initial_weights", "init_from")}
 # The value of what goes with the seed one to one, where other runs have none.
 OF_EACH_SEED = "of each seed"
 
 
-def counted(runs: Sequence[Run]) -> tuple[list[Run], list[Trouble]]:
+def each_once(runs: Sequence[Run]) -> tuple[list[Run], list[Trouble]]:
     """Returns the runs that are over, each experiment once, and which others are the same experiment.
 
     Of several with the same settings, seed and data the finished one counts, of those the one that saw the test set, of

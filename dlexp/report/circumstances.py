@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dlexp.console.wording import amount, fixed, in_unit
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
-from dlexp.report.arms import CONTENTS, FOLD
+from dlexp.report.arms import DATA_CONTENT, FOLD
 from dlexp.report.shown import subject
 from dlexp.report.verdicts import DRAWN_BY, PAIRED, SPLIT, WELCH, follows_the_seed
 from dlexp.report.words import MOST, counted, few, in_range, ranges, there, two_digits, upper
@@ -110,12 +110,12 @@ def scope(answer: Answer) -> list[str]:
 
 
 def _differs_in_data(answer: Answer) -> bool:
-    return any(key == "data" or key.startswith("data.") or key in CONTENTS for key in answer.varied)
+    return any(key == "data" or key.startswith("data.") or key == DATA_CONTENT for key in answer.varied)
 
 
 def _of_the_data(answer: Answer) -> Iterator[str]:
     told = ", ".join(f"{key}={value}" for key, value in answer.constant.items())
-    if _differs_in_data(answer) and not {"data", *CONTENTS} & set(answer.varied):  # else the answer itself says it
+    if _differs_in_data(answer) and not {"data", DATA_CONTENT} & set(answer.varied):  # else the answer itself says it
         yield "The arms differ in their data, so a difference may be that of the samples and not of what was learnt."
     yield "Nothing about other data, models, sizes or lengths of training" + (f" than {told}." if told else ".")
 

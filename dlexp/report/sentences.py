@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dlexp.console.wording import amount, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
-from dlexp.report.arms import CONTENTS
+from dlexp.report.arms import DATA_CONTENT
 from dlexp.report.planned import hypothesis_in_words
 from dlexp.report.shown import subject
 from dlexp.report.verdicts import missing_runs
@@ -210,7 +210,7 @@ def _weakened(answer: Answer) -> Iterator[str]:
         yield f"{upper(runs)} {verb} not at the end and not counted: this is a look in between, no final one."
     if any(len(arm.values) == 2 for arm in answer.arms) and not answer.folds:
         yield "Of two seeds a 95 % interval reaches 12.7 standard errors to each side: a third narrows it to 4.3."
-    if {"data", *CONTENTS} & set(answer.varied) and len(answer.arms) > 1:
+    if {"data", DATA_CONTENT} & set(answer.varied) and len(answer.arms) > 1:
         yield "The arms were measured on different data, so a difference may be that of the samples alone."
     if answer.exploratory:
         more = " False alarms are more frequent than p and intervals say." if _is_tested(answer) else ""

@@ -99,7 +99,7 @@ def error_of_the_samples(arms: Sequence[Arm], metric: str) -> tuple[int | None, 
     has_classes = all(_within(each, "class_counts", split) for each in data)
     if name not in SHARES or not has_classes or mean is None or not 0 < mean < 1:
         return size, None
-    return size, statistics.test_set_error(mean, size)
+    return size, statistics.error_of_a_share(mean, size)
 
 
 def draws_its_samples(runs: Sequence[Run], metric: str) -> bool:

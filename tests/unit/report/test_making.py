@@ -294,6 +294,12 @@ def test_folds_have_means_and_no_verdict(tmp_path: Path) -> None:
     assert "adam is ahead of sgd in 5 of 5 folds." in answer.sentences
 
 
+def test_the_seconds_of_an_arm_are_the_median_of_its_runs(tmp_path: Path) -> None:
+    for seed, seconds in enumerate([1.0, 3.0, 100.0]):
+        made_run(tmp_path / str(seed), SGD[seed], seed=seed, seconds=seconds)
+    assert make_answer([tmp_path]).arms[0].seconds == 3.0
+
+
 def test_runs_of_different_code_say_so(sweep: Path) -> None:
     made_run(sweep / "adam_seed-5", 0.97, seed=5, settings=ARMS["adam"], code="another")
     assert "Not all runs were made by the same code, so a difference may come from that." in make_answer([sweep]).scope

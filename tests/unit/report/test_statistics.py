@@ -11,7 +11,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_paired
 
 from dlexp.report import statistics
-from dlexp.report.statistics import Difference, Sample
+from dlexp.report.statistics import Estimate, Sample
 
 NUMBERS = st.lists(st.floats(-100, 100).map(lambda value: round(value, 3)), min_size=2, max_size=12)
 MADE = [
@@ -22,7 +22,7 @@ MADE = [
 ]
 
 
-def welch_of(values: list[float], others: list[float]) -> Difference:
+def welch_of(values: list[float], others: list[float]) -> Estimate:
     return statistics.welch(statistics.sample(values), statistics.sample(others))
 
 
@@ -191,4 +191,4 @@ def test_the_expected_best_of_trials() -> None:
 
 
 def test_the_error_of_a_test_set() -> None:
-    assert statistics.test_set_error(0.94, 10_000) == pytest.approx(0.00237, abs=1e-5)
+    assert statistics.error_of_a_share(0.94, 10_000) == pytest.approx(0.00237, abs=1e-5)
