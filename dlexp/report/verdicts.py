@@ -1,13 +1,12 @@
 """Which arm is better, as far as the runs say: the test is fixed by how they were made, never by what they show."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
-from dlexp.report.arms import FOLD
+from dlexp.report.arms import FOLD, is_one_to_one
 from dlexp.report.planned import Hypothesis
 from dlexp.report.runs import Run
 from dlexp.report.statistics import Sample
@@ -35,12 +34,7 @@ class Family:
 
 def follows_the_seed(runs: Sequence[Run]) -> list[str]:
     """Returns which of the settings in DRAWN_BY have a value of their own for each seed, the same in all these arms."""
-    return [key for key in DRAWN_BY if _is_one_to_one([(run.seed, run.settings.get(key)) for run in runs])]
-
-
-def _is_one_to_one(pairs: Sequence[tuple[Hashable, Any]]) -> bool:
-    found = {(seed, str(value)) for seed, value in pairs}
-    return len(found) > 1 and len(found) == len({seed for seed, _ in found}) == len({value for _, value in found})
+    return [key for key in DRAWN_BY if is_one_to_one([(run.seed, run.settings.get(key)) for run in runs])]
 
 
 def interval_of(values: Sequence[float], are_folds: bool = False) -> Interval:
