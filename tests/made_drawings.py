@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 
 from dlexp.pictures.arm_curves import Curve
-from dlexp.pictures.differences import Arm, Gap, differences
+from dlexp.pictures.differences import Gap, Row, differences
 from dlexp.pictures.drawing import Drawing, Mark, Who
 
 ADAM, SGD = Who("adam", 0, 1), Who("sgd", 1, 0)
@@ -17,14 +17,14 @@ def marks(drawing: Drawing, look: str, name: str | None = None) -> list[Mark]:
     ]
 
 
-def arm(who: Who, values: Sequence[float], half: float | None = 0.2, **more: object) -> Arm:
+def arm(who: Who, values: Sequence[float], half: float | None = 0.2, **more: object) -> Row:
     mean = sum(values) / len(values) if values else None
     ends = (None, None) if half is None or mean is None else (mean - half, mean + half)
     runs = [(f"{who.name}, seed {seed}", value) for seed, value in enumerate(values)]
-    return Arm(who, runs, mean, *ends, said="said", **more)  # type: ignore[arg-type]
+    return Row(who, runs, mean, *ends, said="said", **more)  # type: ignore[arg-type]
 
 
-def drawn(arms: Sequence[Arm], gaps: Sequence[Gap] = (), **more: object) -> list[Drawing]:
+def drawn(arms: Sequence[Row], gaps: Sequence[Gap] = (), **more: object) -> list[Drawing]:
     facts: dict[str, object] = {"axis": "accuracy, %", "gap_axis": "difference", "shift": None}
     return differences(arms, gaps, **(facts | more))  # type: ignore[arg-type]
 

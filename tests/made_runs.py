@@ -111,14 +111,15 @@ def made_run(
     measures: Mapping[str, Mapping[str, Any]] = MEASURES,
     metric: str = "val/accuracy",
     num_test: int = 3000,
+    held_out: Sequence[str] = ("data.val_size",),
     **entry: Any,
 ) -> Path:
     """Makes a run folder and returns it.
 
     value: its test value, and a little less in validation. state: `finished`, `failed`, `diverged`, `stopped`,
     `pruned`, `died` (hold its lock to let it run), or `damaged`, `older`, `newer`, `bare` (no config). metrics: all
-    final ones, instead. curve: the validation value of each epoch. settings: see `made_config`. entry: replaces what
-    stands in the record (`cell=None`, `error="out of memory"`).
+    final ones, instead. curve: the validation value of each epoch. settings: see `made_config`. held_out: those
+    that held samples out. entry: replaces what stands in the record (`cell=None`, `error="out of memory"`).
     """
     config, choices = made_config({"seed": seed, **(settings or {})})
     name = metric.partition("/")[2]
@@ -161,7 +162,7 @@ def made_run(
     _write(folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows if state != "diverged"))
     _write(folder / MODEL, json.dumps({"layers": [], "parameters": parameters, "trainable": parameters, "flops": 1000}))
     sizes = {"train": 2700, "val": 300, "test": num_test}
-    _write(folder / DATA, json.dumps({"shape": [2], "num_outputs": 3, "sizes": sizes}))
+    _write(folder / DATA, json.dumps({"shape": [2], "num_outputs": 3, "sizes": sizes, "divided_by": list(held_out)}))
     where = {"device": {"device": "cpu", "gpu": None, "threads": 1}, "cpu": {"name": "AMD EPYC", "cores": 2}}
     _write(folder / ENVIRONMENT, json.dumps({"python": "3.11.7", "packages": {"torch": "2.15.0"}, **where}))
     return folder

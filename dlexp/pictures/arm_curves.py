@@ -28,7 +28,7 @@ class Curve:
     mean: Sequence[tuple[float, float, float | None, float | None]]
 
 
-class Shown(NamedTuple):
+class Window(NamedTuple):
     """What a picture shows of values: the ends, whether lines leave it below and above, and whether it is log.
 
     share: these are per cents, which no log axis is for.
@@ -50,7 +50,7 @@ def worth_drawing(curves: Sequence[Curve]) -> bool:
     return len(values) > 1 or (len(curves) == 1 and len(set(next(iter(values)))) > 1)
 
 
-def shown(curves: Sequence[Curve], share: bool) -> Shown:
+def window(curves: Sequence[Curve], share: bool) -> Window:
     """Returns the range where the arms differ: of the second half of the lines, and once more as much beyond.
     Of a single arm that is all.
 
@@ -69,7 +69,7 @@ def shown(curves: Sequence[Curve], share: bool) -> Shown:
     if len(curves) == 1:
         low, high = least, most
     low, high = max(least, low - KEPT * span), min(most, high + KEPT * span)
-    return Shown(back(low), back(high), low > least, high < most, log, share)
+    return Window(back(low), back(high), low > least, high < most, log, share)
 
 
 def thinned(curves: Sequence[Curve]) -> int:
@@ -83,7 +83,7 @@ def _coloured(curves: Sequence[Curve]) -> list[Curve]:
     return [curve for curve in curves if curve.who.colour != GREY or len(curves) <= GREY + 1]
 
 
-def arm_curves(curves: Sequence[Curve], seen: Shown, *, axis: str, below: str, whole: bool = True) -> Drawing:
+def arm_curves(curves: Sequence[Curve], seen: Window, *, axis: str, below: str, whole: bool = True) -> Drawing:
     """Returns the drawing of a metric (`axis`) against epochs, steps or seconds (`below`).
 
     whole: x is counted, so that the first and the last one stand at the ends. Lines are thinned where they have more

@@ -21,7 +21,7 @@ WIDEST = 3.0
 
 
 @dataclass(frozen=True)
-class Arm:
+class Row:
     """A row on the left: runs by their words and values, failed ones by what befell them.
 
     said: its numbers in words, at the right end. note: words behind the name, such as `reference`.
@@ -50,7 +50,7 @@ class Gap:
 
 
 def differences(
-    arms: Sequence[Arm],
+    arms: Sequence[Row],
     gaps: Sequence[Gap],
     *,
     axis: str,
@@ -90,7 +90,7 @@ def differences(
 
 
 def _left(
-    arms: Sequence[Arm],
+    arms: Sequence[Row],
     lanes: list[list[int]],
     scale: Scale,
     row: float,
@@ -230,7 +230,7 @@ def _centred(ends: tuple[float, float], widest: float) -> Scale:
     return Scale(middle - unit / 2, middle + unit / 2, 0.0, WIDTH)
 
 
-def _lanes(arm: Arm, scale: Scale) -> list[int]:
+def _lanes(arm: Row, scale: Scale) -> list[int]:
     """Returns for each run how many dots lie below it, so that none covers another as long as there is room."""
     taken: list[list[float]] = [[] for _ in range(MOST_LANES)]
     lanes = []

@@ -58,7 +58,8 @@ class Difference:
 
     test: "Welch" or "paired t". p and interval are corrected for all comparisons of the report. visible: the smallest
     difference found in 80 of 100 repetitions with this many seeds and this scatter. needed: seeds an arm for the
-    difference measured. ahead: in how many of the paired seeds the arm is better.
+    difference measured. ahead: in how many of the paired seeds the arm is better. paired_by: the settings that draw
+    data or start by the seed, the same in both arms, for which pairs of a seed were compared.
     """
 
     arm: str
@@ -75,6 +76,7 @@ class Difference:
     needed: int | None
     ahead: int | None
     why_not: str | None
+    paired_by: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Answer:
     test_error: of the split the metric is of, √(p(1−p)/N) of the best arm, None where it has no meaning.
     margin: in the shown unit, points for a share. decimals: of the metric's values and differences as they are shown
     (`console/wording.fixed`, `signed`): two significant digits of the intervals.
-    paired_by: the settings that draw data or start by the seed, for which pairs of a seed are compared.
+    paired_by: those of all differences. is_drawn: whether a seed drew the samples that the metric is of, so that they
+    differ between runs.
     """
 
     title: str
@@ -106,10 +109,8 @@ class Answer:
     decimals: int
     paired_by: list[str]
     folds: bool
-    sentences: list[str]
-    method: list[str]
-    scope: list[str]
     test_error: float | None
+    is_drawn: bool
     num_test: int | None
     exploratory: str | None  # why it is, None where it is as planned
     plan: Plan | None
@@ -121,6 +122,9 @@ class Answer:
     rows: str | None = None  # --rows, --columns: keys of a table of means
     columns: str | None = None
     reach: float | None = None  # --reach, in the shown unit
+    sentences: list[str] = field(default_factory=list)
+    method: list[str] = field(default_factory=list)
+    scope: list[str] = field(default_factory=list)
     elsewhere: dict[Path, int] = field(default_factory=dict)  # runs of comparisons whose plan is not `plan`, by folder
     reference_is: Choice = "chosen"  # moved: the first arm has failed or diverged runs
     pairs: dict[str, str] = field(default_factory=dict)

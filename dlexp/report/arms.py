@@ -1,6 +1,6 @@
 """What varies between runs, found by itself: arms are what differs besides the seed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from dlexp.config.cell import is_incidental
@@ -11,12 +11,13 @@ FOLD = "data.fold"
 PRESET = "experiment"  # chooses other options, and is no setting itself
 REPEATS = ("seed", FOLD)  # what repeats a run and makes no arm
 # What stands in no config, by the key of run.json, and the settings that mostly decide it.
-CONTENTS = {"content of the data": ("data", "data"), "weights of init_from": ("initial_weights", "init_from")}
+DATA_CONTENT = "content of the data"
+CONTENTS = {DATA_CONTENT: ("data", "data"), "weights of init_from": ("initial_weights", "init_from")}
 # The value of what goes with the seed one to one, where other runs have none.
 OF_EACH_SEED = "of each seed"
 
 
-def counted(runs: Sequence[Run]) -> tuple[list[Run], list[Trouble]]:
+def each_once(runs: Sequence[Run]) -> tuple[list[Run], list[Trouble]]:
     """Returns the runs that are over, each experiment once, and which others are the same experiment.
 
     Of several with the same settings, seed and data the finished one counts, of those the one that saw the test set, of
@@ -107,8 +108,7 @@ def _follows_from(keys: Sequence[str], key: str, rows: Sequence[Mapping[str, Any
 
 def _typed(runs: Sequence[Run]) -> dict[str, int]:
     """Returns the keys of all words that were typed, also when a run was resumed, and when they came first."""
-    again = (word for run in runs for each in run.entry.get("resumed", []) for word in each["overrides"])
-    words = [*(word for run in runs for word in run.words), *again]
+    words = [*(word for run in runs for word in run.words), *(word for run in runs for word in run.typed)]
     return {key: place for place, key in enumerate(dict.fromkeys(map(key_of, words)))}
 
 
@@ -174,10 +174,15 @@ def _contents(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return found
 
 
+def is_one_to_one(pairs: Iterable[tuple[int, Any]]) -> bool:
+    """Returns whether several seeds have a value of their own each, and each value its seed."""
+    found = {(seed, _hashable(value)) for seed, value in pairs}
+    return 1 < len(found) == len({seed for seed, _ in found}) == len({value for _, value in found})
+
+
 def _take_as_seeds(key: str, rows: Sequence[dict[str, Any]], runs: Sequence[Run]) -> None:
     """Makes one value of those that go with the seed one to one."""
-    pairs = {(run.seed, _hashable(row[key])) for run, row in zip(runs, rows, strict=True) if row[key] is not None}
-    if 1 < len(pairs) == len({seed for seed, _ in pairs}) == len({value for _, value in pairs}):
+    if is_one_to_one([(run.seed, row[key]) for run, row in zip(runs, rows, strict=True) if row[key] is not None]):
         for row in rows:
             row[key] = None if row[key] is None else OF_EACH_SEED
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dlexp.console.wording import amount, fixed, in_unit
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
-from dlexp.report.arms import CONTENTS, FOLD
-from dlexp.report.sentences import subject
-from dlexp.report.verdicts import PAIRED, SPLIT, WELCH
+from dlexp.report.arms import DATA_CONTENT, FOLD
+from dlexp.report.shown import subject
+from dlexp.report.verdicts import DRAWN_BY, PAIRED, SPLIT, WELCH, follows_the_seed
 from dlexp.report.words import MOST, counted, few, in_range, ranges, there, two_digits, upper
 
 
@@ -24,17 +24,14 @@ def method(answer: Answer) -> list[str]:
     if not tests:
         return found
     if PAIRED in tests:
-        seeds = few(answer.paired_by)
-        found.append(f"Paired t-test of the runs of each seed, since with the seed goes {seeds}, the same in all arms")
+        same = f"{few(answer.paired_by)}, the same in {'both' if WELCH in tests else 'all'} arms"
+        found.append(f"Paired t-test of the runs of each seed, since with the seed goes {same}")
         if WELCH in tests:
-            found[-1] += "; where two arms have different seeds, Welch’s t-test"
+            found[-1] += "; where two arms have no such pairs, Welch’s t-test"
     else:
         found.append("Welch’s t-test of the means")
     sizes = {arm.name: len(arm.values) for arm in answer.arms}
-    if any(
-        each.test == WELCH and statistics.is_cautious(sizes[each.arm], sizes[each.reference])
-        for each in answer.differences
-    ):
+    if any(each.test == WELCH and sizes[each.arm] != sizes[each.reference] for each in answer.differences):
         found[-1] += ", where numbers of seeds differ with the degrees of freedom of the smaller one"
     if answer.comparisons == 1:
         found[-1] += ". One comparison, so no correction."
@@ -118,25 +115,27 @@ def scope(answer: Answer) -> list[str]:
 
 
 def _differs_in_data(answer: Answer) -> bool:
-    return any(key == "data" or key.startswith("data.") or key in CONTENTS for key in answer.varied)
+    return any(key == "data" or key.startswith("data.") or key == DATA_CONTENT for key in answer.varied)
 
 
 def _of_the_data(answer: Answer) -> Iterator[str]:
     told = ", ".join(f"{key}={value}" for key, value in answer.constant.items())
-    if _differs_in_data(answer) and not {"data", *CONTENTS} & set(answer.varied):  # else the answer itself says it
+    if _differs_in_data(answer) and not {"data", DATA_CONTENT} & set(answer.varied):  # else the answer itself says it
         yield "The arms differ in their data, so a difference may be that of the samples and not of what was learnt."
     yield "Nothing about other data, models, sizes or lengths of training" + (f" than {told}." if told else ".")
 
 
 def _of_the_splits(answer: Answer) -> Iterator[str]:
-    if answer.paired_by:
-        seeds = few(answer.paired_by)
-        drawn = (
-            "divisions of these samples, which overlap, and not of new samples"
-            if SPLIT in answer.paired_by
-            else "such draws"
-        )
-        yield f"Each seed has its own {seeds}: the intervals tell the scatter of both, over {drawn}."
+    by_arm = [follows_the_seed(arm.runs) for arm in answer.arms if len(arm.values) > 1]
+    own = [key for key in DRAWN_BY if any(key in found for found in by_arm)]
+    if own:
+        drawn = "such draws"
+        if SPLIT in own:
+            drawn = "divisions of these samples, which overlap, and not of new samples"
+            if not answer.is_drawn:
+                drawn = "divisions of these samples into training and validation, with one test set for all"
+        each = "Each seed" if all(found == own for found in by_arm) else "In some arms each seed"
+        yield f"{each} has its own {few(own)}: the intervals tell the scatter of both, over {drawn}."
     elif _differs_in_data(answer):
         yield "Nothing about other splits: the intervals tell the scatter of the seeds alone."
     else:
@@ -160,8 +159,8 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
         )
     if answer.plan is None and any(each.verdict for each in answer.differences):
         yield (
-            f"No plan of a comparison covers {'all of ' if answer.elsewhere else ''}these runs: false alarms stay below"
-            " 5 % only where arms, metric, margin and seeds were fixed before looking."
+            f"No plan of a comparison covers {'all of ' if answer.elsewhere else ''}these runs: false alarms stay at"
+            " about 5 % or less only where arms, metric, margin and seeds were fixed before looking."
         )
     if len(answer.arms) > 2 and not answer.folds:
         yield (

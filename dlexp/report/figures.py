@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlexp.pictures.differences import Arm as Row
-from dlexp.pictures.differences import Gap, differences
+from dlexp.pictures.differences import Gap, Row, differences
 from dlexp.pictures.drawing import Drawing, Who, as_svg
 from dlexp.pictures.looks import GREY
 from dlexp.report.answer import Answer, Arm, Difference

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlexp.errors import UserError, listed
-from dlexp.report.arms import counted
+from dlexp.report.arms import each_once
 from dlexp.report.conditions import matching
 from dlexp.report.plan import PLAN_FILE, Plan, read_plan
 from dlexp.report.runs import Run, Trouble, read_runs
@@ -64,7 +64,7 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
             planned[name] = sorted((run for run in own if id(run) in left), key=lambda run: run.seed)
         runs = sum(planned.values(), [])
     else:
-        runs, repeats = counted(runs)
+        runs, repeats = each_once(runs)
         troubles = [*troubles, *repeats]
     if not runs:
         raise UserError(f"no run of {listed(folders)} is at its end, so there is nothing to report yet")

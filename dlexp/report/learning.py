@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dlexp.metric import LOSS, Metric
-from dlexp.pictures.arm_curves import MOST_ARMS, Curve, Shown, arm_curves, shown, thinned, worth_drawing
+from dlexp.pictures.arm_curves import MOST_ARMS, Curve, Window, arm_curves, thinned, window, worth_drawing
 from dlexp.pictures.drawing import Drawing, Who
 from dlexp.pictures.looks import GREY
 from dlexp.pictures.scales import plain
@@ -57,7 +57,7 @@ def curve_pictures(answer: Answer) -> dict[str, Picture]:
             continue
         every = max(every, thinned(curves["epochs"]))
         words = shown_metric(key, metric)
-        seen = shown(curves["epochs"], share=metric.unit == "%")
+        seen = window(curves["epochs"], share=metric.unit == "%")
         for axis, below in AXES.items():
             if axis != "seconds" or _times_are_known(curves[axis]):
                 drawn[axis].append(
@@ -111,7 +111,7 @@ def _times_are_known(curves: Sequence[Curve]) -> bool:
     return all(curve.mean[-1][0] > 0 for curve in curves)
 
 
-def _cut(seen: Shown, name: str, unit: str) -> Iterator[str]:
+def _cut(seen: Window, name: str, unit: str) -> Iterator[str]:
     sides = [("below", seen.low, seen.below), ("above", seen.high, seen.above)]
     told = [f"{side} {plain(float(f'{end:.3g}'))}{unit}" for side, end, cut in sides if cut]
     if told:
@@ -139,10 +139,13 @@ def _caption(answer: Answer, arms: Sequence[Arm], every: int) -> str:
 
 def reached_words(answer: Answer) -> list[tuple[str, str]]:
     """Returns for each arm when its runs first reached the value of --reach: in epochs and steps, and in seconds."""
+    if answer.reach is None:
+        return []
     told = []
     for arm in answer.arms:
         there = [each for each in arm.reached if each is not None]
         if not arm.reached:
+            told.append((f"{arm.name}: validates nothing", ""))
             continue
         if not there:
             told.append((f"{arm.name}: no run did", ""))

@@ -13,6 +13,7 @@ from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
 from dlexp.records.folder import METRICS
 from dlexp.records.naming import in_a_name, plain_name
+from dlexp.report.arms import key_of
 from dlexp.report.conditions import matching
 from dlexp.report.runs import Run, Trouble, read_runs
 
@@ -131,8 +132,7 @@ def _read_by(run: Run) -> tuple[Any, Any]:
 
 def _typed(run: Run) -> list[str]:
     """Returns the words that say what a run is, the last of each key; what changes no result is left out."""
-    words = [*run.words, *(word for each in run.entry["resumed"] for word in each["overrides"])]
-    last = {word.partition("=")[0].lstrip("+"): word for word in words if "=" in word}
+    last = {key_of(word): word for word in run.typed if "=" in word}
     return [word for key, word in last.items() if not is_incidental(key) and key != "accept_changes"]
 
 

@@ -15,7 +15,7 @@ from dlexp.report.answer import Answer, Arm, Choice
 from dlexp.report.gathering import Gathered, gathered
 from dlexp.report.naming import names_of, words_of
 from dlexp.report.plan import Plan
-from dlexp.report.reaching import reached
+from dlexp.report.reaching import with_reached
 from dlexp.report.runs import Run
 
 
@@ -45,18 +45,19 @@ def make_answer(
     key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)
-    margin = plan.margin if margin is None and plan else margin
+    margin = _margin(margin, plan, key)
     _check(facts, margin, reach, against, all_pairs)
     keys, arms = _arms(runs, key, found)
-    if reach is not None:
-        arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
+    arms = with_reached(arms, key, reach, facts)
     pairs = plan.pairs if plan and against is None and not all_pairs else {}
     reference, chosen = (None, "chosen") if all_pairs or pairs else _reference(arms, against, plan)
     title = _title(folders, keys, [arm.name for arm in arms], plan)
     arms = ranked(arms, facts)
     family = _family(arms, runs, reference, pairs, facts, margin, plan)
+    differences = verdicts.differences(arms, family)
     around = shared.surroundings(runs)
-    num_samples, error = shared.test_error(arms, key)
+    num_samples, error = shared.error_of_the_samples(arms, key)
+    is_drawn = shared.draws_its_samples(runs, key)
     return in_words(
         Answer(
             title=title,
@@ -67,14 +68,14 @@ def make_answer(
             constant=shared.constants(runs, [*keys, *planned.varied(plan)] if plan else keys),
             arms=arms,
             reference=reference,
-            differences=verdicts.differences(arms, family),
+            differences=differences,
             comparisons=family.comparisons,
             margin=margin,
             decimals=_decimals(arms, facts),
-            paired_by=family.paired_by,
+            paired_by=verdicts.paired_by(differences),
             folds=family.folds,
-            **{"sentences": [], "method": [], "scope": []},
-            test_error=None if set(family.paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
+            test_error=None if is_drawn else error,  # else the intervals tell of it too
+            is_drawn=is_drawn,
             num_test=num_samples,
             exploratory=_exploratory(plan, arms, key, plan.against if pairs else reference, margin) if plan else None,
             plan=plan,
@@ -172,6 +173,11 @@ def _check(facts: Metric, margin: float | None, reach: float | None, against: st
         raise UserError(*problems)
 
 
+def _margin(margin: float | None, plan: Plan | None, key: str) -> float | None:
+    """Returns the margin typed, else that of the plan for its own metric: another one has another unit."""
+    return plan.margin if margin is None and plan is not None and plan.metric == key else margin
+
+
 def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> tuple[str | None, Choice]:
     """Returns what the others are held against, and why: another one stands there for a first one that failed."""
     if against is not None:
@@ -198,7 +204,6 @@ def _family(
         pairs=pairs,
         higher_is_better=facts.higher_is_better,
         margin=None if margin is None else margin / in_unit(1.0, facts),
-        paired_by=verdicts.follows_the_seed(runs),
         folds=arms_of.is_folded(runs),
         hypothesis=planned.read_hypothesis(hypothesis, [arm.name for arm in arms]) if hypothesis else None,
     )

@@ -69,7 +69,6 @@ def words_of(runs: Sequence[Run]) -> list[str]:
     """
     kept: dict[str, str] = {}
     for run in runs:
-        words = [*run.words, *(word for each in run.entry["resumed"] for word in each["overrides"])]
-        own = {key_of(word): word for word in words}  # what was typed later holds
+        own = {key_of(word): word for word in run.typed}
         kept |= {key: word if kept.get(key, word) == word else f"{key}=…" for key, word in own.items()}
     return [word for key, word in kept.items() if key not in REPEATS and not is_incidental(key) and "hydra" not in key]

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
-from dlexp.report.answer import Answer, Arm
+from dlexp.report.answer import Answer
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, table, tag
 from dlexp.report.page_data import page_data
 from dlexp.report.runs import Run
-from dlexp.report.shown import SPLITS, grouped, setting, shown, shown_metric
+from dlexp.report.shown import SPLITS, facts_of, grouped, setting, shown, shown_metric
 from dlexp.report.tree import branches
 
 MOST_METRICS = 4  # columns of a run
@@ -88,12 +87,7 @@ def _tree(answer: Answer) -> Markup | None:
 def _every_run(answer: Answer) -> Markup:
     runs = [(arm, run) for arm in answer.arms for run in arm.runs]
     names = _names(answer)
-    metrics = [
-        shown_metric(
-            name, answer.facts if name.partition("/")[2] == answer.metric.partition("/")[2] else _fact(runs, name)
-        )
-        for name in names
-    ]
+    metrics = [shown_metric(name, facts_of(answer, name)) for name in names]
     columns = [Column("arm"), Column("seed"), Column("state", left=True), *(Column(words.axis) for words in metrics)]
     columns += [Column("epoch chosen"), Column("seconds", time=True), Column("folder", left=True)]
     looks = who(answer)
@@ -117,14 +111,6 @@ def _names(answer: Answer) -> list[str]:
     name = answer.metric.partition("/")[2]
     wanted = [answer.metric, f"test/{name}", f"val/{name}", "test/loss", "val/loss"]
     return list(dict.fromkeys(each for each in wanted if each in there))[:MOST_METRICS]
-
-
-def _fact(runs: list[tuple[Arm, Run]], name: str) -> Any:
-    from dlexp.metric import LOSS
-
-    return next(
-        (run.measures[name.partition("/")[2]] for _, run in runs if name.partition("/")[2] in run.measures), LOSS
-    )
 
 
 def _state(run: Run) -> str:

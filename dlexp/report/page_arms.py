@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from dlexp.errors import to_type
-from dlexp.metric import LOSS, Metric
 from dlexp.report import tables
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.figures import who
 from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
-from dlexp.report.shown import Shown, grouped, setting, shown, shown_metric
+from dlexp.report.shown import Shown, facts_of, grouped, of_some, setting, shown, shown_metric
 from dlexp.report.words import p_in_words
 
 MOST_COMMANDS = 8  # in the open
@@ -77,14 +76,14 @@ def _columns(answer: Answer, words: Shown, compared: bool) -> list[Column]:
             Column("p", "corrected" if answer.comparisons > 1 else ""),
             Column("verdict", left=True),
         ]
-    found += [Column("n")] + [Column(name) for name in ("failed", "diverged") if _any(answer, name)]
+    found += [Column("n"), Column("failed")] + ([Column("diverged")] if _any_diverged(answer) else [])
     found += [Column("seconds", "a run", time=True)]
     found += [Column("parameters")] if _shared_parameters(answer) is None else []
     return found + [Column(key) for key in _settings(answer)]
 
 
-def _any(answer: Answer, kind: str) -> bool:
-    return kind == "failed" or any(arm.num_diverged for arm in answer.arms)
+def _any_diverged(answer: Answer) -> bool:
+    return any(arm.num_diverged for arm in answer.arms)
 
 
 def _cells(answer: Answer, arm: Arm, found: Difference | None, words: Shown, compared: bool) -> list[str | Cell | None]:
@@ -93,8 +92,8 @@ def _cells(answer: Answer, arm: Arm, found: Difference | None, words: Shown, com
     cells: list[str | Cell | None] = [Cell(joined([words.mean(arm.interval, behind=False), behind]), mean)]
     if compared:
         cells += _compared(arm, found, words, answer)
-    cells.append(str(len(arm.values)))
-    cells += [str(getattr(arm, f"num_{name}")) for name in ("failed", "diverged") if _any(answer, name)]
+    cells += [str(len(arm.values)), str(arm.num_failed)]
+    cells += [str(arm.num_diverged)] if _any_diverged(answer) else []
     cells.append(None if arm.seconds is None else Cell(f"{arm.seconds:.1f}", arm.seconds))
     if _shared_parameters(answer) is None:
         cells.append(None if arm.parameters is None else Cell(grouped(arm.parameters), arm.parameters))
@@ -188,22 +187,19 @@ def _other_metrics(answer: Answer) -> Markup | None:
     if not names:
         return None
     looks = who(answer)
-    measures = {key: metric for arm in answer.arms for run in arm.runs for key, metric in run.measures.items()}
-    written = [shown_metric(name, _metric(name, measures)) for name in names]
+    written = [shown_metric(name, facts_of(answer, name)) for name in names]
     rows: list[Row] = []
     for arm in answer.arms:
         cells: list[str | Cell | None] = [arm.name]
         for name, words in zip(names, written, strict=True):
             found = arm.others.get(name)
-            cells.append(None if found is None else Cell(words.mean(found, behind=False), found.mean))
+            cells.append(
+                None if found is None else Cell(words.mean(found, behind=False) + of_some(arm, name), found.mean)
+            )
         rows.append(({"class": f"c{looks[arm.name].colour}", "data-arm": looks[arm.name].number}, cells))
     columns = [Column("arm"), *(Column(words.axis) for words in written)]
     inner = tag("div", table(columns, rows, "results stack sortable"), class_="scroll")
     return tag("details", tag("summary", f"Further metrics ({len(names)})"), inner, class_="wide")
-
-
-def _metric(key: str, measures: dict[str, Metric]) -> Metric:
-    return measures.get(key.partition("/")[2], LOSS)
 
 
 def cross_table(answer: Answer) -> Markup | None:

@@ -78,7 +78,7 @@ def _lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
             if any(key.startswith("test/") for key in run.metrics)
         ]
         yield "test set", sealed, f"{counted(len(looked), 'trial')} read it" if looked else AS_PLANNED
-    for departure in getattr(plan, "departures", []):
+    for departure in plan.departures:
         yield "otherwise", "", departure
 
 

@@ -55,7 +55,7 @@ def _of_verdicts(answer: Answer) -> Iterator[tuple[str, str]]:
             "Bonferroni correction",
             f"{count} comparisons give chance {count} opportunities. Each interval is therefore drawn wider"
             f" ({_per_cent(1 - LEVEL / count)} instead of 95 %) and each p multiplied by {count}, so that a false"
-            " alarm among all of them happens in fewer than 5 of 100 repetitions.",
+            " alarm among all of them happens in about 5 of 100 repetitions at most.",
         )
     ruled = "corrected interval" if count > 1 else "interval"
     meaning = f"Better or worse: the {ruled} leaves out 0. "

@@ -1,8 +1,35 @@
 """When a run first reaches a value in validation: `--reach`."""
 
+from dataclasses import replace
+
 from dlexp.console.wording import in_unit
+from dlexp.errors import UserError
 from dlexp.metric import Metric
+from dlexp.report.answer import Arm
 from dlexp.report.runs import Run, number_in, seconds_in
+
+
+def with_reached(arms: list[Arm], metric: str, value: float | None, facts: Metric) -> list[Arm]:
+    """Returns the arms with when their runs first reached a value, if any; none of a run whose epochs validate nothing.
+
+    Raises:
+        UserError: no run at all validates.
+    """
+    if value is None:
+        return arms
+    key = f"val/{metric.partition('/')[2]}"
+
+    def validates(run: Run) -> bool:
+        return any(number_in(row, key) is not None for row in run.epochs)
+
+    if not any(validates(run) for arm in arms for run in arm.runs):
+        raise UserError(f"--reach {value:g}: no run has {key} after an epoch, so when one reached it is not known")
+    return [
+        replace(
+            arm, reached=[reached(run, metric, value, facts) for run in arm.runs if validates(run) or not run.epochs]
+        )
+        for arm in arms
+    ]
 
 
 def reached(run: Run, metric: str, value: float, facts: Metric) -> dict[str, float] | None:

@@ -85,6 +85,11 @@ class Run:
         return self.status == "finished"
 
     @property
+    def typed(self) -> list[str]:
+        """All words that were typed for it, those of a resumption last: what was typed later holds."""
+        return [*self.words, *(word for each in self.entry.get("resumed", []) for word in each["overrides"])]
+
+    @property
     def is_ended(self) -> bool:
         """Whether it is over: finished or failed. The others are in nobody's count, and named in a `Trouble`."""
         return self.status in ("finished", "failed")

@@ -5,15 +5,14 @@ The functions take an `Answer` whose sentences are still missing.
 
 from collections.abc import Iterator, Sequence
 
-from dlexp.console.wording import TRAINED_ON, amount, fixed, in_unit, signed, unit, unit_of_difference
+from dlexp.console.wording import amount, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.planned import hypothesis_in_words
 from dlexp.report.remarks import remarks
+from dlexp.report.shown import subject
 from dlexp.report.verdicts import missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper, with_value
-
-SPLITS = {"val": "validation", "train": "training", TRAINED_ON: "training samples’"}
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -29,12 +28,6 @@ def sentences(answer: Answer) -> list[str]:
     else:
         found = _compared(answer)
     return [*found, *_weakened(answer)]
-
-
-def subject(answer: Answer) -> str:
-    """Returns what is compared, such as `test accuracy`."""
-    split, _, name = answer.metric.rpartition("/")
-    return f"{SPLITS.get(split, split)} {answer.facts.title or name.replace('_', ' ')}".strip()
 
 
 def _one_arm(answer: Answer, arm: Arm) -> list[str]:

@@ -10,6 +10,7 @@ from dlexp.report.answer import Arm
 from dlexp.report.arms import brought_along
 from dlexp.report.run_files import json_of
 from dlexp.report.runs import Run
+from dlexp.report.verdicts import DATA_SEED, SPLIT
 
 # What says most of an experiment.
 TELLING = (
@@ -82,7 +83,7 @@ def mixtures(runs: Sequence[Run], varied: Sequence[str], found: Sequence[Mapping
     return told
 
 
-def test_error(arms: Sequence[Arm], metric: str) -> tuple[int | None, float | None]:
+def error_of_the_samples(arms: Sequence[Arm], metric: str) -> tuple[int | None, float | None]:
     """Returns how many samples measured the metric, and the standard error of the best arm's mean that comes from them.
 
     Both None where the runs do not share the number; the error is None where the metric is no share of right answers,
@@ -98,7 +99,33 @@ def test_error(arms: Sequence[Arm], metric: str) -> tuple[int | None, float | No
     has_classes = all(_within(each, "class_counts", split) for each in data)
     if name not in SHARES or not has_classes or mean is None or not 0 < mean < 1:
         return size, None
-    return size, statistics.test_set_error(mean, size)
+    return size, statistics.error_of_a_share(mean, size)
+
+
+def draws_its_samples(runs: Sequence[Run], metric: str) -> bool:
+    """Whether a seed of the data draws the samples that a metric is of, so that the runs do not share them.
+
+    `data.split_seed` draws those that a setting holds out, and which remain under `data.limit`: not the test set that a
+    data set brings. Where a run does not tell what was held out, it is taken to be all.
+    """
+
+    def vary(key: str) -> bool:
+        return len({str(run.settings.get(key)) for run in runs}) > 1
+
+    if vary(DATA_SEED) or not vary(SPLIT):
+        return vary(DATA_SEED)
+    return any(_is_held_out(run, metric.partition("/")[0]) for run in runs if run.is_finished)
+
+
+def _is_held_out(run: Run, split: str) -> bool:
+    data = json_of(run.folder / DATA)
+    size, limit = _within(data, "sizes", split), run.settings.get("data.limit")
+    known = data.get("divided_by") if isinstance(data, Mapping) else None
+    if not isinstance(known, list) or (limit is not None and size == limit):
+        return True
+    if split == "test":
+        return "data.test_size" in known
+    return bool(known) or run.settings.get("data.folds") is not None
 
 
 def _within(found: Any, *keys: str) -> Any:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 
 from dlexp.console.wording import TRAINED_ON, beside, fixed, in_unit, signed, unit, unit_of_difference
-from dlexp.metric import Metric
+from dlexp.metric import LOSS, Metric
 from dlexp.pictures.scales import MINUS
-from dlexp.report.answer import Answer, Interval
-from dlexp.report.sentences import subject
+from dlexp.report.answer import Answer, Arm, Interval
 
-SPLITS = {"train": "training", "val": "validation", "test": "test", TRAINED_ON: "training"}
+SPLITS = {"train": "training", "val": "validation", TRAINED_ON: "training samples’"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,12 @@ class Shown:
         return f"{own.signed(low)} to {own.signed(high)}"
 
 
+def subject(answer: Answer) -> str:
+    """Returns what is compared, such as `test accuracy`."""
+    split, _, name = answer.metric.rpartition("/")
+    return f"{SPLITS.get(split, split)} {answer.facts.title or name.replace('_', ' ')}".strip()
+
+
 def shown(answer: Answer) -> Shown:
     """Returns how an answer's metric is written."""
     return Shown(subject(answer), answer.facts, answer.decimals)
@@ -77,6 +82,21 @@ def shown_metric(key: str, metric: Metric) -> Shown:
     split, _, name = key.partition("/")
     words = f"{SPLITS.get(split, split)} {metric.title or name.replace('_', ' ')}"
     return Shown(words.strip(), metric, 2 if metric.unit == "%" else 4)
+
+
+def facts_of(answer: Answer, key: str) -> Metric:
+    """Returns unit and direction of any metric of the runs, by its key; of one that no run tells of those of a loss."""
+    name = key.partition("/")[2]
+    if name == answer.metric.partition("/")[2]:
+        return answer.facts
+    known = (run.measures[name] for arm in answer.arms for run in arm.runs if name in run.measures)
+    return next(known, LOSS)
+
+
+def of_some(arm: Arm, metric: str) -> str:
+    """Returns ` (2 of 3)` where a mean is not of all runs of an arm: without those that failed it flatters."""
+    there = sum(run.metrics.get(metric) is not None for run in arm.finished)
+    return "" if there in (0, len(arm.runs)) else f" ({there} of {len(arm.runs)})"
 
 
 def setting(value: object) -> str:

@@ -7,10 +7,8 @@ from statistics import median
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import fixed, printable, signed, unit, unit_of_difference
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
-from dlexp.metric import LOSS
 from dlexp.report.answer import Answer, Arm, Difference, Interval
-from dlexp.report.sentences import subject
-from dlexp.report.shown import setting
+from dlexp.report.shown import facts_of, of_some, setting, shown_metric, subject
 from dlexp.report.words import p_in_words, upper
 
 NOTHING = "–"
@@ -98,7 +96,10 @@ def verdict(answer: Answer, found: Difference, reasons: bool = True) -> str:
 
 
 def reach_table(answer: Answer) -> Table | None:
-    """Returns when the runs of each arm first reached a value in validation; medians of those that did."""
+    """Returns when the runs of each arm first reached a value in validation; medians of those that did.
+
+    An arm whose runs validate nothing has no count.
+    """
     if answer.reach is None:
         return None
     reached = [[each for each in arm.reached if each is not None] for arm in answer.arms]
@@ -108,15 +109,19 @@ def reach_table(answer: Answer) -> Table | None:
 
     seconds = [format_seconds(median(each["seconds"] for each in own)) if own else NOTHING for own in reached]
     return _table(
-        f"When validation first reached {answer.reach:g}{unit(answer.facts)}",
+        f"When validation first reached {answer.reach:g}{unit(answer.facts)}, medians of the runs that did",
         [
             ("arm", [printable(arm.name) for arm in answer.arms]),
-            ("did", [f"{len(own)} of {len(arm.reached)}" for own, arm in zip(reached, answer.arms, strict=True)]),
+            ("did", [_share(len(own), len(arm.reached)) for own, arm in zip(reached, answer.arms, strict=True)]),
             ("epochs", middle("epochs")),
             ("steps", middle("steps")),
             ("time", seconds),
         ],
     )
+
+
+def _share(number: int, whole: int) -> str:
+    return f"{number} of {whole}" if whole else "not validated"
 
 
 def cross_table(answer: Answer) -> Table | None:
@@ -155,7 +160,7 @@ def cross_table(answer: Answer) -> Table | None:
     found = [
         (
             head or upper(subject(answer)),
-            [_mean(answer, cells[row, head].interval) if (row, head) in cells else "" for row in rows],
+            [_of_arm(answer, cells[row, head]) if (row, head) in cells else "" for row in rows],
         )
         for head in columns
     ]
@@ -167,15 +172,14 @@ def cross_table(answer: Answer) -> Table | None:
 def others_table(answer: Answer) -> Table | None:
     """Returns the means of the other metrics, a column each; None where there are none."""
     names = sorted({name for arm in answer.arms for name in arm.others})
-    measures = {name: metric for arm in answer.arms for run in arm.finished for name, metric in run.measures.items()}
 
     def cell(arm: Arm, name: str) -> str:
-        metric, found = measures.get(name.partition("/")[2], LOSS), arm.others.get(name, Interval(None, None, None))
-        return NOTHING if found.mean is None else fixed(found.mean, metric, 2 if metric.unit == "%" else 4)
+        found = arm.others.get(name, Interval(None, None, None))
+        words = shown_metric(name, facts_of(answer, name))
+        return NOTHING if found.mean is None else fixed(found.mean, words.metric, words.decimals) + of_some(arm, name)
 
     columns = [
-        (f"{name}{_in(unit(measures.get(name.partition('/')[2], LOSS)))}", [cell(arm, name) for arm in answer.arms])
-        for name in names
+        (f"{name}{_in(unit(facts_of(answer, name)))}", [cell(arm, name) for arm in answer.arms]) for name in names
     ]
     arms = [printable(arm.name) for arm in answer.arms]
     return _table("Other metrics, means", [("arm", arms), *columns]) if names else None
@@ -215,6 +219,10 @@ def _mean(answer: Answer, interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return mean
     return f"{mean} ± {fixed((interval.high - interval.low) / 2, answer.facts, decimals)}"
+
+
+def _of_arm(answer: Answer, arm: Arm) -> str:
+    return _mean(answer, arm.interval) + of_some(arm, answer.metric)
 
 
 def _in(unit: str) -> str:

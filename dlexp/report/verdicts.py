@@ -1,22 +1,21 @@
 """Which arm is better, as far as the runs say: the test is fixed by how they were made, never by what they show."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
-from dlexp.report.arms import FOLD
+from dlexp.report.arms import FOLD, is_one_to_one
 from dlexp.report.planned import Hypothesis
 from dlexp.report.runs import Run
 from dlexp.report.statistics import Sample
 
 WELCH, PAIRED = "Welch", "paired t"
 # Settings that draw the data or the start of a run: where each seed has its own value, pairs of a seed share a draw.
-SPLIT, START = "data.split_seed", "init_from"
-DRAWN_BY = (SPLIT, "data.data_seed", START)
+SPLIT, DATA_SEED, START = "data.split_seed", "data.data_seed", "init_from"
+DRAWN_BY = (SPLIT, DATA_SEED, START)
 
 
 @dataclass(frozen=True)
@@ -24,26 +23,19 @@ class Family:
     """What all comparisons of a report share.
 
     pairs: names of arms, the one compared and the one it is held against; `comparisons` of them could be tested as the
-    runs were made, and the correction is for these. margin: in the metric's own values. paired_by: see
-    `follows_the_seed`.
+    runs were made, and the correction is for these. margin: in the metric's own values.
     """
 
     pairs: list[tuple[str, str]]
     comparisons: int
     higher_is_better: bool
     margin: float | None
-    paired_by: list[str]
     folds: bool
 
 
 def follows_the_seed(runs: Sequence[Run]) -> list[str]:
-    """Returns which of the settings in DRAWN_BY have a value of their own for each seed, the same in all arms."""
-    return [key for key in DRAWN_BY if _is_one_to_one([(run.seed, run.settings.get(key)) for run in runs])]
-
-
-def _is_one_to_one(pairs: Sequence[tuple[Hashable, Any]]) -> bool:
-    found = {(seed, str(value)) for seed, value in pairs}
-    return len(found) > 1 and len(found) == len({seed for seed, _ in found}) == len({value for _, value in found})
+    """Returns which of the settings in DRAWN_BY have a value of their own for each seed, the same in all these arms."""
+    return [key for key in DRAWN_BY if is_one_to_one([(run.seed, run.settings.get(key)) for run in runs])]
 
 
 def interval_of(values: Sequence[float], has_none: bool = False) -> Interval:
@@ -62,7 +54,6 @@ def family(
     *,
     higher_is_better: bool,
     margin: float | None,
-    paired_by: list[str],
     folds: bool,
     hypothesis: Hypothesis | None,
     pairs: Mapping[str, str] = MappingProxyType({}),
@@ -85,7 +76,7 @@ def family(
         compared += [pair] if pair not in compared and pair[::-1] not in compared else []
     several = {arm.name for arm in arms if len(arm.runs) > 1}
     comparisons = sum(several.issuperset(pair) for pair in compared)
-    return Family(compared, 0 if folds else comparisons, higher_is_better, margin, paired_by, folds)
+    return Family(compared, 0 if folds else comparisons, higher_is_better, margin, folds)
 
 
 def differences(arms: Sequence[Arm], family: Family) -> list[Difference]:
@@ -94,8 +85,14 @@ def differences(arms: Sequence[Arm], family: Family) -> list[Difference]:
     return [_compared(by_name[one], by_name[other], family) for one, other in family.pairs]
 
 
+def paired_by(differences: Sequence[Difference]) -> list[str]:
+    """Returns the settings that pair the runs of any comparison."""
+    return [key for key in DRAWN_BY if any(key in each.paired_by for each in differences)]
+
+
 def _compared(one: Arm, other: Arm, family: Family) -> Difference:
-    pairs = _pairs(one, other) if family.paired_by or family.folds else None
+    drawn = follows_the_seed([*one.runs, *other.runs])
+    pairs = _pairs(one, other) if drawn or family.folds else None
     sign = 1 if family.higher_is_better else -1
     ahead = None if pairs is None else sum(sign * (value - another) > 0 for value, another in zip(*pairs, strict=True))
     gap = None
@@ -108,7 +105,8 @@ def _compared(one: Arm, other: Arm, family: Family) -> Difference:
     differences = statistics.paired(*pairs)
     if differences.variance == 0:
         return _unclaimed(one, other, gap, ahead, "their difference is identical in every seed")
-    return _claimed(one, other, family, differences, None, ahead)
+    found = _claimed(one, other, family, differences, None, ahead)
+    return replace(found, paired_by=drawn)
 
 
 def _claimed(

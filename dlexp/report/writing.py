@@ -1,4 +1,4 @@
-"""The files of a report: written together or not at all, over an older report and nothing else."""
+"""The files of a report: all made before the first is written, each whole, over an older report and nothing else."""
 
 import json
 import os

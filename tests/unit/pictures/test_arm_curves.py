@@ -5,7 +5,7 @@ import math
 
 from made_drawings import ADAM, SGD, curve, marks
 
-from dlexp.pictures.arm_curves import MOST_ARMS, Curve, arm_curves, shown, thinned, worth_drawing
+from dlexp.pictures.arm_curves import MOST_ARMS, Curve, arm_curves, thinned, window, worth_drawing
 from dlexp.pictures.differences import WIDTH
 from dlexp.pictures.drawing import Who, markup, text_width
 from dlexp.pictures.looks import GREY
@@ -13,7 +13,7 @@ from dlexp.pictures.looks import GREY
 
 def test_names_of_lines_never_overlap() -> None:
     curves = [curve(Who(f"arm {number}", number, min(number, GREY)), 90 + number / 1000) for number in range(MOST_ARMS)]
-    drawing = arm_curves(curves, shown(curves, True), axis="accuracy", below="epochs")
+    drawing = arm_curves(curves, window(curves, True), axis="accuracy", below="epochs")
     heights = sorted(mark.points[0][1] for mark in marks(drawing, "name"))
     assert len(heights) == MOST_ARMS
     assert all(after - before >= 16.9 for before, after in itertools.pairwise(heights))
@@ -23,7 +23,7 @@ def test_names_of_lines_never_overlap() -> None:
 
 def test_curves_are_drawn_in_three_layers_and_of_grey_arms_means_alone() -> None:
     curves = [curve(Who(f"arm {number}", number, min(number, GREY)), 90 + number) for number in range(10)]
-    drawing = arm_curves(curves, shown(curves, True), axis="accuracy", below="epochs")
+    drawing = arm_curves(curves, window(curves, True), axis="accuracy", below="epochs")
     order = [mark.look for mark in drawing.marks if mark.look in ("band", "seed", "line", "trial")]
     assert [look for look, _ in itertools.groupby(order)] == ["band", "seed", "line", "trial"]
     assert order.count("seed") == 3 * 5 and order.count("line") == 5 and order.count("trial") == 5
@@ -31,9 +31,9 @@ def test_curves_are_drawn_in_three_layers_and_of_grey_arms_means_alone() -> None
 
 def test_curves_are_cut_to_where_arms_differ() -> None:
     curves = [curve(ADAM, 97), curve(SGD, 96)]
-    seen = shown(curves, True)
+    seen = window(curves, True)
     assert 80 < seen.low < 95 and seen.below and not seen.above
-    alone = shown(curves[:1], True)
+    alone = window(curves[:1], True)
     assert not alone.below and alone.low < 50
 
 
@@ -41,11 +41,11 @@ def test_a_loss_over_decades_has_a_log_axis_that_a_reader_may_switch() -> None:
     losses = [
         Curve(who, [], [(x, end * math.exp(-x), None, None) for x in range(1, 9)]) for who, end in ((ADAM, 9), (SGD, 5))
     ]
-    seen = shown(losses, False)
+    seen = window(losses, False)
     drawing = arm_curves(losses, seen, axis="loss", below="epochs")
     assert seen.log and "data-values" in markup(drawing) and 'log"' in markup(drawing)
     assert "data-values" not in markup(
-        arm_curves([curve(ADAM, 97)], shown([curve(ADAM, 97)], True), axis="a", below="b")
+        arm_curves([curve(ADAM, 97)], window([curve(ADAM, 97)], True), axis="a", below="b")
     )
 
 
@@ -60,9 +60,9 @@ def test_curves_that_say_nothing_are_not_worth_drawing() -> None:
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     long = [curve(ADAM, 97, points=2000, seeds=5), curve(SGD, 96, points=2000, seeds=5)]
-    drawing = arm_curves(long, shown(long, True), axis="accuracy", below="epochs")
+    drawing = arm_curves(long, window(long, True), axis="accuracy", below="epochs")
     assert sum(len(mark.points) for mark in drawing.marks if mark.inside and mark.shape == "line") < 2000
     assert thinned(long) == 15
     last = marks(drawing, "line", "adam")[0].points[-1]
-    whole = arm_curves(long[:1], shown(long, True), axis="accuracy", below="epochs", whole=True)
+    whole = arm_curves(long[:1], window(long, True), axis="accuracy", below="epochs", whole=True)
     assert last[0] < marks(whole, "line", "adam")[0].points[-1][0]  # which leaves no room for names

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_drawings import ADAM, SGD, curve
 
-from dlexp.pictures.arm_curves import arm_curves, shown
+from dlexp.pictures.arm_curves import arm_curves, window
 from dlexp.pictures.drawing import Drawing, as_svg, fitted, markup, short_names, spread, text_width
 from dlexp.pictures.looks import LIGHT
 
@@ -48,7 +48,7 @@ def test_a_way_of_many_steps_does_not_drift() -> None:
 
 def test_a_file_of_shapes_is_whole_and_has_its_own_colours() -> None:
     drawings = [
-        arm_curves([curve(ADAM, 97), curve(SGD, 96)], shown([curve(SGD, 96)], True), axis="<&>", below="epochs")
+        arm_curves([curve(ADAM, 97), curve(SGD, 96)], window([curve(SGD, 96)], True), axis="<&>", below="epochs")
     ]
     svg = as_svg(drawings)
     root = ElementTree.fromstring(svg)

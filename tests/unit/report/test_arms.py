@@ -7,14 +7,14 @@ import pytest
 from made_runs import made_config, made_run, made_sweep
 
 from dlexp.errors import UserError
-from dlexp.report.arms import brought_along, counted, is_folded, split
+from dlexp.report.arms import brought_along, each_once, is_folded, split
 from dlexp.report.conditions import matching
 from dlexp.report.naming import names_of, words_of
 from dlexp.report.runs import Run, read_runs
 
 
 def runs_of(folder: Path) -> list[Run]:
-    return counted(read_runs([folder])[0])[0]
+    return each_once(read_runs([folder])[0])[0]
 
 
 def arms_of(runs: list[Run]) -> tuple[list[str], dict[str, list[int]]]:
@@ -90,7 +90,7 @@ def test_what_follows_or_changes_no_result_is_no_key(tmp_path: Path) -> None:
 def test_whether_the_test_set_was_looked_at_makes_no_arm(tmp_path: Path) -> None:
     made_run(tmp_path / "trial", settings={"test": False}, metrics={"val/accuracy": 0.9, "val/loss": 0.1})
     made_run(tmp_path / "final")
-    runs, others = counted(read_runs([tmp_path])[0])
+    runs, others = each_once(read_runs([tmp_path])[0])
     assert [run.name for run in runs] == ["final"] and [each.folder.name for each in others] == ["trial"]
 
 
@@ -104,7 +104,7 @@ def test_the_same_run_counts_once(tmp_path: Path) -> None:
         "running": {"state": "died"},
     }.items():
         made_run(tmp_path / name, **facts)  # type: ignore[arg-type]
-    runs, others = counted(read_runs([tmp_path])[0])
+    runs, others = each_once(read_runs([tmp_path])[0])
     assert [run.name for run in runs] == ["a-3", "other_seed"]
     assert {each.folder.name for each in others} == {"a", "a-2", "early"}
     assert all(each.reason == f"is the same run as {tmp_path / 'a-3'}, which counts" for each in others)
@@ -115,7 +115,7 @@ def test_runs_of_other_data_are_no_seeds_of_each_other(tmp_path: Path) -> None:
         made_run(tmp_path / f"a{seed}", seed=seed, data="aaaa")
         made_run(tmp_path / f"b{seed}", seed=seed, data="bbbb")
         made_run(tmp_path / f"c{seed}", seed=seed, state="failed", data=None)
-    runs, others = counted(read_runs([tmp_path])[0])
+    runs, others = each_once(read_runs([tmp_path])[0])
     keys, arms = arms_of(runs)
     assert keys == ["content of the data"] and list(arms.values()) == [[0, 1], [0, 1]] and len(others) == 2
 

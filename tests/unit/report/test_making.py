@@ -210,10 +210,7 @@ def test_a_lower_value_is_reached_from_above(tmp_path: Path) -> None:
 
 def test_the_test_sets_own_error_is_that_of_a_share_of_right_answers(sweep: Path) -> None:
     assert make_answer([sweep]).test_error is None, "nothing says that each sample has one answer"
-    for path in sweep.rglob(DATA):
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(facts | {"class_counts": {"test": [1000, 1000, 1000]}}), encoding="utf-8")
-    answer = make_answer([sweep])
+    answer = make_answer([with_class_counts(sweep)])
     p = np.mean(ADAM)
     assert answer.test_error == pytest.approx((p * (1 - p) / 3000) ** 0.5) and answer.num_test == 3000
     assert any("test accuracy of 96.76 %, the mean of adam, is known" in each for each in answer.scope)
@@ -231,6 +228,63 @@ def test_seeds_that_draw_the_split_are_paired(tmp_path: Path) -> None:
     assert any("since with the seed goes data.split_seed" in each for each in answer.method)
 
 
+def with_class_counts(folder: Path) -> Path:
+    """Makes the accuracy of runs a share of right answers, one a sample."""
+    for path in folder.rglob(DATA):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(facts | {"class_counts": {"test": [1000, 1000, 1000]}}), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "facts", "settings", "is_drawn"),
+    [
+        ("data.split_seed", {}, {}, False),
+        ("data.split_seed", {"held_out": ["data.test_size", "data.val_size"]}, {}, True),
+        ("data.split_seed", {"num_test": 500}, {"data.limit": 500}, True),
+        ("data.split_seed", {"num_test": 400}, {"data.limit": 500}, False),
+        ("data.data_seed", {}, {}, True),
+        ("init_from", {}, {}, False),
+    ],
+)
+def test_a_test_set_that_all_runs_share_has_an_error_of_its_own(
+    tmp_path: Path, key: str, facts: dict[str, Any], settings: dict[str, Any], is_drawn: bool
+) -> None:
+    for name, values in (("sgd", SGD), ("adam", ADAM)):
+        for seed, value in enumerate(values):
+            own = {**ARMS[name], **settings, key: seed}
+            made_run(tmp_path / f"{name}-{seed}", value, seed=seed, settings=own, **facts)
+    answer = make_answer([with_class_counts(tmp_path)])
+    assert answer.paired_by == [key] and answer.is_drawn == is_drawn
+    assert (answer.test_error is None) == is_drawn
+    assert any("an error that all runs share" in each for each in answer.scope) != is_drawn
+    assert any("which overlap, and not of new samples" in each for each in answer.scope) == (
+        is_drawn and key == "data.split_seed"
+    )
+    assert any("with one test set for all" in each for each in answer.scope) == (
+        not is_drawn and key == "data.split_seed"
+    )
+    assert make_answer([tmp_path], metric="val/accuracy").is_drawn == (key != "init_from")
+
+
+def test_an_arm_from_scratch_leaves_the_others_paired(tmp_path: Path) -> None:
+    for name, values in (("sgd", SGD), ("adam", ADAM)):
+        for seed, value in enumerate(values):
+            own = {**ARMS[name], "init_from": f"pre/{seed}"}
+            made_run(tmp_path / f"{name}-{seed}", value, seed=seed, settings=own)
+    for seed, value in enumerate(SGD):
+        made_run(tmp_path / f"adamw-{seed}", value, seed=seed, settings={"optimizer": "adamw"})
+    answer = make_answer([tmp_path], all_pairs=True)
+    assert sorted(each.test or "" for each in answer.differences) == ["Welch", "Welch", "paired t"]
+    assert answer.paired_by == ["init_from"]
+    assert any(
+        "since with the seed goes init_from, the same in both arms; where two arms have no such pairs, Welch’s t-test."
+        in each
+        for each in answer.method
+    )
+    assert any(each.startswith("In some arms each seed has its own init_from:") for each in answer.scope)
+
+
 def test_folds_have_means_and_no_verdict(tmp_path: Path) -> None:
     for name, values in (("sgd", SGD), ("adam", ADAM)):
         for fold, value in enumerate(values):
@@ -239,6 +293,12 @@ def test_folds_have_means_and_no_verdict(tmp_path: Path) -> None:
     assert answer.folds and answer.differences[0].verdict is None and answer.arms[0].interval.low is None
     assert answer.sentences[0].startswith("Test accuracy, means over folds and no verdict: adam 96.76 %; sgd 96.51 %.")
     assert "adam is ahead of sgd in 5 of 5 folds." in answer.sentences
+
+
+def test_the_seconds_of_an_arm_are_the_median_of_its_runs(tmp_path: Path) -> None:
+    for seed, seconds in enumerate([1.0, 3.0, 100.0]):
+        made_run(tmp_path / str(seed), SGD[seed], seed=seed, seconds=seconds)
+    assert make_answer([tmp_path]).arms[0].seconds == 3.0
 
 
 def test_runs_of_different_code_say_so(sweep: Path) -> None:
@@ -292,6 +352,18 @@ def test_a_comparison_is_reported_as_planned(tmp_path: Path) -> None:
     )
     assert "Hypothesis “Adam beats SGD”: supported, by less than 0.5 points." in answer.sentences
     assert any("each had two trials of optimizer.lr on one seed" in each for each in answer.scope)
+
+
+def test_the_margin_is_that_of_the_planned_metric(tmp_path: Path) -> None:
+    folder = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
+    for place, path in enumerate(sorted(folder.glob(f"*/seed-*/{RECORD}"))):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["metrics"]["test/loss"] = 0.2 + 0.1 * record["seed"] * (place % 2)
+        path.write_text(json.dumps(record), encoding="utf-8")
+    answer = make_answer([folder], metric="loss")
+    assert answer.margin is None and not any(each.below_margin for each in answer.differences)
+    assert "metric test/loss instead of test/accuracy; margin none instead of 0.5" in (answer.exploratory or "")
+    assert make_answer([folder], metric="loss", margin=0.5).margin == 0.5, "typed for this metric"
 
 
 def test_a_planned_arm_without_a_run_is_named(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """What a report says, word for word: read these as a statistician would."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_runs import made_run, made_sweep
 
+from dlexp.report.circumstances import method
 from dlexp.report.making import make_answer
 from dlexp.report.words import counted, few, in_range, p_in_words, ranges, two_digits
 
@@ -371,6 +373,34 @@ def test_arms_on_different_data_are_not_told_apart_from_their_data(tmp_path: Pat
     assert "The arms were measured on different data, so a difference may be that of the samples alone." in found
 
 
+@pytest.mark.parametrize(("field", "is_data"), [("data", True), ("initial_weights", False)])
+def test_other_samples_are_other_data_and_other_weights_are_not(tmp_path: Path, field: str, is_data: bool) -> None:
+    for content, values in (("one", SGD), ("other", ADAM)):
+        for seed, value in enumerate(values):
+            own = {"settings": {"init_from": "pre"}, "data": "same", field: content}
+            made_run(tmp_path / f"{content}-{seed}", value, seed=seed, **own)
+    answer = make_answer([tmp_path])
+    assert len(answer.arms) == 2
+    assert any("measured on different data" in each for each in answer.sentences) == is_data
+    assert any("all runs share one division" in each for each in answer.scope) != is_data
+
+
+def test_the_method_tells_of_sizes_hypothesis_and_the_last_weights(tmp_path: Path) -> None:
+    for arm, values in (("sgd", SGD), ("adam", ADAM), ("adamw", ADAMW[:4])):
+        for seed, value in enumerate(values):
+            settings = {"optimizer": arm}
+            made_run(tmp_path / f"{arm}-{seed}", value, seed=seed, settings=settings, chosen_epoch=None)
+    answer = make_answer([tmp_path], against="sgd")
+    told = " ".join(answer.method)
+    assert "is read once a run, with the last weights: nothing validates." in told
+    assert "where numbers of seeds differ with the degrees of freedom of the smaller one" in told
+    assert "two comparisons with sgd (Bonferroni)" in told
+    another = replace(answer.differences[0], arm="adam", reference="adamw")
+    found = replace(answer, differences=[*answer.differences, another], comparisons=3)
+    assert "three comparisons with sgd, that of the hypothesis among them (Bonferroni)" in " ".join(method(found))
+    assert [found.degrees for found in answer.differences if found.arm == "adamw"] == [3]
+
+
 def test_no_sentence_claims_a_test_that_was_not_made(tmp_path: Path) -> None:
     """Of runs without a verdict neither method nor scope speak of tests, corrections or visible differences."""
     for place, values in enumerate(
@@ -417,7 +447,8 @@ def test_splits_drawn_by_the_seed_are_divisions_of_the_same_samples(tmp_path: Pa
     for seed, value in enumerate(SGD):
         for arm, more in (("sgd", 0.0), ("adam", 0.002 + 0.0005 * seed)):
             settings = {"optimizer": arm, "data.split_seed": seed}
-            made_run(tmp_path / f"{arm}-{seed}", value + more, seed=seed, settings=settings)
+            held_out = ["data.test_size", "data.val_size"]
+            made_run(tmp_path / f"{arm}-{seed}", value + more, seed=seed, settings=settings, held_out=held_out)
     assert (
         "Each seed has its own data.split_seed: the intervals tell the scatter of both, over divisions of these"
         " samples, which overlap, and not of new samples."

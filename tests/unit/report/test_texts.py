@@ -14,10 +14,12 @@ from made_runs import made_run, made_sweep
 
 from dlexp.console.tables import width_of
 from dlexp.errors import UserError
+from dlexp.records.folder import METRICS
 from dlexp.report import tables, texts
 from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
 from dlexp.report.making import make_answer
+from dlexp.report.page import page
 from dlexp.report.terminal import lines
 
 HOSTILE = [
@@ -100,6 +102,36 @@ def test_a_table_by_rows_and_columns(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(UserError, match=sentence):
             tables.cross_table(make_answer([sweep], rows=options[0], columns=options[1]))
+
+
+def test_a_mean_of_those_that_are_left_says_so_in_every_table(tmp_path: Path) -> None:
+    arms = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
+    sweep = made_sweep(tmp_path / "s", arms, {"sgd": [0.90, 0.91, 0.92], "adam": [0.95, 0.96, "diverged"]})
+    answer = make_answer([sweep], against="sgd", rows="optimizer")
+    cross, others = tables.cross_table(answer), tables.others_table(answer)
+    assert cross is not None and cross.rows == [["sgd", "91.0 ± 2.5"], ["adam", "95.5 ± 6.4 (2 of 3)"]]
+    assert others is not None
+    by = {row[0]: dict(zip(others.heads, row, strict=True)) for row in others.rows}
+    assert (by["sgd"]["val/accuracy, %"], by["adam"]["val/accuracy, %"]) == ("90.50", "95.00 (2 of 3)")
+    assert by["adam"]["test/loss"] == "0.2400 (2 of 3)"
+    text = page(answer)
+    assert "95.00 ± 6.35 (2 of 3)" in text and "90.50 ± 2.48<" in text
+
+
+def test_where_nothing_validates_nothing_is_said_to_fall_short(tmp_path: Path) -> None:
+    blind = made_run(tmp_path / "s" / "blind", settings={"optimizer": "adam"})
+    lines = (json.loads(line) for line in (blind / METRICS).read_text(encoding="utf-8").splitlines())
+    rows = [{key: value for key, value in row.items() if not key.startswith("val/")} for row in lines]
+    (blind / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with pytest.raises(UserError, match="--reach 80: no run has val/accuracy after an epoch"):
+        make_answer([tmp_path], reach=80)
+    made_run(tmp_path / "s" / "sgd", settings={"optimizer": "sgd"})
+    made_run(tmp_path / "s" / "adamw", settings={"optimizer": "adamw"}, state="diverged")
+    answer = make_answer([tmp_path], reach=80)
+    table = tables.reach_table(answer)
+    assert table is not None and table.title.endswith("80 %, medians of the runs that did")
+    assert {row[0]: row[1] for row in table.rows} == {"sgd": "1 of 1", "adam": "not validated", "adamw": "0 of 1"}
+    assert "adam: validates nothing" in page(answer) and "adamw: no run did" in page(answer)
 
 
 def test_a_stranger_writes_no_html_and_no_markdown(tmp_path: Path) -> None:

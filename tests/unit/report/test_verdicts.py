@@ -59,7 +59,7 @@ def arm_of(name: str, *values: float | str, first_seed: int = 0, **settings: Any
 
 
 def compared(*arms: Arm, reference: str | None = "sgd", **options: Any) -> list[Difference]:
-    usual = {"higher_is_better": True, "margin": None, "paired_by": [], "folds": False, "hypothesis": None}
+    usual = {"higher_is_better": True, "margin": None, "folds": False, "hypothesis": None}
     return differences(arms, family(arms, reference, **(usual | options)))
 
 
@@ -174,18 +174,36 @@ def test_runs_are_paired_where_the_seed_draws_their_data() -> None:
     one = of_seeds("sgd", dict(enumerate([0.90, 0.93, 0.88, 0.95])))
     other = of_seeds("adam", {3: 0.953, 1: 0.9345, 2: 0.884, 0: 0.9035})
     assert follows_the_seed([*one.runs, *other.runs]) == ["data.split_seed"]
-    (found,) = compared(one, other, paired_by=["data.split_seed"])
+    (found,) = compared(one, other)
     known = stats.ttest_rel([0.9035, 0.9345, 0.884, 0.953], one.values)
     assert (found.test, found.verdict, found.ahead) == (PAIRED, "better", 4)
     assert found.p == pytest.approx(known.pvalue) and found.degrees == 3
-    assert compared(one, other)[0].verdict == "not_decided" and compared(one, other)[0].ahead is None
-    (found,) = compared(
-        one, of_seeds("adam", {4: 0.953, 5: 0.9345, 6: 0.884, 7: 0.9035}), paired_by=["data.split_seed"]
-    )
-    assert found.test == WELCH and found.ahead is None, "they share no seed"
+    assert found.paired_by == ["data.split_seed"]
+    (found,) = compared(arm_of("sgd", *one.values), arm_of("adam", *other.values))
+    assert found.verdict == "not_decided" and found.ahead is None and found.paired_by == []
+    (found,) = compared(one, of_seeds("adam", {4: 0.953, 5: 0.9345, 6: 0.884, 7: 0.9035}))
+    assert found.test == WELCH and found.ahead is None and found.paired_by == [], "they share no seed"
     same = of_seeds("adam", {run.seed: value + 0.01 for run, value in zip(one.runs, one.values, strict=True)})
-    (found,) = compared(one, same, paired_by=["data.split_seed"])
+    (found,) = compared(one, same)
     assert found.verdict is None and found.why_not == "their difference is identical in every seed"
+
+
+@pytest.mark.parametrize("key", ["data.split_seed", "data.data_seed", "init_from"])
+def test_each_pair_of_arms_is_paired_for_itself_and_corrected_for_all(key: str) -> None:
+    one = of_seeds("sgd", dict(enumerate([0.90, 0.93, 0.88, 0.95])), key)
+    other = of_seeds("adam", dict(enumerate([0.901, 0.9345, 0.884, 0.953])), key)
+    first, second = compared(one, other, arm_of("adamw", 0.91, 0.92, 0.90, 0.93), margin=0.01)
+    assert (first.test, first.paired_by, first.ahead) == (PAIRED, [key], 4)
+    assert (second.test, second.paired_by, second.ahead) == (WELCH, [], None)
+    known = stats.ttest_rel(other.values, one.values)
+    gaps = statistics.paired(other.values, one.values)
+    assert first.p == pytest.approx(2 * known.pvalue)
+    assert (first.low, first.high) == pytest.approx(tuple(known.confidence_interval(1 - 0.05 / 2)))
+    assert first.visible == pytest.approx(statistics.visible_in_pairs(gaps, 2))
+    assert first.needed == statistics.needed_in_pairs(gaps, 2) != statistics.needed_in_pairs(gaps, 1)
+    bound = gaps.mean + stats.t.ppf(1 - 0.05 / 2, 3) * gaps.squared_error**0.5
+    for margin, is_below in ((1.001 * bound, True), (0.999 * bound, False)):
+        assert compared(one, other, arm_of("adamw", 0.91, 0.92), margin=margin)[0].below_margin == is_below
 
 
 def test_what_does_not_go_with_the_seed_pairs_nothing() -> None:
