@@ -9,6 +9,7 @@ from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.jobs import final_jobs, seed_of, trial_jobs
+from dlexp.compare.planning import known
 from dlexp.compare.progress import Progress
 from dlexp.compare.question import Question
 from dlexp.config.composed import Composed
@@ -157,8 +158,11 @@ class Course:
 
     def _train(self, jobs: Sequence[Job]) -> Ended:
         self._jobs = jobs
+        stage = checked(jobs, self._question.read)
+        if "trial" not in jobs[0].varied:
+            self.plan = replace(self.plan, known=known(self.folder, self.plan, stage))
         part = Part(self.folder, watcher=self, is_done=is_settled, takes_others=not self._anew)
-        ended = train(checked(jobs, self._question.read), self._name, part)
+        ended = train(stage, self._name, part)
         self._progress.clear()
         there = sum(map(self._is_over, jobs, ended.folders, ended.reports))
         if there < len(jobs) or ended.stop is not None:

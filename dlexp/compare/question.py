@@ -22,7 +22,8 @@ class Question:
     """arms: the words of each by name. shared: those of all runs. folds: `data.fold=K` of each fold that is compared.
 
     ranges: by tuned key the range as it was typed; None: it follows from the arm's own value. told: what was said of
-    `KINDS`, by key; a key that nobody said is not there. read: what composing wants to know of the command line.
+    `KINDS`, by key; a key that nobody said is not there. typed: those of its keys that the command line says, not the
+    stored question. read: what composing wants to know of the command line.
     """
 
     name: str | None
@@ -32,6 +33,7 @@ class Question:
     folds: list[str]
     ranges: dict[str, str | None]
     told: dict[str, Any]
+    typed: frozenset[str]
     command: str
     read: words.Words
 
@@ -82,6 +84,7 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
         folds=folds,
         ranges=ranges,
         told=told,
+        typed=frozenset(own),
         command=" ".join(["python -m dlexp compare", *map(to_type, typed_words)]),
         read=read,
     )

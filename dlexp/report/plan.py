@@ -43,7 +43,9 @@ class Plan:
     of its tuning in order. looks: the seeds of each arm at each time that a verdict was shown; the last one is that of
     the report at hand. picture: what shows the answer: `differences`, `curves`, `lines:KEY` or `map:KEY,KEY`.
     departures: what was typed or done otherwise than planned, a sentence each. cells: by arm, the hash of its settings
-    before tuning (see `config/cell.py`), by which the same comparison is known again.
+    before tuning (see `config/cell.py`), by which the same comparison is known again. folds: `data.fold=K` of each fold
+    that is compared. known: by arm, what of `runs` had results apart from this plan. late: seeds that were added once
+    final runs had ended.
     """
 
     question: str | None
@@ -63,6 +65,9 @@ class Plan:
     looks: list[list[int]]
     departures: list[str] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)
+    folds: list[str] = field(default_factory=list)
+    known: dict[str, list[str]] = field(default_factory=dict)
+    late: list[int] = field(default_factory=list)
 
 
 def read_plan(folder: Path) -> Plan | None:
