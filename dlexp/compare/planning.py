@@ -25,8 +25,9 @@ STANDS = {
     "question": "question",
     "margin": "margin",
     "hypothesis": "hypothesis",
-    "reference": "against",
+    "against": "against",
     "picture": "picture",
+    "lines": "lines",
 }
 
 ENDS = ("finished", "failed")  # of a run that gave its result
@@ -44,7 +45,7 @@ def new_plan(
     Raises:
         UserError: two arms are one experiment, or the seed of the trials is among those of the final runs.
     """
-    told, names = question.told, list(question.arms)
+    told = question.told
     first = {cell: name for name, cell in reversed(list(cells.items()))}
     if same := [f"{first[cell]} and {name}" for name, cell in cells.items() if first[cell] != name]:
         raise UserError(f"{listed(same)} are one experiment: they differ in nothing that changes a result")
@@ -58,7 +59,7 @@ def new_plan(
         command=question.command,
         arms=question.arms,
         shared=[word for word in question.shared if _is_of_runs(key_of(word), question)],
-        reference=told.get("against", names[0]),
+        reference=question.reference,
         seeds=seeds,
         metric=metric,
         margin=told.get("margin"),
@@ -71,6 +72,8 @@ def new_plan(
         looks=[],
         cells=dict(cells),
         folds=question.folds,
+        pairs=question.pairs,
+        lines=told.get("lines", {}),
     )
 
 

@@ -110,7 +110,7 @@ def time_in_words(
 
 def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, num_folds: int) -> str:
     """Returns the smallest difference that so many seeds show."""
-    n, comparisons = len(plan.seeds), len(plan.arms) - 1
+    n, comparisons = len(plan.seeds), len(plan.pairs) or len(plan.arms) - 1
     if num_folds:
         return "folds are no seeds: means and points come out, and no verdict"
     if n == 1:

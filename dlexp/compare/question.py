@@ -11,7 +11,7 @@ from dlexp.compare.study import study
 from dlexp.config import words
 from dlexp.config.axes import Axis, axes_of
 from dlexp.config.meant import TOP
-from dlexp.errors import UserError, closest, did_you_mean, to_type
+from dlexp.errors import UserError, closest, did_you_mean, listed, to_type
 
 FOLD = "data.fold"
 TRIALS, SEEDS = 8, list(range(1, 6))  # where nobody says how many
@@ -23,7 +23,8 @@ class Question:
 
     ranges: by tuned key the range as it was typed; None: it follows from the arm's own value. told: what was said of
     `KINDS`, by key; a key that nobody said is not there. typed: those of its keys that the command line says, not the
-    stored question. read: what composing wants to know of the command line.
+    stored question. reference: the arm that the others are held against; pairs: by arm the one that it is held against,
+    where that is not the same for all. read: what composing wants to know of the command line.
     """
 
     name: str | None
@@ -34,6 +35,8 @@ class Question:
     ranges: dict[str, str | None]
     told: dict[str, Any]
     typed: frozenset[str]
+    reference: str
+    pairs: dict[str, str]
     command: str
     read: words.Words
 
@@ -76,6 +79,7 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
     named, shared, folds = _arms(arms, shared, ranges, name, folders)
     typed_words = [f"--config-dir={folder}" for folder in folders] + list(said)
     _refuse_what_is_said_twice(named, ranges, told)
+    reference, pairs = held(named, told.get("against"))
     return Question(
         name=name,
         size=stored.size if stored else None,
@@ -85,6 +89,8 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
         ranges=ranges,
         told=told,
         typed=frozenset(own),
+        reference=reference,
+        pairs=pairs,
         command=" ".join(["python -m dlexp compare", *map(to_type, typed_words)]),
         read=read,
     )
@@ -195,8 +201,46 @@ def _refuse_what_is_said_twice(
     ]
     if not ranges and "trials" in told:
         problems.append(f"trials={told['trials']} tune what tune= names: tune=optimizer.lr trials={told['trials']}")
-    against = told.get("against")
-    if against is not None and against not in arms:
-        problems.append(f"there is no arm '{against}'.{did_you_mean(against, arms)} Arms: {', '.join(arms)}")
+    for each in dict.fromkeys(sum(told.get("lines", {}).values(), [])):
+        problems += _unknown(each, arms)
     if problems:
         raise UserError(*problems)
+
+
+def held(arms: Mapping[str, list[str]], against: str | dict[str, str] | None) -> tuple[str, dict[str, str]]:
+    """Returns the arm that others are held against, and by arm the one that it is held against, where these differ.
+
+    against: an arm (None: the first), such pairs, or a word `key=value`: an arm is held against the one that has this
+    value and all else the same.
+
+    Raises:
+        UserError: it names no arm, or an arm has no such other one.
+    """
+    pairs: dict[str, str] = {}
+    if isinstance(against, dict):
+        pairs = against
+    elif against is not None and against not in arms and "=" in against:
+        pairs = _otherwise_alike(arms, against)
+    reference = next(iter(pairs.values())) if pairs else str(against or next(iter(arms)))
+    if problems := [
+        each for name in dict.fromkeys([*pairs, *pairs.values(), reference]) for each in _unknown(name, arms)
+    ]:
+        raise UserError(*problems)
+    if itself := [name for name, other in pairs.items() if name == other]:
+        raise UserError(f"against: {itself[0]} can't be compared with itself")
+    is_same_for_all = set(pairs) == set(arms) - {reference} and set(pairs.values()) == {reference}
+    return reference, {} if is_same_for_all else dict(pairs)
+
+
+def _otherwise_alike(arms: Mapping[str, list[str]], word: str) -> dict[str, str]:
+    others = {frozenset(with_words(its, [word])): name for name, its in arms.items() if word in its}
+    if not others:
+        raise UserError(f"against={word} is no arm, and none has this word. Arms: {', '.join(arms)}")
+    pairs = {name: others.get(frozenset(with_words(its, [word]))) for name, its in arms.items() if word not in its}
+    if alone := [name for name, other in pairs.items() if other is None]:
+        raise UserError(f"against={word}: no arm has this word and is else like {listed(alone)}")
+    return {name: other for name, other in pairs.items() if other is not None}
+
+
+def _unknown(name: str, arms: Mapping[str, list[str]]) -> list[str]:
+    return [] if name in arms else [f"there is no arm '{name}'.{did_you_mean(name, arms)} Arms: {', '.join(arms)}"]

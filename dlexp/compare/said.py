@@ -48,6 +48,19 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
+def _against(value: Any) -> str | dict[str, str]:
+    """Returns an arm or a word, or by arm the one that it is held against."""
+    if isinstance(value, dict) and value:
+        return {_text(arm): _text(other) for arm, other in value.items()}
+    return _text(value)
+
+
+def _lines(value: Any) -> dict[str, list[str]]:
+    if not isinstance(value, dict) or not value or not all(isinstance(arms, list) and arms for arms in value.values()):
+        raise ValueError
+    return {_text(name): [_text(arm) for arm in arms] for name, arms in value.items()}
+
+
 def _picture(value: Any) -> str:
     if not PICTURE.fullmatch(_text(value)):
         raise ValueError
@@ -61,8 +74,12 @@ KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "trials": (_count, "how many settings each arm may try, a whole number ≥ 1"),
     "margin": (_margin, "the smallest difference that counts, a number > 0 in the metric's unit (points of %)"),
     "hypothesis": (_text, "what you expect, in words"),
-    "against": (_text, "the arm that the others are compared with"),
+    "against": (
+        _against,
+        "the arm that the others are compared with, or KEY=VALUE: the one that has it, else the same",
+    ),
     "picture": (_picture, "what shows the answer: differences, curves, lines:KEY or map:KEY,KEY"),
+    "lines": (_lines, "of the picture lines:KEY, by name the arms on each line: {fixed: [a, b], growing: [a, c]}"),
     "question": (_text, "what you want to know, in words"),
 }
 # Their values stand as they were typed; of the others YAML reads numbers and lists.

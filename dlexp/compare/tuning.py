@@ -19,6 +19,8 @@ from dlexp.search.space import Proposal, Space, in_words
 SAMPLER, SAMPLER_SEED = "qmc", 0
 SEED = 0  # of the trials' runs; those of the final ones begin at 1
 FACTOR = 30.0  # a range goes from a thirtieth of the arm's own value to thirty times that
+# Settings of torch's optimizers that keep a part of what was: none says that it must stay below 1.
+BELOW_ONE = ("momentum", "dampening", "alpha", "rho")
 
 # The settings of an arm with some of them changed: what is wrong with them, if anything.
 Problems = Callable[[str, Sequence[str]], list[str]]
@@ -40,7 +42,8 @@ def spaces(question: Question, runs: Mapping[str, Composed], problems: Problems)
                 found[arm][key] = in_words(part)
                 if isinstance(part, Interval):
                     outside = [each for end in ends(part) for each in problems(arm, [f"{key}={end}"])]
-                    wrong += [f"{each} (the range of arm {arm}: {key}={in_words(part)})" for each in outside]
+                    other = "" if text is not None else f"; type one that fits: {key}=interval(LOW,HIGH)"
+                    wrong += [f"{each} (the range of arm {arm}: {key}={in_words(part)}{other})" for each in outside]
             except UserError as error:
                 wrong += [f"tune={key}: {each} (in arm {arm})" for each in error.problems]
     if wrong:
@@ -61,6 +64,11 @@ def _part(key: str, text: str | None, run: Composed) -> Interval | tuple[str, ..
         raise UserError(
             f"it is {as_typed(value)} before tuning, from which no range follows; type one, such as"
             f" {key}=tag(log,interval(1e-4,1))"
+        )
+    if name in BELOW_ONE:
+        raise UserError(
+            f"it is {as_typed(value)} before tuning and must stay below 1, which a thirtieth to thirty times that does"
+            f" not; type a range, such as {key}=interval(0.5,0.99)"
         )
     return held_to(Interval(_short(value / FACTOR), _short(value * FACTOR), is_log=True), key, run.config)
 

@@ -79,7 +79,8 @@ class Answer:
     """A whole report.
 
     metric: the key compared, such as `test/accuracy`, chosen on validation. arms: best first; those with failed or
-    diverged runs last. reference: None: all pairs are compared. comparisons: how many the correction is for.
+    diverged runs last. reference: None: all pairs are compared, or those of `pairs`, where a plan has some: by arm, the
+    one that it is held against. comparisons: how many the correction is for.
     varied: the keys that differ between arms. folds: these are folds, not seeds: no interval and no verdict.
     sentences: the answer, the verdict first; method: test, correction, seeds; scope: what is not said.
     test_error: of the split the metric is of, √(p(1−p)/N) of the best arm, None where it has no meaning.
@@ -117,3 +118,4 @@ class Answer:
     rows: str | None = None  # --rows, --columns: keys of a table of means
     columns: str | None = None
     reach: float | None = None  # --reach, in the shown unit
+    pairs: dict[str, str] = field(default_factory=dict)

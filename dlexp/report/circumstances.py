@@ -35,7 +35,8 @@ def method(answer: Answer) -> list[str]:
     if answer.comparisons == 1:
         found[-1] += ". One comparison, so no correction."
     else:
-        of = f"with {answer.reference}" if answer.reference is not None else "of all pairs"
+        of = "of the pairs planned" if answer.pairs else "of all pairs"
+        of = f"with {answer.reference}" if answer.reference is not None else of
         of += ", that of the hypothesis among them" if _has_another(answer) else ""
         told = counted(answer.comparisons, "comparison")
         found[-1] += f". p, intervals and verdicts are corrected for {told} {of} (Bonferroni)."
@@ -43,8 +44,9 @@ def method(answer: Answer) -> list[str]:
 
 
 def _has_another(answer: Answer) -> bool:
-    """Whether a comparison was added that is none with the reference."""
-    return answer.reference is not None and any(each.reference != answer.reference for each in answer.differences)
+    """Whether a comparison was added that is none with the reference, and none of the pairs planned."""
+    held = answer.pairs or {arm.name: answer.reference for arm in answer.arms if answer.reference is not None}
+    return bool(held) and any(held.get(each.arm) != each.reference for each in answer.differences)
 
 
 def _runs(arms: Sequence[Arm]) -> str:

@@ -53,26 +53,35 @@ def pictures(answer: Answer) -> dict[str, Picture]:
 def who(answer: Answer) -> dict[str, Who]:
     """Returns the number and the colour of each arm by name: ink for the reference, then the palette in their order.
 
-    Where a number and one other key vary, as rate and optimizer, arms that share the other one share its colour.
+    Where a number and one other key vary, as rate and optimizer, arms that share the other one share its colour; where
+    a plan says which arms are a line, they share that one's.
     """
     numbers = numeric_keys(answer)
-    others = [key for key in answer.varied if key not in numbers]
+    others = [key for key in compared_keys(answer) if key not in numbers]
     alike = {arm.name: arm.name for arm in answer.arms}
     if len(numbers) == len(others) == 1:
         alike = {arm.name: repr(arm.settings.get(others[0])) for arm in answer.arms}
+    for line, arms in reversed(answer.plan.lines.items()) if answer.plan else ():
+        alike |= dict.fromkeys(arms, line)
     first = alike.get(answer.reference or "")
     order = [kind for kind in dict.fromkeys(alike.values()) if kind != first]
     colours = {kind: min(number, GREY) for number, kind in enumerate(order, start=1)}
     return {arm.name: Who(arm.name, number, colours.get(alike[arm.name], 0)) for number, arm in enumerate(answer.arms)}
 
 
+def compared_keys(answer: Answer) -> list[str]:
+    """Returns the varied keys without those that each arm tuned."""
+    tuned = answer.plan.tuning.keys if answer.plan and answer.plan.tuning else []
+    return [key for key in answer.varied if key not in tuned]
+
+
 def numeric_keys(answer: Answer) -> list[str]:
-    """Returns the varied keys that have a number in all arms."""
+    """Returns the keys compared that have a number in all arms."""
 
     def is_number(value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
 
-    return [key for key in answer.varied if all(is_number(arm.settings.get(key)) for arm in answer.arms)]
+    return [key for key in compared_keys(answer) if all(is_number(arm.settings.get(key)) for arm in answer.arms)]
 
 
 def first_arms(answer: Answer, most: int) -> list[Arm]:

@@ -1,6 +1,6 @@
 """From folders to an answer: runs are read, made into arms, compared, and put into words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import geometric_mean, median
@@ -50,12 +50,11 @@ def make_answer(
     keys, arms = _arms(runs, key, found)
     if reach is not None:
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
-    reference = None if all_pairs else _reference(arms, against, plan)
-    title = _title(folders, keys, [arm.name for arm in arms])
-    if plan is not None:
-        title = plan.question or f"{' or '.join(plan.arms)}?"
+    pairs = plan.pairs if plan and against is None and not all_pairs else {}
+    reference = None if all_pairs or pairs else _reference(arms, against, plan)
+    title = _title(folders, keys, [arm.name for arm in arms], plan)
     arms = ranked(arms, facts)
-    family = _family(arms, runs, reference, facts, margin, plan)
+    family = _family(arms, runs, reference, pairs, facts, margin, plan)
     around = shared.surroundings(runs)
     num_samples, error = shared.test_error(arms, key)
     return in_words(
@@ -77,7 +76,7 @@ def make_answer(
             **{"sentences": [], "method": [], "scope": []},
             test_error=None if set(family.paired_by) - {verdicts.START} else error,  # else the intervals tell of it too
             num_test=num_samples,
-            exploratory=_exploratory(plan, arms, key, reference, margin) if plan else None,
+            exploratory=_exploratory(plan, arms, key, plan.against if pairs else reference, margin) if plan else None,
             plan=plan,
             trials=found.trials,
             troubles=sorted([*found.troubles, *lacking], key=lambda each: each.folder),
@@ -87,6 +86,7 @@ def make_answer(
             rows=rows,
             columns=columns,
             reach=reach,
+            pairs=pairs,
         )
     )
 
@@ -129,7 +129,8 @@ def make_arm(name: str, settings: dict[str, Any], words: list[str], runs: list[R
         values=values,
         num_failed=len(runs) - len(finished) - num_diverged,
         num_diverged=num_diverged,
-        interval=verdicts.interval_of(values, are_folds=arms_of.is_folded(finished)),
+        # Without the runs that failed or diverged the interval of a mean is that of another arm, and holds less often.
+        interval=verdicts.interval_of(values, has_none=len(finished) < len(runs) or arms_of.is_folded(finished)),
         std=statistics.sample(values).variance ** 0.5 if len(values) > 1 else None,
         seconds=median(seconds) if seconds else None,
         parameters=next(iter(sizes)) if len(sizes) == 1 else None,
@@ -179,6 +180,7 @@ def _family(
     arms: Sequence[Arm],
     runs: Sequence[Run],
     reference: str | None,
+    pairs: Mapping[str, str],
     facts: Metric,
     margin: float | None,
     plan: Plan | None,
@@ -187,6 +189,7 @@ def _family(
     return verdicts.family(
         arms,
         reference,
+        pairs=pairs,
         higher_is_better=facts.higher_is_better,
         margin=None if margin is None else margin / in_unit(1.0, facts),
         paired_by=verdicts.follows_the_seed(runs),
@@ -195,11 +198,9 @@ def _family(
     )
 
 
-def _exploratory(
-    plan: Plan, arms: Sequence[Arm], metric: str, reference: str | None, margin: float | None
-) -> str | None:
+def _exploratory(plan: Plan, arms: Sequence[Arm], metric: str, against: str | None, margin: float | None) -> str | None:
     seeds = {arm.name: {run.seed for run in arm.runs} for arm in arms}
-    told = [planned.departure(plan, seeds), planned.otherwise(plan, metric, reference, margin)]
+    told = [planned.departure(plan, seeds), planned.otherwise(plan, metric, against, margin)]
     return "; ".join(filter(None, told)) or None
 
 
@@ -215,7 +216,9 @@ def _decimals(arms: Sequence[Arm], facts: Metric) -> int:
     return 2 if facts.unit == "%" or not values else decimals(max(values), 4)
 
 
-def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str]) -> str:
+def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str], plan: Plan | None) -> str:
+    if plan is not None:
+        return plan.question or f"{' or '.join(plan.arms)}?"
     if len(keys) == 1:
         return f"{keys[0]}: {listed(names)}"
     return f"Runs that differ in {listed(keys)}" if keys else f"Runs of {listed(folders)}"

@@ -53,8 +53,13 @@ def _lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
     others = [name for name in names if name not in plan.arms]
     changes = [f"without {few(missing)}"] if missing else []
     changes += [f"further ones: {few(others)}"] if others else []
-    changes += [f"reference {answer.reference}"] if answer.reference != plan.reference else []
-    yield "arms", f"{', '.join(plan.arms)}; reference {plan.reference}", _departed(changes)
+    against = plan.against if answer.pairs else answer.reference
+    changes += [f"reference {against}"] if against != plan.against else []
+    yield (
+        "arms",
+        f"{', '.join(plan.arms)}; {'compared are' if plan.pairs else 'reference'} {plan.against}",
+        _departed(changes),
+    )
     if plan.metric != answer.metric:
         yield "metric", plan.metric, f"Another one: {answer.metric}"
     yield (

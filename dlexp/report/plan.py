@@ -45,7 +45,8 @@ class Plan:
     departures: what was typed or done otherwise than planned, a sentence each. cells: by arm, the hash of its settings
     before tuning (see `config/cell.py`), by which the same comparison is known again. folds: `data.fold=K` of each fold
     that is compared. known: by arm, what of `runs` had results apart from this plan. late: seeds that were added once
-    final runs had ended.
+    final runs had ended. pairs: by arm, the one that it is held against, where that is not `reference` for all. lines:
+    of the picture `lines:KEY`, by name the arms of each.
     """
 
     question: str | None
@@ -68,6 +69,13 @@ class Plan:
     folds: list[str] = field(default_factory=list)
     known: dict[str, list[str]] = field(default_factory=dict)
     late: list[int] = field(default_factory=list)
+    pairs: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def against(self) -> str:
+        """What the arms are held against, in words: an arm, or pairs of them."""
+        return "; ".join(f"{arm} − {other}" for arm, other in self.pairs.items()) or self.reference
 
 
 def read_plan(folder: Path) -> Plan | None:
@@ -83,7 +91,8 @@ def read_plan(folder: Path) -> Plan | None:
     except ValueError:
         return None
     named = [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]
-    return plan if plan.reference in plan.arms and all(map(_is_near, named)) else None
+    arms = {plan.reference, *plan.pairs, *plan.pairs.values(), *sum(plan.lines.values(), [])}
+    return plan if arms <= plan.arms.keys() and all(map(_is_near, named)) else None
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

@@ -83,10 +83,10 @@ def _of_seeds(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
     return None
 
 
-def otherwise(plan: Plan, metric: str, reference: str | None, margin: float | None) -> str | None:
-    """Returns what of a report is not as planned, since it was asked otherwise."""
-    planned = {"metric": plan.metric, "reference": plan.reference, "margin": plan.margin}
-    asked = {"metric": metric, "reference": reference, "margin": margin}
+def otherwise(plan: Plan, metric: str, against: str | None, margin: float | None) -> str | None:
+    """Returns what of a report is not as planned, since it was asked otherwise. against: see `Plan.against`."""
+    planned = {"metric": plan.metric, "reference": plan.against, "margin": plan.margin}
+    asked = {"metric": metric, "reference": against, "margin": margin}
     told = [
         f"{key} {_said(asked[key])} instead of {_said(planned[key])}" for key in planned if asked[key] != planned[key]
     ]

@@ -52,10 +52,13 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
         ]
     if arm.std == 0:
         return [f"{first}, identical in every one.", *_missing(answer)]
-    low, high = (fixed(there(end), answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
+    interval = ""
+    if arm.interval.low is not None:
+        low, high = (fixed(there(end), answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
+        interval = f" (95 % interval {low} to {high})"
     scatter = amount(two_digits(in_unit(there(arm.std), answer.facts)), answer.facts)
     return [
-        f"{first} (95 % interval {low} to {high}).",
+        f"{first}{interval}.",
         f"Nothing is compared: there is one arm. Single runs scatter by {scatter} (standard deviation).",
         *_missing(answer),
     ]
@@ -104,7 +107,7 @@ def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
     """Returns all verdicts in one sentence, grouped."""
     groups: dict[tuple[object, ...], list[Difference]] = {}
     for each in differences:
-        shared = each.reference if answer.reference is not None else each.arm
+        shared = each.reference if answer.reference is not None or answer.pairs else each.arm
         groups.setdefault((each.verdict, each.below_margin, each.why_not, shared), []).append(each)
     order = ["better", "worse", "no_difference", "not_decided", None]
     verdicts = sorted(groups.values(), key=lambda group: order.index(group[0].verdict))
@@ -210,7 +213,7 @@ def _weakened(answer: Answer) -> Iterator[str]:
     if answer.num_unfinished:
         runs, verb = counted(answer.num_unfinished, "run"), "is" if answer.num_unfinished == 1 else "are"
         yield f"{upper(runs)} {verb} not at the end and not counted: this is a look in between, no final one."
-    if any(len(arm.values) == 2 for arm in answer.arms) and not answer.folds:
+    if any(len(arm.values) == 2 and arm.interval.low is not None for arm in answer.arms):
         yield "Of two seeds a 95 % interval reaches 12.7 standard errors to each side: a third narrows it to 4.3."
     if {"data", *CONTENTS} & set(answer.varied) and len(answer.arms) > 1:
         yield "The arms were measured on different data, so a difference may be that of the samples alone."

@@ -9,7 +9,7 @@ from dataclasses import replace
 from dlexp.pictures.drawing import Drawing, Who
 from dlexp.pictures.over_settings import Series, heat_map, over_setting
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.figures import Picture, first_arms, numeric_keys, who
+from dlexp.report.figures import Picture, compared_keys, first_arms, numeric_keys, who
 from dlexp.report.runs import Run
 from dlexp.report.shown import Shown, setting, shown, shown_metric
 from dlexp.report.statistics import expected_best
@@ -23,12 +23,12 @@ FEWEST_VALUES = 3  # of two values the picture of the arms says all
 def setting_pictures(answer: Answer) -> dict[str, Picture | None]:
     """Returns lines where one numeric setting varies, beside at most one other key, and a map where two do."""
     keys = numeric_keys(answer)
-    others = [key for key in answer.varied if key not in keys]
+    others = [key for key in compared_keys(answer) if key not in keys]
     wanted = (answer.plan.picture if answer.plan else None) or ""
     kind, _, named = wanted.partition(":")
     asked = [key for key in named.split(",") if key in keys]
     if kind == "lines" and asked:
-        return {"lines": _lines(answer, asked[0], [key for key in answer.varied if key != asked[0]])}
+        return {"lines": _lines(answer, asked[0], [key for key in compared_keys(answer) if key != asked[0]])}
     if (kind == "map" and len(asked) == 2) or (len(keys) == 2 and not others):
         return {"map": _map(answer, *(asked if len(asked) == 2 else keys))}
     if len(keys) == 1 and len(others) <= 1:
@@ -39,14 +39,18 @@ def setting_pictures(answer: Answer) -> dict[str, Picture | None]:
 def _lines(answer: Answer, key: str, others: Sequence[str]) -> Picture | None:
     words, looks = shown(answer), who(answer)
     groups: dict[str, list[Arm]] = defaultdict(list)
+    named = answer.plan.lines if answer.plan else {}
     for arm in sorted(answer.arms, key=lambda arm: float(arm.settings[key])):
-        groups[", ".join(setting(arm.settings.get(other)) for other in others)].append(arm)
+        own = [line for line, arms in named.items() if arm.name in arms]
+        for line in own if named else [", ".join(setting(arm.settings.get(other)) for other in others)]:
+            groups[line].append(arm)
+    groups = {line: groups[line] for line in named or groups if line in groups}
     if all(len({arm.settings[key] for arm in arms}) < FEWEST_VALUES for arms in groups.values()):
         return None
     drawn = dict(list(groups.items())[:MOST_LINES])
     # No arm stands behind a line: pointing at it means nobody else. One alone is drawn in ink.
     series = [
-        _series(Who(name, -1 - number, looks[arms[0].name].colour if others else 0), arms, key, words, looks)
+        _series(Who(name, -1 - number, looks[arms[-1].name].colour if len(groups) > 1 else 0), arms, key, words, looks)
         for number, (name, arms) in enumerate(drawn.items())
     ]
     told = "A dot is one run, in the colour of its arm; the line joins the means, with their 95 % intervals."
@@ -200,9 +204,9 @@ def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -
             values += [(min if answer.facts.higher_is_better else max)(values)] * lost
         best = list(enumerate(expected_best(values, answer.facts.higher_is_better), start=1))
         line = [(float(m), words.scaled(value)) for m, value in best]
-        told = [(m, words.scaled(value), f"{arm.name}, best of {m}: {words.told(value)}") for m, value in best]
+        points = [(m, words.scaled(value), f"{arm.name}, best of {m}: {words.told(value)}") for m, value in best]
         if len(line) > 1:
-            series.append(Series(looks[arm.name], told, line))
+            series.append(Series(looks[arm.name], points, line))
     drawing = over_setting(series, axis=f"best {words.axis}", below="trials", whole=True) if series else None
     if drawing is None:
         return None

@@ -58,14 +58,16 @@ def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
         return NOTHING if value is None else signed(value, facts, digits)
 
     arms = [("arm", [printable(each.arm) for each in found]), ("less", [printable(each.reference) for each in found])]
+    difference = unit_of_difference(facts).strip() or "difference"  # beside two names there is little room
     if answer.reference is not None:
         arms = [(f"against {printable(answer.reference)}", arms[0][1])]
+        difference = f"difference{_in(unit_of_difference(facts))}"
     words = {*range(len(arms)), len(arms) + 3}
     return _table(
         "Differences",
         [
             *arms,
-            (f"difference{_in(unit_of_difference(facts))}", [told(each.value) for each in found]),
+            (difference, [told(each.value) for each in found]),
             ("interval", [NOTHING if each.low is None else f"{told(each.low)} to {told(each.high)}" for each in found]),
             (
                 "p",

@@ -102,7 +102,7 @@ def _commented(text: str) -> str:
 
 def arms_csv(answer: Answer) -> str:
     """Returns a row an arm, with all digits; shares are between 0 and 1."""
-    against = {each.arm: each for each in answer.differences if answer.reference is not None}
+    against = {each.arm: each for each in answer.differences if answer.reference is not None or answer.pairs}
     others = sorted({name for arm in answer.arms for name in arm.others})
     heads = [
         "arm",
@@ -115,9 +115,8 @@ def arms_csv(answer: Answer) -> str:
         f"{answer.metric} high",
         "std",
     ]
-    heads += (
-        [f"difference from {answer.reference}", "difference low", "difference high", "p", "verdict"] if against else []
-    )
+    other = ["compared with", "difference"] if answer.pairs else [f"difference from {answer.reference}"]
+    heads += [*other, "difference low", "difference high", "p", "verdict"] if against else []
     rows = []
     for arm in answer.arms:
         row = [
@@ -128,10 +127,10 @@ def arms_csv(answer: Answer) -> str:
             arm.num_diverged,
         ]
         row += [arm.interval.mean, arm.interval.low, arm.interval.high, arm.std]
-        found = against.get(arm.name)
-        row += (
-            [] if not against else [found.value, found.low, found.high, found.p, found.verdict] if found else [None] * 5
-        )
+        if found := against.get(arm.name):
+            row += [found.reference] if answer.pairs else []
+            row += [found.value, found.low, found.high, found.p, found.verdict]
+        row += [None] * (len(heads) - len(row))
         rows.append(
             [
                 *row,

@@ -1,7 +1,8 @@
 """Which arm is better, as far as the runs say: the test is fixed by how they were made, never by what they show."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from dlexp.errors import UserError, did_you_mean, listed
@@ -45,12 +46,12 @@ def _is_one_to_one(pairs: Sequence[tuple[Hashable, Any]]) -> bool:
     return len(found) > 1 and len(found) == len({seed for seed, _ in found}) == len({value for _, value in found})
 
 
-def interval_of(values: Sequence[float], are_folds: bool = False) -> Interval:
-    """Returns the mean with its uncorrected 95 % interval; none of one value, of equal values, or over folds."""
+def interval_of(values: Sequence[float], has_none: bool = False) -> Interval:
+    """Returns the mean with its uncorrected 95 % interval; none of one value, of equal ones, or where it `has_none`."""
     if not values:
         return Interval(None, None, None)
     one = statistics.sample(values)
-    if one.variance == 0 or are_folds:
+    if one.variance == 0 or has_none:
         return Interval(one.mean, None, None)
     return Interval(one.mean, *map(float, statistics.interval(statistics.of_mean(one))))
 
@@ -64,23 +65,27 @@ def family(
     paired_by: list[str],
     folds: bool,
     hypothesis: Hypothesis | None,
+    pairs: Mapping[str, str] = MappingProxyType({}),
 ) -> Family:
-    """Returns what is compared, best arm first: each arm with the reference, or without one each with each.
+    """Returns what is compared, best arm first: each arm with the reference, without one with that of `pairs`, or
+    without any each with each.
 
     A hypothesis about two other arms is one comparison more. The correction is for all that could be tested: where
     both arms have several runs, failed ones among them, since a failure shows only in the runs themselves.
     """
     names = [arm.name for arm in arms]
     if reference is not None:
-        pairs = [(name, reference) for name in names if name != reference]
+        compared = [(name, reference) for name in names if name != reference]
+    elif pairs:
+        compared = [(name, pairs[name]) for name in names if name in pairs]
     else:
-        pairs = [(name, other) for number, name in enumerate(names) for other in names[number + 1 :]]
+        compared = [(name, other) for number, name in enumerate(names) for other in names[number + 1 :]]
     if hypothesis and hypothesis.first and hypothesis.second:
         pair = hypothesis.first, hypothesis.second
-        pairs += [pair] if pair not in pairs and pair[::-1] not in pairs else []
+        compared += [pair] if pair not in compared and pair[::-1] not in compared else []
     several = {arm.name for arm in arms if len(arm.runs) > 1}
-    comparisons = sum(several.issuperset(pair) for pair in pairs)
-    return Family(pairs, 0 if folds else comparisons, higher_is_better, margin, paired_by, folds)
+    comparisons = sum(several.issuperset(pair) for pair in compared)
+    return Family(compared, 0 if folds else comparisons, higher_is_better, margin, paired_by, folds)
 
 
 def differences(arms: Sequence[Arm], family: Family) -> list[Difference]:

@@ -50,7 +50,7 @@ class Part:
 
     folder: that of the ledger; None: a new one, or with `seeks` the one that a sweep would find. is_done: whether a
     cell is not to be trained any more. takes_others: whether a ledger under outputs/ takes runs where they are that
-    are finished elsewhere there. trials: has more jobs.
+    are finished elsewhere there. trials: has more jobs. claim: see `open_ledger`.
     """
 
     folder: Path | None
@@ -59,6 +59,7 @@ class Part:
     takes_others: bool = False
     trials: Trials | None = None
     seeks: bool = False
+    claim: Callable[[Path | None], Path | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     place, anew = runs[0].sweep_place, runs[0].config["rerun"]
     if part is not None and not part.seeks:
         place, anew = part.folder, part.folder is None
-    folder, cells, take_back = open_ledger(place, name, names, anew=anew)
+    claim = part.claim if part is not None else None
+    folder, cells, take_back = open_ledger(place, name, names, anew=anew, claim=claim)
     if part is not None and part.takes_others and folder.parent == OUTPUTS:
         cells = with_others(cells)
     is_done = part.is_done if part is not None else lambda cell: cell.is_done

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from conftest import start
 
 from dlexp.compare import prospect
 from dlexp.config.composed import Composed
+from dlexp.errors import UserError
 from dlexp.records import run_json
-from dlexp.report.plan import Plan, read_plan
+from dlexp.report.plan import Plan, read_plan, write_plan
 from dlexp.sweep.launchers import job_process
 
 SHORT = ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1"]
@@ -209,6 +211,46 @@ def test_a_stored_plan_stands(cli, workdir: Path) -> None:
     assert another.code == 1 and "holds another comparison (sgd, adam)" in another.err
 
 
+class Killed(BaseException):
+    """Stands for a kill -9: nothing answers to it."""
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_kill_before_the_first_run_leaves_one_folder(
+    cli, workdir: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    write, written = run_json.write_json, []
+
+    def dies(file: Path, data: Any) -> None:
+        if len(written) == at:
+            raise Killed
+        written.append(file.name)
+        write(file, data)
+
+    words = ["compare", *ARMS, *SHORT, "seeds=1", "epochs=1"]
+    if at < 3:
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(run_json, "write_json", dies)
+            cli(*words)
+        assert written == ["compare.json", "sweep.json", "compare.json"][:at]
+        assert cli(*words).code == 0
+    else:
+        assert cli(*words).code == 0
+        folder, whole = workdir / "outputs" / NAME, plan_of(workdir / "outputs" / NAME)
+        for place in folder.glob("*/"):
+            place.rename(workdir / "outputs" / place.name)  # all runs lie elsewhere
+        with monkeypatch.context() as patch:
+            patch.setattr("dlexp.compare.course.Course.opened", refuses)
+            assert cli(*words).code == 1
+        assert plan_of(folder) == whole, "a plan that was there stays there"
+    assert [path.name for path in (workdir / "outputs").glob("compare-*")] == [NAME]
+
+
+def refuses(*_: Any) -> None:
+    """Stands for a launcher that starts no job."""
+    raise UserError("no job was started")
+
+
 def killed_at_the_second(job: Composed, folder: Path, *others: Any) -> None:
     """Stands for `run_child`: the second run of sgd is killed; no run begins before its plan is stored."""
     planned = [name for its in plan_of(folder.parent).runs.values() for name in its.values()]
@@ -237,6 +279,21 @@ def test_seeds_are_not_changed_unsaid_once_a_final_run_ended(
     assert fewer.code == 0 and plan.seeds == [1, 2, 3] and plan.known == {}, fewer
     assert plan.departures == ["seed 1 typed after final runs had ended; seeds 1, 2, 3 planned, which stands"]
     assert plan.departures[0] in fewer.out and reported(cli, workdir / "outputs" / NAME)["exploratory"] is None
+
+
+def test_comparisons_begun_together_share_a_folder(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["compare", *ARMS, *SHORT, "seeds=2", "epochs=1"]
+    assert cli(*words).code == 0
+    monkeypatch.setattr("dlexp.compare.compare.stored", lambda *_: None)  # as if the other one had not begun yet
+    (workdir / "outputs" / NAME / "adam_seed-2" / "run.json").unlink()
+    again = cli(*words)
+    # The other one has come further than planning, so what it knows is not lost by this one's plan.
+    assert again.code == 1 and "goes on in" in again.err and "type the command again" in again.err, again
+    plan = plan_of(workdir / "outputs" / NAME)
+    write_plan(workdir / "outputs" / NAME, replace(plan, runs={}, looks=[]))
+    again = cli(*words)
+    assert again.code == 0 and "4 final runs, 3 of them there already" in again.out, again
+    assert [path.name for path in (workdir / "outputs").iterdir() if path.is_dir()] == [NAME]
 
 
 def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:

@@ -77,6 +77,8 @@ def test_later_words_take_the_place_of_others() -> None:
         (["optimizer=sgd,adam", "tune=optimizer"], "two arms or more"),
         (["optimizer=sgd,adam", "optimizer.lr=interval(0.1,1)"], "each arm can tune: add tune=optimizer.lr"),
         (["sgd_vs_adm"], "there is no question 'sgd_vs_adm'. Did you mean 'sgd_vs_adam'?"),
+        (["optimizer=sgd,adam", "against=model=cnn"], "none has this word. Arms: sgd, adam"),
+        (["batch_size", "against=batch_size=512"], "no arm has this word and is else like 32 at lr 0.005, 2048"),
         (["sgd_vs_adam", "size=fulll"], "sgd_vs_adam has no size=fulll. Did you mean 'full'?"),
         (["sgd_vs_adam", "optimizer=sgd"], "two arms or more"),
         (["batch_size", "batch_size=3"], "and batch_size= would change what they are"),
@@ -112,6 +114,19 @@ def test_words_change_the_arms_of_a_stored_question() -> None:
     assert ask(["sgd_vs_adam", "optimizer.lr=interval(0.1,1)"]).ranges == {"optimizer.lr": "interval(0.1,1)"}
 
 
+ARMS_OF_TWO = ["optimizer=sgd,adam", "model.depth=2,6"]
+PAIRS = {"adam depth 2": "sgd depth 2", "adam depth 6": "sgd depth 6"}
+
+
+def test_each_arm_is_held_against_the_one_that_is_else_the_same() -> None:
+    question = ask([*ARMS_OF_TWO, "against=optimizer=sgd"])
+    assert (question.reference, question.pairs) == ("sgd depth 2", PAIRS)
+    one = ask(["optimizer=sgd,adam", "against=optimizer=adam"])
+    assert (one.reference, one.pairs) == ("adam", {}), "one reference for all is no list of pairs"
+    assert (ask(ARMS_OF_TWO).reference, ask(ARMS_OF_TWO).pairs) == ("sgd depth 2", {})
+    assert ask(["activation"]).pairs["depth 6 tanh"] == "depth 6 relu" and ask(["batch_size"]).pairs["512"] == "128"
+
+
 OWN = "question: Which?\narms: {a: [model.width=4], b: [model.width=8]}\nsizes: {tiny: {words: [epochs=1], seeds: 2}}\n"
 
 
@@ -141,6 +156,8 @@ def test_a_question_of_ones_own(tmp_path: Path) -> None:
         (OWN.replace("[model.width=4]", "4"), "arms.a must be a list of words"),
         (OWN.replace("sizes: {tiny: ", "sizes: {tiny: 3, small: "), "sizes must be a mapping"),
         (OWN.replace("{a: [model.width=4], b: [model.width=8]}", "{1: [seed=1]}"), "arms must be named lists"),
+        (OWN + "against: {}\n", "against must be the arm"),
+        (OWN + "lines: [a, b]\n", "lines must be of the picture"),
         (OWN + "margin: much\n", "margin must be the smallest difference"),
         (OWN + "tune: [3]\n", "tune must be the settings"),
     ],
@@ -149,3 +166,16 @@ def test_mistakes_in_a_file_are_told_with_file_and_key(tmp_path: Path, text: str
     with pytest.raises(UserError) as caught:
         ask(["mine"], [own_question(tmp_path, text)])
     assert told in str(caught.value) and "mine.yaml" in str(caught.value), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("against: {a: c}", "there is no arm 'c'"),
+        ("against: {a: a}", "a can't be compared with itself"),
+        ("lines: {one: [a, d]}", "there is no arm 'd'"),
+    ],
+)
+def test_pairs_and_lines_name_arms(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        ask(["mine"], [own_question(tmp_path, f"{OWN}{text}\n")])

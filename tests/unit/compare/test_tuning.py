@@ -1,10 +1,12 @@
 """Ranges, trials, the best of them, and ranges that ended too early."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dlexp.compare.tuning import best, edges, further, trials, widened
+from dlexp.compare.tuning import best, edges, further, spaces, trials, widened
+from dlexp.errors import UserError
 from dlexp.ranges import Interval
 from dlexp.report.plan import Tuning
 
@@ -52,6 +54,19 @@ def test_an_arm_whose_range_grew_tries_what_is_new_and_the_others_as_many_more()
 )
 def test_a_range_goes_on_at_one_side(part: Interval, side: str, wider: Interval) -> None:
     assert widened(part, side) == wider
+
+
+def test_no_range_follows_from_what_must_stay_below_one() -> None:
+    config = {"optimizer": {"_target_": "torch.optim.SGD", "momentum": 0.9, "lr": 0.1}}
+    run: Any = SimpleNamespace(config=config)
+    question: Any = SimpleNamespace(ranges={"optimizer.momentum": None})
+    with pytest.raises(UserError, match=r"type a range, such as optimizer.momentum=interval\(0.5,0.99\)"):
+        spaces(question, {"sgd": run}, lambda arm, changes: [])
+    question.ranges = {"optimizer.momentum": "interval(0.5,0.99)"}
+    assert spaces(question, {"sgd": run}, lambda arm, changes: [])["sgd"]
+    question.ranges = {LR: None}
+    with pytest.raises(UserError, match=r"too large .*type one that fits: optimizer.lr=interval\(LOW,HIGH\)"):
+        spaces(question, {"sgd": run}, lambda arm, changes: ["too large"] if changes == [f"{LR}=3.0"] else [])
 
 
 def found(value: float | None, loss: float | None = 1.0, status: str = "finished") -> dict[str, Any]:

@@ -249,10 +249,7 @@ SAID: dict[str, tuple[list[Sequence[float | str]], dict[str, Any], list[str]]] =
         [[*SGD[:4], "diverged"]],
         {},
         [
-            (
-                "mlp on spiral with sgd: test accuracy 96.54 %, the mean of four seeds that finished (95 "
-                "% interval 96.29 to 96.78)."
-            ),
+            ("mlp on spiral with sgd: test accuracy 96.54 %, the mean of four seeds that finished."),
             ("Nothing is compared: there is one arm. Single runs scatter by 0.15 points (standard deviation)."),
             ("1 of 5 runs of mlp on spiral with sgd diverged. What is said is of the others, and flatters it."),
         ],

@@ -10,7 +10,7 @@ from scipy import stats
 from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.report import statistics
-from dlexp.report.answer import Arm, Difference
+from dlexp.report.answer import Arm, Difference, Interval
 from dlexp.report.making import make_arm
 from dlexp.report.planned import Hypothesis
 from dlexp.report.runs import Run
@@ -70,7 +70,7 @@ def test_a_mean_has_an_interval_as_far_as_its_values_give_one() -> None:
     assert interval_of([0.9]).mean == 0.9
     for values in ([], [0.9], [0.9, 0.9, 0.9]):
         assert interval_of(values).low is interval_of(values).high is None
-    assert interval_of([0.9, 0.8], are_folds=True).low is None
+    assert interval_of([0.9, 0.8], has_none=True).low is None
 
 
 def test_the_verdict_and_its_numbers_are_those_of_scipy() -> None:
@@ -106,6 +106,19 @@ def test_each_with_each() -> None:
     found = compared(*arms, reference=None)
     assert [(each.arm, each.reference) for each in found] == [("adam", "sgd"), ("adam", "adagrad"), ("sgd", "adagrad")]
     assert [each.verdict for each in found] == ["not_decided", "better", "better"]
+
+
+def test_pairs_that_were_planned_are_one_family() -> None:
+    arms = [arm_of("adam", *ADAM), arm_of("sgd", *SGD), arm_of("adagrad", *(value - 0.02 for value in SGD))]
+    found = compared(*arms, reference=None, pairs={"adagrad": "sgd", "adam": "adagrad"})
+    assert [(each.arm, each.reference) for each in found] == [("adam", "adagrad"), ("adagrad", "sgd")]
+    known = stats.ttest_ind(arms[2].values, SGD, equal_var=False)
+    assert found[1].p == pytest.approx(2 * known.pvalue) and found[1].verdict == "worse"
+
+
+def test_a_mean_without_its_failed_runs_has_no_interval() -> None:
+    assert arm_of("sgd", 0.9, 0.8, "diverged").interval == Interval(pytest.approx(0.85), None, None)
+    assert arm_of("sgd", 0.9, 0.8).interval.low is not None
 
 
 def test_a_hypothesis_about_other_arms_pays_like_a_comparison() -> None:
