@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -267,6 +268,11 @@ def test_seeds_are_not_changed_unsaid_once_a_final_run_ended(
     with monkeypatch.context() as patch:
         patch.setattr(job_process, "run_child", killed_at_the_second)
         assert cli(*words, "seeds=3").code == 1
+        anew = cli(*words, "seeds=2", "rerun=true")
+        assert anew.code == 1 and f"with hydra.sweep.dir=outputs/{NAME}-2 goes on" in anew.out, anew
+    anew = cli(*words, "seeds=2", "rerun=true", f"hydra.sweep.dir=outputs/{NAME}-2")
+    assert anew.code == 0 and len(statuses(workdir / "outputs" / f"{NAME}-2")) == 4, anew
+    shutil.rmtree(workdir / "outputs" / f"{NAME}-2")
     assert sorted(statuses(workdir / "outputs" / NAME)) == [
         "adam_seed-1",
         "adam_seed-2",
