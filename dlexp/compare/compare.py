@@ -17,7 +17,7 @@ from dlexp.config.build import build_task
 from dlexp.config.check import config_problems
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
-from dlexp.errors import UserError
+from dlexp.errors import UserError, to_type
 from dlexp.metric import LOSS, Metric
 from dlexp.sweep.launchers.launcher import is_here
 from dlexp.sweep.stage import Stage, checked
@@ -38,14 +38,16 @@ def compare(question: Question) -> tuple[int, Path | None]:
     cells = {name: own.cell for name, own in zip(question.arms, stage.identities, strict=True)}
     plan = new_plan(question, runs, cells, metric, spaces)
     first = stage.runs[0]
-    place, anew = first.sweep_place, first.config["rerun"] and first.sweep_place is None
-    before = None if anew else stored(place, plan)
+    place, anew = first.sweep_place, first.config["rerun"]
+    before = None if anew and place is None else stored(place, plan)
     if before is not None:
         place, plan = before[0], gone_on(*before, plan, question)
         names = {cell: name for name, cell in cells.items()}
         arms = {name: question.arms[names[cell]] for name, cell in plan.cells.items()}
         runs = {name: runs[names[cell]] for name, cell in plan.cells.items()}
         question = replace(question, arms=arms)
+    if anew and before is not None:
+        log.info(f"rerun=true takes no runs from other folders; those in {place} stay as they are")
     seconds = tell(plan, runs, facts, question.folds)
     if first.config["dry_run"]:
         log.info("dry run: nothing was trained, fetched or written")
@@ -64,7 +66,8 @@ def compare(question: Question) -> tuple[int, Path | None]:
     try:
         ended = course.run()
     except Unfinished as unfinished:
-        log.info(f"{unfinished}; the same command goes on")
+        where = f" with {to_type(f'hydra.sweep.dir={course.folder}')}" if anew and place is None else ""
+        log.info(f"{unfinished}; the same command{where} goes on")
         return unfinished.ended.exit_code, None
     if len(course.plan.seeds) > 1 and not question.folds:
         course.look()

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.jobs import final_jobs, seed_of, trial_jobs
-from dlexp.compare.planning import stored
+from dlexp.compare.planning import known, stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.question import Question
 from dlexp.config.composed import Composed
@@ -23,7 +23,7 @@ from dlexp.report.plan import Plan, write_plan
 from dlexp.search.space import Proposal, in_words
 from dlexp.sweep.grid import Job
 from dlexp.sweep.ledger import Cell
-from dlexp.sweep.stage import Ended, Part, checked, train
+from dlexp.sweep.stage import Ended, Part, Stage, checked, train
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Course:
         self.plan, self.folder = plan, folder
         self._question, self._runs, self._problems, self._progress = question, runs, problems, progress
         self._name, self._anew = name, anew
-        self._jobs: Sequence[Job] = ()
+        self._stage: Stage | None = None
         self._failed_before: dict[Path, str | None] = {}
 
     def run(self) -> Ended:
@@ -157,9 +157,9 @@ class Course:
         write_plan(self.folder, self.plan)
 
     def _train(self, jobs: Sequence[Job]) -> Ended:
-        self._jobs = jobs
         part = Part(self.folder, self, is_settled, takes_others=not self._anew, claim=self._claim)
-        ended = train(checked(jobs, self._question.read), self._name, part)
+        self._stage = checked(jobs, self._question.read)
+        ended = train(self._stage, self._name, part)
         self._progress.clear()
         there = sum(map(self._is_over, jobs, ended.folders, ended.reports))
         if there < len(jobs) or ended.stop is not None:
@@ -193,16 +193,19 @@ class Course:
 
     def opened(self, folder: Path, folders: Sequence[Path], num_done: int) -> None:
         """Stores the plan, with the folders of this stage's runs in it."""
-        self.folder = folder
+        assert self._stage is not None
+        self.folder, jobs = folder, self._stage.jobs
         names = [Path(os.path.relpath(each, folder)).as_posix() for each in folders]
         runs: dict[str, dict[str, str]] = {}
         trials: dict[str, list[str]] = {}
-        for job, name in zip(self._jobs, names, strict=True):
+        for job, name in zip(jobs, names, strict=True):
             if "trial" in job.varied:
                 trials.setdefault(job.varied["arm"], []).append(name)
             else:
                 runs.setdefault(job.varied["arm"], {})[seed_of(job)] = name
         self._failed_before = {each: recorded(each / RECORD, "error") for each in folders}
+        if runs:
+            self.plan = replace(self.plan, known=known(folder, self.plan, self._stage))
         self.plan = replace(self.plan, runs=runs or self.plan.runs, trials=trials or self.plan.trials)
         if runs:
             self.plan = replace(self.plan, departures=_with_found(self.plan.departures, names))
@@ -210,7 +213,7 @@ class Course:
         self._progress.at(num_done if trials else num_done + sum(map(len, self.plan.trials.values())))
         self._progress.clear()
         there = f", {num_done} of them there already" if num_done else ""
-        log.info(f"{len(self._jobs)} {_stage(self._jobs)}{there} → {folder}")
+        log.info(f"{len(jobs)} {_stage(jobs)}{there} → {folder}")
 
     def began(self, folder: Path) -> None:
         """Shows that a training began."""

@@ -1,20 +1,36 @@
 """From a question to its plan: a new one, or the one that was stored when the same was asked before, which stands."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dlexp.compare import tuning
+from dlexp.compare.jobs import seed_of
 from dlexp.compare.question import SEEDS, TRIALS, Question, key_of
 from dlexp.config.composed import Composed
 from dlexp.config.words import OF_SWEEPS
 from dlexp.errors import UserError, as_typed, listed
 from dlexp.records.folder import RECORD
 from dlexp.records.naming import OUTPUTS, plain_name
+from dlexp.records.run_json import recorded
 from dlexp.report.plan import PLAN_FILE, Plan, Tuning, read_plan
+from dlexp.sweep.ledger import cells_in, with_others
+from dlexp.sweep.stage import Stage
+
+log = logging.getLogger(__name__)
 
 # What stands once a run is there, by the plan's own name of it and the word that says it.
-STANDS = {"margin": "margin", "hypothesis": "hypothesis", "against": "against", "picture": "picture", "lines": "lines"}
+STANDS = {
+    "question": "question",
+    "margin": "margin",
+    "hypothesis": "hypothesis",
+    "against": "against",
+    "picture": "picture",
+    "lines": "lines",
+}
+
+ENDS = ("finished", "failed")  # of a run that gave its result
 
 
 def new_plan(
@@ -55,6 +71,7 @@ def new_plan(
         trials={},
         looks=[],
         cells=dict(cells),
+        folds=question.folds,
         pairs=question.pairs,
         lines=told.get("lines", {}),
     )
@@ -91,12 +108,13 @@ def folder_name(question: Question, runs: Sequence[Composed]) -> str:
 def stored(place: Path | None, plan: Plan) -> tuple[Path, Plan] | None:
     """Returns the folder under outputs/ in which the same was asked before, and the plan in it; None where none is.
 
-    place: the only folder to look in, if one was named.
+    place: the only folder to look in, if one was named; else the newest plan is taken, as one that began anew.
 
     Raises:
         UserError: another comparison lies in `place`.
     """
-    for file in [place / PLAN_FILE] if place is not None else sorted(OUTPUTS.glob(f"*/{PLAN_FILE}")):
+    files = [place / PLAN_FILE] if place is not None else sorted(OUTPUTS.glob(f"*/{PLAN_FILE}"))
+    for file in sorted(files, key=_age):
         found = read_plan(file.parent)
         if found is not None and _same(found, plan):
             return file.parent, found
@@ -106,13 +124,18 @@ def stored(place: Path | None, plan: Plan) -> tuple[Path, Plan] | None:
     return None
 
 
+def _age(file: Path) -> float:
+    return -file.stat().st_mtime if file.exists() else 0.0
+
+
 def _same(one: Plan, other: Plan) -> bool:
-    """Returns whether two plans compare the same arms, tuned in the same ranges."""
+    """Returns whether two plans compare the same arms, tuned in the same ranges, over the same folds."""
     spaces = [
         {plan.cells[arm]: its for arm, its in plan.tuning.spaces.items() if arm in plan.cells} if plan.tuning else {}
         for plan in (one, other)
     ]
-    return sorted(one.cells.values()) == sorted(other.cells.values()) and spaces[0] == spaces[1]
+    is_same = sorted(one.cells.values()) == sorted(other.cells.values()) and spaces[0] == spaces[1]
+    return is_same and sorted(one.folds) == sorted(other.folds)
 
 
 def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
@@ -124,32 +147,56 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     departures = []
     for name, word in STANDS.items():
         planned, now = getattr(old, name), getattr(new, name)
-        if word in question.told and planned != now:
+        if word in question.typed and planned != now:
             was = "none was planned" if planned is None else f"{as_typed(planned)} was planned"
             departures.append(f"{word}={as_typed(now)} was typed after runs were there; {was}, which stands")
-    seeds, looks = old.seeds, old.looks
-    if "seeds" in question.told and set(new.seeds) != set(old.seeds):
+    seeds, late = old.seeds, old.late
+    if "seeds" in question.typed and set(new.seeds) != set(old.seeds):
+        when = f"after a verdict on {_seeds(old.looks[-1])} was shown" if old.looks else "after final runs had ended"
         more = [seed for seed in new.seeds if seed not in old.seeds]
-        if not looks:
+        if not old.looks and not _has_ended(folder, old):
             seeds = new.seeds
-            departures.append(f"{_seeds(old.seeds)} planned, {_seeds(seeds)} typed before a verdict was shown")
+            departures.append(f"{_seeds(old.seeds)} planned, {_seeds(seeds)} typed before a final run had ended")
         elif more:
-            seeds = [*old.seeds, *more]
-            departures.append(f"{_seeds(more)} added after a verdict on {_seeds(looks[-1])} was shown")
+            seeds, late = [*old.seeds, *more], [*late, *more]
+            departures.append(f"{_seeds(more)} added {when}")
         else:
-            departures.append(
-                f"{_seeds(new.seeds)} typed after a verdict on {_seeds(looks[-1])} was shown, which stands"
-            )
+            departures.append(f"{_seeds(new.seeds)} typed {when}; {_seeds(old.seeds)} planned, which stands")
     tuned = old.tuning
-    if tuned is not None and "trials" in question.told and question.told["trials"] != tuned.trials:
+    if tuned is not None and "trials" in question.typed and question.told["trials"] != tuned.trials:
         now = question.told["trials"]
         if tuned.chosen:
             departures.append(f"trials={now} was typed after the settings were chosen from {tuned.trials} an arm")
         else:
             departures.append(f"{tuned.trials} trials an arm planned, {now} typed before anything was chosen")
             tuned = replace(tuned, trials=now)
+    for each in departures:
+        log.warning(f"warning: {each}")
     noted = [*old.departures, *(each for each in departures if each not in old.departures)]
-    return replace(old, seeds=seeds, tuning=tuned, departures=noted)
+    return replace(old, seeds=seeds, late=late, tuning=tuned, departures=noted)
+
+
+def known(folder: Path | None, plan: Plan, stage: Stage) -> dict[str, list[str]]:
+    """Returns by arm what of the final runs has a result that this plan did not lead to: it may have been seen.
+
+    folder: of the plan, None where it has none yet. stage: of all final runs.
+    """
+    names = {own: job.name for own, job in zip(stage.identities, stage.jobs, strict=True)}
+    cells = with_others(cells_in(folder or OUTPUTS, names)[1])
+    found = {arm: list(its) for arm, its in plan.known.items()}
+    for own, job in zip(stage.identities, stage.jobs, strict=True):
+        arm, seed, cell = job.varied["arm"], seed_of(job), cells[own]
+        is_over = cell.entry is not None and cell.entry["status"] in ENDS
+        is_own = cell.folder.parent == folder and seed in plan.runs.get(arm, {})
+        if is_over and not is_own and seed not in found.get(arm, []):
+            found.setdefault(arm, []).append(seed)
+    return found
+
+
+def _has_ended(folder: Path, plan: Plan) -> bool:
+    """Returns whether a final run gave its result: a report may have shown it before a verdict was."""
+    names = [name for its in plan.runs.values() for name in its.values()]
+    return any(recorded(folder / name / RECORD, "status") in ENDS for name in names)
 
 
 def _seeds(seeds: Sequence[int]) -> str:

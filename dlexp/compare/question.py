@@ -22,9 +22,9 @@ class Question:
     """arms: the words of each by name. shared: those of all runs. folds: `data.fold=K` of each fold that is compared.
 
     ranges: by tuned key the range as it was typed; None: it follows from the arm's own value. told: what was said of
-    `KINDS`, by key; a key that nobody said is not there. reference: the arm that the others are held against; pairs: by
-    arm the one that it is held against, where that is not the same for all. read: what composing wants to know of the
-    command line.
+    `KINDS`, by key; a key that nobody said is not there. typed: those of its keys that the command line says, not the
+    stored question. reference: the arm that the others are held against; pairs: by arm the one that it is held against,
+    where that is not the same for all. read: what composing wants to know of the command line.
     """
 
     name: str | None
@@ -34,6 +34,7 @@ class Question:
     folds: list[str]
     ranges: dict[str, str | None]
     told: dict[str, Any]
+    typed: frozenset[str]
     reference: str
     pairs: dict[str, str]
     command: str
@@ -87,6 +88,7 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
         folds=folds,
         ranges=ranges,
         told=told,
+        typed=frozenset(own),
         reference=reference,
         pairs=pairs,
         command=" ".join(["python -m dlexp compare", *map(to_type, typed_words)]),

@@ -29,14 +29,15 @@ def planned(answer: Answer) -> Markup | None:
             tag("td", tag("div", prose(plan)), data_l="planned"),
             tag("td", tag("div", prose(done)), data_l="done"),
         )
-        for name, plan, done in _lines(answer, answer.plan)
+        for name, plan, done in lines(answer, answer.plan)
     ]
     heads = [tag("th", head, scope="col") for head in ("", "planned before the first run", "done")]
     found = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="plan stack")
     return joined([tag("h2", "Planned and done"), found])
 
 
-def _lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
+def lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """Yields what is planned, how, and what was done."""
     if plan.hypothesis:
         marked = f"Hypothesis “{plan.hypothesis}”: "
         told = next(

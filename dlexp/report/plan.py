@@ -43,8 +43,10 @@ class Plan:
     of its tuning in order. looks: the seeds of each arm at each time that a verdict was shown; the last one is that of
     the report at hand. picture: what shows the answer: `differences`, `curves`, `lines:KEY` or `map:KEY,KEY`.
     departures: what was typed or done otherwise than planned, a sentence each. cells: by arm, the hash of its settings
-    before tuning (see `config/cell.py`), by which the same comparison is known again. pairs: by arm, the one that it is
-    held against, where that is not `reference` for all. lines: of the picture `lines:KEY`, by name the arms of each.
+    before tuning (see `config/cell.py`), by which the same comparison is known again. folds: `data.fold=K` of each fold
+    that is compared. known: by arm, what of `runs` had results apart from this plan. late: seeds that were added once
+    final runs had ended. pairs: by arm, the one that it is held against, where that is not `reference` for all. lines:
+    of the picture `lines:KEY`, by name the arms of each.
     """
 
     question: str | None
@@ -64,6 +66,9 @@ class Plan:
     looks: list[list[int]]
     departures: list[str] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)
+    folds: list[str] = field(default_factory=list)
+    known: dict[str, list[str]] = field(default_factory=dict)
+    late: list[int] = field(default_factory=list)
     pairs: dict[str, str] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
 

@@ -58,10 +58,21 @@ def hypothesis_in_words(answer: Answer, text: str) -> str:
 
 
 def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
-    """Returns why a result is exploratory: seeds that came after a verdict was shown, or are not the planned ones.
+    """Returns why a result is exploratory: seeds that came after a verdict was shown or are not the planned ones, runs
+    whose results may have been seen before the plan.
 
     seeds: of the runs that are there, by arm.
     """
+    return "; ".join(filter(None, [_of_seeds(plan, seeds), _of_known(plan)])) or None
+
+
+def _of_known(plan: Plan) -> str | None:
+    known, runs = (sum(map(len, each.values())) for each in (plan.known, plan.runs))
+    verb = "was" if known == 1 else "were"
+    return f"{known} of {runs} final runs {verb} there apart from this plan, and may have been seen" if known else None
+
+
+def _of_seeds(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
     there = set().union(*seeds.values())
     earlier = [look for look in plan.looks if look and set(look) < there]
     if earlier:
@@ -69,6 +80,8 @@ def departure(plan: Plan, seeds: Mapping[str, Collection[int]]) -> str | None:
         return f"{_seeds(added)} came after a verdict from {counted(len(set(earlier[0])), 'seed')} had been shown"
     if extra := sorted(there - set(plan.seeds)):
         return f"{_seeds(extra)} {'was' if len(extra) == 1 else 'were'} not planned"
+    if late := sorted(there & set(plan.late)):
+        return f"{_seeds(late)} came after final runs had ended"
     if missing := {
         name: sorted(set(plan.seeds) - set(own)) for name, own in seeds.items() if set(plan.seeds) - set(own)
     }:

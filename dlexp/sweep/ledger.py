@@ -46,7 +46,8 @@ def open_ledger(
 
     `wanted` maps what cells are to names for their folders. One process at a time chooses, so that sweeps started
     together find each other. claim: asked with None for a folder that another process has made meanwhile, then told
-    the one it is. What is returned last takes it back where no job has left anything.
+    the one it is; an empty folder of that name is that of one that was killed before it was told. What is returned last
+    takes it back where no job has left anything, and no plan was there before.
     """
     parent = place or OUTPUTS
     made = missing(parent)
@@ -54,17 +55,19 @@ def open_ledger(
     with locked(parent / LEDGER_LOCK):
         folder = find_ledger(place, wanted, anew=anew) or (claim(None) if claim is not None else None)
         if folder is None:
-            folder = new_folder(parent, name)
+            dead = claim is not None and (parent / name).is_dir() and not any((parent / name).iterdir())
+            folder = parent / name if dead else new_folder(parent, name)
             made.insert(0, folder)
-        if claim is not None:
-            claim(folder)
+        is_new = not (folder / PLAN_FILE).exists()
         names, cells = cells_in(folder, wanted)
         try:
+            if claim is not None:
+                claim(folder)
             run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
         except OSError:  # the disk is full
             remove_empty(made)
             raise
-        return folder, cells, partial(_take_back, folder, made)
+        return folder, cells, partial(_take_back, folder, made) if is_new else lambda: None
 
 
 def _take_back(folder: Path, made: Sequence[Path]) -> None:

@@ -1,14 +1,22 @@
 """Comparisons: tuning, wider ranges, fresh seeds, a report; and a plan that stands."""
 
+import os
+import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dlexp.compare import prospect
+from dlexp.config.composed import Composed
+from dlexp.errors import UserError
 from dlexp.records import run_json
 from dlexp.report.plan import Plan, read_plan, write_plan
+from dlexp.sweep.launchers import job_process
 
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
 SHORT = ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1"]
 ARMS = ["optimizer=sgd,adam", "model.width=8"]
 TUNED = ["tune=optimizer.lr", "trials=3", "seeds=2"]
@@ -93,10 +101,13 @@ def test_named_arms_folds_and_one_seed(cli, workdir: Path) -> None:
     plan = plan_of(folder)
     assert list(plan.arms) == ["wide one", "narrow one"] and plan.question == "Wide or narrow?" and plan.looks == []
     assert set(statuses(folder)) == {"wide-one_seed-1", "narrow-one_seed-1"}
+    one = cli("compare", *ARMS, *SHORT, "data.folds=2", "data.fold=0", "seeds=1", "hydra.sweep.dir=outputs/one")
+    assert one.code == 0, one
     folds = cli("compare", *ARMS, *SHORT, "data.folds=2", "data.fold=0,1")
     assert folds.code == 0 and "folds are no seeds" in folds.out, folds
     plan = plan_of(workdir / "outputs" / NAME)
-    assert plan.runs["sgd"] == {"1 fold 0": "sgd_seed-1_fold-0", "1 fold 1": "sgd_seed-1_fold-1"} and plan.looks == []
+    assert plan.runs["sgd"] == {"1 fold 0": "../one/sgd_seed-1", "1 fold 1": "sgd_seed-1_fold-1"} and plan.looks == []
+    assert plan.folds == ["data.fold=0", "data.fold=1"] and plan_of(workdir / "outputs" / "one").folds == []
 
 
 def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
@@ -127,6 +138,7 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
     (sweep,) = (path for path in (workdir / "outputs").iterdir() if path.is_dir())
     ended = cli("compare", *words, "seeds=2")
     assert ended.code == 0 and "4 final runs, 4 of them there already" in ended.out, ended
+    assert "Exploratory: 4 of 4 final runs were there apart from this plan" in " ".join(ended.out.split())
     assert statuses(workdir / "outputs" / NAME) == {} and (workdir / "outputs" / NAME / "report").is_dir()
     ended = cli("compare", *words, "seeds=3")
     assert ended.code == 0 and "6 final runs, 4 of them there already" in ended.out, ended
@@ -145,8 +157,10 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
     ]
     report = run_json.read_json(folder / "report" / "report.json")
     assert [len(arm["runs"]) for arm in report["arms"]] == [3, 3]
+    assert plan.known == {"sgd": ["1", "2"], "adam": ["1", "2"]} and plan.late == [3]
     anew = cli("compare", *words, "seeds=1", "rerun=true")
     assert anew.code == 0 and "there already" not in anew.out
+    assert plan_of(workdir / "outputs" / f"{NAME}-2").known == {"sgd": ["1"], "adam": ["1"]}, "the same numbers again"
     assert set(statuses(workdir / "outputs" / f"{NAME}-2")) == {"sgd_seed-1", "adam_seed-1"}
     more = cli("-m", *words, "seed=3")
     assert more.code == 0 and "2 jobs, 2 of them done already" in more.out, "and a sweep finds those of a comparison"
@@ -157,6 +171,7 @@ def test_a_stored_plan_stands(cli, workdir: Path) -> None:
     assert cli(*words, "seeds=2", "margin=0.5").code == 0
     folder = workdir / "outputs" / NAME
     ended = cli(*words, "seeds=2", "margin=3", "hypothesis=Adam wins", "n_jobs=2")
+    assert "margin=3.0 was typed after" in ended.out and "hypothesis=Adam wins was typed after" in ended.out
     assert ended.code == 0 and "4 of them there already" in ended.out
     plan = plan_of(folder)
     assert (
@@ -172,13 +187,89 @@ def test_a_stored_plan_stands(cli, workdir: Path) -> None:
     plan = plan_of(folder)
     assert ended.code == 0 and plan.seeds == [1, 2, 3] and plan.looks == [[1, 2], [1, 2, 3]]
     assert plan.departures[-1] == "seed 3 added after a verdict on seeds 1, 2 was shown"
-    assert "xploratory" in ended.out, ended
+    assert "xploratory" in ended.out and plan.known == {}, ended
     assert cli(*words).code == 0 and plan_of(folder) == plan, "without a number of seeds that of the plan is meant"
     fewer = cli(*words, "seeds=1")
     assert fewer.code == 0 and plan_of(folder).seeds == [1, 2, 3] and "which stands" in plan_of(folder).departures[-1]
     assert len(list((workdir / "outputs").glob("*/compare.json"))) == 1
     another = cli("compare", "optimizer=sgd,muon", "model.width=8", *SHORT, f"hydra.sweep.dir={folder}")
     assert another.code == 1 and "holds another comparison (sgd, adam)" in another.err
+
+
+class Killed(BaseException):
+    """Stands for a kill -9: nothing answers to it."""
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_kill_before_the_first_run_leaves_one_folder(
+    cli, workdir: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    write, written = run_json.write_json, []
+
+    def dies(file: Path, data: Any) -> None:
+        if len(written) == at:
+            raise Killed
+        written.append(file.name)
+        write(file, data)
+
+    words = ["compare", *ARMS, *SHORT, "seeds=1", "epochs=1"]
+    if at < 3:
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(run_json, "write_json", dies)
+            cli(*words)
+        assert written == ["compare.json", "sweep.json", "compare.json"][:at]
+        assert cli(*words).code == 0
+    else:
+        assert cli(*words).code == 0
+        folder, whole = workdir / "outputs" / NAME, plan_of(workdir / "outputs" / NAME)
+        for place in folder.glob("*/"):
+            place.rename(workdir / "outputs" / place.name)  # all runs lie elsewhere
+        with monkeypatch.context() as patch:
+            patch.setattr("dlexp.compare.course.Course.opened", refuses)
+            assert cli(*words).code == 1
+        assert plan_of(folder) == whole, "a plan that was there stays there"
+    assert [path.name for path in (workdir / "outputs").glob("compare-*")] == [NAME]
+
+
+def refuses(*_: Any) -> None:
+    """Stands for a launcher that starts no job."""
+    raise UserError("no job was started")
+
+
+def killed_at_the_second(job: Composed, folder: Path, *others: Any) -> None:
+    """Stands for `run_child`: the second run of sgd is killed; no run begins before its plan is stored."""
+    planned = [name for its in plan_of(folder.parent).runs.values() for name in its.values()]
+    if folder.name not in planned or {"seed=2", "optimizer=sgd"} <= set(job.words):
+        os.kill(os.getpid(), signal.SIGKILL)
+    job_process.run_child(job, folder, *others)
+
+
+@POSIX
+def test_seeds_are_not_changed_unsaid_once_a_final_run_ended(
+    cli, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["compare", *ARMS, *SHORT]
+    with monkeypatch.context() as patch:
+        patch.setattr(job_process, "run_child", killed_at_the_second)
+        assert cli(*words, "seeds=3").code == 1
+        anew = cli(*words, "seeds=2", "rerun=true")
+        assert anew.code == 1 and f"with hydra.sweep.dir=outputs/{NAME}-2 goes on" in anew.out, anew
+    anew = cli(*words, "seeds=2", "rerun=true", f"hydra.sweep.dir=outputs/{NAME}-2")
+    assert anew.code == 0 and len(statuses(workdir / "outputs" / f"{NAME}-2")) == 4, anew
+    shutil.rmtree(workdir / "outputs" / f"{NAME}-2")
+    assert sorted(statuses(workdir / "outputs" / NAME)) == [
+        "adam_seed-1",
+        "adam_seed-2",
+        "adam_seed-3",
+        "sgd_seed-1",
+        "sgd_seed-3",
+    ]
+    fewer = cli(*words, "seeds=1")
+    plan = plan_of(workdir / "outputs" / NAME)
+    assert fewer.code == 0 and plan.seeds == [1, 2, 3] and plan.known == {}, fewer
+    assert plan.departures == ["seed 1 typed after final runs had ended; seeds 1, 2, 3 planned, which stands"]
+    report = run_json.read_json(workdir / "outputs" / NAME / "report" / "report.json")
+    assert plan.departures[0] in fewer.out and report["exploratory"] is None
 
 
 def test_comparisons_begun_together_share_a_folder(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -462,6 +462,8 @@ def test_a_hypothesis_stands_beside_what_came_of_it(
         ({"looks": [[1, 2, 3], [1, 2, 3, 4, 5]]}, {}, "seeds 4 and 5 came after a verdict from three seeds"),
         ({"seeds": [1, 2, 3]}, {}, "seeds 4 and 5 were not planned"),
         ({"seeds": [1, 2, 3, 4, 5, 6]}, {}, "planned runs are missing"),
+        ({"late": [4, 5]}, {}, "seeds 4 and 5 came after final runs had ended"),
+        ({"known": {"sgd": ["1"], "adam": ["1"]}}, {}, "2 of 10 final runs were there apart from this plan, and may"),
         ({}, {"margin": 1.0}, "margin 1 instead of 0.5"),
         ({}, {"against": "adam"}, "reference adam instead of sgd"),
     ],

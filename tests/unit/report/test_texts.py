@@ -6,10 +6,12 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_answers import tuned_comparison
 from made_runs import made_run, made_sweep
 
 from dlexp.console.tables import width_of
@@ -20,6 +22,7 @@ from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
 from dlexp.report.making import make_answer
 from dlexp.report.page import page
+from dlexp.report.plan import read_plan, write_plan
 from dlexp.report.terminal import lines
 
 HOSTILE = [
@@ -43,6 +46,20 @@ def hostile_answer(folder: Path, **options: Any) -> Answer:
 
 def terminal(answer: Answer) -> list[str]:
     return [line for line, _ in lines(answer)]
+
+
+def test_the_plan_stands_beside_what_was_done(tmp_path: Path) -> None:
+    folder = tuned_comparison(tmp_path / "runs")
+    plan = read_plan(folder)
+    assert plan is not None
+    write_plan(folder, replace(plan, departures=["margin=3.0 was typed after runs were there"]))
+    answer = make_answer([folder])
+    told, written = " ".join(" ".join(terminal(answer)).split()), texts.markdown(answer)
+    assert "margin: 0.5 points: less does not matter here; As planned" in told
+    assert "| margin | 0.5 points: less does not matter here | As planned |" in written
+    for text in (told, written):
+        assert "Sealed while tuning, read once a final run" in text and "was typed after runs were there" in text
+    assert [line for line in terminal(answer) if width_of(line) > 80] == []
 
 
 @pytest.mark.parametrize("options", [{}, {"all_pairs": True}, {"rows": "model.activation"}, {"reach": 70}])

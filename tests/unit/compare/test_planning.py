@@ -1,0 +1,58 @@
+"""A stored plan as it goes on: what is typed later is noted, what the stored question says is not typed."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from made_runs import made_run
+
+from dlexp.compare.planning import gone_on, stored
+from dlexp.compare.question import ask
+from dlexp.report.plan import Plan, write_plan
+
+PLAN = Plan(
+    question="SGD or Adam?",
+    command="",
+    arms={"sgd": ["optimizer=sgd"], "adam": ["optimizer=adam"]},
+    shared=[],
+    reference="sgd",
+    seeds=[1, 2],
+    metric="test/accuracy",
+    margin=1.0,
+    hypothesis=None,
+    size="small",
+    picture=None,
+    tuning=None,
+    runs={"sgd": {"1": "sgd_seed-1"}},
+    trials={},
+    looks=[],
+    cells={"sgd": "a", "adam": "b"},
+)
+
+
+def test_what_a_stored_question_says_was_not_typed(tmp_path: Path) -> None:
+    made_run(tmp_path / "sgd_seed-1")
+    now = replace(PLAN, seeds=[1, 2, 3], margin=0.5, question="Which?")
+    assert gone_on(tmp_path, PLAN, now, ask(["sgd_vs_adam"])) == PLAN
+    typed = gone_on(tmp_path, PLAN, now, ask(["sgd_vs_adam", "margin=0.5", "seeds=3", "question=Which?"]))
+    assert typed.departures == [
+        "question=Which? was typed after runs were there; SGD or Adam? was planned, which stands",
+        "margin=0.5 was typed after runs were there; 1.0 was planned, which stands",
+        "seed 3 added after final runs had ended",
+    ]
+    assert (typed.seeds, typed.late, typed.margin) == ([1, 2, 3], [3], 1.0)
+
+
+def test_the_same_comparison_is_the_newest_over_the_same_folds(workdir: Path) -> None:
+    both = ["data.fold=0", "data.fold=1"]
+    folds: list[str]
+    for name, age, folds in (("a", 30, []), ("a-2", 20, []), ("b", 10, both)):
+        folder = Path("outputs") / name
+        folder.mkdir(parents=True)
+        write_plan(folder, replace(PLAN, folds=folds))
+        os.utime(folder / "compare.json", (1e9 - age, 1e9 - age))
+    found = stored(None, PLAN)
+    assert found is not None and found[0] == Path("outputs/a-2")
+    other = stored(None, replace(PLAN, folds=both[::-1]))
+    assert other is not None and other[0] == Path("outputs/b")
+    assert stored(None, replace(PLAN, folds=both[:1])) is None
