@@ -1,5 +1,6 @@
 """The runs of a comparison as jobs: one an arm to look at, the trials of its tuning, and the final ones."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dlexp.compare import tuning
@@ -16,17 +17,19 @@ OF_TRIALS = ["pictures=false", "checkpoint.keep=metrics"]
 def arm_jobs(question: Question) -> list[Job]:
     """Returns a job for each arm before tuning, by which all is checked, and the same comparison is known again."""
     seed = [f"seed={tuning.SEED}", *question.folds[:1]]
-    return _jobs((name, [*its, *seed], {"arm": name}) for name, its in _own(question).items())
+    begins = _in_letters(question.arms)
+    return _jobs((begins[name], [*its, *seed], {"arm": name}) for name, its in _own(question).items())
 
 
 def trial_jobs(question: Question, tried: Mapping[str, Sequence[Proposal]]) -> list[Job]:
     """Returns the trials of all arms, each arm's in order: on validation alone, with a seed of their own."""
     typed = {key_of(word) for word in question.shared}
     sealed = [f"seed={tuning.SEED}", *question.folds[:1], "test=false"]
+    begins = _in_letters(question.arms)
     sealed += [word for word in OF_TRIALS if key_of(word) not in typed]
     return _jobs(
         (
-            f"{name}_trial-{number}",
+            f"{begins[name]}_trial-{number}",
             with_words(its, [*sealed, *(f"{key}={value}" for key, value in proposal.items())]),
             {"arm": name, "trial": str(number)},
         )
@@ -38,20 +41,27 @@ def trial_jobs(question: Question, tried: Mapping[str, Sequence[Proposal]]) -> l
 def final_jobs(question: Question, plan: Plan) -> list[Job]:
     """Returns a job for each arm with what it has chosen and each seed, or each fold."""
     chosen = plan.tuning.chosen if plan.tuning is not None else {}
-    jobs = []
+    jobs, begins = [], _in_letters(question.arms)
     for name, its in _own(question).items():
         for seed in plan.seeds:
             for fold in [[word] for word in question.folds] or [[]]:
                 number = "".join(fold).partition("=")[2]
                 words = with_words(its, [*chosen.get(name, []), f"seed={seed}", *fold])
                 varied = {"arm": name, "seed": str(seed)} | ({FOLD: number} if fold else {})
-                jobs.append((f"{name}_seed-{seed}{f'_fold-{number}' if fold else ''}", words, varied))
+                jobs.append((f"{begins[name]}_seed-{seed}{f'_fold-{number}' if fold else ''}", words, varied))
     return _jobs(jobs)
 
 
 def seed_of(job: Job) -> str:
     """Returns under what a plan holds the run of a final job."""
     return job.varied["seed"] + (f" fold {job.varied[FOLD]}" if FOLD in job.varied else "")
+
+
+def _in_letters(names: Iterable[str]) -> dict[str, str]:
+    """Returns how the folders of each arm begin: with its name, or its number where no letter of that fits."""
+    return {
+        name: name if re.search("[A-Za-z0-9]", name) else f"arm-{number}" for number, name in enumerate(names, start=1)
+    }
 
 
 def _own(question: Question) -> dict[str, list[str]]:

@@ -48,6 +48,12 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
+def _unquoted(text: str) -> str:
+    """Returns a text without the quotes around all of it that a shell has left, as of hypothesis='"A beats B"'."""
+    is_quoted = text[:1] in QUOTES and text.endswith(QUOTES[text[0]]) and QUOTES[text[0]] not in text[1:-1]
+    return text[1:-1] if is_quoted and len(text) > 1 else text
+
+
 def _picture(value: Any) -> str:
     if not PICTURE.fullmatch(_text(value)):
         raise ValueError
@@ -65,6 +71,7 @@ KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "picture": (_picture, "what shows the answer: differences, curves, lines:KEY or map:KEY,KEY"),
     "question": (_text, "what you want to know, in words"),
 }
+QUOTES = {'"': '"', "'": "'", "“": "”"}
 # Their values stand as they were typed; of the others YAML reads numbers and lists.
 TEXTS = ("hypothesis", "against", "question")
 
@@ -91,7 +98,7 @@ def typed(word: str) -> tuple[str, Any]:
     """
     key, _, text = word.partition("=")
     if key in TEXTS:
-        return key, said(key, text)
+        return key, said(key, _unquoted(text.strip()))
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

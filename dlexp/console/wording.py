@@ -50,15 +50,27 @@ def decimals(size: float, digits: int = 2) -> int:
     return max(0, digits - 1 - math.floor(math.log10(size)))
 
 
+def beside(low: float, high: float, metric: Metric, shared: int) -> int:
+    """Returns the decimals of a number with an interval: `shared` with the others of its column, or two digits of its
+    own interval where that is so much narrower or wider that the shared ones show none of them, or many more.
+    """
+    own = decimals(in_unit((high - low) / 2, metric)) if high > low else shared
+    return shared if shared - 1 <= own <= shared + 1 else own
+
+
 def fixed(value: float, metric: Metric, decimals: int) -> str:
-    """Returns a value for a column of such, without its unit."""
+    """Returns a value for a column of such, without its unit; what rounds to 0 has no sign."""
     shown = in_unit(value, metric)
-    return f"{shown:.{decimals}f}" if decimals <= 7 else f"{shown:.3g}"
+    if abs(shown) >= 1e7:  # a loss on its way to infinity
+        return f"{shown:.4g}"
+    text = f"{shown:.{decimals}f}" if decimals <= 7 else f"{shown:.3g}"
+    return text if float(text) else text.removeprefix("-")
 
 
 def signed(value: float, metric: Metric, decimals: int) -> str:
     """Returns a difference of two values, without its unit: `+0.24`, `−0.30`."""
-    return ("−" if value < 0 else "+") + fixed(abs(value), metric, decimals)
+    text = fixed(abs(value), metric, decimals)
+    return text if not float(text) else ("−" if value < 0 else "+") + text
 
 
 def named(name: str, value: float | None, measures: Mapping[str, Metric], digits: int = 2) -> str:

@@ -78,7 +78,8 @@ def differences(
     right = _ends([0.0, *on_right], gap_ends + ([-margin, margin] if margin else []), core)
     widest = max(left[1] - left[0], right[1] - right[0] if on_right else 0.0)
     lanes = [_lanes(arm, _centred(left, widest)) for arm in arms]
-    row = ROW + BETWEEN_DOTS * max(0, max(max(each, default=0) for each in lanes) - 1)
+    piled = [max([*each, min(len(arm.failed), MOST_LANES) - 1]) for arm, each in zip(arms, lanes, strict=True)]
+    row = ROW + BETWEEN_DOTS * max(0, max(piled) - 1)
     scale = _centred(left, widest)
     drawings = [_left(arms, lanes, scale, row, axis, shift, bar, bar_words)]
     if on_right:

@@ -99,7 +99,7 @@ def render(figure: Figure) -> tuple[bytes, int, int]:
     with warnings.catch_warnings():
         # No installed font has the glyph: a box stands for it, which was said.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
-        figure.savefig(file, format="png")
+        figure.savefig(file, format="png", metadata={"Software": None})
     png = file.getvalue()
     return png, *size_of(png)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dlexp.console.wording import beside
 from dlexp.metric import Metric
 from dlexp.report.plan import Plan
 from dlexp.report.runs import Run, Trouble
@@ -117,3 +118,8 @@ class Answer:
     rows: str | None = None  # --rows, --columns: keys of a table of means
     columns: str | None = None
     reach: float | None = None  # --reach, in the shown unit
+    reference_moved: bool = False  # nobody chose one, and the first arm has failed or diverged runs
+
+    def decimals_of(self, low: float | None, high: float | None) -> int:
+        """Returns with how many decimals a number with this interval is shown."""
+        return self.decimals if low is None or high is None else beside(low, high, self.facts, self.decimals)

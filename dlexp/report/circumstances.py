@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from dlexp.console.wording import amount, fixed, in_unit
 from dlexp.report import statistics
-from dlexp.report.answer import Answer, Arm
+from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.arms import CONTENTS, FOLD
 from dlexp.report.sentences import subject
 from dlexp.report.verdicts import PAIRED, SPLIT, WELCH
-from dlexp.report.words import counted, few, in_range, ranges, there, two_digits, upper
+from dlexp.report.words import MOST, counted, few, in_range, ranges, there, two_digits, upper
 
 
 def method(answer: Answer) -> list[str]:
@@ -16,6 +16,8 @@ def method(answer: Answer) -> list[str]:
     if not any(arm.values for arm in answer.arms):
         return [_runs(answer.arms)]
     found = [_runs(answer.arms), _measured(answer)]
+    if any(_looks_rounded(answer, each) for each in answer.differences):
+        found.append("Differences are taken of the means before these are rounded.")
     tests = {each.test for each in answer.differences if each.test}
     if not tests:
         return found
@@ -42,6 +44,16 @@ def method(answer: Answer) -> list[str]:
     return [*found, "The interval of a single arm is that of its own mean, and not corrected."]
 
 
+def _looks_rounded(answer: Answer, each: Difference) -> bool:
+    """Whether a difference is not that of the two means as they are shown, such as +0.04 of 99.79 and 99.74."""
+    if each.value is None:
+        return False
+    means = {arm.name: arm.interval.mean for arm in answer.arms}
+    told = (means[each.arm], means[each.reference], each.value)
+    one, other, gap = (float(fixed(there(value), answer.facts, answer.decimals)) for value in told)
+    return abs(one - other - gap) > 0.5 / 10**answer.decimals
+
+
 def _has_another(answer: Answer) -> bool:
     """Whether a comparison was added that is none with the reference."""
     return answer.reference is not None and any(each.reference != answer.reference for each in answer.differences)
@@ -57,7 +69,9 @@ def _runs(arms: Sequence[Arm]) -> str:
         (seeds,) = plans
         told = f"seed{'' if len(set(seeds)) == 1 else 's'} {ranges(seeds)}"
         return f"{upper(counted(len(seeds), 'run'))}{of}, {told}."
-    return f"Seeds: {few([f'{arm.name} {ranges([run.seed for run in arm.runs])}' for arm in arms if arm.runs], '; ')}."
+    each = [f"{arm.name} {ranges([run.seed for run in arm.runs])}" for arm in arms if arm.runs]
+    rest = f"; and {len(each) - MOST} more" if len(each) > MOST else ""
+    return f"Seeds: {'; '.join(each[:MOST])}{rest}."
 
 
 def _measured(answer: Answer) -> str:

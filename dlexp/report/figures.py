@@ -165,14 +165,14 @@ def _gap(found: Difference, look: dict[str, Who], words: Shown) -> Gap:
     if found.value is None or found.low is None or found.high is None:
         return Gap(look[found.arm], name, None, None, None, found.why_not or "")
     value, low, high = (words.scaled(each) for each in (found.value, found.low, found.high))
-    told = f"{words.signed(found.value)} ({words.ends(found.low, found.high)})"
+    told = f"{words.beside(found.low, found.high).signed(found.value)} ({words.ends(found.low, found.high)})"
     return Gap(look[found.arm], name, value, low, high, told)
 
 
 def _labels(answer: Answer, arms: Sequence[Arm], words: Shown) -> tuple[str, str]:
     own = ", ".join(f"{arm.name} {words.mean(arm.interval)}" for arm in arms)
     gaps = ", ".join(
-        f"{each.arm} minus {each.reference} {words.signed(each.value)},"
+        f"{each.arm} minus {each.reference} {words.beside(each.low, each.high).signed(each.value)},"
         f" from {words.ends(each.low, each.high)}{words.points}"
         for each in answer.differences[: 2 * MOST_ROWS]
         if each.value is not None and each.low is not None and each.high is not None

@@ -12,7 +12,7 @@ from dlexp.pictures.looks import GREY
 from dlexp.pictures.scales import plain
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.figures import Picture, first_arms, who
-from dlexp.report.runs import Run
+from dlexp.report.runs import Run, number_in, seconds_in
 from dlexp.report.shown import shown_metric
 from dlexp.report.verdicts import interval_of
 
@@ -34,10 +34,9 @@ def moments(run: Run, key: str, scale: float) -> list[Moment]:
     """Returns the values of a metric after each epoch that has one."""
     found, seconds = [], 0.0
     for row in run.epochs:
-        spent = [row.get(f"time/{part}") for part in ("train", "val")]
-        seconds += sum(part for part in spent if isinstance(part, int | float))
-        value = row.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
+        seconds += seconds_in(row)
+        value = number_in(row, key)
+        if value is not None:
             found.append(Moment(row["epoch"], row["step"], seconds, scale * value))
     return found
 

@@ -50,10 +50,8 @@ def make_answer(
     keys, arms = _arms(runs, key, found)
     if reach is not None:
         arms = [replace(arm, reached=[reached(run, key, reach, facts) for run in arm.runs]) for arm in arms]
-    reference = None if all_pairs else _reference(arms, against, plan)
-    title = _title(folders, keys, [arm.name for arm in arms])
-    if plan is not None:
-        title = plan.question or f"{' or '.join(plan.arms)}?"
+    reference, moved = (None, False) if all_pairs else _reference(arms, against, plan)
+    title = _title(folders, keys, [arm.name for arm in arms], plan)
     arms = ranked(arms, facts)
     family = _family(arms, runs, reference, facts, margin, plan)
     around = shared.surroundings(runs)
@@ -87,6 +85,7 @@ def make_answer(
             rows=rows,
             columns=columns,
             reach=reach,
+            reference_moved=moved,
         )
     )
 
@@ -169,10 +168,14 @@ def _check(facts: Metric, margin: float | None, reach: float | None, against: st
         raise UserError(*problems)
 
 
-def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> str | None:
+def _reference(arms: Sequence[Arm], against: str | None, plan: Plan | None) -> tuple[str | None, bool]:
+    """Returns what the others are held against, and whether another one stands there for a first one that failed."""
     if against is not None:
-        return verdicts.named(arms, against)
-    return plan.reference if plan else arms[0].name if len(arms) > 1 else None
+        return verdicts.named(arms, against), False
+    if plan is not None or len(arms) == 1:
+        return plan.reference if plan else None, False
+    whole = [arm.name for arm in arms if arm.is_whole and arm.values] or [arms[0].name]
+    return whole[0], whole[0] != arms[0].name
 
 
 def _family(
@@ -215,7 +218,9 @@ def _decimals(arms: Sequence[Arm], facts: Metric) -> int:
     return 2 if facts.unit == "%" or not values else decimals(max(values), 4)
 
 
-def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str]) -> str:
+def _title(folders: Sequence[Path], keys: Sequence[str], names: Sequence[str], plan: Plan | None) -> str:
+    if plan is not None:
+        return plan.question or f"{' or '.join(plan.arms)}?"
     if len(keys) == 1:
         return f"{keys[0]}: {listed(names)}"
     return f"Runs that differ in {listed(keys)}" if keys else f"Runs of {listed(folders)}"

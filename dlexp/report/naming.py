@@ -18,7 +18,7 @@ VAGUE = ("none", "plain")  # options of several groups
 
 
 def names_of(keys: Sequence[str], arms: Sequence[tuple[Mapping[str, Any], Sequence[Run]]]) -> list[str]:
-    """Returns a name for each arm of a `split`, from what tells it from the others: `adam`; `sgd, lr 0.1` and `sgd, lr
+    """Returns a name for each arm of a `split`, from what tells it from the others: `adam`; `sgd lr 0.1` and `sgd lr
     0.01`. A single one is called after its model, data and optimizer.
     """
     settings = [own for own, _ in arms]
@@ -28,7 +28,7 @@ def names_of(keys: Sequence[str], arms: Sequence[tuple[Mapping[str, Any], Sequen
         told = _told_apart(keys, settings)
     names: list[str] = []
     for labels in told:
-        name = printable(", ".join(labels))
+        name = printable(" ".join(labels))
         names.append(unique(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…", set(names)))
     return names
 

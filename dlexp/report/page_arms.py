@@ -116,7 +116,7 @@ def _compared(arm: Arm, found: Difference | None, words: Shown, answer: Answer) 
     ends = tag("small", f"({words.ends(found.low, found.high)})")
     p = p_in_words(found.p).removeprefix("p = ").removeprefix("p ")
     return [
-        Cell(joined([f"{words.signed(found.value)} ", ends]), found.value),
+        Cell(joined([f"{words.beside(found.low, found.high).signed(found.value)} ", ends]), found.value),
         Cell(p, found.p),
         verdict(answer, found),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
-from dlexp.report.runs import Run
+from dlexp.report.runs import Run, number_in, seconds_in
 
 MOST_CURVES, MOST_EPOCHS = 100, 10_000  # of all runs together; of more the curves stay in their folders
 DIGITS = 5  # of a curve
@@ -32,12 +32,9 @@ def page_data(answer: Answer) -> dict[str, Any]:
 
 def _curves(run: Run) -> dict[str, list[float | None]]:
     keys = dict.fromkeys(key for row in run.epochs for key in row if key.startswith("val/"))
-    parts = ([row.get(f"time/{part}") for part in ("train", "val")] for row in run.epochs)
-    spent = (sum(part for part in each if isinstance(part, int | float)) for each in parts)
-    curves = {key: [_short(row.get(key)) for row in run.epochs] for key in keys}
-    return curves | {"seconds": [_short(total) for total in itertools.accumulate(spent)]}
+    curves = {key: [_short(number_in(row, key)) for row in run.epochs] for key in keys}
+    return curves | {"seconds": [_short(total) for total in itertools.accumulate(map(seconds_in, run.epochs))]}
 
 
-def _short(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and abs(value) < float("inf")
-    return float(f"{value:.{DIGITS}g}") if is_number else None
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{DIGITS}g}")

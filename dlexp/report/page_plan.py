@@ -210,7 +210,10 @@ def _power(answer: Answer) -> Markup:
     for each in answer.differences:
         if each.value is None or each.visible is None:
             continue
-        cells: list[str | Cell | None] = [f"{each.arm} − {each.reference}", Cell(words.signed(each.value), each.value)]
+        cells: list[str | Cell | None] = [
+            f"{each.arm} − {each.reference}",
+            Cell(words.beside(each.low, each.high).signed(each.value), each.value),
+        ]
         if counted_pairs:
             cells.append(None if each.ahead is None else f"{each.ahead} of {values[each.arm]}")
         cells.append(Cell(two_digits(in_unit(each.visible, answer.facts)), each.visible))

@@ -2,7 +2,7 @@
 
 from dlexp.console.wording import in_unit
 from dlexp.metric import Metric
-from dlexp.report.runs import Run
+from dlexp.report.runs import Run, number_in, seconds_in
 
 
 def reached(run: Run, metric: str, value: float, facts: Metric) -> dict[str, float] | None:
@@ -12,8 +12,8 @@ def reached(run: Run, metric: str, value: float, facts: Metric) -> dict[str, flo
     """
     key, seconds = f"val/{metric.partition('/')[2]}", 0.0
     for row in run.epochs:
-        seconds += (row.get("time/train") or 0.0) + (row.get("time/val") or 0.0)
-        found = row.get(key)
+        seconds += seconds_in(row)
+        found = number_in(row, key)
         if found is not None and (
             in_unit(found, facts) >= value if facts.higher_is_better else in_unit(found, facts) <= value
         ):

@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -185,6 +185,17 @@ def _tidied(path: Path) -> Path:
     """Returns a path without `..`, where that leads to the same place."""
     tidy = Path(os.path.normpath(path))
     return tidy if os.path.realpath(tidy) == os.path.realpath(path) else path
+
+
+def number_in(row: Mapping[str, Any], key: str) -> float | None:
+    """Returns a finite number of a row of metrics.jsonl; None where there is none, or a stranger's text."""
+    value = row.get(key)
+    return _number(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def seconds_in(row: Mapping[str, Any]) -> float:
+    """Returns the seconds of training and validation in an epoch's row."""
+    return sum(number_in(row, f"time/{part}") or 0.0 for part in ("train", "val"))
 
 
 def _number(value: float | None) -> float | None:

@@ -52,7 +52,8 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
         ]
     if arm.std == 0:
         return [f"{first}, identical in every one.", *_missing(answer)]
-    low, high = (fixed(there(end), answer.facts, answer.decimals) for end in (arm.interval.low, arm.interval.high))
+    ends = arm.interval.low, arm.interval.high
+    low, high = (fixed(there(end), answer.facts, answer.decimals_of(*ends)) for end in ends)
     scatter = amount(two_digits(in_unit(there(arm.std), answer.facts)), answer.facts)
     return [
         f"{first} (95 % interval {low} to {high}).",
@@ -160,7 +161,8 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
 
 def _difference(answer: Answer, each: Difference, corrected: str, is_first: bool) -> str:
     value, low, high = (
-        signed(there(number), answer.facts, answer.decimals) for number in (each.value, each.low, each.high)
+        signed(there(number), answer.facts, answer.decimals_of(each.low, each.high))
+        for number in (each.value, each.low, each.high)
     )
     interval = f"{corrected}95 % interval " if is_first else ""
     return f"{value}{unit_of_difference(answer.facts)} ({interval}{low} to {high}; {p_in_words(there(each.p))})"
@@ -198,8 +200,11 @@ def _missing(answer: Answer) -> Iterator[str]:
         else:
             yield told
     whole = [arm for arm in answer.arms if arm.is_whole and arm.values]
-    if answer.reference is not None and len(whole) > 1 and not _arm(answer, answer.reference).is_whole:
-        yield f"All arms are held against {answer.reference}; another reference can be named."
+    if answer.reference is not None and len(whole) > 1:
+        if answer.reference_moved:
+            yield f"None was chosen, so all arms are held against {answer.reference}, the first one without failures."
+        elif not _arm(answer, answer.reference).is_whole:
+            yield f"All arms are held against {answer.reference}; another reference can be named."
     equal = [arm.name for arm in answer.arms if arm.std == 0]
     if equal and _is_tested(answer):
         yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
@@ -238,7 +243,8 @@ def _value(answer: Answer, value: float) -> str:
 
 
 def _mean(answer: Answer, arm: Arm) -> str:
-    return _value(answer, there(arm.interval.mean))
+    decimals = answer.decimals_of(arm.interval.low, arm.interval.high)
+    return f"{fixed(there(arm.interval.mean), answer.facts, decimals)}{unit(answer.facts)}"
 
 
 def _points(answer: Answer, arm: Arm) -> str:

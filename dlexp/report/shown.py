@@ -1,8 +1,8 @@
 """The numbers of an answer as its page and pictures write them: one metric, with the same decimals everywhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dlexp.console.wording import TRAINED_ON, fixed, in_unit, signed, unit, unit_of_difference
+from dlexp.console.wording import TRAINED_ON, beside, fixed, in_unit, signed, unit, unit_of_difference
 from dlexp.metric import Metric
 from dlexp.pictures.scales import MINUS
 from dlexp.report.answer import Answer, Interval
@@ -49,14 +49,22 @@ class Shown:
         """Returns `96.76 ± 0.15 %`, with its unit `behind`; of a mean without interval the mean alone."""
         if interval.mean is None:
             return "no value"
-        word = self.value(interval.mean)
+        own = self.beside(interval.low, interval.high)
+        word = own.value(interval.mean)
         if interval.low is not None and interval.high is not None:
-            word += f" ± {self.value((interval.high - interval.low) / 2)}"
+            word += f" ± {own.value((interval.high - interval.low) / 2)}"
         return word + (unit(self.metric) if behind else "")
+
+    def beside(self, low: float | None, high: float | None) -> "Shown":
+        """Returns how a number with this interval is written."""
+        if low is None or high is None:
+            return self
+        return replace(self, decimals=beside(low, high, self.metric, self.decimals))
 
     def ends(self, low: float, high: float) -> str:
         """Returns `−0.01 to +0.49`."""
-        return f"{self.signed(low)} to {self.signed(high)}"
+        own = self.beside(low, high)
+        return f"{own.signed(low)} to {own.signed(high)}"
 
 
 def shown(answer: Answer) -> Shown:

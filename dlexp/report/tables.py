@@ -52,10 +52,9 @@ def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
     found = answer.differences
     if not found:
         return None
-    facts, digits = answer.facts, answer.decimals
 
-    def told(value: float | None) -> str:
-        return NOTHING if value is None else signed(value, facts, digits)
+    def told(each: Difference, value: float | None) -> str:
+        return NOTHING if value is None else signed(value, answer.facts, answer.decimals_of(each.low, each.high))
 
     arms = [("arm", [printable(each.arm) for each in found]), ("less", [printable(each.reference) for each in found])]
     if answer.reference is not None:
@@ -65,8 +64,14 @@ def differences_table(answer: Answer, reasons: bool = True) -> Table | None:
         "Differences",
         [
             *arms,
-            (f"difference{_in(unit_of_difference(facts))}", [told(each.value) for each in found]),
-            ("interval", [NOTHING if each.low is None else f"{told(each.low)} to {told(each.high)}" for each in found]),
+            (f"difference{_in(unit_of_difference(answer.facts))}", [told(each, each.value) for each in found]),
+            (
+                "interval",
+                [
+                    NOTHING if each.low is None else f"{told(each, each.low)} to {told(each, each.high)}"
+                    for each in found
+                ],
+            ),
             (
                 "p",
                 [
@@ -199,10 +204,11 @@ def _table(title: str, columns: Sequence[tuple[str, Sequence[str]]], words: Sequ
 def _mean(answer: Answer, interval: Interval) -> str:
     if interval.mean is None:
         return NOTHING
-    mean = fixed(interval.mean, answer.facts, answer.decimals)
+    decimals = answer.decimals_of(interval.low, interval.high)
+    mean = fixed(interval.mean, answer.facts, decimals)
     if interval.low is None or interval.high is None:
         return mean
-    return f"{mean} ± {fixed((interval.high - interval.low) / 2, answer.facts, answer.decimals)}"
+    return f"{mean} ± {fixed((interval.high - interval.low) / 2, answer.facts, decimals)}"
 
 
 def _in(unit: str) -> str:

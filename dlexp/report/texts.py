@@ -25,7 +25,14 @@ LATEX = {
         "'": r"\textquotesingle{}",
     },
     **{"±": r"$\pm$", "−": "$-$", "×": r"$\times$", "…": r"\ldots{}", "–": "--", "→": r"$\to$", "√": r"$\surd$"},
-    **{"“": "``", "”": "''", "’": "'", "[": "{[}", "]": "{]}"},  # \\ [ would be an option of the line before
+    **{
+        "“": "``",
+        "”": "''",
+        "’": "'",
+        "[": "{[}",
+        "]": "{]}",
+        "\ufffd": "?",
+    },  # \\ [ would be an option of the line before
 }
 
 
@@ -78,7 +85,7 @@ def _code(text: str) -> str:
 def latex(answer: Answer) -> str:
     r"""Returns the table of arms, and that of differences, as plain LaTeX, to be read by \input."""
     found = [tables.arms_table(answer), tables.differences_table(answer)]
-    text = "\n\n".join(_tabular(table) for table in found if table is not None) + "\n"
+    text = "\n\n\\bigskip\n\n".join(_tabular(table) for table in found if table is not None) + "\n"
     if not text.isascii():
         text = f"% needs XeLaTeX or LuaLaTeX, and a font with all letters of the names\n{text}"
     return f"% {_commented(answer.title)}\n{text}"

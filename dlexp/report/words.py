@@ -12,7 +12,11 @@ def counted(number: int, word: str) -> str:
 
 
 def few(names: Sequence[str], last: str = " and ") -> str:
-    """Returns names with commas and a last word between; of many the first ones."""
+    """Returns names with commas and a last word between; of many the first ones. Where one looks like several names
+    itself, all are in quotes.
+    """
+    if len(names) > 1 and any(", " in name or " and " in name for name in names):
+        names = [f"“{name}”" for name in names]
     if len(names) > MOST:
         return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
     return last.join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,6 +1,5 @@
 """The files of a report: written together or not at all, over an older report and nothing else."""
 
-import io
 import json
 import os
 import shutil
@@ -102,11 +101,8 @@ def files(answer: Answer) -> dict[str, bytes]:
 
 def _pictures(answer: Answer) -> dict[str, bytes]:
     """Returns the pictures, as PNG and as SVG."""
+    from dlexp.pictures.style import render
     from dlexp.report.figures import figures, vector_figures
 
-    found = {}
-    for name, figure in figures(answer).items():
-        file = io.BytesIO()
-        figure.savefig(file, format="png", metadata={"Software": None})
-        found[f"{name}.png"] = file.getvalue()
+    found = {f"{name}.png": render(figure)[0] for name, figure in figures(answer).items()}
     return found | {f"{name}.svg": svg.encode("utf-8") for name, svg in vector_figures(answer).items()}

@@ -1,27 +1,17 @@
-"""Comparisons: tuning, wider ranges, fresh seeds, a report; a plan that stands, and kills that change nothing."""
+"""Comparisons: tuning, wider ranges, fresh seeds, a report; and a plan that stands."""
 
-import json
-import os
-import random
-import signal
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import start
 
 from dlexp.compare import prospect
-from dlexp.config.composed import Composed
 from dlexp.records import run_json
 from dlexp.report.plan import Plan, read_plan
-from dlexp.sweep.launchers import job_process
 
 SHORT = ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1"]
 ARMS = ["optimizer=sgd,adam", "model.width=8"]
 TUNED = ["tune=optimizer.lr", "trials=3", "seeds=2"]
 NAME = "compare-mlp-spiral-sgd-adam"
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
 
 
 @pytest.fixture(autouse=True)
@@ -38,19 +28,6 @@ def plan_of(folder: Path) -> Plan:
 
 def statuses(folder: Path) -> dict[str, str]:
     return {path.parent.name: run_json.read_json(path)["status"] for path in folder.glob("*/run.json")}
-
-
-def reported(cli: Any, folder: Path) -> Any:
-    """Returns the numbers of a report without its times."""
-
-    def timeless(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: timeless(each) for key, each in value.items() if not key.startswith("seconds")}
-        return [timeless(each) for each in value] if isinstance(value, list) else value
-
-    ended = cli("report", str(folder), "--json")
-    assert ended.code == 0, ended
-    return timeless(json.loads(ended.out))
 
 
 def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
@@ -165,7 +142,8 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
         "seed 3 added after a verdict on seeds 1, 2 was shown",
         "4 of 6 final runs were not trained for this plan, but found in another folder",
     ]
-    assert [len(arm["runs"]) for arm in reported(cli, folder)["arms"]] == [3, 3]
+    report = run_json.read_json(folder / "report" / "report.json")
+    assert [len(arm["runs"]) for arm in report["arms"]] == [3, 3]
     anew = cli("compare", *words, "seeds=1", "rerun=true")
     assert anew.code == 0 and "there already" not in anew.out
     assert set(statuses(workdir / "outputs" / f"{NAME}-2")) == {"sgd_seed-1", "adam_seed-1"}
@@ -210,82 +188,3 @@ def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/run.json")}
     assert cli(*words).code == 0
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*/run.json")} == before, "it is not trained again"
-
-
-def killed_once(job: Composed, *others: Any) -> None:
-    """Stands for `run_child`: the first time, a trial and a final run are killed before they do anything."""
-    for word, mark in (("optimizer.lr=0.0056", "trial"), ("seed=2", "final")):
-        if {word, "optimizer=adam"} <= set(job.words) and not Path(mark).exists():
-            Path(mark).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-    job_process.run_child(job, *others)
-
-
-@POSIX
-def test_a_killed_job_is_trained_by_the_same_command(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["compare", *ARMS, *SHORT, *TUNED, "n_jobs=2"]
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path / "whole")
-    assert cli(*words).code == 0
-    whole = reported(cli, Path("outputs") / NAME)
-    monkeypatch.chdir(tmp_path / "killed")
-    monkeypatch.setattr(job_process, "run_child", killed_once)
-    codes = []
-    for _ in range(3):
-        ended = cli(*words)
-        codes.append(ended.code)
-        if ended.code:
-            assert "the same command goes on" in ended.out and "SIGKILL" in ended.out, ended
-            assert plan_of(Path("outputs") / NAME).looks == []
-    assert codes == [1, 1, 0] and reported(cli, Path("outputs") / NAME) == whole
-
-
-def full_once(job: Composed, *others: Any) -> None:
-    """Stands for `run_child`: the first time, the disk of a trial and of a final run is full."""
-    import resource
-
-    for word, mark in (("optimizer.lr=0.0056", "trial"), ("seed=2", "final")):
-        if {word, "optimizer=adam"} <= set(job.words) and not Path(mark).exists():
-            Path(mark).touch()
-            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
-    job_process.run_child(job, *others)
-
-
-@POSIX
-def test_a_full_disk_has_no_part_in_the_answer(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["compare", *ARMS, *SHORT, *TUNED]
-    reports, codes = [], []
-    for name, child in (("whole", job_process.run_child), ("full", full_once)):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        monkeypatch.setattr(job_process, "run_child", child)
-        codes += [cli(*words).code for _ in range(3)]
-        reports.append(reported(cli, Path("outputs") / NAME))
-    assert codes == [0, 0, 0, 1, 1, 0] and reports[0] == reports[1]
-
-
-@POSIX
-@pytest.mark.slow
-def test_kill_9_at_random_moments(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command, killed again and again, ends in the report of one that nobody disturbed."""
-    words = ["compare", *ARMS, *SHORT, *TUNED, "n_jobs=2", "epochs=30"]
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path / "whole")
-    assert cli(*words).code == 0
-    whole = reported(cli, Path("outputs") / NAME)
-    monkeypatch.chdir(tmp_path / "killed")
-    wanted, kills, draw = 30 if os.environ.get("DLEXP_PROOF") == "full" else 3, 0, random.Random(0)
-    while True:
-        process = start(words, Path.cwd(), start_new_session=True)
-        if kills < wanted:
-            time.sleep(draw.uniform(1.0, 9.0))
-            if process.poll() is None:
-                kills += 1
-                os.kill(process.pid, signal.SIGKILL) if kills % 2 else os.killpg(process.pid, signal.SIGKILL)
-        out, _ = process.communicate(timeout=300)
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, out
-    assert reported(cli, Path("outputs") / NAME) == whole and kills

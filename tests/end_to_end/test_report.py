@@ -28,7 +28,7 @@ def test_a_sweep_and_a_run_that_diverged(cli: Callable[..., Ended]) -> None:
     ended = cli("report", "outputs", "--json")
     data = json.loads(ended.out)
     assert data["varied"] == ["optimizer", "optimizer.lr"] and not Path("outputs/report").exists()
-    assert [(arm["name"], arm["n"], arm["diverged"]) for arm in data["arms"]][-1] == ("sgd, lr 1e+25", 0, 1)
+    assert [(arm["name"], arm["n"], arm["diverged"]) for arm in data["arms"]][-1] == ("sgd lr 1e+25", 0, 1)
 
 
 def made() -> str:

@@ -1,9 +1,11 @@
 """Words of `compare`: arms, what each may tune, seeds, and what is none of these, told in a sentence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.question import ask, with_words
 from dlexp.config import registry
 from dlexp.errors import UserError
@@ -27,6 +29,18 @@ def test_arms_are_the_keys_with_several_values() -> None:
         "model.batch_norm=false",
     ]
     assert list(ask(["augment=flip,[flip,mixup]"]).arms) == ["flip", "augment [flip,mixup]"]
+
+
+@pytest.mark.parametrize("text", ["Adam beats SGD", '"Adam beats SGD"', "'Adam beats SGD'", "“Adam beats SGD”"])
+def test_quotes_around_a_hypothesis_are_no_part_of_it(text: str) -> None:
+    assert ask(["optimizer=sgd,adam", f"hypothesis={text}"]).told["hypothesis"] == "Adam beats SGD"
+    assert ask(["optimizer=sgd,adam", 'hypothesis="a" beats "b"']).told["hypothesis"] == '"a" beats "b"'
+
+
+def test_folders_of_arms_tell_them_apart_in_any_script() -> None:
+    question = ask(["optimizer=sgd,adam", "epochs=1"])
+    named = replace(question, arms={"动量": ["optimizer=sgd"], "自适应 v2": ["optimizer=adam"]})
+    assert [job.name for job in arm_jobs(named)] == ["arm-1", "v2"]
 
 
 def test_seeds_folds_and_ranges_are_no_arms() -> None:

@@ -59,6 +59,12 @@ def test_a_failed_run_is_a_cross_at_the_edge() -> None:
     assert [mark.words for mark in marks(left, "warn")] == ["1 of 3 diverged"]
 
 
+def test_crosses_of_failed_runs_stay_below_the_name() -> None:
+    (left,) = drawn([arm(ADAM, [95.0, 95.2], failed=["diverged"] * 6), arm(SGD, [95.1, 95.3])])
+    (name,) = marks(left, "name", "adam")
+    assert min(mark.points[0][1] for mark in marks(left, "cross")) - 4 > name.points[0][1] + 2
+
+
 def test_one_run_has_a_dot_and_no_mean() -> None:
     (left,) = drawn([arm(ADAM, [95.0], half=None)])
     assert len(marks(left, "dot")) == 1 and not marks(left, "mean") and not marks(left, "ci")

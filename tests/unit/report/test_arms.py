@@ -39,7 +39,7 @@ def test_an_option_stands_for_its_settings(tmp_path: Path) -> None:
 def test_within_an_option_a_setting_is_a_key_as_well(tmp_path: Path) -> None:
     keys, arms = arms_of(made(tmp_path, {"a": SGD, "b": ADAM, "c": {**SGD, "optimizer.lr": 0.05}}))
     assert keys == ["optimizer", "optimizer.lr"]
-    assert list(arms) == ["sgd, lr 0.1", "adam", "sgd, lr 0.05"]
+    assert list(arms) == ["sgd lr 0.1", "adam", "sgd lr 0.05"]
 
 
 def test_a_setting_that_was_typed_is_a_key_though_the_option_decides_it(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_folds_are_no_seeds(tmp_path: Path) -> None:
         ({"a": {"scheduler": "none"}, "b": {"scheduler": "cosine"}}, ["scheduler none", "cosine"]),
         (
             {f"{o}{w}": {"optimizer": o, "optimizer.lr": w, "own.lr": w} for o in ("sgd", "adam") for w in (1, 2)},
-            ["adam, lr 1", "adam, lr 2", "sgd, lr 1", "sgd, lr 2"],
+            ["adam lr 1", "adam lr 2", "sgd lr 1", "sgd lr 2"],
         ),
         ({"a": {"model.act": "\x1b[2J\u202ex"}, "b": {"model.act": "y"}}, ["act �[2J�x", "act y"]),
         ({"a": {"model.b": True}, "b": {"model.b": None}}, ["b true", "b null"]),

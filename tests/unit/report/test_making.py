@@ -13,9 +13,12 @@ from conftest import child_environment
 from made_runs import made_run, made_sweep
 from scipy import stats
 
+from dlexp.console import wording
 from dlexp.errors import UserError
 from dlexp.records.folder import DATA, RECORD
+from dlexp.report import tables
 from dlexp.report.making import make_answer
+from dlexp.report.page import page
 from dlexp.report.plan import Plan, Tuning, write_plan
 
 ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
@@ -146,6 +149,57 @@ def test_reaching_a_value_is_counted_in_epochs_steps_and_seconds(tmp_path: Path)
     by_name = {arm.name: arm for arm in make_answer([folder], reach=80).arms}
     assert by_name["sgd"].reached == [{"epochs": 2, "steps": 80, "seconds": pytest.approx(20)}]
     assert by_name["adam"].reached == [None]
+
+
+def test_text_where_a_number_belongs_is_no_number(sweep: Path) -> None:
+    for path in sweep.glob("sgd*/metrics.jsonl"):
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [row | {"time/train": "soon", "time/val": True} | {"val/accuracy": "much"} for row in rows[:1]] + rows[
+            1:
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    answer = make_answer([sweep], reach=60)
+    reached = {arm.name: arm.reached[0] for arm in answer.arms}
+    assert reached["sgd"] is not None and reached["adam"] is not None
+    assert reached["sgd"]["epochs"] == 2 and reached["sgd"]["seconds"] == pytest.approx(10 / 3)
+
+
+def test_without_a_choice_the_reference_is_the_first_arm_that_is_whole(tmp_path: Path) -> None:
+    arms = {**ARMS, "adamw": {"optimizer": "adamw"}}
+    values: dict[str, Sequence[float | str]] = {"sgd": SGD, "adam": [*ADAM[:4], "diverged"], "adamw": SGD}
+    folder = made_sweep(tmp_path / "sweep", arms, values)
+    answer = make_answer([folder])
+    assert answer.reference == "adamw" and answer.reference_moved and answer.comparisons == 2
+    told = "None was chosen, so all arms are held against adamw, the first one without failures."
+    assert told in answer.sentences
+    chosen = make_answer([folder], against="adam")
+    assert chosen.reference == "adam" and not chosen.reference_moved
+    assert "All arms are held against adam; another reference can be named." in chosen.sentences
+    values = dict.fromkeys(values, ["diverged", 0.9])
+    assert make_answer([made_sweep(tmp_path / "none", arms, values)]).reference_moved is False
+
+
+def test_intervals_that_differ_by_decades_have_their_own_decimals(tmp_path: Path) -> None:
+    values = {"sgd": [29.1, 33.2, 26.5], "adam": [0.00012, 0.00014, 0.00013]}
+    folder = made_sweep(tmp_path / "sweep", ARMS, values, metric="val/mae", measures=MAE)
+    answer = make_answer([folder], against="sgd")
+    adam, sgd = tables.arms_table(answer).rows
+    assert (adam[1], sgd[1]) == ("0.000130 ± 0.000025", "29.6 ± 8.4")
+    assert "adam 0.000130, sgd 29.6. Difference: −29.6 (95 % interval −38.0 to −21.2; p =" in answer.sentences[1]
+    assert (
+        wording.fixed(9.667557e17, answer.facts, 4) == "9.668e+17" and wording.fixed(-4e-4, answer.facts, 2) == "0.00"
+    )
+    html = page(answer)
+    assert "29.6 ± 8.4" in html and "0.000130 ± 0.000025" in html and "29.60000" not in html
+
+
+def test_a_gap_that_is_not_that_of_the_rounded_means_is_explained(tmp_path: Path) -> None:
+    told = "Differences are taken of the means before these are rounded."
+    for sgd, adam, gap in ((0.997435, 0.997873, "+0.04"), (0.9974, 0.9979, "+0.05")):
+        values = {name: [mean - 0.0006, mean, mean + 0.0006] for name, mean in (("sgd", sgd), ("adam", adam))}
+        answer = make_answer([made_sweep(tmp_path / gap, ARMS, values)], against="sgd")
+        assert f"adam 99.79 %, sgd 99.74 %. Difference: {gap} points" in answer.sentences[1]
+        assert (told in answer.method) is (gap == "+0.04")
 
 
 def test_a_lower_value_is_reached_from_above(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_answers import FOUR, four_answer, made_arms, scattered, tuned_comparison
 from made_runs import made_run
+from timeless import without_times
 
 from dlexp.report.figures import pictures
 from dlexp.report.making import make_answer
@@ -145,11 +146,6 @@ def test_what_depends_on_the_speed_stands_apart(tmp_path: Path) -> None:
         answer = make_answer([made_arms(tmp_path / name / "runs", arms, seconds=seconds)])
         return page(answer).replace(f"{tmp_path}/{name}", "")
 
-    def without_times(html: str) -> str:
-        html = re.sub(r'<div class="[^"]*\btime\b[^"]*">.*?</div>', "", html, flags=re.DOTALL)
-        html = re.sub(r'<(td|th|span)( [^>]*)? class="[^"]*\btime\b[^"]*".*?</\1>', "", html, flags=re.DOTALL)
-        return re.sub(r'"seconds":(\[[^]]*\]|[\d.]+)', "", html)
-
     first, second = made("one", 10.0), made("two", 37.5)
     assert first != second
     assert without_times(first) == without_times(second)
@@ -200,6 +196,20 @@ def test_a_tuned_comparison_tells_plan_and_budget(tmp_path: Path) -> None:
     assert "optimizer.lr 0.001 to 1, log scale" in words
     assert "optimizer.lr=0.005" in words
     assert sum("ring" in (own.get("class") or "") for own in found.named("circle")) == 3
+
+
+def test_two_keys_make_a_table_of_rows_and_columns(tmp_path: Path) -> None:
+    means = {("sgd", 0.1): 0.91, ("sgd", 0.01): 0.92, ("adam", 0.01): 0.93}
+    arms = {str(key): ({"optimizer": key[0], "optimizer.lr": key[1]}, [mean, mean]) for key, mean in means.items()}
+    runs = made_arms(tmp_path / "runs", arms)
+    html = page(make_answer([runs], rows="optimizer", columns="optimizer.lr"))
+    assert "Test accuracy, % by optimizer and optimizer.lr" in checked(html).texts["h2"]
+    table = html[html.index("by optimizer and optimizer.lr") :]
+    heads = re.findall(r'<th scope="col".*?>(.*?)</th>', table[: table.index("<tbody>")])
+    assert heads == ["optimizer \\ optimizer.lr", "0.01", "0.1"]
+    rows = re.findall(r"<tr>(.*?)</tr>", table[table.index("<tbody>") : table.index("</tbody>")])
+    cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in rows]
+    assert sorted(cells) == [["adam", "93.00", ""], ["sgd", "92.00", "91.00"]]
 
 
 def test_an_arm_that_diverged_has_crosses_and_no_difference(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from dlexp.report.plan import Plan
 from dlexp.report.planned import Hypothesis, departure, otherwise, read_hypothesis
+from dlexp.report.words import few
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,11 @@ def test_a_result_that_was_not_planned_is_exploratory(
     looks: list[list[int]], there: list[int], why: str | None
 ) -> None:
     assert departure(plan_of([1, 2, 3], looks), {"sgd": there, "adam": there}) == why
+
+
+def test_names_that_look_like_several_are_in_quotes() -> None:
+    assert few(["sgd", "adam", "lion"]) == "sgd, adam and lion"
+    assert few(["adam, lr 0.1", "sgd"]) == "“adam, lr 0.1” and “sgd”" and few(["adam, lr 0.1"]) == "adam, lr 0.1"
 
 
 def test_a_report_that_asks_otherwise_than_planned_says_so() -> None:

@@ -1,6 +1,7 @@
 """What began from what: children below the run whose weights they took, and what was changed for them."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from made_runs import made_run
 
 from dlexp.report.making import make_answer
+from dlexp.report.page import page
 from dlexp.report.terminal import of_tree
 from dlexp.report.tree import branches
 
@@ -32,6 +34,21 @@ def test_children_stand_below_their_parents_with_what_changed(tmp_path: Path, mo
         "   └─ outputs/c  epochs=4  91.00",
         "outputs/gone",
         "└─ outputs/d  90.00",
+    ]
+
+
+def test_the_page_shows_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made_run(Path("outputs/first"), 0.8)
+    child(Path("outputs/b"), "first", value=0.9, settings={"optimizer.lr": 0.003, "note": "a <smaller> rate"})
+    child(Path("outputs/c"), "b", value=0.91, settings={"optimizer.lr": 0.003, "epochs": 4})
+    html = page(make_answer([Path("outputs")]))
+    lines = re.findall(r'<li class="depth-(\d)">(.*?)</li>', html)
+    told = [(depth, re.sub(r"<.*?>", "", line)) for depth, line in lines]
+    assert told == [
+        ("0", "outputs/first 80.00 %"),
+        ("1", "outputs/b 90.00 % optimizer.lr=0.003 “a &lt;smaller&gt; rate”"),
+        ("2", "outputs/c 91.00 % epochs=4"),
     ]
 
 

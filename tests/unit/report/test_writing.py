@@ -34,6 +34,13 @@ def test_where_a_report_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert place_of([one], Path("mine")) == Path("mine")
 
 
+def test_names_in_any_script_are_drawn_without_a_word_of_matplotlib(tmp_path: Path) -> None:
+    arms = {"one": {"model.activation": "激活函数"}, "two": {"model.activation": "गति"}}
+    folder = made_sweep(tmp_path / "s", arms, {"one": [0.9, 0.91], "two": [0.95, 0.951]})
+    names = {path.name for path in write(make_answer([folder]), tmp_path / "report")}  # a warning would be an error
+    assert {"differences.png", "differences.svg"} <= names
+
+
 def test_same_folders_same_bytes_and_run_folders_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = sweep(Path("s"))
