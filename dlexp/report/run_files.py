@@ -72,7 +72,7 @@ def _is_told(entry: Mapping[str, Any]) -> bool:
     return (
         type(entry.get("seed")) is int
         and isinstance(entry.get("cell"), str | None)
-        and all(isinstance(entry.get(key), str | None) for key in ("error", "data", "initial_weights"))
+        and all(isinstance(entry.get(key), str | None) for key in ("error", "data", "initial_weights", "code"))
         and all(isinstance(option, str) for option in entry["choices"].values())
     )
 
