@@ -51,7 +51,7 @@ def _looks_rounded(answer: Answer, each: Difference) -> bool:
     means = {arm.name: arm.interval.mean for arm in answer.arms}
     told = (means[each.arm], means[each.reference], each.value)
     one, other, gap = (float(fixed(there(value), answer.facts, answer.decimals)) for value in told)
-    return abs(one - other - gap) > 0.5 / 10**answer.decimals
+    return bool(abs(one - other - gap) > 0.5 / 10**answer.decimals)
 
 
 def _has_another(answer: Answer) -> bool:

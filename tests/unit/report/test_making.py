@@ -190,7 +190,7 @@ def test_intervals_that_differ_by_decades_have_their_own_decimals(tmp_path: Path
         wording.fixed(9.667557e17, answer.facts, 4) == "9.668e+17" and wording.fixed(-4e-4, answer.facts, 2) == "0.00"
     )
     html = page(answer)
-    assert "29.6 ± 8.4" in html and "0.000130 ± 0.000025" in html and "29.60000" not in html
+    assert "29.6 ± 8.4" in html and "0.000130 ± 0.000025" in html
 
 
 def test_a_gap_that_is_not_that_of_the_rounded_means_is_explained(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_latex_has_no_command_of_a_stranger(tmp_path: Path) -> None:
     text = texts.latex(hostile_answer(tmp_path))
     commands = set(re.findall(r"\\([A-Za-z]+)", "\n".join(line for line in text.splitlines() if line[:1] != "%")))
     ours = "begin end hline textbackslash textasciitilde textasciicircum textless textgreater textbar textasciigrave"
-    assert commands <= set(f"{ours} pm ldots to surd textquotedbl textquotesingle".split())
+    assert commands <= set(f"{ours} bigskip pm ldots to surd textquotedbl textquotesingle".split())
     for line in text.splitlines():
         if not line.startswith("%"):
             assert not re.search(r"(?<!\\)[%#_~^]", line)
