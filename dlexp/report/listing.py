@@ -13,7 +13,7 @@ from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
 from dlexp.records.naming import in_a_name, plain_name
 from dlexp.report.conditions import matching
-from dlexp.report.runs import Run, Trouble, read_runs
+from dlexp.report.runs import Run, Trouble, number_in, read_runs
 
 STATES = {"finished": "done"}  # what a list calls a status otherwise
 OTHER_DATA = "other data"  # of a finished run whose cell was trained on other data, or from other weights, since
@@ -132,7 +132,7 @@ def _best(run: Run, key: str | None) -> float | None:
     """Returns the final value of a metric; of a run that is not at its end the best so far, if it has epochs."""
     if key is None or run.is_finished:
         return run.metrics.get(key or "")
-    values = [value for row in run.epochs if isinstance(value := row.get(key), int | float)]
+    values = [value for row in run.epochs if (value := number_in(row, key)) is not None]
     higher = run.measures.get(key.partition("/")[2], LOSS).higher_is_better
     return (max if higher else min)(values, default=None)
 

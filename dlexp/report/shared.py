@@ -8,7 +8,7 @@ from dlexp.records.folder import DATA, ENVIRONMENT
 from dlexp.report import statistics
 from dlexp.report.answer import Arm
 from dlexp.report.arms import brought_along
-from dlexp.report.run_files import json_of
+from dlexp.report.run_files import MOST, json_of
 from dlexp.report.runs import Run
 
 # What says most of an experiment.
@@ -56,7 +56,7 @@ def surroundings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     for run in runs:
         environment, data = json_of(run.folder / ENVIRONMENT), json_of(run.folder / DATA)
         own = {name: _within(environment, *keys) for name, keys in MACHINE.items()}
-        found.append(own | {f"{split} samples": _within(data, "sizes", split) for split in SPLITS})
+        found.append(own | {f"{split} samples": _size(data, split) for split in SPLITS})
     return found
 
 
@@ -90,15 +90,21 @@ def test_error(arms: Sequence[Arm], metric: str) -> tuple[int | None, float | No
     """
     split, _, name = metric.partition("/")
     data = [json_of(run.folder / DATA) for arm in arms for run in arm.finished]
-    sizes = {_within(each, "sizes", split) for each in data}
+    sizes = {_size(each, split) for each in data}
     size = next(iter(sizes)) if len(sizes) == 1 else None
-    if type(size) is not int or size < 1:
+    if not size:
         return None, None
     mean = next((arm.interval.mean for arm in arms if arm.interval.mean is not None), None)
     has_classes = all(_within(each, "class_counts", split) for each in data)
     if name not in SHARES or not has_classes or mean is None or not 0 < mean < 1:
         return size, None
     return size, statistics.test_set_error(mean, size)
+
+
+def _size(data: Any, split: str) -> int | None:
+    """Returns how many samples a split of a run's data has."""
+    found = _within(data, "sizes", split)
+    return found if type(found) is int and 0 <= found <= MOST else None
 
 
 def _within(found: Any, *keys: str) -> Any:

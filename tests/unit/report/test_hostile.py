@@ -10,7 +10,7 @@ import pytest
 from made_runs import made_sweep
 
 from dlexp.errors import UserError
-from dlexp.records.folder import LOCK, METRICS, RECORD
+from dlexp.records.folder import DATA, LOCK, METRICS, RECORD
 from dlexp.records.naming import LEDGER_FILE
 from dlexp.report.making import make_answer
 from dlexp.report.plan import PLAN_FILE
@@ -86,3 +86,54 @@ def test_a_code_that_is_no_text_is_damage(tmp_path: Path) -> None:
     assert [each.reason for each in make_answer([tmp_path]).troubles] == [
         "has a run.json that does not hold what it should"
     ]
+
+
+ROWS = [
+    {"val/accuracy": 10**400},
+    {"val/accuracy": "x", "time/train": "x"},
+    {"val/loss": 1e308},
+    {"val/loss": -1e308},
+    {"val/loss": 5e-324},
+    {"time/train": 1e308},
+    {"epoch": 2**53 + 1},
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row)[:30])
+def test_numbers_in_a_curve_that_no_float_can_square(tmp_path: Path, row: dict[str, Any]) -> None:
+    edit_rows(sweep(tmp_path) / "adam_seed-0", row)
+    answer = with_curves_checked(make_answer([tmp_path], reach=60))
+    assert files(answer)["report.html"] and len(answer.arms) == 2
+
+
+@pytest.mark.parametrize("loss", [1e308, -1e308, 1e160, 1e70, -1e-170, 1e-59, 5e-324])
+def test_metrics_that_no_float_can_square(tmp_path: Path, loss: float) -> None:
+    for number, run in enumerate(sorted(sweep(tmp_path).glob("adam*"))):
+        edit(run, metrics={"val/accuracy": 0.9, "test/accuracy": 0.9, "test/loss": loss * (1 - number / 10)})
+    for metric in (None, "test/loss"):
+        answer = make_answer([tmp_path], metric=metric)
+        assert files(answer)["report.html"]
+        adam = next(arm for arm in answer.arms if arm.name == "adam")
+        assert adam.num_diverged == (3 if abs(loss) > 1e70 else 0)  # it says so
+
+
+@pytest.mark.parametrize(
+    "values", [(float("inf"), 1e-4, 1e-3), (1e308, 1e-4, 1e-3), (5e-324, 1e-4, 1e-3), (10**400, 1, 2)]
+)
+def test_settings_that_no_axis_can_show(tmp_path: Path, values: tuple[float, ...]) -> None:
+    arms = {str(number): {"optimizer.lr": value} for number, value in enumerate(values)}
+    made_sweep(tmp_path, arms, {name: [0.9, 0.91] for name in arms})
+    answer = make_answer([tmp_path], rows="optimizer.lr")
+    assert len(answer.arms) == 3 and files(answer)["report.md"]
+
+
+def test_counts_that_are_none(tmp_path: Path) -> None:
+    sweep(tmp_path, parameters=10**400, num_test=10**400)
+    answer = make_answer([tmp_path])
+    assert (answer.arms[0].parameters, answer.num_test) == (None, None) and files(answer)
+    for run in tmp_path.glob("*_seed-*"):
+        (run / DATA).write_text('{"sizes": {"test": "many", "val": -3, "train": 2700}}', encoding="utf-8")
+    answer = make_answer([tmp_path])
+    assert files(answer) and {name: size for name, size in answer.machine.items() if "samples" in name} == {
+        "train samples": 2700
+    }
