@@ -45,12 +45,12 @@ def branches(answer: Answer) -> list[Branch]:
     waiting = [(root, 0) for root in reversed(roots)]  # no recursion: chains may be long
     while waiting:
         place, depth = waiting.pop()
-        run, parent = runs.get(place), runs.get(above.get(place, ""))
+        run, origin = runs.get(place), runs.get(above.get(place, ""))
         found.append(
             Branch(
                 depth=depth,
                 folder=names[place],
-                changes=_changes(run, parent) if run is not None and parent is not None else [],
+                changes=_changes(run, origin) if run is not None and origin is not None else [],
                 note=_note(run),
                 value=run.metrics.get(answer.metric) if run is not None else None,
             )
