@@ -115,6 +115,8 @@ def short_names(names: Sequence[str], width: float) -> list[str]:
     if len(names) > 1 and any(text_width(name) > width for name in names):
         shared = os.path.commonprefix(list(names))
         shared = shared[: shared.rfind(" ") + 1]
+        if any(name[len(shared) :][:1].isdigit() for name in names):  # of `lr 0.1` the number alone says nothing
+            shared = shared[: shared.rstrip().rfind(" ") + 1]
         names = [name[len(shared) :] for name in names]
     return [fitted(name, width) for name in names]
 

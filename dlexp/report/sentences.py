@@ -11,7 +11,7 @@ from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.arms import CONTENTS
 from dlexp.report.planned import hypothesis_in_words
 from dlexp.report.verdicts import missing_runs
-from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper
+from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper, with_value
 
 SPLITS = {"val": "validation", "train": "training", TRAINED_ON: "training samples’"}
 
@@ -63,7 +63,7 @@ def _one_arm(answer: Answer, arm: Arm) -> list[str]:
 
 
 def _folds(answer: Answer) -> list[str]:
-    means = "; ".join(_told(arm, _mean(answer, arm)) for arm in answer.arms[:MOST] if arm.values)
+    means = "; ".join(with_value(arm.name, _mean(answer, arm)) for arm in answer.arms[:MOST] if arm.values)
     found = [
         f"{upper(subject(answer))}{_direction(answer)}, means over folds and no verdict: {means}.",
         "Folds are no seeds: they share training samples, so their scatter does not tell how sure a difference is.",
@@ -78,7 +78,7 @@ def _folds(answer: Answer) -> list[str]:
 
 def _one_run_each(answer: Answer) -> list[str]:
     arms = [arm for arm in answer.arms if arm.values]
-    order = ", ".join(_told(arm, _value(answer, arm.values[0])) for arm in arms[:MOST])
+    order = ", ".join(with_value(arm.name, _value(answer, arm.values[0])) for arm in arms[:MOST])
     return [
         "One run each, so nothing is decided: how far another seed would move these figures is not known.",
         f"In order of {subject(answer)}{_direction(answer)}: {order}{_rest(len(arms) - MOST)}.",
@@ -142,7 +142,7 @@ def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:
     same = next(iter(seeds)) if len(seeds) == 1 else None
     arms = [arm for arm in answer.arms if arm.values and arm.is_whole]
     means = ", ".join(
-        _told(arm, _mean(answer, arm)) + (f" ({counted(len(arm.values), 'seed')})" if same is None else "")
+        with_value(arm.name, _mean(answer, arm)) + (f" ({counted(len(arm.values), 'seed')})" if same is None else "")
         for arm in arms[:MOST]
     )
     of = f"Means of {counted(same, 'seed')} each" if same is not None else "Means"
@@ -236,11 +236,6 @@ def _rest(number: int) -> str:
 
 def _arm(answer: Answer, name: str) -> Arm:
     return next(arm for arm in answer.arms if arm.name == name)
-
-
-def _told(arm: Arm, value: str) -> str:
-    """Returns an arm with its value, which a name that ends in a number would run into."""
-    return f"{arm.name}: {value}" if arm.name[-1:].isdigit() else f"{arm.name} {value}"
 
 
 def _value(answer: Answer, value: float) -> str:

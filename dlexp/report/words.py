@@ -22,6 +22,11 @@ def few(names: Sequence[str], last: str = " and ") -> str:
     return last.join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def with_value(name: str, value: str) -> str:
+    """Returns `adam 96.5 %`, and `lr 0.1: 96.5 %` where the name ends in a number that would run into the value."""
+    return f"{name}: {value}" if name[-1:].isdigit() else f"{name} {value}"
+
+
 def two_digits(value: float) -> str:
     """Returns a rough number: 0.33, 8, 100."""
     return f"{float(f'{value:.2g}'):g}"

@@ -51,7 +51,11 @@ def open_ledger(
             folder = new_folder(parent, name)
             made.insert(0, folder)
         names, cells = cells_in(folder, wanted)
-        run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
+        try:
+            run_json.write_json(folder / LEDGER_FILE, {"format_version": run_json.FORMAT_VERSION, "cells": names})
+        except OSError:  # the disk is full
+            remove_empty(made)
+            raise
         return folder, cells, partial(_take_back, folder, made)
 
 

@@ -117,7 +117,7 @@ def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
         underway = _underway(launcher, todo, cells)
         tell_plan({own: each for own, each in cells.items() if own not in underway}, todo)
         reasons = _launch(launcher, todo, cells, trials)
-    except UserError:
+    except (UserError, OSError):
         take_back()
         raise
     underway = _underway(launcher, todo, cells)

@@ -1,6 +1,7 @@
 """Comparisons that are killed, or whose disk is full: the same command ends in the report of one left alone."""
 
 import contextlib
+import errno
 import os
 import random
 import signal
@@ -13,9 +14,10 @@ import pytest
 from conftest import start
 from timeless import timeless
 
-from dlexp.compare import prospect
+from dlexp.compare import course, prospect
 from dlexp.config.composed import Composed
 from dlexp.report.plan import read_plan
+from dlexp.sweep import ledger
 from dlexp.sweep.launchers import job_process
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
@@ -82,6 +84,21 @@ def test_a_full_disk_has_no_part_in_the_answer(cli, tmp_path: Path, monkeypatch:
         codes += [cli(*WORDS).code for _ in range(3)]
         reports.append(timeless(REPORT))
     assert codes == [0, 0, 0, 1, 1, 0] and reports[0] == reports[1]
+
+
+@pytest.mark.parametrize("home", [(ledger.run_json, "write_json"), (course, "write_plan")], ids=["ledger", "plan"])
+def test_a_disk_that_is_full_at_the_start_leaves_no_folder(
+    cli, workdir: Path, monkeypatch: pytest.MonkeyPatch, home: tuple[Any, str]
+) -> None:
+    """Else the same command would begin anew in a folder of another name."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(*home, full)
+    ended = cli(*WORDS)
+    assert ended.code == 1 and "No space left on device" in ended.err and "Traceback" not in ended.err
+    assert list(workdir.glob("outputs/*/")) == []
 
 
 def jobs_of(parent: int) -> list[int]:

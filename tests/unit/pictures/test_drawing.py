@@ -55,3 +55,8 @@ def test_a_file_of_shapes_is_whole_and_has_its_own_colours() -> None:
     assert root.tag.endswith("svg") and "<style>" in svg and LIGHT["c1"] in svg
     assert "style=" not in svg and "url(" not in svg and 'id="' not in svg
     assert svg == as_svg(drawings)
+
+
+def test_short_names_keep_the_word_before_a_number() -> None:
+    assert short_names(["adam lr 0.1", "adam lr 0.01"], 60) == ["lr 0.1", "lr 0.01"]
+    assert short_names(["epochs 3", "epochs 2"], 30)[0].startswith("ep")
