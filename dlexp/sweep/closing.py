@@ -1,7 +1,7 @@
 """What a sweep's runs say together: their report beside them, its pictures once in TensorBoard."""
 
 import logging
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from dlexp.errors import UserError
@@ -49,11 +49,10 @@ def _show(pictures: list[Path], place: Path, group: str) -> None:
     from dlexp.records.event_file import EventFile
 
     earlier = list(place.glob(f"{EVENTS}*"))
-    events = EventFile(place)
-    for path in pictures:
-        png = path.read_bytes()
-        events.image(f"{group}/{path.stem}", png, *size_of(png), step=0)
-    events.close()
+    with closing(EventFile(place)) as events:
+        for path in pictures:
+            png = path.read_bytes()
+            events.image(f"{group}/{path.stem}", png, *size_of(png), step=0)
     for path in earlier:
         with suppress(OSError):  # on Windows TensorBoard may have it open
             path.unlink()
