@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dlexp.commands import CommandParser
 from dlexp.console.tables import line, width_of
 from dlexp.console.training_progress import format_seconds
-from dlexp.console.wording import number
+from dlexp.console.wording import number, printable, printable_json
 from dlexp.records.naming import OUTPUTS
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def main(words: list[str]) -> int:
 
     entries, troubles = read_list(options.folder.expanduser(), options.where, options.sort)
     if options.json:
-        print(json.dumps([_as_data(each) for each in entries], ensure_ascii=False, indent=2))
+        print(printable_json([_as_data(each) for each in entries], indent=2))
         return 0
     is_terminal = sys.stdout.isatty()
     space = shutil.get_terminal_size().columns if is_terminal else PLAIN_WIDTH
@@ -169,8 +168,8 @@ def _size(megabytes: float) -> str:
 
 
 def _shown(text: object) -> str:
-    """Returns a text as a terminal can show it: a stranger's may hold what moves a cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(text).split()))
+    """Returns a text as a terminal can show it, in one line."""
+    return printable(" ".join(str(text).split()))
 
 
 def _as_data(entry: Entry) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """tell what runs say together: arms, differences, a verdict, a page: report FOLDER…"""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,9 +69,10 @@ def main(words: list[str]) -> int:
         _show(answer)
     written = [] if out is None else write(answer, out)
     if options.json:
+        from dlexp.console.wording import printable_json
         from dlexp.report.data import as_data
 
-        print(json.dumps(as_data(answer), ensure_ascii=False, indent=1))
+        print(printable_json(as_data(answer), indent=1))
     elif page := next((path for path in written if path.suffix == ".html"), None):
         print(f"\nreport  {page}")
     return 0

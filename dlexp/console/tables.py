@@ -6,6 +6,8 @@ rich.table then took 0.17 s for 120 rows, which take 0.2 ms here, and wraps cell
 import unicodedata
 from collections.abc import Container, Sequence
 
+from dlexp.console.wording import printable
+
 
 def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
     """Returns a line a row, as wide in each column as its widest cell; columns in `right` are flush right."""
@@ -14,9 +16,9 @@ def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[s
 
 
 def line(cells: Sequence[str], widths: Sequence[int], right: Container[int] = ()) -> str:
-    """Returns one row, for a table that is printed while its rows are still coming."""
+    """Returns one row, for a table that is printed while its rows are still coming. Cells may be a stranger's words."""
     padded = []
-    for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+    for column, (cell, width) in enumerate(zip(map(printable, cells), widths, strict=True)):
         space = " " * (width - width_of(cell))
         padded.append(space + cell if column in right else cell + space)
     return "  ".join(padded).rstrip()

@@ -1,6 +1,8 @@
 """How numbers are said: the only place that formats a metric. A metric that is not in `measures` is a plain number."""
 
+import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -122,3 +124,9 @@ def printable(text: str) -> str:
     or turn the direction of writing.
     """
     return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def printable_json(data: Any, indent: int) -> str:
+    """Returns data as JSON for a terminal: what `printable` takes out stands in it as `\\u009b`."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    return re.sub(r"[^\n -~]", lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)

@@ -41,7 +41,7 @@ def locked(path: Path, poll_seconds: float = 0.2, *, otherwise: str | None = Non
 
 def is_held(path: Path) -> bool:
     """Returns whether a living process holds the lock file `path`."""
-    if not path.exists():
+    if not path.is_file():  # a stranger's pipe would be waited for
         return False
     with path.open("ab") as file:
         return not _acquired(file)

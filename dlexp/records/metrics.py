@@ -11,24 +11,31 @@ from dlexp.machine.whole_file import whole_file
 from dlexp.records.folder import METRICS
 from dlexp.records.run_json import as_json
 
+MOST_BYTES = 2**30  # a million lines have 0.5 GB
+LARGEST = 2**53  # of an epoch and a step: what a float can count
 KINDS = ("epoch", "steps", "test")  # `kind` says which one a line is
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Reads the metrics of a run: one dict a line. A last line cut short by a killed run is left out.
 
-    Raises FileNotFoundError, or UserError where a line before the last is damaged.
+    Raises FileNotFoundError, or UserError where a line before the last is damaged, or where it is no file that a run
+    would have written.
     """
     path = folder / METRICS
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path} is no file")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise UserError(f"{path} has {size / 1e9:.1f} GB, which no run writes")
     *complete, rest = path.read_bytes().split(b"\n")
     rows = []
     for number, line in enumerate(complete, start=1):
         if line.strip():
             try:
                 rows.append(_row(line))
-            except ValueError as error:  # of JSON and of UTF-8
+            except (ValueError, RecursionError) as error:  # of JSON and of UTF-8; many brackets within each other
                 raise UserError(f"{path}, line {number}, is damaged ({error}); without it the rest is read") from error
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         rows += [_row(rest)] if rest.strip() else []
     return rows
 
@@ -39,7 +46,7 @@ def _row(line: bytes) -> dict[str, Any]:
         raise ValueError("it is no flat JSON object")
     if row.get("kind") not in KINDS:
         raise ValueError(f"its kind is none of {', '.join(KINDS)}")
-    if not all(isinstance(row.get(key), int) for key in ("epoch", "step")):
+    if not all(isinstance(count := row.get(key), int) and abs(count) <= LARGEST for key in ("epoch", "step")):
         raise ValueError("its epoch or step is no number")
     return row
 

@@ -38,7 +38,13 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads one JSON file. Raises FileNotFoundError, or json.JSONDecodeError where it is damaged."""
+    """Reads one JSON file.
+
+    Raises FileNotFoundError, json.JSONDecodeError where it is damaged, or OSError where it is a pipe, which would be
+    waited for.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no file")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

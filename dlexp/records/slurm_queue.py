@@ -48,7 +48,7 @@ def read(sweep: Path) -> dict[str, Submitted]:
             raise ValueError("a job's number is none of Slurm's")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path}, which holds the numbers of this sweep's jobs, can't be read ({' '.join(str(error).split())});"
             " once squeue shows none of them any more, remove it"

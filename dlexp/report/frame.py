@@ -32,7 +32,7 @@ def runs(folder: Path | str | Sequence[Path | str]) -> list[dict[str, Any]]:
             warnings.warn(f"{trouble.folder} {trouble.reason}", stacklevel=2)
     metrics = sorted({name for run in found for name in run.metrics})
     settings = dict.fromkeys(key for run in found for key in run.settings)
-    return [
+    rows = [
         {
             "folder": str(run.folder),
             "name": run.name,
@@ -44,9 +44,13 @@ def runs(folder: Path | str | Sequence[Path | str]) -> list[dict[str, Any]]:
             "chosen_epoch": run.chosen_epoch,
             "error": run.error,
             **{name: run.metrics.get(name) for name in metrics},
-            **{key: run.settings.get(key) for key in settings},
         }
         for run in found
+    ]
+    # A setting of a stranger's that is called like what came out does not stand in its place.
+    return [
+        row | {key: run.settings.get(key) for key in settings if key not in row}
+        for run, row in zip(found, rows, strict=True)
     ]
 
 

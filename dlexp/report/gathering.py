@@ -8,7 +8,7 @@ from pathlib import Path
 from dlexp.errors import UserError, listed
 from dlexp.report.arms import each_once
 from dlexp.report.conditions import matching
-from dlexp.report.plan import PLAN_FILE, Plan, read_plan
+from dlexp.report.plan import PLAN_FILE, Plan, read_plan, why_unread
 from dlexp.report.runs import Run, Trouble, read_runs
 
 
@@ -29,14 +29,22 @@ class Gathered:
 
 
 def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
-    """Reads the runs, sets tuning trials apart, and counts each experiment once.
+    """Reads the runs, sets tuning trials apart, and counts each experiment once. Where the plan of a comparison can't
+    be read its runs are left out: trials would be taken for arms.
 
     Raises:
         UserError: a folder is not there, no run is left, or none has ended.
     """
     found, troubles = read_runs(folders)
+    near = {place for run in found for place in _above(run)} | set(folders)
+    reason = "{}, so its tuning trials can't be told from its final runs; without that file all are read as arms"
+    unread = {folder: Trouble(folder, reason.format(why)) for folder in near if (why := why_unread(folder))}
+    if unread:
+        troubles = [*troubles, *(unread[folder] for folder in sorted(unread))]
+        found = [run for run in found if not unread.keys() & set(_above(run))]
+    if not found:
+        raise UserError(*(f"{each.folder} {each.reason}" for each in unread.values()))
     places = {os.path.realpath(run.folder): run for run in found}
-    near = {place for run in found for place in (run.folder.parent, run.folder.parent.parent)} | set(folders)
     plans = {folder: plan for folder in sorted(near) if (folder / PLAN_FILE).is_file() and (plan := read_plan(folder))}
 
     def of_plan(names: Sequence[str], folder: Path) -> list[Run]:
@@ -87,3 +95,8 @@ def _is_within(folder: Path, others: Sequence[Path]) -> bool:
     """Returns whether a folder is one of others or lies below one: a part of a comparison is no whole one."""
     place = Path(os.path.realpath(folder))
     return any(place.is_relative_to(os.path.realpath(other)) for other in others)
+
+
+def _above(run: Run) -> tuple[Path, Path]:
+    """Returns the folders in which a comparison may have put a run."""
+    return run.folder.parent, run.folder.parent.parent

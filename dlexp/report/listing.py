@@ -15,7 +15,7 @@ from dlexp.records.folder import METRICS
 from dlexp.records.naming import in_a_name, plain_name
 from dlexp.report.arms import key_of
 from dlexp.report.conditions import matching
-from dlexp.report.runs import Run, Trouble, read_runs
+from dlexp.report.runs import Run, Trouble, number_in, read_runs
 
 TIME = ("seconds", "time")  # what a list can be sorted by besides a metric
 STATES = {"finished": "done"}  # what a list calls a status otherwise
@@ -149,7 +149,7 @@ def _best(run: Run, key: str | None) -> float | None:
     """Returns the final value of a metric; of a run that is not at its end the best so far, if it has epochs."""
     if key is None or run.is_finished:
         return run.metrics.get(key or "")
-    values = [value for row in run.epochs if isinstance(value := row.get(key), int | float)]
+    values = [value for row in run.epochs if (value := number_in(row, key)) is not None]
     higher = run.measures.get(key.partition("/")[2], LOSS).higher_is_better
     return (max if higher else min)(values, default=None)
 

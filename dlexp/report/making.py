@@ -13,7 +13,7 @@ from dlexp.report import arms as arms_of
 from dlexp.report import circumstances, compared_metric, planned, sentences, shared, statistics, verdicts
 from dlexp.report.answer import Answer, Arm, Choice
 from dlexp.report.gathering import Gathered, gathered
-from dlexp.report.naming import names_of, words_of
+from dlexp.report.naming import command_of, names_of, words_of
 from dlexp.report.plan import Plan
 from dlexp.report.reaching import with_reached
 from dlexp.report.runs import Run
@@ -61,7 +61,7 @@ def make_answer(
     return in_words(
         Answer(
             title=title,
-            command=plan.command if plan else None,
+            command=command_of(plan) if plan else None,
             metric=key,
             facts=facts,
             varied=keys,

@@ -1,5 +1,6 @@
 """Short and unique names for arms, and the words that train them again."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import GROUPS
 from dlexp.console.wording import printable
+from dlexp.errors import to_type
 from dlexp.records.naming import unique
 from dlexp.report.arms import PRESET, REPEATS, key_of
+from dlexp.report.plan import Plan
 from dlexp.report.runs import Run
 from dlexp.report.shown import setting
 
+ALLOW = "allow"  # lets a module of somebody's own run
+COMMAND = ["python", "-m", "dlexp", "compare"]
 LONGEST = 60
 OPTIONS = {*GROUPS, PRESET}
 START = "init_from"
@@ -71,4 +76,26 @@ def words_of(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         own = {key_of(word): word for word in run.typed}
         kept |= {key: word if kept.get(key, word) == word else f"{key}=…" for key, word in own.items()}
-    return [word for key, word in kept.items() if key not in REPEATS and not is_incidental(key) and "hydra" not in key]
+    return [
+        word
+        for key, word in kept.items()
+        if key not in REPEATS and not is_incidental(key) and "hydra" not in key and _is_harmless(word)
+    ]
+
+
+def command_of(plan: Plan) -> str | None:
+    """Returns the command that goes on with a comparison; None where a stranger's plan has another one. What it ran of
+    a person's own code is for the reader to allow.
+    """
+    try:
+        words = shlex.split(plan.command)
+    except ValueError:
+        return None
+    if words[: len(COMMAND)] != COMMAND or not plan.command.isprintable():
+        return None
+    return " ".join([*COMMAND, *(to_type(word) for word in words[len(COMMAND) :] if key_of(word) != ALLOW)])
+
+
+def _is_harmless(word: str) -> bool:
+    """Returns whether a word does nothing but set something: a person may copy it."""
+    return key_of(word) != ALLOW and not word.startswith("-")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dlexp.console.wording import printable
 from dlexp.errors import to_type
 from dlexp.report import tables
 from dlexp.report.answer import Answer, Arm, Difference
@@ -165,7 +166,7 @@ def _commands(answer: Answer) -> Markup | None:
             continue
         seeds = list(dict.fromkeys(str(run.seed) for run in arm.runs))
         sweep = "-m " if len(seeds) > 1 else ""
-        typed = f"python -m dlexp {sweep}{' '.join(map(to_type, arm.words))} seed={','.join(seeds)}"
+        typed = printable(f"python -m dlexp {sweep}{' '.join(map(to_type, arm.words))} seed={','.join(seeds)}")
         name = f"train-{looks[arm.name].number}"
         parts += [
             tag("dt", arm.name, class_=f"c{looks[arm.name].colour}"),

@@ -1,5 +1,6 @@
 """The plan of a comparison: what was asked, stored before the first run, and printed beside what came of it."""
 
+import os
 import types
 import typing
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -93,6 +94,18 @@ def read_plan(folder: Path) -> Plan | None:
     named = [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]
     arms = {plan.reference, *plan.pairs, *plan.pairs.values(), *sum(plan.lines.values(), [])}
     return plan if arms <= plan.arms.keys() and all(map(_is_near, named)) else None
+
+
+def why_unread(folder: Path) -> str | None:
+    """Returns why the plan in a folder can't be read, in words that follow the folder's name; None where it can, or
+    where there is none.
+    """
+    path = folder / PLAN_FILE
+    if not os.path.lexists(path) or read_plan(folder) is not None:
+        return None
+    version = run_json.recorded(path, "format_version")
+    is_other = type(version) is int and version != run_json.FORMAT_VERSION
+    return f"has a {PLAN_FILE} that {'another version of dlexp wrote' if is_other else 'is damaged'}"
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

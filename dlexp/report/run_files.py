@@ -17,6 +17,9 @@ from dlexp.records.run_json import FORMAT_VERSION, is_entry
 
 MOST_BYTES = 32 * 2**20  # a config of 10,000 class names has 0.2 MB
 MOST_SETTINGS = 100_000
+MOST = 2**53  # parameters, samples: what a float can count
+# Beyond these a float holds no square of a variance. What float32 holds lies within, but for some that is as good as 0.
+LARGEST, SMALLEST = 1e70, 1e-60
 # libyaml's nested calls end the whole process where a text has some 10,000 brackets within each other.
 DEEPEST = 1000
 
@@ -72,7 +75,7 @@ def _is_told(entry: Mapping[str, Any]) -> bool:
     return (
         type(entry.get("seed")) is int
         and isinstance(entry.get("cell"), str | None)
-        and all(isinstance(entry.get(key), str | None) for key in ("error", "data", "initial_weights"))
+        and all(isinstance(entry.get(key), str | None) for key in ("error", "data", "initial_weights", "code"))
         and all(isinstance(option, str) for option in entry["choices"].values())
     )
 
@@ -132,7 +135,7 @@ def _plain(value: Any, left: list[int]) -> Any:
         return [_plain(inner, left) for inner in value]
     if isinstance(value, dict):
         return {str(name): _plain(inner, left) for name, inner in value.items()}
-    is_number = isinstance(value, int | float) and value == value
+    is_number = isinstance(value, int | float) and (value == 0 or SMALLEST <= abs(value) <= LARGEST)
     return value if value is None or is_number or isinstance(value, str) else str(value)
 
 
@@ -168,7 +171,7 @@ def _parameters(text: str) -> int | None:
         found = json.loads(text)["parameters"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return found if type(found) is int and found >= 0 else None
+    return found if type(found) is int and 0 <= found <= MOST else None
 
 
 def json_of(path: Path) -> Any:

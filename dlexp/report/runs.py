@@ -1,6 +1,5 @@
 """Runs as a report sees them: what stands in their folders, read as data and without torch."""
 
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from dlexp.records.metrics import read_epochs
 from dlexp.records.naming import LEDGER_FILE
 from dlexp.records.run_json import is_diverged, recorded
 from dlexp.report.plan import PLAN_FILE, read_plan
-from dlexp.report.run_files import Unreadable, entry_of, parameters_of, settings_of, status_of
+from dlexp.report.run_files import LARGEST, SMALLEST, Unreadable, entry_of, parameters_of, settings_of, status_of
 
 # How far below a folder that is typed a run may lie: ./outputs/sweep/run.
 DEPTH = 3
@@ -206,11 +205,10 @@ def seconds_in(row: Mapping[str, Any]) -> float:
 
 
 def _number(value: float | None) -> float | None:
-    """Returns a finite number as a float, everything else as None."""
-    try:
-        return float(value) if value is not None and math.isfinite(value) else None
-    except OverflowError:  # a stranger's integer
+    """Returns a number that statistics hold as a float, everything else as None; next to nothing is 0."""
+    if value is None or not abs(value) <= LARGEST:
         return None
+    return float(value) if abs(value) >= SMALLEST else 0.0
 
 
 def _missing(folder: Path) -> str:

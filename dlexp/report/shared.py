@@ -8,7 +8,7 @@ from dlexp.records.folder import DATA, ENVIRONMENT
 from dlexp.report import statistics
 from dlexp.report.answer import Arm
 from dlexp.report.arms import brought_along
-from dlexp.report.run_files import json_of
+from dlexp.report.run_files import MOST, json_of
 from dlexp.report.runs import Run
 from dlexp.report.verdicts import DATA_SEED, SPLIT
 
@@ -57,7 +57,7 @@ def surroundings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     for run in runs:
         environment, data = json_of(run.folder / ENVIRONMENT), json_of(run.folder / DATA)
         own = {name: _within(environment, *keys) for name, keys in MACHINE.items()}
-        found.append(own | {f"{split} samples": _within(data, "sizes", split) for split in SPLITS})
+        found.append(own | {f"{split} samples": _size(data, split) for split in SPLITS})
     return found
 
 
@@ -91,9 +91,9 @@ def error_of_the_samples(arms: Sequence[Arm], metric: str) -> tuple[int | None, 
     """
     split, _, name = metric.partition("/")
     data = [json_of(run.folder / DATA) for arm in arms for run in arm.finished]
-    sizes = {_within(each, "sizes", split) for each in data}
+    sizes = {_size(each, split) for each in data}
     size = next(iter(sizes)) if len(sizes) == 1 else None
-    if type(size) is not int or size < 1:
+    if not size:
         return None, None
     mean = next((arm.interval.mean for arm in arms if arm.interval.mean is not None), None)
     has_classes = all(_within(each, "class_counts", split) for each in data)
@@ -126,6 +126,12 @@ def _is_held_out(run: Run, split: str) -> bool:
     if split == "test":
         return "data.test_size" in known
     return bool(known) or run.settings.get("data.folds") is not None
+
+
+def _size(data: Any, split: str) -> int | None:
+    """Returns how many samples a split of a run's data has."""
+    found = _within(data, "sizes", split)
+    return found if type(found) is int and 0 <= found <= MOST else None
 
 
 def _within(found: Any, *keys: str) -> Any:

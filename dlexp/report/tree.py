@@ -1,7 +1,7 @@
 """What began from what: the run whose weights another one took (`init_from`, a method's teacher), as a tree."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,33 +41,35 @@ def branches(answer: Answer) -> list[Branch]:
     names = {parent: _named(place, runs[place]) for place, parent in reversed(above.items()) if parent not in runs}
     names |= {place: run.folder.as_posix() for place, run in runs.items()}
     roots = sorted((place for place in below if place not in above), key=lambda place: names[place])
-    seen: set[str] = set()
-
-    def walk(place: str, depth: int) -> Iterator[Branch]:
-        if place in seen:
-            return
-        seen.add(place)
-        run, parent = runs.get(place), runs.get(above.get(place, ""))
-        yield Branch(
-            depth=depth,
-            folder=names[place],
-            changes=_changes(run, parent) if run is not None and parent is not None else [],
-            note=_note(run),
-            value=run.metrics.get(answer.metric) if run is not None else None,
+    found: list[Branch] = []
+    waiting = [(root, 0) for root in reversed(roots)]  # no recursion: chains may be long
+    while waiting:
+        place, depth = waiting.pop()
+        run, origin = runs.get(place), runs.get(above.get(place, ""))
+        found.append(
+            Branch(
+                depth=depth,
+                folder=names[place],
+                changes=_changes(run, origin) if run is not None and origin is not None else [],
+                note=_note(run),
+                value=run.metrics.get(answer.metric) if run is not None else None,
+            )
         )
-        for child in sorted(below.get(place, []), key=lambda child: names[child]):
-            yield from walk(child, depth + 1)
-
-    return [branch for root in roots for branch in walk(root, 0)]
+        children = sorted(below.get(place, []), key=lambda child: names[child], reverse=True)
+        waiting += [(child, depth + 1) for child in children]
+    return found
 
 
 def _parent(run: Run) -> str | None:
     """Returns where the run lies that a run began from, as its record or its settings name it."""
     recorded = run.entry.get("parent")
     name = recorded.get("folder") if isinstance(recorded, Mapping) else None
-    if isinstance(name, str) and "\0" not in name:
-        return os.path.realpath(run.folder / name)
-    return None
+    if not isinstance(name, str) or "\0" in name:
+        return None
+    try:
+        return os.path.realpath(run.folder / os.fsdecode(os.fsencode(name)))
+    except UnicodeEncodeError:  # a stranger's letters, which no file system has
+        return None
 
 
 def _named(place: str, child: Run) -> str:

@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,20 +31,26 @@ def place_of(folders: Sequence[Path], out: Path | None) -> Path:
     """Returns where a report of these folders goes: `out`, else report/ in the folder that holds them all.
 
     Raises:
-        UserError: it would lie in a run folder, or over what is no report.
+        UserError: it would lie in a run folder, or over what is no report; or it may not be looked into.
     """
     if out is None:
         parents = [folder.parent if (folder / RECORD).exists() else folder for folder in folders]
         out = _common(parents) / FOLDER
+    with _told(out):
+        _refuse(out)
+    return out
+
+
+def _refuse(out: Path) -> None:
     refuse_files(out)
-    inside = next((each for each in (out.absolute(), *out.absolute().parents) if (each / RECORD).exists()), None)
+    place = Path(os.path.realpath(out))  # a link may lead into one
+    inside = next((each for each in (place, *place.parents) if (each / RECORD).exists()), None)
     if inside is not None:
         raise UserError(
             f"{inside} is the folder of a run, in which a report writes nothing; --out=FOLDER names another"
         )
     if out.is_dir() and any(out.iterdir()) and recorded(out / DATA_FILE, "written_by") != WRITER:
         raise UserError(f"{out} holds files that no report wrote; {to_type('--out=FOLDER')} names another place")
-    return out
 
 
 def _common(folders: Sequence[Path]) -> Path:
@@ -72,12 +79,30 @@ def write(answer: Answer, folder: Path) -> list[Path]:
     """Writes the files of a report and returns where they stand; those of an older one that it has no more are removed.
 
     Raises:
-        OSError: a file can't be written; what was there stays as it was.
+        UserError: a file can't be written; what was there stays as it was.
     """
     answer = with_curves_checked(answer)
     content = files(answer)
     data = {"written_by": WRITER, "files": sorted([*content, DATA_FILE]), **as_data(answer)}
     content[DATA_FILE] = (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
+    with _told(folder):
+        _replace(folder, content)
+    return [folder / name for name in content]
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Says of a folder that it can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the report can't be written to {folder} ({error.strerror or error}); --out=FOLDER names another place"
+        ) from error
+
+
+def _replace(folder: Path, content: Mapping[str, bytes]) -> None:
+    """Writes the files of a report in place of those of an older one."""
     before = recorded(folder / DATA_FILE, "files")
     folder.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder, prefix=BEGIN, suffix=END))
@@ -91,7 +116,6 @@ def write(answer: Answer, folder: Path) -> list[Path]:
     for name in before if isinstance(before, list) else []:
         if isinstance(name, str) and name == Path(name).name and name not in content and name.endswith(SUFFIXES):
             (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in content]
 
 
 def files(answer: Answer) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """The pictures of a search: each trial over each key, and what fewer trials would have found."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from dlexp.sweep.asked import Asked
 from dlexp.sweep.closing import show
 from dlexp.sweep.found import Reports, expected, judged_by
 from dlexp.sweep.trials import Trial, told
+
+log = logging.getLogger(__name__)
 
 BESIDE = 2  # keys in one picture
 FOLDER = "search"  # in a sweep's folder, and before the names in TensorBoard
@@ -33,14 +36,18 @@ def draw_search(folder: Path, asked: Asked, trials: Sequence[Trial], reports: Re
         series = Series(WHO, [(count, value, f"best of {count:g}") for count, value in line], line)
         if (curve := over_setting([series], axis=words.axis, below="trials, expected best of so many")) is not None:
             found["tuning_curve"] = [curve]
-    if found:
+    try:
         _write(folder / FOLDER, found)
+    except OSError as error:  # a full disk takes no results
+        log.info(f"no pictures of the search: {folder / FOLDER} can't be written ({error.strerror or error})")
 
 
 def _write(place: Path, found: Mapping[str, Sequence[Drawing]]) -> None:
     from dlexp.pictures.canvas import as_figure
     from dlexp.pictures.style import render
 
+    if not found:
+        return
     place.mkdir(exist_ok=True)
     files = {place / f"{name}.png": render(as_figure(drawings))[0] for name, drawings in found.items()}
     for path, png in files.items():

@@ -30,6 +30,12 @@ def test_a_row_a_run(tmp_path: Path) -> None:
     assert dlexp.runs([tmp_path]) == rows == dlexp.runs(str(tmp_path))
 
 
+def test_no_setting_stands_in_the_place_of_what_came_out(tmp_path: Path) -> None:
+    made_run(tmp_path / "a", 0.9, settings={"status": "winning", "folder": "elsewhere", "test/accuracy": 1.0})
+    (row,) = dlexp.runs(tmp_path)
+    assert (row["status"], row["folder"], row["test/accuracy"]) == ("finished", str(tmp_path / "a"), 0.9)
+
+
 def test_what_can_not_be_read_is_warned_of(tmp_path: Path) -> None:
     made_run(tmp_path / "a")
     made_run(tmp_path / "b", state="damaged")

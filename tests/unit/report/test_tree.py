@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,24 @@ def test_a_stranger_draws_no_circle(tmp_path: Path) -> None:
     made_run(tmp_path / "e", settings={"epochs": 8}, parent=None)
     found = branches(make_answer([tmp_path]))
     assert {os.path.basename(each.folder) for each in found} <= {"a", "b", "c"} and len(found) <= 3
+
+
+def test_a_long_chain_is_no_recursion(tmp_path: Path) -> None:
+    made_run(tmp_path / "0")
+    answer = make_answer([tmp_path])
+    (arm,) = answer.arms
+    runs = [
+        replace(
+            arm.runs[0],
+            folder=tmp_path / str(number),
+            entry={**arm.runs[0].entry, "parent": {"folder": f"../{number - 1}"} if number else None},
+        )
+        for number in range(1100)
+    ]
+    found = branches(replace(answer, arms=[replace(arm, runs=runs)]))
+    assert [each.depth for each in found] == list(range(1100))
+
+
+def test_a_parent_that_no_file_system_can_hold_is_none(tmp_path: Path) -> None:
+    made_run(tmp_path / "a", parent={"by": "init_from", "folder": "\ud800"})
+    assert branches(make_answer([tmp_path])) == []

@@ -79,6 +79,10 @@ def test_what_no_report_wrote_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is the folder of a run"):
         place_of([folder], folder / "sgd_seed-0" / "report")
     (tmp_path / "file").touch()
+    (folder / "sgd_seed-0" / "inner").mkdir()
+    (tmp_path / "link").symlink_to(folder / "sgd_seed-0" / "inner")
+    with pytest.raises(UserError, match="is the folder of a run"):
+        place_of([folder], tmp_path / "link")
     with pytest.raises(UserError, match="file is a file, and a folder of that name is wanted"):
         place_of([folder], tmp_path / "file")
 
@@ -101,7 +105,7 @@ def test_on_a_full_disk_the_old_report_stays(tmp_path: Path, monkeypatch: pytest
     write(make_answer([folder]), folder / "report")
     before = hashes(folder / "report")
     monkeypatch.setattr(writing, "files", lambda answer: {"report.md": b"new", "missing/table.csv": b"new"})
-    with pytest.raises(OSError):
+    with pytest.raises(UserError, match=r"the report can't be written to .*; --out=FOLDER names another place"):
         write(make_answer([folder]), folder / "report")
     assert hashes(folder / "report") == before
     made_run(folder / "more", seed=9)
