@@ -19,6 +19,7 @@ from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
 from dlexp.report.plan import Plan
 from dlexp.report.statistics import Sample, visible, visible_in_deviations
+from dlexp.report.words import counted
 from dlexp.sweep.forecast import PACE, Forecast, finished_runs, forecasts
 from dlexp.sweep.launchers.launcher import is_here
 
@@ -46,8 +47,9 @@ def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
         )
         for arm, ranges in plan.tuning.spaces.items():
             yield f"  {arm}: {' '.join(f'{key}={text}' for key, text in ranges.items())}"
-        half = tuning.further(plan.tuning.trials)
-        yield f"{half} more trials an arm where a best value lies at an edge of what was tried"
+        if any("interval(" in text for ranges in plan.tuning.spaces.values() for text in ranges.values()):
+            more = counted(tuning.further(plan.tuning.trials), "more trial")
+            yield f"up to {more} an arm where a best value lies at an edge of what was tried"
     elif num_folds:
         yield f"{arms} × {num_folds} folds: {finals} trainings"
     else:

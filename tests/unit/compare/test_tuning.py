@@ -39,6 +39,27 @@ def test_an_arm_whose_range_grew_tries_what_is_new_and_the_others_as_many_more()
     assert [further(number) for number in (1, 4, 5)] == [1, 2, 3]
 
 
+def test_of_whole_numbers_what_is_new_begins_beside_the_old_end() -> None:
+    depth, config = "model.depth", {"model": {"depth": 4}}
+    ranges = {"keys": [depth], "spaces": {"sgd": {depth: "int(interval(2,8))"}}}
+    grown = tuning(3, further=3, widened={"sgd": {depth: "int(interval(2,11))"}}, **ranges)
+    assert sorted(each[depth] for each in trials(grown, "sgd", config)[3:]) == ["10", "11", "9"]
+    lower = tuning(3, further=3, widened={"sgd": {depth: "int(interval(1,8))"}}, **ranges)
+    assert [each[depth] for each in trials(lower, "sgd", config)[3:]] == ["1"], "there is no other"
+
+
+@pytest.mark.parametrize(
+    ("part", "side"),
+    [
+        (Interval(1, 9, is_log=True, is_whole=True), "lower"),
+        (Interval(100.1, 100.2), "upper"),
+        (("relu", "tanh"), "upper"),
+    ],
+)
+def test_a_range_that_can_not_go_on(part: Interval | tuple[str, ...], side: str) -> None:
+    assert widened(part, side) is None
+
+
 @pytest.mark.parametrize(
     ("part", "side", "wider"),
     [
