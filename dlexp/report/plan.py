@@ -1,5 +1,6 @@
 """The plan of a comparison: what was asked, stored before the first run, and printed beside what came of it."""
 
+import re
 import types
 import typing
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -9,6 +10,8 @@ from typing import Any, TypeVar
 from dlexp.records import run_json
 
 PLAN_FILE = "compare.json"  # in the folder of a comparison, beside its ledger
+MOST = 10_000  # seeds of an arm, or trials: more are a slip
+RANGE = re.compile(r"(tag\(log,)?(int\()?interval\([^()]*\)+")  # numbers that can go on, as plans hold them
 
 _T = TypeVar("_T")
 
@@ -78,7 +81,24 @@ def read_plan(folder: Path) -> Plan | None:
     except ValueError:
         return None
     named = [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]
-    return plan if plan.reference in plan.arms and all(map(_is_near, named)) else None
+    return plan if _agrees(plan) and all(map(_is_near, named)) else None
+
+
+def _agrees(plan: Plan) -> bool:
+    """Returns whether the parts of a plan speak of the same arms and keys, and only ranges of numbers have grown."""
+    if plan.reference not in plan.arms or (plan.cells and plan.cells.keys() != plan.arms.keys()):
+        return False
+    tuning = plan.tuning
+    if tuning is None:
+        return True
+    grown = {(arm, key): text for arm, its in tuning.widened.items() for key, text in its.items()}
+    spaces = {(arm, key): text for arm, its in tuning.spaces.items() for key, text in its.items()}
+    return (
+        1 <= tuning.trials <= MOST
+        and 0 <= tuning.further <= MOST
+        and tuning.spaces.keys() <= plan.arms.keys()
+        and all(RANGE.fullmatch(each) for place, text in grown.items() for each in (text, spaces.get(place, "")))
+    )
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
