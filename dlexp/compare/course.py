@@ -17,7 +17,7 @@ from dlexp.errors import UserError, listed
 from dlexp.metric import read_facts
 from dlexp.records.run_json import is_diverged, read_entry
 from dlexp.report.plan import Plan, write_plan
-from dlexp.search.space import Proposal, in_words
+from dlexp.search.space import Proposal, edges, in_words
 from dlexp.sweep.grid import Job
 from dlexp.sweep.ledger import Cell
 from dlexp.sweep.stage import Ended, Part, checked, train
@@ -129,7 +129,7 @@ class Course:
             place = tuning.best(reports[arm])
             assert place is not None
             own = tuning.space(self.plan.tuning, arm, self._runs[arm].config)
-            found[arm] = tuning.edges(own, tried, tried[place])
+            found[arm] = edges(own, tried, tried[place])
         return found
 
     def _wider(self, edges: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, dict[str, str]], int]:

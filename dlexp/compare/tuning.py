@@ -151,20 +151,6 @@ def best(reports: Sequence[Mapping[str, Any]]) -> int | None:
     return max(values, key=lambda place: values[place]) if values else None
 
 
-def edges(own: Space, tried: Sequence[Proposal], chosen: Proposal) -> dict[str, str]:
-    """Returns `lower` or `upper` for each key of which nothing beyond the chosen value was tried: nobody knows then
-    whether a better one lies there.
-    """
-    found = {}
-    for key, part in own.items():
-        if isinstance(part, Interval):
-            values = [float(each[key]) for each in tried]
-            value = float(chosen[key])
-            if value in (min(values), max(values)) and min(values) < max(values):
-                found[key] = "upper" if value == max(values) else "lower"
-    return found
-
-
 def widened(part: Interval | tuple[str, ...], side: str) -> Interval | None:
     """Returns a range that goes on at one side by half its own length, of a log range by the root of its factor; None
     where it can't: whole numbers on a log range end at 1, and values to choose from have no side.

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from dlexp.compare import prospect, tuning
+from dlexp.compare import course, prospect
 from dlexp.report.plan import Plan, read_plan
+from dlexp.search.space import Space
 
 SHORT = ["model.width=8", "data.points_per_class=60", "epochs=1", "pictures=false", "threads=1"]
 ARMS = ["optimizer=sgd,adam"]
@@ -25,13 +26,13 @@ def plan_of(folder: Path) -> Plan:
     return plan
 
 
-def at_the_lower_edge(own: tuning.Space, *others: Any) -> dict[str, str]:
+def at_the_lower_edge(own: Space, *others: Any) -> dict[str, str]:
     """Stands for `edges`."""
     return dict.fromkeys(own, "lower")
 
 
 def test_a_range_does_not_grow_to_what_cannot_be_trained(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "edges", at_the_lower_edge)
+    monkeypatch.setattr(course, "edges", at_the_lower_edge)
     words = ["tune=optimizer.weight_decay", "optimizer.weight_decay=interval(0,0.1)", "trials=2", "seeds=2"]
     ended = cli("compare", *ARMS, *SHORT, *words)
     assert ended.code == 0, ended

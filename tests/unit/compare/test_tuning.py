@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dlexp.compare.tuning import best, edges, further, trials, widened
+from dlexp.compare.tuning import best, further, trials, widened
 from dlexp.ranges import Interval
 from dlexp.report.plan import Tuning
 
@@ -89,11 +89,3 @@ def test_the_best_trial() -> None:
     assert best([found(None), found(0.9, status="failed")]) is None and best([]) is None
     loss = {"metric": "val/loss", "measures": {}}
     assert best([found(0.9, 2.0) | loss, found(0.1, 1.0) | loss]) == 1, "a loss is better where it is lower"
-
-
-def test_an_edge_is_a_best_value_beyond_which_nothing_was_tried() -> None:
-    tried = [{LR: "0.01"}, {LR: "0.1"}, {LR: "1"}]
-    space = {LR: LOG, "model.activation": ("relu", "tanh")}
-    both = [{**each, "model.activation": "relu"} for each in tried]
-    assert [edges(space, both, each) for each in both] == [{LR: "lower"}, {}, {LR: "upper"}]
-    assert edges({LR: LOG}, tried[:1], tried[0]) == {}, "of one trial nobody knows"
