@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.compare import tuning
-from dlexp.compare.course import Course, Unfinished, is_diverged
+from dlexp.compare.course import Course, Unfinished
 from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.prospect import counts, tell
 from dlexp.compare.question import Question, with_words
 from dlexp.config.build import build_task
-from dlexp.config.check import config_problems
+from dlexp.config.check import check
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
-from dlexp.errors import UserError, to_type
+from dlexp.errors import UserError, listed, to_type
 from dlexp.metric import LOSS, Metric
+from dlexp.records.run_json import is_diverged
 from dlexp.sweep.launchers.launcher import is_here
 from dlexp.sweep.stage import Stage, checked
 
@@ -88,23 +89,51 @@ def _metric(question: Question, stage: Stage) -> tuple[str, Metric]:
     names = dict.fromkeys(str(task.metric) for task in tasks)
     if len(names) > 1:
         raise UserError(f"the arms are led by different metrics ({', '.join(names)}): task.metric=… names one for all")
-    config: dict[str, Any] = stage.runs[0].config
-    validates = config["data"]["folds"] is not None or config["data"]["val_size"] != 0
-    if question.ranges and not validates:
-        raise UserError("tune= chooses in validation, which data.val_size=0 leaves out: data.val_size=0.1 has one")
+    configs: list[dict[str, Any]] = [run.config for run in stage.runs]
+    if question.ranges:
+        blind = [
+            arm
+            for arm, config in zip(question.arms, configs, strict=True)
+            if config["data"]["folds"] is None and config["data"]["val_size"] == 0
+        ]
+        if blind:
+            where = "" if len(blind) == len(configs) else f" in {listed(blind)}"
+            raise UserError(
+                f"tune= chooses in validation, which data.val_size=0 leaves out{where}: data.val_size=0.1 has one"
+            )
+        if question.folds:
+            raise UserError(
+                "tune= chooses on the held-out part of a fold, and folds are compared on that very part; leave"
+                " data.fold= out to tune, or tune= to compare folds at the settings given"
+            )
+    if len({config["test"] for config in configs}) > 1:
+        untested = [arm for arm, config in zip(question.arms, configs, strict=True) if not config["test"]]
+        raise UserError(f"test=false in {listed(untested)} and not in the other arms: all are measured alike, or none")
+    if question.ranges and not configs[0]["test"]:
+        log.warning(
+            "warning: with test=false the arms are compared on the validation samples that chose their settings, which"
+            " flatters them; test=true compares on samples that chose nothing"
+        )
     (name,) = names
-    split = "test" if config["test"] and not question.folds else "val"
+    split = "test" if configs[0]["test"] and not question.folds else "val"
     return f"{split}/{name}", tasks[0].metrics.get(name, LOSS)
 
 
 def _problems_of(question: Question) -> tuning.Problems:
-    """Returns what says what is wrong with an arm some of whose settings are changed."""
+    """Returns what says what is wrong with an arm some of whose settings are changed, as the check of a stage does."""
 
     def problems(arm: str, changes: Sequence[str]) -> list[str]:
         with composing(question.read.folders) as compose:
             words = with_words(with_words(question.shared, question.arms[arm]), changes)
             run, found = compose([*words, *question.folds[:1]])
-        return problems_of(run, found, question.read) or (config_problems(run.config) if run is not None else [])
+        told = problems_of(run, found, question.read)
+        if told or run is None:
+            return told
+        try:
+            check(run.config, is_here=is_here(run.config))
+        except UserError as error:
+            return error.problems
+        return []
 
     return problems
 

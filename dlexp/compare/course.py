@@ -16,11 +16,9 @@ from dlexp.config.composed import Composed
 from dlexp.console.wording import named
 from dlexp.errors import UserError, listed
 from dlexp.metric import read_facts
-from dlexp.ranges import Interval
-from dlexp.records.folder import RECORD
-from dlexp.records.run_json import recorded
+from dlexp.records.run_json import is_diverged, read_entry
 from dlexp.report.plan import Plan, write_plan
-from dlexp.search.space import Proposal, in_words
+from dlexp.search.space import Proposal, edges, in_words
 from dlexp.sweep.grid import Job
 from dlexp.sweep.ledger import Cell
 from dlexp.sweep.stage import Ended, Part, Stage, checked, train
@@ -59,7 +57,7 @@ class Course:
         self._question, self._runs, self._problems, self._progress = question, runs, problems, progress
         self._name, self._anew = name, anew
         self._stage: Stage | None = None
-        self._failed_before: dict[Path, str | None] = {}
+        self._before: dict[Path, dict[str, Any] | None] = {}  # the records as they were before a stage
 
     def run(self) -> Ended:
         """Trains what is missing of all stages; returns how the final runs ended.
@@ -83,8 +81,8 @@ class Course:
         assert self.plan.tuning is not None
         reports = self._try()
         edges = self._edges(reports)
-        if not self.plan.tuning.further and (wider := self._wider(edges)):
-            further = tuning.further(self.plan.tuning.trials)
+        wider, further = ({}, 0) if self.plan.tuning.further else self._wider(edges)
+        if further:
             self._progress.total += further * len(self._runs)
             self._note(further=further, widened=wider)
             self._progress.clear()
@@ -132,23 +130,26 @@ class Course:
             place = tuning.best(reports[arm])
             assert place is not None
             own = tuning.space(self.plan.tuning, arm, self._runs[arm].config)
-            found[arm] = tuning.edges(own, tried, tried[place])
+            found[arm] = edges(own, tried, tried[place])
         return found
 
-    def _wider(self, edges: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-        """Returns by arm the ranges that grow, those that can."""
+    def _wider(self, edges: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, dict[str, str]], int]:
+        """Returns by arm the ranges that grow, those of them that can be trained, and how many trials every arm can get
+        besides; 0 where there is nothing to try.
+        """
         assert self.plan.tuning is not None
         found: dict[str, dict[str, str]] = {}
         for arm, sides in edges.items():
             own = tuning.space(self.plan.tuning, arm, self._runs[arm].config)
             for key, side in sides.items():
-                part = own[key]
-                assert isinstance(part, Interval)
-                wider = tuning.widened(part, side)
-                end = tuning.ends(wider)[side == "upper"]
-                if not self._problems(arm, [f"{key}={end}"]):
+                wider = tuning.widened(own[key], side)
+                if wider is not None and not self._problems(arm, [f"{key}={tuning.ends(wider)[side == 'upper']}"]):
                     found.setdefault(arm, {})[key] = in_words(wider)
-        return found
+        if not found:
+            return {}, 0
+        grown = replace(self.plan.tuning, widened=found, further=tuning.further(self.plan.tuning.trials))
+        tried = (tuning.trials(grown, arm, run.config) for arm, run in self._runs.items())
+        return found, min(map(len, tried)) - grown.trials
 
     def _note(self, **changes: Any) -> None:
         """Changes what the stored plan says of the tuning."""
@@ -183,12 +184,12 @@ class Course:
         return folder
 
     def _is_over(self, job: Job, folder: Path, report: Mapping[str, Any]) -> bool:
-        """Returns whether a job tells all it will. A trial that failed is tried once more; one that fails for the same
-        reason again counts as tried, but for a full disk, which has no part in what is chosen.
+        """Returns whether a job tells all it will. A trial that failed is tried once more; one that failed twice counts
+        as tried, whatever it said, but for a full disk, which has no part in what is chosen.
         """
         if report["status"] == "failed" and "trial" in job.varied and not is_diverged(report):
-            error = str(report["error"])
-            return self._failed_before.get(folder) == error and "can't be written" not in error
+            before, now = self._before.get(folder), read_entry(folder)
+            return _is_failure(before) and _is_failure(now) and before != now
         return report["status"] in ("finished", "failed")
 
     def opened(self, folder: Path, folders: Sequence[Path], num_done: int) -> None:
@@ -203,7 +204,7 @@ class Course:
                 trials.setdefault(job.varied["arm"], []).append(name)
             else:
                 runs.setdefault(job.varied["arm"], {})[seed_of(job)] = name
-        self._failed_before = {each: recorded(each / RECORD, "error") for each in folders}
+        self._before = {each: read_entry(each) for each in folders}
         if runs:
             self.plan = replace(self.plan, known=known(folder, self.plan, self._stage))
         self.plan = replace(self.plan, runs=runs or self.plan.runs, trials=trials or self.plan.trials)
@@ -229,9 +230,9 @@ def is_settled(cell: Cell) -> bool:
     return cell.is_done or (cell.entry is not None and is_diverged(cell.entry))
 
 
-def is_diverged(entry: Mapping[str, Any]) -> bool:
-    """Returns whether a run failed because its loss became no number."""
-    return entry["status"] == "failed" and str(entry["error"]).startswith("the loss became ")
+def _is_failure(entry: Mapping[str, Any] | None) -> bool:
+    """Returns whether a run failed for another reason than a full disk."""
+    return entry is not None and entry["status"] == "failed" and "can't be written" not in str(entry["error"])
 
 
 def _with_found(departures: Sequence[str], names: Sequence[str]) -> list[str]:

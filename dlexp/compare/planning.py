@@ -66,7 +66,7 @@ def new_plan(
         hypothesis=told.get("hypothesis"),
         size=question.size,
         picture=told.get("picture"),
-        tuning=_tuning(question, spaces) if spaces else None,
+        tuning=_tuning(question, spaces, runs) if spaces else None,
         runs={},
         trials={},
         looks=[],
@@ -82,11 +82,11 @@ def _is_of_runs(key: str, question: Question) -> bool:
     return key not in (*OF_SWEEPS, *question.ranges, "dry_run") and not key.startswith("hydra.")
 
 
-def _tuning(question: Question, spaces: Mapping[str, dict[str, str]]) -> Tuning:
+def _tuning(question: Question, spaces: Mapping[str, dict[str, str]], runs: Mapping[str, Composed]) -> Tuning:
     return Tuning(
         keys=list(question.ranges),
         spaces=dict(spaces),
-        trials=question.told.get("trials", TRIALS),
+        trials=tuning.equal_trials(question.told.get("trials", TRIALS), spaces, runs),
         sampler=tuning.SAMPLER,
         sampler_seed=tuning.SAMPLER_SEED,
         seed=tuning.SEED,
@@ -163,8 +163,8 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
         else:
             departures.append(f"{_seeds(new.seeds)} typed {when}; {_seeds(old.seeds)} planned, which stands")
     tuned = old.tuning
-    if tuned is not None and "trials" in question.typed and question.told["trials"] != tuned.trials:
-        now = question.told["trials"]
+    now = new.tuning.trials if new.tuning is not None else 0
+    if tuned is not None and "trials" in question.typed and now != tuned.trials:
         if tuned.chosen:
             departures.append(f"trials={now} was typed after the settings were chosen from {tuned.trials} an arm")
         else:

@@ -18,7 +18,9 @@ from dlexp.machine.memory import available_bytes
 from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
 from dlexp.report.plan import Plan
+from dlexp.report.planned import read_hypothesis
 from dlexp.report.statistics import Sample, visible, visible_in_deviations
+from dlexp.report.words import counted
 from dlexp.sweep.forecast import PACE, Forecast, finished_runs, forecasts
 from dlexp.sweep.launchers.launcher import is_here
 
@@ -46,8 +48,9 @@ def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
         )
         for arm, ranges in plan.tuning.spaces.items():
             yield f"  {arm}: {' '.join(f'{key}={text}' for key, text in ranges.items())}"
-        half = tuning.further(plan.tuning.trials)
-        yield f"{half} more trials an arm where a best value lies at an edge of what was tried"
+        if any("interval(" in text for ranges in plan.tuning.spaces.values() for text in ranges.values()):
+            more = counted(tuning.further(plan.tuning.trials), "more trial")
+            yield f"up to {more} an arm where a best value lies at an edge of what was tried"
     elif num_folds:
         yield f"{arms} × {num_folds} folds: {finals} trainings"
     else:
@@ -104,13 +107,14 @@ def time_in_words(
         return f"how long it takes is not known: no run of {listed(unknown)} has finished here yet"
     trials, finals = counts(plan, num_folds)
     each = sum(filter(None, seconds.values())) / len(seconds)
+    rounds = -(-trials // at_once) - (-finals // at_once)
     besides = " of steps, as a few just took, besides start and evaluation of each" * steps_alone
-    return f"{estimate(each * (trials + finals), 1)}{besides}{f'; {at_once} run at a time' if at_once > 1 else ''}"
+    return f"{estimate(each * rounds, 1)}{besides}{f'; {at_once} run at a time' if at_once > 1 else ''}"
 
 
 def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, num_folds: int) -> str:
     """Returns the smallest difference that so many seeds show."""
-    n, comparisons = len(plan.seeds), len(plan.pairs) or len(plan.arms) - 1
+    n, comparisons = len(plan.seeds), _num_comparisons(plan)
     if num_folds:
         return "folds are no seeds: means and points come out, and no verdict"
     if n == 1:
@@ -124,6 +128,14 @@ def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, nu
     assert least is not None
     shown = f"{in_unit(least, facts):.2g}{unit_of_difference(facts)}"
     return f"{told} from {shown} on, 8 times in 10, if runs scatter as earlier ones did"
+
+
+def _num_comparisons(plan: Plan) -> int:
+    """Returns how many differences are judged: of each arm from its reference, and one of a hypothesis about others."""
+    compared = set(plan.pairs.items()) or {(arm, plan.reference) for arm in plan.arms if arm != plan.reference}
+    told = read_hypothesis(plan.hypothesis, list(plan.arms)) if plan.hypothesis else None
+    pair = (told.first, told.second) if told and told.first and told.second else None
+    return len(compared) + int(pair is not None and pair not in compared and pair[::-1] not in compared)
 
 
 def pilot_scatter(plan: Plan, runs: Mapping[str, Composed]) -> float | None:

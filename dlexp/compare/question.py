@@ -61,6 +61,8 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
     name = said[0] if said and "=" not in said[0] and said[0][0] not in "~+-" else None
     rest = list(said[1:] if name else said)
     sizes = [word.partition("=")[2] for word in rest if word.startswith("size=")]
+    if len(sizes) > 1:
+        raise UserError(f"size is named more than once: {', '.join(sizes)}; one of them must go")
     if sizes and name is None:
         raise UserError(f"size={sizes[-1]} chooses a size of a stored question, and none is named")
     own, rest = _parted([word for word in rest if not word.startswith("size=")])
@@ -108,6 +110,8 @@ def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     for word in said:
         key = word.partition("=")[0]
         if key in KINDS and "=" in word:
+            if key in told:
+                problems.append(f"{key} is named more than once, in {word} too; one of them must go")
             try:
                 told |= [typed(word)]
             except UserError as error:

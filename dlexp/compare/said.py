@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from dlexp.errors import UserError, as_typed
+from dlexp.report.plan import MOST
 
 PICTURE = re.compile(r"differences|curves|lines:[\w.]+|map:[\w.]+,[\w.]+")
 
 
 def _seeds(value: Any) -> list[int]:
-    if type(value) is int and value >= 1:
+    if type(value) is int and 1 <= value <= MOST:
         return list(range(1, value + 1))
     listed = [int(each) for each in value.split(",")] if isinstance(value, str) else value
     if not listed or any(type(each) is not int or each < 0 for each in listed) or len(set(listed)) < len(listed):
@@ -22,7 +23,7 @@ def _seeds(value: Any) -> list[int]:
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or value < 1:
+    if type(value) is not int or not 1 <= value <= MOST:
         raise ValueError
     return value
 
@@ -75,9 +76,9 @@ def _picture(value: Any) -> str:
 
 # What reads a value, and in words what it may be.
 KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
-    "seeds": (_seeds, "how many seeds each arm gets, or a list of them: seeds=5, seeds=1,2,3"),
+    "seeds": (_seeds, f"how many seeds each arm gets (up to {MOST}), or a list of them: seeds=5, seeds=1,2,3"),
     "tune": (_tune, "the settings that each arm may tune: tune=optimizer.lr, tune=optimizer.lr,model.dropout"),
-    "trials": (_count, "how many settings each arm may try, a whole number ≥ 1"),
+    "trials": (_count, f"how many settings each arm may try, a whole number from 1 to {MOST}"),
     "margin": (_margin, "the smallest difference that counts, a number > 0 in the metric's unit (points of %)"),
     "hypothesis": (_text, "what you expect, in words"),
     "against": (

@@ -61,6 +61,8 @@ def study(name: str, size: str | None, own: Sequence[Path] = ()) -> Study:
     sizes = content.get("sizes") or {SMALL: {}}
     if not isinstance(sizes, dict) or not all(isinstance(each, dict) for each in sizes.values()):
         raise UserError(f"{file}: sizes must be a mapping such as small: {{seeds: 3, words: [epochs=2]}}")
+    if unquoted := [name for name in sizes if not isinstance(name, str)]:
+        raise UserError(f"{file}: sizes: {unquoted[0]!r} is no text to YAML; as the name of a size it stands in quotes")
     size = size or (SMALL if SMALL in sizes else next(iter(sizes)))
     if size not in sizes:
         raise UserError(f"{name} has no size={size}.{did_you_mean(size, sizes)} Sizes: {', '.join(sizes)}")
@@ -101,7 +103,9 @@ def _refuse_unknown(found: Mapping[Any, Any], known: Sequence[str], where: str) 
 
 
 def _words(value: Any, where: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(each, str) and "=" in each.lstrip("~") for each in value):
+    if not isinstance(value, list) or not all(
+        isinstance(each, str) and "=" in each.lstrip("~") and not each.startswith("-") for each in value
+    ):
         raise UserError(
             f"{where} must be a list of words such as [model=cnn, epochs=2]; one with a comma in it stands in quotes,"
             ' ["optimizer=sgd,adam"]'

@@ -1,5 +1,7 @@
 """What each arm may tune: its ranges, the trials in them, the best of those, and a range that ended too early."""
 
+import itertools
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,8 +15,10 @@ from dlexp.errors import UserError, as_typed
 from dlexp.metric import LOSS, read_facts
 from dlexp.ranges import Interval
 from dlexp.report.plan import Tuning
-from dlexp.search.sequence import proposals
+from dlexp.search.sequence import distinct, proposals
 from dlexp.search.space import Proposal, Space, in_words
+
+log = logging.getLogger(__name__)
 
 SAMPLER, SAMPLER_SEED = "qmc", 0
 SEED = 0  # of the trials' runs; those of the final ones begin at 1
@@ -114,12 +118,30 @@ def trials(tuning: Tuning, arm: str, config: Mapping[str, Any]) -> list[Proposal
         key: _added(part, read_range(key, wider[key], config)) if key in wider else part for key, part in own.items()
     }
     first = proposals(own, tuning.trials, SAMPLER, SAMPLER_SEED)
-    return [*first, *proposals(new, tuning.further, SAMPLER, SAMPLER_SEED)]
+    untried = (each for each in distinct(new, SAMPLER, SAMPLER_SEED) if each not in first)
+    return [*first, *itertools.islice(untried, tuning.further)]
 
 
 def _added(old: Interval | tuple[str, ...], new: Interval | tuple[str, ...]) -> Interval:
+    """Returns the part of a range that it has grown by; of whole numbers the old end is none of it."""
     assert isinstance(old, Interval) and isinstance(new, Interval)
-    return replace(new, low=old.high) if new.high > old.high else replace(new, high=old.low)
+    step = int(new.is_whole)
+    return replace(new, low=old.high + step) if new.high > old.high else replace(new, high=old.low - step)
+
+
+def equal_trials(asked: int, spaces: Mapping[str, Mapping[str, str]], runs: Mapping[str, Composed]) -> int:
+    """Returns how many trials every arm can have: fewer than asked where the space of one has no more points."""
+    most = {}
+    for arm, ranges in spaces.items():
+        own = {key: read_range(key, text, runs[arm].config) for key, text in ranges.items()}
+        most[arm] = len(proposals(own, asked, SAMPLER, SAMPLER_SEED))
+    least = min(most, key=lambda arm: most[arm])
+    if most[least] < asked:
+        log.warning(
+            f"warning: there are {most[least]} settings of {', '.join(spaces[least])} to try in arm {least}, so every"
+            f" arm gets {most[least]} trials, not {asked}"
+        )
+    return most[least]
 
 
 def best(reports: Sequence[Mapping[str, Any]]) -> int | None:
@@ -137,22 +159,12 @@ def best(reports: Sequence[Mapping[str, Any]]) -> int | None:
     return max(values, key=lambda place: values[place]) if values else None
 
 
-def edges(own: Space, tried: Sequence[Proposal], chosen: Proposal) -> dict[str, str]:
-    """Returns `lower` or `upper` for each key of which nothing beyond the chosen value was tried: nobody knows then
-    whether a better one lies there.
+def widened(part: Interval | tuple[str, ...], side: str) -> Interval | None:
+    """Returns a range that goes on at one side by half its own length, of a log range by the root of its factor; None
+    where it can't: whole numbers on a log range end at 1, and values to choose from have no side.
     """
-    found = {}
-    for key, part in own.items():
-        if isinstance(part, Interval):
-            values = [float(each[key]) for each in tried]
-            value = float(chosen[key])
-            if value in (min(values), max(values)) and min(values) < max(values):
-                found[key] = "upper" if value == max(values) else "lower"
-    return found
-
-
-def widened(part: Interval, side: str) -> Interval:
-    """Returns a range that goes on at one side by half its own length, of a log range by the root of its factor."""
+    if not isinstance(part, Interval):
+        return None
     if part.is_log:
         factor = math.sqrt(part.high / part.low)
         low, high = part.low / factor, part.high * factor
@@ -160,10 +172,12 @@ def widened(part: Interval, side: str) -> Interval:
         length = (part.high - part.low) / 2
         low, high = part.low - length, part.high + length
     if part.is_whole:
-        low, high = math.floor(low), math.ceil(high)
+        low, high = max(math.floor(low), 1) if part.is_log else math.floor(low), math.ceil(high)
     else:
         low, high = _short(low), _short(high)
-    return replace(part, high=high) if side == "upper" else replace(part, low=low)
+    wider = replace(part, high=high) if side == "upper" else replace(part, low=low)
+    gains = wider.high > part.high or wider.low < part.low
+    return wider if gains and all(map(math.isfinite, (low, high))) and (low > 0 or not part.is_log) else None
 
 
 def further(trials: int) -> int:

@@ -148,6 +148,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
 
 
 def hints_of(function: Any) -> dict[str, Any]:
+    """Returns the type hints of the parameters of a function or class by name; none where they can't be read."""
     if inspect.isclass(function) and not hasattr(function, "__dataclass_fields__"):
         function = function.__init__
     try:

@@ -44,8 +44,8 @@ ELSEWHERE = {
     **dict.fromkeys("preset config".split(), "experiment"),
 }
 KEY = r"[~+]{0,2}[A-Za-z_][\w./@-]*"
-# By convention a key holds a path when its last word is one of these; `init_from` and `resume` are the exceptions.
 NOTE = "note"  # holds a text of any kind
+# By convention a key holds a path when its last word is one of these; `init_from` and `resume` are the exceptions.
 PATH_KEY = r"\+{0,2}(?:(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)|init_from|resume)"
 
 

@@ -62,6 +62,7 @@ def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial 
 def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None, variables: dict[str, str]) -> None:
     take_environment(variables)
     live_with_parent()
+    from dlexp.data.stream.kept_figures import keeping_nothing
     from dlexp.experiment.assemble import assemble
     from dlexp.machine.device import select_device
     from dlexp.machine.shortage import is_out_of_memory
@@ -70,7 +71,8 @@ def _in_child(sender: Connection, config: Any, batch_size: int, room: int | None
     changes = {"batch_size": batch_size, "max_steps": None, "epochs": NEVER, "log_steps": NEVER}
     try:
         limit_memory(select_device(config["device"]), room)
-        run = assemble(config | changes)
+        with keeping_nothing() if config["dry_run"] else contextlib.nullcontext():
+            run = assemble(config | changes)
         run.state.epoch = config["epochs"] - 1  # augment=growing begins with small images, which take less memory
         sender.send(measured(run))
     except UserError as error:

@@ -152,6 +152,11 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
             f" {few(tuning.keys)} on one seed. Another tuning may find other values, and where they matter much, even"
             " equal arms come out different more often than in 5 of 100 cases."
         )
+        if answer.plan.metric.startswith("val/"):
+            yield (
+                "Nothing about samples that chose nothing: the arms are compared on the validation samples that chose"
+                " their settings, which flatters them."
+            )
     else:
         yield (
             "Nothing about the arms at their best: each ran at the settings given, and how these were found is not"

@@ -134,7 +134,9 @@ def _tuning_done(answer: Answer, tuning: Tuning) -> str:
     told += [f"the range of {few(widened)} was widened once, since the best value lay at its edge"] if widened else []
     edges = [name for name, keys in tuning.edges.items() if keys]
     told.append(
-        f"the best value of {few(edges)} lies at the edge of its range" if edges else "no best value lies at an edge"
+        f"the best value of {few(edges)} lies at the edge of what was tried"
+        if edges
+        else "no best value lies at an edge"
     )
     whole = counts == {tuning.trials} and not widened
     return f"{AS_PLANNED}: {'; '.join(told)}" if whole else _departed(told)

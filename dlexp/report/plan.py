@@ -1,6 +1,7 @@
 """The plan of a comparison: what was asked, stored before the first run, and printed beside what came of it."""
 
 import os
+import re
 import types
 import typing
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -10,6 +11,8 @@ from typing import Any, TypeVar
 from dlexp.records import run_json
 
 PLAN_FILE = "compare.json"  # in the folder of a comparison, beside its ledger
+MOST = 10_000  # seeds of an arm, or trials: more are a slip
+RANGE = re.compile(r"(tag\(log,)?(int\()?interval\([^()]*\)+")  # numbers that can go on, as plans hold them
 
 _T = TypeVar("_T")
 
@@ -92,8 +95,7 @@ def read_plan(folder: Path) -> Plan | None:
     except ValueError:
         return None
     named = [*(name for runs in plan.runs.values() for name in runs.values()), *sum(plan.trials.values(), [])]
-    arms = {plan.reference, *plan.pairs, *plan.pairs.values(), *sum(plan.lines.values(), [])}
-    return plan if arms <= plan.arms.keys() and all(map(_is_near, named)) else None
+    return plan if _agrees(plan) and all(map(_is_near, named)) else None
 
 
 def why_unread(folder: Path) -> str | None:
@@ -106,6 +108,24 @@ def why_unread(folder: Path) -> str | None:
     version = run_json.recorded(path, "format_version")
     is_other = type(version) is int and version != run_json.FORMAT_VERSION
     return f"has a {PLAN_FILE} that {'another version of dlexp wrote' if is_other else 'is damaged'}"
+
+
+def _agrees(plan: Plan) -> bool:
+    """Returns whether the parts of a plan speak of the same arms and keys, and only ranges of numbers have grown."""
+    named = {plan.reference, *plan.pairs, *plan.pairs.values(), *sum(plan.lines.values(), [])}
+    if not named <= plan.arms.keys() or (plan.cells and plan.cells.keys() != plan.arms.keys()):
+        return False
+    tuning = plan.tuning
+    if tuning is None:
+        return True
+    grown = {(arm, key): text for arm, its in tuning.widened.items() for key, text in its.items()}
+    spaces = {(arm, key): text for arm, its in tuning.spaces.items() for key, text in its.items()}
+    return (
+        1 <= tuning.trials <= MOST
+        and 0 <= tuning.further <= MOST
+        and tuning.spaces.keys() <= plan.arms.keys()
+        and all(RANGE.fullmatch(each) for place, text in grown.items() for each in (text, spaces.get(place, "")))
+    )
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

@@ -63,15 +63,18 @@ def size(space: Space) -> int | None:
     return count
 
 
-def edge(part: Interval | tuple[str, ...], value: str) -> str | None:
-    """Returns `lower` or `upper` where a number lies in the outermost twentieth of its interval, on its own scale."""
-    if not isinstance(part, Interval):
-        return None
-    low, high, at = part.low, part.high, float(value)
-    if part.is_log:
-        low, high, at = math.log(low), math.log(high), math.log(at)
-    share = (at - low) / (high - low)
-    return "lower" if share <= 0.05 else "upper" if share >= 0.95 else None
+def edges(space: Space, tried: Sequence[Proposal], chosen: Proposal) -> dict[str, str]:
+    """Returns `lower` or `upper` for each number of which nothing beyond the chosen value was tried: nobody knows then
+    whether a better one lies there.
+    """
+    found = {}
+    for key, part in space.items():
+        if isinstance(part, Interval):
+            values = [float(each[key]) for each in tried]
+            value = float(chosen[key])
+            if value in (min(values), max(values)) and min(values) < max(values):
+                found[key] = "upper" if value == max(values) else "lower"
+    return found
 
 
 def in_words(part: Interval | tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.ranges import Interval
 from dlexp.report.statistics import expected_best
 from dlexp.search.settings import Told
-from dlexp.search.space import Proposal, edge, typed
+from dlexp.search.space import Proposal, edges, typed
 from dlexp.sweep.asked import Asked
 from dlexp.sweep.trials import Trial, told
 
@@ -74,7 +74,7 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     yield f"best of {among}: {metric} {shown(first.value)}{over}, with {_words(first.proposal)}"
     if equal := sum(each.value == first.value for each in best) - 1:
         yield f"{equal} more of them reach{'es' * (equal == 1)} the same; of equal ones the first is taken"
-    yield from edges(asked, first.proposal)
+    yield from _at_edges(asked, trials, first.proposal)
     if len(of_trials) > 1:
         yield "it was chosen for this figure, which is too good by itself: runs with new seeds tell what to expect"
     yield f"train it     python -m dlexp {asked.train_it(first.proposal)}"
@@ -111,13 +111,16 @@ def _counts(trials: Sequence[Trial], called: str, did: str) -> Iterator[str]:
         yield "the same command goes on with what is not done"
 
 
-def edges(asked: Asked, proposal: Proposal) -> Iterator[str]:
-    """Yields which of the best settings lie at an edge of their range, beyond which may be better ones."""
-    for key, part in asked.space.items():
-        where = edge(part, proposal[key])
-        if where is not None and isinstance(part, Interval):
-            low, high = (str(int(end)) if part.is_whole else typed(end) for end in (part.low, part.high))
-            yield f"the best {key}={proposal[key]} lies at the {where} edge of its range, {low} to {high}: widen it"
+def _at_edges(asked: Asked, trials: Sequence[Trial], proposal: Proposal) -> Iterator[str]:
+    """Yields which of the best settings lie at an edge of what was tried, beyond which may be better ones."""
+    tried = [each.proposal for each in map(told, trials) if each.state != "running"]
+    for key, side in edges(asked.space, tried, proposal).items():
+        part = asked.space[key]
+        assert isinstance(part, Interval)
+        low, high = (str(int(end)) if part.is_whole else typed(end) for end in (part.low, part.high))
+        at_end = float(proposal[key]) == (part.high if side == "upper" else part.low)
+        remedy = "widen it" if at_end else "more trials or a wider one tell"
+        yield f"the best {key}={proposal[key]} lies at the {side} edge of what was tried of {low} to {high}: {remedy}"
 
 
 def _slices(asked: Asked, trials: Sequence[Told], shown: Callable[[float], str]) -> Iterator[str]:

@@ -79,9 +79,8 @@ class Ended:
         """0 where no job failed: all are finished, or go on elsewhere. A search needs one that did not."""
         if self.stop is not None:
             return exit_code_of(self.stop)
-        if self.is_search:
-            return int(all(each["status"] not in ("finished", "pending", "running") for each in self.reports))
-        return int(any(each["status"] not in ("finished", "pending", "running") for each in self.reports))
+        failed = [each["status"] not in ("finished", "pending", "running") for each in self.reports]
+        return int(all(failed) if self.is_search else any(failed))
 
 
 def train(stage: Stage, name: str, part: Part | None = None) -> Ended:

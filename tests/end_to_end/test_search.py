@@ -53,7 +53,9 @@ def test_an_edge_is_named(cli, workdir: Path) -> None:
     ended = cli("-m", "search=random", "trials=2", "optimizer.lr=tag(log,interval(1e-9,1e-6))", "epochs=1", *TINY[:1])
     assert ended.code == 0 and "best of 2 trials: val/accuracy" in ended.out
     ended = cli("-m", "search=random", "trials=3", "model.width=interval(1,2)", *TINY)
-    assert re.search(r"the best model.width=[12] lies at the (upper|lower) edge of its range, 1 to 2: widen", ended.out)
+    assert re.search(
+        r"the best model.width=[12] lies at the (upper|lower) edge of what was tried of 1 to 2: widen", ended.out
+    )
     assert "the space holds 2 points, and each is tried once\n" in ended.out, ended
 
 

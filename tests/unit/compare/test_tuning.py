@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dlexp.compare.tuning import best, edges, further, spaces, trials, widened
+from dlexp.compare.tuning import best, further, spaces, trials, widened
 from dlexp.errors import UserError
 from dlexp.ranges import Interval
 from dlexp.report.plan import Tuning
@@ -39,6 +39,27 @@ def test_an_arm_whose_range_grew_tries_what_is_new_and_the_others_as_many_more()
     other = trials(tuning(4, further=2), "sgd", CONFIG)
     assert other == trials(tuning(6), "sgd", CONFIG)
     assert [further(number) for number in (1, 4, 5)] == [1, 2, 3]
+
+
+def test_of_whole_numbers_what_is_new_begins_beside_the_old_end() -> None:
+    depth, config = "model.depth", {"model": {"depth": 4}}
+    ranges = {"keys": [depth], "spaces": {"sgd": {depth: "int(interval(2,8))"}}}
+    grown = tuning(3, further=3, widened={"sgd": {depth: "int(interval(2,11))"}}, **ranges)
+    assert sorted(each[depth] for each in trials(grown, "sgd", config)[3:]) == ["10", "11", "9"]
+    lower = tuning(3, further=3, widened={"sgd": {depth: "int(interval(1,8))"}}, **ranges)
+    assert [each[depth] for each in trials(lower, "sgd", config)[3:]] == ["1"], "there is no other"
+
+
+@pytest.mark.parametrize(
+    ("part", "side"),
+    [
+        (Interval(1, 9, is_log=True, is_whole=True), "lower"),
+        (Interval(100.1, 100.2), "upper"),
+        (("relu", "tanh"), "upper"),
+    ],
+)
+def test_a_range_that_can_not_go_on(part: Interval | tuple[str, ...], side: str) -> None:
+    assert widened(part, side) is None
 
 
 @pytest.mark.parametrize(
@@ -83,11 +104,3 @@ def test_the_best_trial() -> None:
     assert best([found(None), found(0.9, status="failed")]) is None and best([]) is None
     loss = {"metric": "val/loss", "measures": {}}
     assert best([found(0.9, 2.0) | loss, found(0.1, 1.0) | loss]) == 1, "a loss is better where it is lower"
-
-
-def test_an_edge_is_a_best_value_beyond_which_nothing_was_tried() -> None:
-    tried = [{LR: "0.01"}, {LR: "0.1"}, {LR: "1"}]
-    space = {LR: LOG, "model.activation": ("relu", "tanh")}
-    both = [{**each, "model.activation": "relu"} for each in tried]
-    assert [edges(space, both, each) for each in both] == [{LR: "lower"}, {}, {LR: "upper"}]
-    assert edges({LR: LOG}, tried[:1], tried[0]) == {}, "of one trial nobody knows"

@@ -353,6 +353,11 @@ def test_a_comparison_is_reported_as_planned(tmp_path: Path) -> None:
     assert "Hypothesis “Adam beats SGD”: supported, by less than 0.5 points." in answer.sentences
     assert any("each had two trials of optimizer.lr on one seed" in each for each in answer.scope)
 
+    flatters = "validation samples that chose their settings, which flatters them"
+    assert not any(flatters in each for each in answer.scope)
+    on_validation = made_comparison(tmp_path / "val", {"sgd": SGD, "adam": ADAM}, metric="val/accuracy")
+    assert any(flatters in each for each in make_answer([on_validation]).scope)
+
 
 def test_the_margin_is_that_of_the_planned_metric(tmp_path: Path) -> None:
     folder = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})

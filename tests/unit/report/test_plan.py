@@ -41,6 +41,9 @@ PLAN = Plan(
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_plan(tmp_path, PLAN)
     assert read_plan(tmp_path) == PLAN
+    grown = replace(PLAN.tuning, widened={"sgd": {"optimizer.lr": "tag(log,interval(0.001,30))"}}, further=2)  # type: ignore[type-var]
+    write_plan(tmp_path, replace(PLAN, tuning=grown))
+    assert read_plan(tmp_path) == replace(PLAN, tuning=grown)
     write_plan(tmp_path, replace(PLAN, tuning=None, margin=None, question=None))
     assert read_plan(tmp_path) == replace(PLAN, tuning=None, margin=None, question=None)
 
@@ -63,6 +66,20 @@ def changed(**changes: Any) -> dict[str, Any]:
         changed(reference="muon"),
         changed(another=1),
         changed(tuning={"keys": []}),
+        changed(cells={"muon": "1"}),
+        *(
+            changed(tuning=as_data(PLAN)["tuning"] | changes)
+            for changes in (
+                {"spaces": {"muon": {}}},
+                {"trials": 0},
+                {"trials": 10**9},
+                {"further": -1},
+                {"widened": {"sgd": {"optimizer.lr": "0.1,1"}}},
+                {"widened": {"sgd": {"batch_size": "interval(1,9)"}}},
+                {"widened": {"adam": {"optimizer.lr": "interval(1,9)"}}},
+                {"spaces": {"sgd": {"k": "a,b"}}, "widened": {"sgd": {"k": "interval(1,9)"}}},
+            )
+        ),
         changed(looks=[1]),
         *(
             changed(runs={"sgd": {"1": name}})

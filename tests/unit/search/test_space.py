@@ -11,7 +11,7 @@ from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.ranges import Interval
 from dlexp.search.sequence import proposals
-from dlexp.search.space import Space, edge, in_words, shown, size, value_at
+from dlexp.search.space import Space, edges, in_words, shown, size, value_at
 
 SPACE: Space = {
     "optimizer.lr": Interval(1e-4, 1.0, is_log=True),
@@ -147,15 +147,16 @@ def test_every_point_lies_in_its_interval(low: float, width: float, unit: float,
     assert abs(value - exact) <= max(0.06 * abs(exact), 0.01 * width)
 
 
-def test_edges_are_on_the_interval_s_own_scale() -> None:
-    part = SPACE["optimizer.lr"]
-    assert [edge(part, value) for value in ("0.0001", "0.00015", "0.01", "0.64", "1")] == [
-        "lower", "lower", None, "upper", "upper",
-    ]  # fmt: skip
-    assert edge(("sgd", "adam"), "sgd") is None
-
-
 @pytest.mark.parametrize("part", [part for part in SPACE.values() if isinstance(part, Interval)])
 def test_an_interval_in_words_is_read_again(part: Interval) -> None:
     (axis,) = axes_of([f"key={in_words(part)}"], [])
     assert axis.interval == part
+
+
+def test_an_edge_is_a_best_value_beyond_which_nothing_was_tried() -> None:
+    part = SPACE["optimizer.lr"]
+    tried = [{"optimizer.lr": "0.01"}, {"optimizer.lr": "0.1"}, {"optimizer.lr": "1"}]
+    space = {"optimizer.lr": part, "model.activation": ("relu", "tanh")}
+    both = [{**each, "model.activation": "relu"} for each in tried]
+    assert [edges(space, both, each) for each in both] == [{"optimizer.lr": "lower"}, {}, {"optimizer.lr": "upper"}]
+    assert edges({"optimizer.lr": part}, tried[:1], tried[0]) == {}, "of one trial nobody knows"

@@ -1,0 +1,60 @@
+"""What is told before the first run: how long it takes, and what so many seeds show."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dlexp.compare import prospect
+from dlexp.config.compose import compose
+from dlexp.find import trial
+from dlexp.metric import LOSS
+from dlexp.report.plan import Plan
+
+PLAN = Plan(
+    **{"question": None, "command": "", "arms": {"a": [], "b": [], "c": []}, "shared": [], "reference": "a"},
+    **{"seeds": [1, 2, 3], "metric": "test/accuracy", "margin": None, "hypothesis": None, "size": None},
+    **{"picture": None, "tuning": None, "runs": {}, "trials": {}, "looks": []},
+)
+
+
+@pytest.mark.parametrize(("at_once", "told"), [(1, "45 s"), (2, "25 s; 2 run at a time"), (4, "15 s; 4 run at a time")])
+def test_the_time_is_that_of_runs_at_the_same_time(at_once: int, told: str) -> None:
+    seconds = dict.fromkeys("abc", 5.0)
+    assert prospect.time_in_words(PLAN, seconds, 0, steps_alone=False, at_once=at_once) == f"about {told}"
+
+
+def test_a_hypothesis_about_two_other_arms_is_one_comparison_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(prospect, "visible_in_deviations", lambda n, comparisons: counts.append(comparisons) or 1.0)
+    for hypothesis in (None, "b beats c", "b beats a", "all is well"):
+        prospect.visible_in_words(replace(PLAN, hypothesis=hypothesis), {}, LOSS, 0)
+    assert counts == [2, 3, 2, 2]
+
+
+def test_steps_are_timed_where_nothing_is_known(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = compose(["model=mlp", "data=spiral", "threads=1", "epochs=2", "dry_run=true"])
+    seconds, steps_alone = prospect.seconds_of({"a": run, "b": run})
+    assert steps_alone and seconds["a"] == seconds["b"] and 0 < (seconds["a"] or 0) < 600
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_dry", [True, False])
+def test_steps_of_a_dry_run_keep_nothing(is_dry: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlexp.data.stream import kept_figures
+    from dlexp.errors import UserError
+    from dlexp.experiment import assemble
+
+    def assembled(config: Any) -> None:
+        raise UserError(f"keeps {kept_figures._keeps.get()}")
+
+    class Sender(list[str]):
+        send = list.append
+
+    monkeypatch.setattr(assemble, "assemble", assembled)
+    monkeypatch.setattr(trial, "live_with_parent", lambda: None)
+    monkeypatch.setattr(trial, "take_environment", lambda variables: None)
+    sender = Sender()
+    trial._in_child(sender, {"device": "cpu", "dry_run": is_dry}, 4, None, {})  # type: ignore[arg-type]
+    assert sender == [f"keeps {not is_dry}"]
