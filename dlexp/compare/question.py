@@ -1,16 +1,16 @@
 """A question as it was asked: the words of a command line, and those of the stored question that it names."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlexp.compare.said import KINDS, typed
+from dlexp.compare.said import KINDS, TEXTS, typed
 from dlexp.compare.study import study
-from dlexp.config import words
+from dlexp.config import registry, words
 from dlexp.config.axes import Axis, axes_of
-from dlexp.config.meant import TOP
+from dlexp.config.meant import TOP, is_word
 from dlexp.errors import UserError, closest, did_you_mean, to_type
 
 FOLD = "data.fold"
@@ -58,6 +58,7 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
     sizes = [word.partition("=")[2] for word in rest if word.startswith("size=")]
     if sizes and name is None:
         raise UserError(f"size={sizes[-1]} chooses a size of a stored question, and none is named")
+    _refuse_strays(rest, name, folders)
     own, rest = _parted([word for word in rest if not word.startswith("size=")])
     stored = study(name, sizes[-1] if sizes else None, folders) if name else None
     told = {**(stored.told if stored else {}), **own}
@@ -85,6 +86,29 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
         command=" ".join(["python -m dlexp compare", *map(to_type, typed_words)]),
         read=read,
     )
+
+
+def _refuse_strays(said: Sequence[str], name: str | None, folders: Sequence[Path]) -> None:
+    """Raises UserError where a key is typed twice, a text lost its quotes, or a second question is named."""
+    keys = [key_of(word) for word in said if "=" in word]
+    problems = []
+    for key in dict.fromkeys(each for each in keys if keys.count(each) > 1):
+        all_words = " ".join(to_type(word) for word in said if "=" in word and key_of(word) == key)
+        problems.append(f"{key} is typed more than once ({all_words}), and only one of them can be meant")
+    for word, strays in _with_strays(said):
+        key, equals, value = word.partition("=")
+        if equals and key in TEXTS and strays:
+            problems.append(f"{' '.join([word, *strays])} is typed {key}={to_type(' '.join([value, *strays]))}")
+        elif not equals and name is not None and not strays and word in registry.studies(folders):
+            problems.append(f"{name} and {word} are two questions; ask one at a time")
+    if problems:
+        raise UserError(*problems)
+
+
+def _with_strays(said: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yields each word, with those behind it that are no words of their own."""
+    for place, word in enumerate(said):
+        yield word, list(itertools.takewhile(lambda each: not is_word(each), said[place + 1 :]))
 
 
 def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
@@ -151,9 +175,12 @@ def _arms(
         raise UserError(f"the arms of {name} are {', '.join(named)}, and {changed[0]}= would change what they are")
     named = named or named_arms(several)
     if len(named) < 2:
+        tuned = [f"{key}={text}" for key, text in ranges.items() if text is not None]
+        but = f"; {' '.join(tuned)} is what tune= tries, and makes no arms" if tuned else ""
         raise UserError(
-            "a comparison wants two arms or more: give a key several values, such as optimizer=sgd,adam, or name a"
-            " stored question (python -m dlexp compare lists them)"
+            "a comparison wants two arms or more: give a key several values, such as"
+            f" {'model=cnn,mlp' if 'optimizer' in ranges else 'optimizer=sgd,adam'}, or name a stored question"
+            f" (python -m dlexp compare lists them){but}"
         )
     return named, fixed, folds
 
