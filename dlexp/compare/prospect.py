@@ -41,18 +41,21 @@ def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
     if plan.tuning is not None:
         keys = ", ".join(plan.tuning.keys)
         yield (
-            f"{arms} × {plan.tuning.trials} trials of {keys} on validation, the test set sealed, then × "
-            f"{len(plan.seeds)} seeds: {trials + finals} trainings"
+            f"{arms} × {_count(plan.tuning.trials, 'trial')} of {keys} on validation, the test set sealed, then × "
+            f"{_count(len(plan.seeds), 'seed')}: {trials + finals} trainings"
         )
         for arm, ranges in plan.tuning.spaces.items():
             yield f"  {arm}: {' '.join(f'{key}={text}' for key, text in ranges.items())}"
         half = tuning.further(plan.tuning.trials)
-        yield f"{half} more trials an arm where a best value lies at an edge of what was tried"
+        yield f"{_count(half, 'more trial')} an arm where a best value lies at an edge of what was tried"
     elif num_folds:
         yield f"{arms} × {num_folds} folds: {finals} trainings"
     else:
-        seeds = len(plan.seeds)
-        yield f"{arms} × {seeds} seed{'s' * (seeds != 1)}: {finals} trainings"
+        yield f"{arms} × {_count(len(plan.seeds), 'seed')}: {finals} trainings"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def seconds_of(runs: Mapping[str, Composed]) -> tuple[dict[str, float | None], bool]:

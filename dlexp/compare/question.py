@@ -89,12 +89,8 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
 
 
 def _refuse_strays(said: Sequence[str], name: str | None, folders: Sequence[Path]) -> None:
-    """Raises UserError where a key is typed twice, a text lost its quotes, or a second question is named."""
-    keys = [key_of(word) for word in said if "=" in word]
-    problems = []
-    for key in dict.fromkeys(each for each in keys if keys.count(each) > 1):
-        all_words = " ".join(to_type(word) for word in said if "=" in word and key_of(word) == key)
-        problems.append(f"{key} is typed more than once ({all_words}), and only one of them can be meant")
+    """Raises UserError where what is said of the comparison is said twice or lost its quotes, or two are named."""
+    problems = _repeated([word for word in said if key_of(word) in (*KINDS, "size")])
     for word, strays in _with_strays(said):
         key, equals, value = word.partition("=")
         if equals and key in TEXTS and strays:
@@ -103,6 +99,18 @@ def _refuse_strays(said: Sequence[str], name: str | None, folders: Sequence[Path
             problems.append(f"{name} and {word} are two questions; ask one at a time")
     if problems:
         raise UserError(*problems)
+
+
+def _repeated(said: Sequence[str]) -> list[str]:
+    """Returns a sentence for each key that words name more than once."""
+    by_key: dict[str, list[str]] = {}
+    for word in said:
+        by_key.setdefault(key_of(word), []).append(to_type(word))
+    return [
+        f"{key} is typed more than once ({' '.join(its)}), and only one of them can be meant"
+        for key, its in by_key.items()
+        if len(its) > 1
+    ]
 
 
 def _with_strays(said: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -158,7 +166,11 @@ def _arms(
     said = {key_of(word) for word in shared}
     own = [] if isinstance(arms, Mapping) else [word for word in arms if key_of(word) not in said]
     several, fixed, folds = [], [], []
-    for axis, word in zip(axes_of([*own, *shared], folders), [*own, *shared], strict=True):
+    axes = axes_of([*own, *shared], folders)
+    with_values = {axis.key for axis in axes if len(axis.words) != 1}
+    if problems := _repeated([axis.word for axis in axes if axis.key in with_values]):
+        raise UserError(*problems)  # of single values the last one counts, as in a run
+    for axis, word in zip(axes, [*own, *shared], strict=True):
         is_one = axis.interval is None and len(axis.words) == 1
         if axis.key in ranges and not is_one:
             ranges[axis.key] = word.partition("=")[2]
@@ -189,11 +201,8 @@ def named_arms(axes: Sequence[Axis]) -> dict[str, list[str]]:
     """Returns every combination of the values of some keys by a name: `adam`, `adam lr 0.1`.
 
     Raises:
-        UserError: a key is named more than once, or a value is.
+        UserError: a value is named more than once.
     """
-    keys = [axis.key for axis in axes]
-    if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-        raise UserError(*(f"{key} is named more than once; arms are its values, {key}=a,b,c" for key in twice))
     if repeated := [axis.key for axis in axes if len(set(axis.words)) < len(axis.words)]:
         raise UserError(*(f"{key} names a value twice, and each is one arm" for key in repeated))
     found = [list(its) for its in itertools.product(*(axis.words for axis in axes))] if axes else []

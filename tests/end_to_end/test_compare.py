@@ -98,7 +98,10 @@ def test_a_range_that_ends_too_early_grows_once(cli, workdir: Path) -> None:
     for arm, its in plan.tuning.widened.items():
         assert its["optimizer.lr"] != plan.tuning.spaces[arm]["optimizer.lr"]
     assert [len(names) for names in plan.trials.values()] == [3, 3], "the other arm gets as many more"
-    assert "the trials end too early, so each arm gets 1 more" in ended.out
+    assert (
+        "lay at the edge of what was tried, so each arm gets 1 more trial: " in ended.out
+        and "1 trials" not in ended.out
+    )
     for arm, keys in plan.tuning.edges.items():
         assert keys == ["optimizer.lr"] and f"{arm}: its best optimizer.lr lies at the" in ended.out
 
@@ -125,7 +128,12 @@ def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
     ended = cli("compare", *ARMS, *SHORT, *TUNED, "dry_run=true")
     assert ended.code == 0 and "10 trainings" in ended.out and "standard deviations" in ended.out, ended
     for words, told in (
-        ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting; it has"),
+        ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting. Did you mean 'model.dropout'?"),
+        ([*ARMS, "tune=model.xyz"], "error: tune=model.xyz: there is no such setting; model has shape, "),
+        ([*ARMS, "tune=optimizer.rl"], "tune=optimizer.rl: there is no such setting. Did you mean 'optimizer.lr'?\n"),
+        ([*ARMS, "tune=model.activation"], "error: tune=model.activation: it is relu before tuning"),
+        ([*ARMS, "tune=model.activation"], "such as model.activation=relu,leaky_relu\n"),
+        (["model.width=4,8", "tune=optimizer"], "it is sgd before tuning, from which no range follows; type one, such"),
         ([*ARMS, "tune=optimizer.momentum"], "there is no such setting"),
         ([*ARMS, "tune=optimizer.weight_decay"], "type one, such as optimizer.weight_decay=tag(log"),
         (["model.width=8,4", "model.dropout=0.5", "tune=model.dropout"], "the range of arm width 8: model.dropout"),

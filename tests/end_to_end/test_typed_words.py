@@ -134,7 +134,7 @@ TYPED = {
     "data=linear task=classification": ["the data has one value a sample", "task=regression criterion=mse"],
     "task=regression": ["the data has classes", "task=classification learns classes"],
     "resume=outputs/nothere": ["outputs/nothere is not the folder of a run: there is no such folder"],
-    "init_from=outputs/nothere": ["init_from=outputs/nothere can't be read: there is no such file or folder"],
+    "init_from=outputs/nothere": ["init_from=outputs/nothere can't be read: there is no such file or folder\n"],
     "-m seed=0,1 init_from=nothere": ["init_from=nothere can't be read"],
     "hydra.run.dir=file": ["file is a file, and a folder of that name is wanted", "hydra.run.dir=FOLDER"],
     "-m seed=0,1 hydra.sweep.dir=file/x": ["file is a file", "hydra.sweep.dir=FOLDER"],
@@ -197,6 +197,20 @@ def test_python_is_answered_too(workdir: Path, line: str) -> None:
     with pytest.raises(UserError) as error:
         run(shlex.split(line))
     assert all(piece in str(error.value) for piece in TYPED[line])
+
+
+def test_only_what_has_weights_is_meant(workdir: Path) -> None:
+    for name in ("outputs/report", "outputs/notthere-1"):
+        (workdir / name).mkdir(parents=True)
+    (workdir / "outputs" / "notthere-1" / "run.json").touch()
+    (workdir / "outputs" / "best.pt").touch()
+    for typed, told in (
+        ("outputs/reporter", r"can't be read: there is no such file or folder$"),
+        ("outputs/nothere", r"Did you mean 'outputs/notthere-1'\?$"),
+        ("outputs/bset.pt", r"Did you mean 'outputs/best.pt'\?$"),
+    ):
+        with pytest.raises(UserError, match=told):
+            run([f"init_from={typed}"])
 
 
 def test_what_an_option_needs_is_not_taken_out(workdir: Path) -> None:
