@@ -27,7 +27,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Li
 @pytest.fixture(autouse=True)
 def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for some steps to be timed, but the one that says so."""
-    monkeypatch.setattr(prospect, "_seconds_a_sample", lambda run: 1e-5)
+    monkeypatch.setattr(prospect, "_seconds_a_batch", lambda run: 1e-5)
 
 
 def plan_of(folder: Path) -> Plan:
@@ -84,7 +84,8 @@ def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")}
     texts = {path: path.read_bytes() for path in [*(folder / "report").iterdir(), folder / "compare.json"]}
     again = cli(*words)
-    assert again.code == 0 and "4 of them there already" in again.out
+    assert again.code == 0 and "4 of them there already" in again.out and "nothing of it is missing" in again.out
+    assert "nothing of it is missing" not in ended.out and "about" not in again.out
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")} == before
     assert {path: path.read_bytes() for path in texts} == texts, "the same report to the byte"
 
