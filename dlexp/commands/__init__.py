@@ -57,9 +57,9 @@ class CommandParser(argparse.ArgumentParser):
         unknown = message.partition("unrecognized arguments: ")[2].split()
         if sweeps := [word for word in unknown if word in SWEEP_FLAGS]:
             raise UserError(f"{sweeps[0]} starts a sweep of trainings; {command} is typed without it")
-        takes = [str(each.metavar or each.dest) for each in self._get_positional_actions()]
         if unknown and not any(word.startswith("-") for word in unknown):
-            raise UserError(f"{command} takes one {' and one '.join(takes)}; {listed(unknown)} can't stand there too")
+            words = re.sub(r" \[-.*?\]", "", " ".join(self.format_usage().split())).removeprefix("usage: ")
+            raise UserError(f"{listed(unknown)} is too much: {command} is typed python -m {words}")
         own = re.findall(r"--[a-z-]+", self.format_usage())
         near = {word: meant for word in unknown if word.startswith("--") and (meant := closest(word, own))}
         if near:
