@@ -206,5 +206,5 @@ def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -
     drawing = over_setting(series, axis=f"best {words.axis}", below="trials", whole=True) if series else None
     if drawing is None:
         return None
-    told = "What the best of so many trials is expected to reach (Tang et al. 2020), up to half of those made;"
-    return Picture([drawing], f"{told} a trial without a number counts as the worst.")
+    said = "What the best of so many trials is expected to reach (Tang et al. 2020), up to half of those made;"
+    return Picture([drawing], f"{said} a trial without a number counts as the worst.")
