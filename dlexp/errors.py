@@ -45,7 +45,7 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
 
     The same but for capitals and strokes (`VGG16`, `cifar-10`), else the only one that begins so (`acc`), else the most
     similar, else one that it is part of (`f1`). Of equally close ones the one with the same letters wins: `vgg61` means
-    vgg16, not vgg19.
+    vgg16, not vgg19, and `rl` lr.
     """
     names = {plain(each): each for each in candidates}
     own = plain(word)
@@ -53,7 +53,7 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     if own in names or len(begun) == 1:
         return names[own if own in names else begun[0]]
     close = difflib.get_close_matches(own, names, n=5, cutoff=0.6)
-    same_letters = [each for each in close if sorted(each) == sorted(own)]
+    same_letters = [each for each in close or names if sorted(each) == sorted(own)]
     within = [each for each in names if len(own) > 1 and own in each]
     found = next(iter(same_letters or close or within), None)
     return None if found is None else names[found]

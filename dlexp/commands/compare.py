@@ -1,5 +1,6 @@
 """train arms with the same seeds and trials, and say which is better: compare optimizer=sgd,adam OVERRIDES…"""
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def parser() -> CommandParser:
     parser = CommandParser("compare", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
+    parser.own_words = (*re.findall(r"^  (\w+)=", EPILOG, re.MULTILINE), "picture", "question")
     parser.add_argument(
         "words", nargs="*", metavar="WORD", help="a stored question (none: they are listed), and what is changed of it"
     )

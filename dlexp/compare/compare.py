@@ -11,7 +11,7 @@ from dlexp.compare.course import Course, Unfinished
 from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
-from dlexp.compare.prospect import counts, tell
+from dlexp.compare.prospect import counts, num_there, tell
 from dlexp.compare.question import Question, with_words
 from dlexp.config.build import build_task
 from dlexp.config.check import check
@@ -49,11 +49,11 @@ def compare(question: Question) -> tuple[int, Path | None]:
         question = replace(question, arms=arms)
     if anew and before is not None:
         log.info(f"rerun=true takes no runs from other folders; those in {place} stay as they are")
-    seconds = tell(plan, runs, facts, question.folds)
+    tell(plan, runs, facts, question.folds, num_there(plan, before[0]) if before is not None else 0)
     if first.config["dry_run"]:
         log.info("dry run: nothing was trained, fetched or written")
         return 0, None
-    progress = Progress(sum(counts(plan, len(question.folds))), _at_once(first), seconds)
+    progress = Progress(sum(counts(plan, len(question.folds))), _at_once(first))
     course = Course(
         question,
         plan,

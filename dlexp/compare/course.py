@@ -86,7 +86,10 @@ class Course:
             self._progress.total += further * len(self._runs)
             self._note(further=further, widened=wider)
             self._progress.clear()
-            log.info(f"the trials end too early, so each arm gets {further} more: {'; '.join(_in_words(wider))}")
+            log.info(
+                "a best value lay at the edge of what was tried, so each arm gets"
+                f" {further} more trial{'s' * (further != 1)}: {'; '.join(_in_words(wider))}"
+            )
             reports = self._try()
             edges = self._edges(reports)
         chosen = {}

@@ -168,7 +168,8 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
         if tuned.chosen:
             departures.append(f"trials={now} was typed after the settings were chosen from {tuned.trials} an arm")
         else:
-            departures.append(f"{tuned.trials} trials an arm planned, {now} typed before anything was chosen")
+            planned = f"{tuned.trials} trial{'s' * (tuned.trials != 1)} an arm planned"
+            departures.append(f"{planned}, {now} typed before anything was chosen")
             tuned = replace(tuned, trials=now)
     for each in departures:
         log.warning(f"warning: {each}")

@@ -13,14 +13,15 @@ CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Counts trainings. total: of all stages. at_once: how many run at a time. seconds: what one takes, if known."""
+    """Counts trainings. total: of all stages. at_once: how many run at a time."""
 
-    def __init__(self, total: int, at_once: int, seconds: float | None) -> None:
+    def __init__(self, total: int, at_once: int) -> None:
         self.total = total
-        self._at_once, self._forecast = at_once, seconds
+        self._at_once = at_once
         self._done = 0
         self._began: dict[Path, float] = {}
         self._lasted: list[float] = []
+        self._start: float | None = None
         self._rewrites = sys.stdout.isatty()
 
     def at(self, count: int) -> None:
@@ -30,6 +31,7 @@ class Progress:
     def began(self, folder: Path) -> None:
         """Tells that a training began."""
         self._began[folder] = time.monotonic()
+        self._start = self._start or self._began[folder]
         if self._rewrites:
             self._show(folder.name)
 
@@ -57,8 +59,16 @@ class Progress:
     def _rest(self) -> str:
         running = len(self._began)
         left = self.total - self._done - running
-        each = sum(self._lasted) / len(self._lasted) if self._lasted else self._forecast
+        each = self._seconds_each()
         if not left and not running:
             return ""
-        time_left = f", {estimate(each * (left + running) / self._at_once, 1)}" if each else ""
+        time_left = f", {estimate(each * (left + running), 1)}" if each else ""
         return f"   {running} running, {left} left{time_left}"
+
+    def _seconds_each(self) -> float | None:
+        """Returns how far apart trainings end: by the clock, which counts what lies between them too, once as many
+        ended as run at a time; before, by how long they last. None where none has ended: a forecast knows no starts.
+        """
+        if self._start is not None and len(self._lasted) >= self._at_once:
+            return (time.monotonic() - self._start) / len(self._lasted)
+        return sum(self._lasted) / len(self._lasted) / self._at_once if self._lasted else None

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from dlexp.compare import tuning
 from dlexp.config.cell import essentials
@@ -17,10 +18,10 @@ from dlexp.machine.device import select_device
 from dlexp.machine.memory import available_bytes
 from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
+from dlexp.records.run_json import is_diverged, read_entry
 from dlexp.report.plan import Plan
 from dlexp.report.planned import read_hypothesis
 from dlexp.report.statistics import Sample, visible, visible_in_deviations
-from dlexp.report.words import counted
 from dlexp.sweep.forecast import PACE, Forecast, finished_runs, forecasts
 from dlexp.sweep.launchers.launcher import is_here
 
@@ -43,19 +44,22 @@ def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
     if plan.tuning is not None:
         keys = ", ".join(plan.tuning.keys)
         yield (
-            f"{arms} × {plan.tuning.trials} trials of {keys} on validation, the test set sealed, then × "
-            f"{len(plan.seeds)} seeds: {trials + finals} trainings"
+            f"{arms} × {_count(plan.tuning.trials, 'trial')} of {keys} on validation, the test set sealed, then × "
+            f"{_count(len(plan.seeds), 'seed')}: {trials + finals} trainings"
         )
         for arm, ranges in plan.tuning.spaces.items():
             yield f"  {arm}: {' '.join(f'{key}={text}' for key, text in ranges.items())}"
         if any("interval(" in text for ranges in plan.tuning.spaces.values() for text in ranges.values()):
-            more = counted(tuning.further(plan.tuning.trials), "more trial")
+            more = _count(tuning.further(plan.tuning.trials), "more trial")
             yield f"up to {more} an arm where a best value lies at an edge of what was tried"
     elif num_folds:
         yield f"{arms} × {num_folds} folds: {finals} trainings"
     else:
-        seeds = len(plan.seeds)
-        yield f"{arms} × {seeds} seed{'s' * (seeds != 1)}: {finals} trainings"
+        yield f"{arms} × {_count(len(plan.seeds), 'seed')}: {finals} trainings"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def seconds_of(runs: Mapping[str, Composed]) -> tuple[dict[str, float | None], bool]:
@@ -77,37 +81,34 @@ def seconds_of(runs: Mapping[str, Composed]) -> tuple[dict[str, float | None], b
         ):
             pace = json.dumps([run.config["data"], *(run.config[key] for key in PACE)], sort_keys=True, default=str)
             if pace not in paces:
-                paces[pace] = _seconds_a_sample(run)
+                paces[pace] = _seconds_a_batch(run)
             found[name] = _seconds(run, forecast, paces[pace])
     return found, bool(paces)
 
 
-def _seconds_a_sample(run: Composed) -> float | None:
+def _seconds_a_batch(run: Composed) -> float | None:
     config = {**run.config, "threads": run.config["threads"] or max(1, usable_cores() // run.config["n_jobs"])}
     on_cpu = config["device"] == "cpu" or (config["device"] == "auto" and select_device("auto").type == "cpu")
     try:
         tried = attempt(config, config["batch_size"], int(available_bytes()) if on_cpu else None)
     except UserError:  # the run itself tells
         return None
-    return 1 / tried.samples_per_second if tried is not None else None
+    return tried.batch_size / tried.samples_per_second if tried is not None else None
 
 
 def _seconds(run: Composed, forecast: Forecast, each: float | None) -> float | None:
     if each is None or forecast.steps is None:
         return None
-    return forecast.steps * int(run.config["accumulate"]) * int(run.config["batch_size"]) * each
+    return forecast.steps * int(run.config["accumulate"]) * each
 
 
-def time_in_words(
-    plan: Plan, seconds: Mapping[str, float | None], num_folds: int, *, steps_alone: bool, at_once: int
-) -> str:
-    """Returns how long all trainings take. steps_alone: not as earlier runs took, but by the pace of a few steps."""
+def time_in_words(missing: int, seconds: Mapping[str, float | None], *, steps_alone: bool, at_once: int) -> str:
+    """Returns how long so many trainings take. steps_alone: by the pace of a few steps, not as earlier runs took."""
     if None in seconds.values():
         unknown = [name for name, each in seconds.items() if each is None]
         return f"how long it takes is not known: no run of {listed(unknown)} has finished here yet"
-    trials, finals = counts(plan, num_folds)
     each = sum(filter(None, seconds.values())) / len(seconds)
-    rounds = -(-trials // at_once) - (-finals // at_once)
+    rounds = -(-missing // at_once)
     besides = " of steps, as a few just took, besides start and evaluation of each" * steps_alone
     return f"{estimate(each * rounds, 1)}{besides}{f'; {at_once} run at a time' if at_once > 1 else ''}"
 
@@ -154,14 +155,25 @@ def pilot_scatter(plan: Plan, runs: Mapping[str, Composed]) -> float | None:
     return math.sqrt(squares / degrees) if degrees and squares else None
 
 
-def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str]) -> float | None:
-    """Says what a plan takes and shows; returns the mean seconds of a training where they are known."""
+def num_there(plan: Plan, folder: Path) -> int:
+    """Returns how many trainings of a stored plan are over, as their records tell."""
+    seeds = {str(seed) for seed in plan.seeds}
+    finals = [name for its in plan.runs.values() for seed, name in its.items() if seed.partition(" ")[0] in seeds]
+    entries = (read_entry(folder / name) for name in [*finals, *(name for its in plan.trials.values() for name in its)])
+    return sum(each is not None and (each["status"] == "finished" or is_diverged(each)) for each in entries)
+
+
+def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: int) -> None:
+    """Says what a plan takes and shows. there: how many of its trainings are there already."""
     for line in in_words(plan, len(folds)):
         log.info(line)
+    missing = sum(counts(plan, len(folds))) - there
+    if missing <= 0:
+        log.info("nothing of it is missing")
+        return
     seconds, steps_alone = seconds_of(runs)
     first = next(iter(runs.values())).config
     at_once = first["n_jobs"] if is_here(first) else 1
-    log.info(time_in_words(plan, seconds, len(folds), steps_alone=steps_alone, at_once=at_once))
+    told = time_in_words(missing, seconds, steps_alone=steps_alone, at_once=at_once)
+    log.info(f"{told}, for the {missing} that are missing" if there else told)
     log.info(visible_in_words(plan, runs, facts, len(folds)))
-    known = [each for each in seconds.values() if each is not None]
-    return sum(known) / len(known) if known else None

@@ -1,16 +1,16 @@
 """A question as it was asked: the words of a command line, and those of the stored question that it names."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlexp.compare.said import KINDS, typed
+from dlexp.compare.said import KINDS, TEXTS, typed
 from dlexp.compare.study import study
-from dlexp.config import words
+from dlexp.config import registry, words
 from dlexp.config.axes import Axis, axes_of
-from dlexp.config.meant import TOP
+from dlexp.config.meant import TOP, is_word
 from dlexp.errors import UserError, closest, did_you_mean, listed, to_type
 
 FOLD = "data.fold"
@@ -65,6 +65,7 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
         raise UserError(f"size is named more than once: {', '.join(sizes)}; one of them must go")
     if sizes and name is None:
         raise UserError(f"size={sizes[-1]} chooses a size of a stored question, and none is named")
+    _refuse_strays(rest, name, folders)
     own, rest = _parted([word for word in rest if not word.startswith("size=")])
     stored = study(name, sizes[-1] if sizes else None, folders) if name else None
     told = {**(stored.told if stored else {}), **own}
@@ -96,6 +97,37 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
         command=" ".join(["python -m dlexp compare", *map(to_type, typed_words)]),
         read=read,
     )
+
+
+def _refuse_strays(said: Sequence[str], name: str | None, folders: Sequence[Path]) -> None:
+    """Raises UserError where what is said of the comparison is said twice or lost its quotes, or two are named."""
+    problems = _repeated([word for word in said if key_of(word) in (*KINDS, "size")])
+    for word, strays in _with_strays(said):
+        key, equals, value = word.partition("=")
+        if equals and key in TEXTS and strays:
+            problems.append(f"{' '.join([word, *strays])} is typed {key}={to_type(' '.join([value, *strays]))}")
+        elif not equals and name is not None and not strays and word in registry.studies(folders):
+            problems.append(f"{name} and {word} are two questions; ask one at a time")
+    if problems:
+        raise UserError(*problems)
+
+
+def _repeated(said: Sequence[str]) -> list[str]:
+    """Returns a sentence for each key that words name more than once."""
+    by_key: dict[str, list[str]] = {}
+    for word in said:
+        by_key.setdefault(key_of(word), []).append(to_type(word))
+    return [
+        f"{key} is typed more than once ({' '.join(its)}), and only one of them can be meant"
+        for key, its in by_key.items()
+        if len(its) > 1
+    ]
+
+
+def _with_strays(said: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yields each word, with those behind it that are no words of their own."""
+    for place, word in enumerate(said):
+        yield word, list(itertools.takewhile(lambda each: not is_word(each), said[place + 1 :]))
 
 
 def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
@@ -147,7 +179,11 @@ def _arms(
     said = {key_of(word) for word in shared}
     own = [] if isinstance(arms, Mapping) else [word for word in arms if key_of(word) not in said]
     several, fixed, folds = [], [], []
-    for axis, word in zip(axes_of([*own, *shared], folders), [*own, *shared], strict=True):
+    axes = axes_of([*own, *shared], folders)
+    with_values = {axis.key for axis in axes if len(axis.words) != 1}
+    if problems := _repeated([axis.word for axis in axes if axis.key in with_values]):
+        raise UserError(*problems)  # of single values the last one counts, as in a run
+    for axis, word in zip(axes, [*own, *shared], strict=True):
         is_one = axis.interval is None and len(axis.words) == 1
         if axis.key in ranges and not is_one:
             ranges[axis.key] = word.partition("=")[2]
@@ -164,9 +200,12 @@ def _arms(
         raise UserError(f"the arms of {name} are {', '.join(named)}, and {changed[0]}= would change what they are")
     named = named or named_arms(several)
     if len(named) < 2:
+        tuned = [f"{key}={text}" for key, text in ranges.items() if text is not None]
+        but = f"; {' '.join(tuned)} is what tune= tries, and makes no arms" if tuned else ""
         raise UserError(
-            "a comparison wants two arms or more: give a key several values, such as optimizer=sgd,adam, or name a"
-            " stored question (python -m dlexp compare lists them)"
+            "a comparison wants two arms or more: give a key several values, such as"
+            f" {'model=cnn,mlp' if 'optimizer' in ranges else 'optimizer=sgd,adam'}, or name a stored question"
+            f" (python -m dlexp compare lists them){but}"
         )
     return named, fixed, folds
 
@@ -175,11 +214,8 @@ def named_arms(axes: Sequence[Axis]) -> dict[str, list[str]]:
     """Returns every combination of the values of some keys by a name: `adam`, `adam lr 0.1`.
 
     Raises:
-        UserError: a key is named more than once, or a value is.
+        UserError: a value is named more than once.
     """
-    keys = [axis.key for axis in axes]
-    if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-        raise UserError(*(f"{key} is named more than once; arms are its values, {key}=a,b,c" for key in twice))
     if repeated := [axis.key for axis in axes if len(set(axis.words)) < len(axis.words)]:
         raise UserError(*(f"{key} names a value twice, and each is one arm" for key in repeated))
     found = [list(its) for its in itertools.product(*(axis.words for axis in axes))] if axes else []

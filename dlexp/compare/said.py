@@ -94,8 +94,8 @@ QUOTES = {'"': '"', "'": "'", "“": "”"}
 TEXTS = ("hypothesis", "against", "question")
 
 
-def said(key: str, value: Any, where: str = "") -> Any:
-    """Returns a value of one of `KINDS` as plans hold it. where: what stands before the key, such as a file.
+def said(key: str, value: Any, told: str) -> Any:
+    """Returns a value of one of `KINDS` as plans hold it. told: where it stands: the word, or file and key.
 
     Raises:
         UserError: it is none of its kind.
@@ -104,7 +104,6 @@ def said(key: str, value: Any, where: str = "") -> Any:
     try:
         return read(value)
     except (ValueError, TypeError):
-        told = f"{where}{key}" if where else f"{key}={as_typed(value)}"
         raise UserError(f"{told} must be {what}") from None
 
 
@@ -116,9 +115,9 @@ def typed(word: str) -> tuple[str, Any]:
     """
     key, _, text = word.partition("=")
     if key in TEXTS:
-        return key, said(key, _unquoted(text.strip()))
+        return key, said(key, _unquoted(text.strip()), word)
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
-    return key, said(key, value)
+    return key, said(key, value, word)

@@ -80,7 +80,7 @@ def study(name: str, size: str | None, own: Sequence[Path] = ()) -> Study:
             *_words(content.get("shared") or [], f"{file}: shared"),
             *_words(own_size.get("words") or [], f"{file}: sizes.{size}: words"),
         ],
-        told={key: said(key, value, f"{file}: ") for key, value in told.items()},
+        told={key: said(key, value, f"{file}: {key}") for key, value in told.items()},
         minutes=minutes,
     )
 

@@ -5,15 +5,16 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from dlexp.compare.question import Question
-from dlexp.config.axes import axes_of, held_to
+from dlexp.config import registry
+from dlexp.config.axes import axes_of, held_to, hint_of
 from dlexp.config.composed import Composed
 from dlexp.config.stored import value_of
-from dlexp.errors import UserError, as_typed
+from dlexp.errors import UserError, as_typed, closest, listed
 from dlexp.metric import LOSS, read_facts
-from dlexp.ranges import Interval
+from dlexp.ranges import Choice, Interval
 from dlexp.report.plan import Tuning
 from dlexp.search.sequence import distinct, proposals
 from dlexp.search.space import Proposal, Space, in_words
@@ -37,7 +38,7 @@ def spaces(question: Question, runs: Mapping[str, Composed], problems: Problems)
         UserError: lists the keys that an arm lacks or that need a range to be typed.
     """
     found: dict[str, dict[str, str]] = {}
-    wrong: list[str] = []
+    wrong: dict[str, list[str]] = {}  # by what is wrong: the arms
     for arm, run in runs.items():
         found[arm] = {}
         for key, text in question.ranges.items():
@@ -47,11 +48,13 @@ def spaces(question: Question, runs: Mapping[str, Composed], problems: Problems)
                 if isinstance(part, Interval):
                     outside = [each for end in ends(part) for each in problems(arm, [f"{key}={end}"])]
                     other = "" if text is not None else f"; type one that fits: {key}=interval(LOW,HIGH)"
-                    wrong += [f"{each} (the range of arm {arm}: {key}={in_words(part)}{other})" for each in outside]
+                    wrong |= {f"{each} (the range of arm {arm}: {key}={in_words(part)}{other})": [] for each in outside}
             except UserError as error:
-                wrong += [f"tune={key}: {each} (in arm {arm})" for each in error.problems]
+                for each in error.problems:
+                    wrong.setdefault(f"tune={key}: {each}", []).append(arm)
     if wrong:
-        raise UserError(*wrong)
+        told = {each: f" (in arm {listed(arms)})" if 0 < len(arms) < len(runs) else "" for each, arms in wrong.items()}
+        raise UserError(*(f"{each}{where}" for each, where in told.items()))
     return found
 
 
@@ -59,15 +62,18 @@ def _part(key: str, text: str | None, run: Composed) -> Interval | tuple[str, ..
     *parents, name = key.split(".")
     node = value_of(run.config, parents)
     if not isinstance(node, Mapping) or name not in node:
-        known = f"; it has {', '.join(map(str, node))}" if parents and isinstance(node, Mapping) else ""
-        raise UserError(f"there is no such setting{known}")
+        names = [str(each) for each in node if each != "_target_"] if isinstance(node, Mapping) else []
+        near = closest(name, names)
+        known = f"; {'.'.join(parents)} has {', '.join(names)}" if parents and names else ""
+        meant = f". Did you mean '{'.'.join([*parents, near])}'?" if near else ""
+        raise UserError(f"there is no such setting{meant or known}")
     if text is not None:
         return read_range(key, text, run.config)
     value = node[name]
     if type(value) not in (int, float) or not (math.isfinite(value) and value > 0):
         raise UserError(
-            f"it is {as_typed(value)} before tuning, from which no range follows; type one, such as"
-            f" {key}=tag(log,interval(1e-4,1))"
+            f"it is {run.choices.get(key, as_typed(value))} before tuning, from which no range follows; type one, such"
+            f" as {key}={_such_as(key, value, run)}"
         )
     if name in BELOW_ONE:
         raise UserError(
@@ -75,6 +81,18 @@ def _part(key: str, text: str | None, run: Composed) -> Interval | tuple[str, ..
             f" not; type a range, such as {key}=interval(0.5,0.99)"
         )
     return held_to(Interval(_short(value / FACTOR), _short(value * FACTOR), is_log=True), key, run.config)
+
+
+def _such_as(key: str, value: Any, run: Composed) -> str:
+    """Returns values that a setting may try, of its own kind: names of options, true and false, words, numbers."""
+    if isinstance(value, bool):
+        return "true,false"
+    if not isinstance(value, str | Mapping):
+        return "tag(log,interval(1e-4,1))"
+    own = run.choices.get(key, value)
+    words = [each.words for each in get_args(hint_of(key, run.config)) if isinstance(each, Choice)]
+    names = registry.groups()[key] if key in run.choices else [name for its in words for name in its]
+    return f"{own},{next((name for name in names if name != own), '…')}"
 
 
 def _short(value: float) -> float:

@@ -127,6 +127,12 @@ def held_to(interval: Interval, key: str, config: Mapping[str, Any]) -> Interval
 
 def is_whole(key: str, config: Mapping[str, Any]) -> bool:
     """Returns whether a setting takes whole numbers alone, as the schema or the signature of its function says."""
+    hint = hint_of(key, config)
+    return hint is not None and "a whole number" in (value_problem(0.5, hint) or "")
+
+
+def hint_of(key: str, config: Mapping[str, Any]) -> Any:
+    """Returns the type that the schema or the signature of its function gives a setting; None where there is none."""
     *parents, name = key.lstrip("+").split(".")
     node = value_of(config, parents)
     schemas: list[Any] = [{(): Settings, ("checkpoint",): CheckpointSettings}.get(tuple(parents))]
@@ -135,6 +141,6 @@ def is_whole(key: str, config: Mapping[str, Any]) -> bool:
         try:
             schemas.append(target(node["_target_"]))
         except UserError:  # the check tells
-            return False
+            return None
     hints = {each: hint for schema in schemas if schema is not None for each, hint in hints_of(schema).items()}
-    return name in hints and "a whole number" in (value_problem(0.5, hints[name]) or "")
+    return hints.get(name)

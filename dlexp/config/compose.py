@@ -25,7 +25,8 @@ from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
 from dlexp.config.schema import GROUPS, Settings
 from dlexp.data.facts import RESOLVERS
-from dlexp.errors import UserError, as_typed, did_you_mean
+from dlexp.errors import UserError, as_typed, closest
+from dlexp.records.folder import RECORD
 
 # What stands in conf/config.yaml for a folder that nobody named.
 UNNAMED = "outputs/NAME"
@@ -33,6 +34,7 @@ UNNAMED = "outputs/NAME"
 Compose = Callable[[list[str]], tuple[Composed | None, list[str]]]
 # Hydra 1.4 has one way to compose, and warns of a version that is named.
 BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
+OF_WEIGHTS = (".pt", ".pth", ".ckpt", ".bin")
 REFERENCE = re.compile(r"\$\{([a-z_]\w*(?:\.\w+)*)\}")  # all of a value, and from the root
 _lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
@@ -67,9 +69,16 @@ def problems_of(found: Composed | None, problems: Sequence[str], read: words.Wor
     early = settings_problems(found.config) if problems or (are_ours and not own) else []
     source = found.config["init_from"]
     if isinstance(source, str) and not Path(source).expanduser().exists():
-        near = did_you_mean(source, map(str, Path(source).expanduser().parent.glob("*")))
+        near = _weights_near(Path(source).expanduser())
         early.append(f"init_from={source} can't be read: there is no such file or folder{'.' * bool(near)}{near}")
     return [*problems, *early, *task_problems(found.config)] if problems or early or not own else []
+
+
+def _weights_near(missing: Path) -> str:
+    """Returns ` Did you mean 'outputs/mlp'?` for a run or a file of weights of a similar name, or an empty string."""
+    having = [each for each in missing.parent.glob("*") if (each / RECORD).exists() or each.suffix in OF_WEIGHTS]
+    meant = closest(missing.name, [each.name for each in having])
+    return f" Did you mean '{missing.parent / meant}'?" if meant else ""
 
 
 def _is_an_options(key: str) -> bool:

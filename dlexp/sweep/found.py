@@ -70,7 +70,7 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     first = best[0]
     assert first.value is not None
     over = f", the mean over {asked.repeats} runs" if asked.repeats > 1 else ""
-    among = f"{len(trials)} trials, trained whole" if finals else f"{len(trials)} trials"
+    among = f"{len(trials)} trial{'s' * (len(trials) != 1)}{', trained whole' * bool(finals)}"
     yield f"best of {among}: {metric} {shown(first.value)}{over}, with {_words(first.proposal)}"
     if equal := sum(each.value == first.value for each in best) - 1:
         yield f"{equal} more of them reach{'es' * (equal == 1)} the same; of equal ones the first is taken"

@@ -26,7 +26,7 @@ NAME = "compare-mlp-spiral-sgd-adam"
 @pytest.fixture(autouse=True)
 def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for some steps to be timed, but the one that says so."""
-    monkeypatch.setattr(prospect, "_seconds_a_sample", lambda run: 1e-5)
+    monkeypatch.setattr(prospect, "_seconds_a_batch", lambda run: 1e-5)
 
 
 def plan_of(folder: Path) -> Plan:
@@ -70,7 +70,8 @@ def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")}
     texts = {path: path.read_bytes() for path in [*(folder / "report").iterdir(), folder / "compare.json"]}
     again = cli(*words)
-    assert again.code == 0 and "4 of them there already" in again.out
+    assert again.code == 0 and "4 of them there already" in again.out and "nothing of it is missing" in again.out
+    assert "nothing of it is missing" not in ended.out and "of steps" not in again.out
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")} == before
     assert {path: path.read_bytes() for path in texts} == texts, "the same report to the byte"
 
@@ -84,7 +85,10 @@ def test_a_range_that_ends_too_early_grows_once(cli, workdir: Path) -> None:
     for arm, its in plan.tuning.widened.items():
         assert its["optimizer.lr"] != plan.tuning.spaces[arm]["optimizer.lr"]
     assert [len(names) for names in plan.trials.values()] == [3, 3], "the other arm gets as many more"
-    assert "the trials end too early, so each arm gets 1 more" in ended.out
+    assert (
+        "lay at the edge of what was tried, so each arm gets 1 more trial: " in ended.out
+        and "1 trials" not in ended.out
+    )
     for arm, keys in plan.tuning.edges.items():
         assert keys == ["optimizer.lr"] and f"{arm}: its best optimizer.lr lies at the" in ended.out
 
@@ -114,7 +118,12 @@ def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
     ended = cli("compare", *ARMS, *SHORT, *TUNED, "dry_run=true")
     assert ended.code == 0 and "10 trainings" in ended.out and "standard deviations" in ended.out, ended
     for words, told in (
-        ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting; it has"),
+        ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting. Did you mean 'model.dropout'?"),
+        ([*ARMS, "tune=model.xyz"], "error: tune=model.xyz: there is no such setting; model has shape, "),
+        ([*ARMS, "tune=optimizer.rl"], "tune=optimizer.rl: there is no such setting. Did you mean 'optimizer.lr'?\n"),
+        ([*ARMS, "tune=model.activation"], "error: tune=model.activation: it is relu before tuning"),
+        ([*ARMS, "tune=model.activation"], "such as model.activation=relu,leaky_relu\n"),
+        (["model.width=4,8", "tune=optimizer"], "it is sgd before tuning, from which no range follows; type one, such"),
         ([*ARMS, "tune=optimizer.momentum"], "there is no such setting"),
         ([*ARMS, "tune=optimizer.weight_decay"], "type one, such as optimizer.weight_decay=tag(log"),
         (["model.width=8,4", "model.dropout=0.5", "tune=model.dropout"], "the range of arm width 8: model.dropout"),

@@ -82,7 +82,7 @@ def test_the_version_is_ours(words: list[str]) -> None:
     "words, pieces",
     [
         (["diff", "one"], ["error: diff wants more words", "python -m dlexp diff RUN RUN", "dlexp diff --help"]),
-        (["diff", "a", "b", "c"], ["error: diff: ", "arguments: c"]),
+        (["diff", "a", "b", "c"], ["error: c is too much: diff is typed python -m dlexp diff RUN RUN"]),
         (["verify"], ["error: verify wants more words", "python -m dlexp verify RUN"]),
         (["verify", "--fast", "run"], ["error: verify: ", "--fast"]),
         (["download"], ["error: download wants more words", "python -m dlexp download NAME"]),

@@ -111,6 +111,14 @@ TYPED = {
     "~seed": ["~seed can't be"],
     "~data.val_size": ["can't be: every run has data.val_size; data.val_size=… changes it"],
     "--data.fields.inputs.kind plain": ["is typed data.fields.inputs.kind=plain"],
+    "compare -m optimizer=sgd,adam": ["error: -m starts a sweep of trainings; compare is typed without it\n"],
+    "-m compare optimizer=sgd,adam": ["error: -m starts a sweep of trainings; compare is typed without it\n"],
+    "compare --seeds 3 optimizer=sgd,adam": ["error: --seeds 3 is typed seeds=3\n"],
+    "compare optimizer=sgd,adam --trials=4 --lr 3": ["--trials=4 is typed trials=4", "--lr 3 is typed optimizer.lr=3"],
+    "compare optimizer=sgd,adam --hypothesis 'a b'": ["--hypothesis a b is typed 'hypothesis=a b'\n"],
+    "list -m": ["error: -m starts a sweep of trainings; list is typed without it\n"],
+    "list a b": ["error: b is too much: list is typed python -m dlexp list [FOLDER]\n"],
+    "diff outputs/a outputs/b c": ["error: c is too much: diff is typed python -m dlexp diff RUN RUN\n"],
     "diff outputs/a": ["diff wants more words: it is typed python -m dlexp diff RUN RUN ("],
     "verify": ["verify wants more words: it is typed python -m dlexp verify RUN ("],
     "~foo": ["~foo takes out what is not there"],
@@ -134,7 +142,7 @@ TYPED = {
     "data=linear task=classification": ["the data has one value a sample", "task=regression criterion=mse"],
     "task=regression": ["the data has classes", "task=classification learns classes"],
     "resume=outputs/nothere": ["outputs/nothere is not the folder of a run: there is no such folder"],
-    "init_from=outputs/nothere": ["init_from=outputs/nothere can't be read: there is no such file or folder"],
+    "init_from=outputs/nothere": ["init_from=outputs/nothere can't be read: there is no such file or folder\n"],
     "-m seed=0,1 init_from=nothere": ["init_from=nothere can't be read"],
     "hydra.run.dir=file": ["file is a file, and a folder of that name is wanted", "hydra.run.dir=FOLDER"],
     "-m seed=0,1 hydra.sweep.dir=file/x": ["file is a file", "hydra.sweep.dir=FOLDER"],
@@ -197,6 +205,20 @@ def test_python_is_answered_too(workdir: Path, line: str) -> None:
     with pytest.raises(UserError) as error:
         run(shlex.split(line))
     assert all(piece in str(error.value) for piece in TYPED[line])
+
+
+def test_only_what_has_weights_is_meant(workdir: Path) -> None:
+    for name in ("outputs/report", "outputs/notthere-1"):
+        (workdir / name).mkdir(parents=True)
+    (workdir / "outputs" / "notthere-1" / "run.json").touch()
+    (workdir / "outputs" / "best.pt").touch()
+    for typed, told in (
+        ("outputs/reporter", r"can't be read: there is no such file or folder$"),
+        ("outputs/nothere", r"Did you mean 'outputs/notthere-1'\?$"),
+        ("outputs/bset.pt", r"Did you mean 'outputs/best.pt'\?$"),
+    ):
+        with pytest.raises(UserError, match=told):
+            run([f"init_from={typed}"])
 
 
 def test_what_an_option_needs_is_not_taken_out(workdir: Path) -> None:
