@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dlexp.compare import tuning
-from dlexp.compare.question import FOLD, Question, key_of, with_words
+from dlexp.compare.question import FOLD, Question, with_words
+from dlexp.compare.said import key_of
 from dlexp.records.naming import plain_name, unique
 from dlexp.report.plan import Plan
 from dlexp.search.space import Proposal

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dlexp.compare import tuning
 from dlexp.compare.jobs import seed_of
-from dlexp.compare.question import SEEDS, TRIALS, Question, key_of
+from dlexp.compare.question import SEEDS, TRIALS, Question
+from dlexp.compare.said import key_of
 from dlexp.config.composed import Composed
 from dlexp.config.words import OF_SWEEPS
 from dlexp.errors import UserError, as_typed, listed

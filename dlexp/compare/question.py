@@ -1,16 +1,17 @@
 """A question as it was asked: the words of a command line, and those of the stored question that it names."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlexp.compare.said import KINDS, TEXTS, typed
+from dlexp.compare.said import KINDS, key_of, typed
+from dlexp.compare.strays import refuse_strays, repeated
 from dlexp.compare.study import study
-from dlexp.config import registry, words
+from dlexp.config import words
 from dlexp.config.axes import Axis, axes_of
-from dlexp.config.meant import TOP, is_word
+from dlexp.config.meant import TOP
 from dlexp.errors import UserError, closest, did_you_mean, listed, to_type
 
 FOLD = "data.fold"
@@ -41,11 +42,6 @@ class Question:
     read: words.Words
 
 
-def key_of(word: str) -> str:
-    """Returns the key of a word `key=value`."""
-    return word.lstrip("+~").partition("=")[0]
-
-
 def with_words(own: Sequence[str], changes: Sequence[str]) -> list[str]:
     """Returns words, of which the changes take the place of those of the same key."""
     keys = {key_of(word) for word in changes}
@@ -61,11 +57,9 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
     name = said[0] if said and "=" not in said[0] and said[0][0] not in "~+-" else None
     rest = list(said[1:] if name else said)
     sizes = [word.partition("=")[2] for word in rest if word.startswith("size=")]
-    if len(sizes) > 1:
-        raise UserError(f"size is named more than once: {', '.join(sizes)}; one of them must go")
     if sizes and name is None:
         raise UserError(f"size={sizes[-1]} chooses a size of a stored question, and none is named")
-    _refuse_strays(rest, name, folders)
+    refuse_strays(rest, name, folders)
     own, rest = _parted([word for word in rest if not word.startswith("size=")])
     stored = study(name, sizes[-1] if sizes else None, folders) if name else None
     told = {**(stored.told if stored else {}), **own}
@@ -99,37 +93,6 @@ def ask(said: Sequence[str], folders: Sequence[Path] = ()) -> Question:
     )
 
 
-def _refuse_strays(said: Sequence[str], name: str | None, folders: Sequence[Path]) -> None:
-    """Raises UserError where what is said of the comparison is said twice or lost its quotes, or two are named."""
-    problems = _repeated([word for word in said if key_of(word) in (*KINDS, "size")])
-    for word, strays in _with_strays(said):
-        key, equals, value = word.partition("=")
-        if equals and key in TEXTS and strays:
-            problems.append(f"{' '.join([word, *strays])} is typed {key}={to_type(' '.join([value, *strays]))}")
-        elif not equals and name is not None and not strays and word in registry.studies(folders):
-            problems.append(f"{name} and {word} are two questions; ask one at a time")
-    if problems:
-        raise UserError(*problems)
-
-
-def _repeated(said: Sequence[str]) -> list[str]:
-    """Returns a sentence for each key that words name more than once."""
-    by_key: dict[str, list[str]] = {}
-    for word in said:
-        by_key.setdefault(key_of(word), []).append(to_type(word))
-    return [
-        f"{key} is typed more than once ({' '.join(its)}), and only one of them can be meant"
-        for key, its in by_key.items()
-        if len(its) > 1
-    ]
-
-
-def _with_strays(said: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yields each word, with those behind it that are no words of their own."""
-    for place, word in enumerate(said):
-        yield word, list(itertools.takewhile(lambda each: not is_word(each), said[place + 1 :]))
-
-
 def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Returns what words say of the comparison itself, and the words of its runs.
 
@@ -142,8 +105,6 @@ def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     for word in said:
         key = word.partition("=")[0]
         if key in KINDS and "=" in word:
-            if key in told:
-                problems.append(f"{key} is named more than once, in {word} too; one of them must go")
             try:
                 told |= [typed(word)]
             except UserError as error:
@@ -181,7 +142,7 @@ def _arms(
     several, fixed, folds = [], [], []
     axes = axes_of([*own, *shared], folders)
     with_values = {axis.key for axis in axes if len(axis.words) != 1}
-    if problems := _repeated([axis.word for axis in axes if axis.key in with_values]):
+    if problems := repeated([axis.word for axis in axes if axis.key in with_values]):
         raise UserError(*problems)  # of single values the last one counts, as in a run
     for axis, word in zip(axes, [*own, *shared], strict=True):
         is_one = axis.interval is None and len(axis.words) == 1

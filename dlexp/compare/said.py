@@ -121,3 +121,8 @@ def typed(word: str) -> tuple[str, Any]:
     except yaml.YAMLError:
         value = text
     return key, said(key, value, word)
+
+
+def key_of(word: str) -> str:
+    """Returns the key of a word `key=value`."""
+    return word.lstrip("+~").partition("=")[0]

@@ -45,19 +45,16 @@ def make_answer(
     key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)
-    margin = _margin(margin, plan, key)
-    _check(facts, margin, reach, against, all_pairs)
+    _check(facts, margin := _margin(margin, plan, key), reach, against, all_pairs)
     keys, arms = _arms(runs, key, found)
     arms = with_reached(arms, key, reach, facts)
     pairs = plan.pairs if plan and against is None and not all_pairs else {}
     reference, chosen = (None, "chosen") if all_pairs or pairs else _reference(arms, against, plan)
-    title = _title(folders, keys, [arm.name for arm in arms], plan)
-    arms = ranked(arms, facts)
+    title, arms = _title(folders, keys, [arm.name for arm in arms], plan), ranked(arms, facts)
     family = _family(arms, runs, reference, pairs, facts, margin, plan)
     differences = verdicts.differences(arms, family)
     around = shared.surroundings(runs)
-    num_samples, error = shared.error_of_the_samples(arms, key)
-    is_drawn = shared.draws_its_samples(runs, key)
+    (num_samples, error), is_drawn = shared.error_of_the_samples(arms, key), shared.draws_its_samples(runs, key)
     return in_words(
         Answer(
             title=title,
@@ -123,6 +120,8 @@ def make_arm(name: str, settings: dict[str, Any], words: list[str], runs: list[R
     seconds = [run.seconds for run in finished if run.seconds is not None]
     sizes = {run.parameters for run in runs}
     others = dict.fromkeys(other for run in finished for other in run.metrics if other != metric)
+    # Without the runs that failed or diverged the interval of a mean is that of another arm, and holds less often.
+    has_none = len(finished) < len(runs) or arms_of.is_folded(finished)
     return Arm(
         name=name,
         settings=settings,
@@ -132,13 +131,14 @@ def make_arm(name: str, settings: dict[str, Any], words: list[str], runs: list[R
         values=values,
         num_failed=len(runs) - len(finished) - num_diverged,
         num_diverged=num_diverged,
-        # Without the runs that failed or diverged the interval of a mean is that of another arm, and holds less often.
-        interval=verdicts.interval_of(values, has_none=len(finished) < len(runs) or arms_of.is_folded(finished)),
+        interval=verdicts.interval_of(values, has_none),
         std=statistics.sample(values).variance ** 0.5 if len(values) > 1 else None,
         seconds=median(seconds) if seconds else None,
         parameters=next(iter(sizes)) if len(sizes) == 1 else None,
         others={
-            other: verdicts.interval_of([value for run in finished if (value := run.metrics.get(other)) is not None])
+            other: verdicts.interval_of(
+                [value for run in finished if (value := run.metrics.get(other)) is not None], has_none
+            )
             for other in sorted(others)
         },
     )

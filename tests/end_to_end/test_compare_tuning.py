@@ -17,7 +17,7 @@ FOLDER = Path("outputs") / "compare-mlp-spiral-sgd-adam"
 @pytest.fixture(autouse=True)
 def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for some steps to be timed."""
-    monkeypatch.setattr(prospect, "_seconds_a_sample", lambda run: 1e-5)
+    monkeypatch.setattr(prospect, "_seconds_a_batch", lambda run: 1e-5)
 
 
 def plan_of(folder: Path) -> Plan:

@@ -21,7 +21,7 @@ PLAN = Plan(
 @pytest.mark.parametrize(("at_once", "told"), [(1, "45 s"), (2, "25 s; 2 run at a time"), (4, "15 s; 4 run at a time")])
 def test_the_time_is_that_of_runs_at_the_same_time(at_once: int, told: str) -> None:
     seconds = dict.fromkeys("abc", 5.0)
-    assert prospect.time_in_words(PLAN, seconds, 0, steps_alone=False, at_once=at_once) == f"about {told}"
+    assert prospect.time_in_words(9, seconds, steps_alone=False, at_once=at_once) == f"about {told}"
 
 
 def test_a_hypothesis_about_two_other_arms_is_one_comparison_more(monkeypatch: pytest.MonkeyPatch) -> None:

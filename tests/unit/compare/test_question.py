@@ -1,11 +1,9 @@
 """Words of `compare`: arms, what each may tune, seeds, and what is none of these, told in a sentence."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.question import ask, with_words
 from dlexp.config import registry
 from dlexp.errors import UserError
@@ -35,12 +33,6 @@ def test_arms_are_the_keys_with_several_values() -> None:
 def test_quotes_around_a_hypothesis_are_no_part_of_it(text: str) -> None:
     assert ask(["optimizer=sgd,adam", f"hypothesis={text}"]).told["hypothesis"] == "Adam beats SGD"
     assert ask(["optimizer=sgd,adam", 'hypothesis="a" beats "b"']).told["hypothesis"] == '"a" beats "b"'
-
-
-def test_folders_of_arms_tell_them_apart_in_any_script() -> None:
-    question = ask(["optimizer=sgd,adam", "epochs=1"])
-    named = replace(question, arms={"动量": ["optimizer=sgd"], "自适应 v2": ["optimizer=adam"]})
-    assert [job.name for job in arm_jobs(named)] == ["arm-1", "v2"]
 
 
 def test_seeds_folds_and_ranges_are_no_arms() -> None:
@@ -81,9 +73,9 @@ def test_later_words_take_the_place_of_others() -> None:
         (["optimizer=sgd,adam", "seed=3"], "seed=3: a comparison trains every arm with the same seeds"),
         (["optimizer=sgd,adam", "seeds=0"], "seeds=0 must be how many seeds"),
         (["optimizer=sgd,adam", "seeds=1000000000"], "seeds=1000000000 must be how many seeds each arm gets (up to"),
-        (["optimizer=sgd,adam", "seeds=3", "seeds=5"], "seeds is named more than once, in seeds=5 too"),
-        (["optimizer=sgd,adam", "tune=optimizer.lr", "tune=batch_size"], "tune is named more than once"),
-        (["sgd_vs_adam", "size=small", "size=full"], "size is named more than once: small, full"),
+        (["optimizer=sgd,adam", "seeds=3", "seeds=5"], "seeds is typed more than once (seeds=3 seeds=5)"),
+        (["optimizer=sgd,adam", "tune=optimizer.lr", "tune=batch_size"], "tune is typed more than once"),
+        (["sgd_vs_adam", "size=small", "size=full"], "size is typed more than once"),
         (["optimizer=sgd,adam", "tune=optimizer.lr", "trials=20000"], "trials=20000 must be how many settings"),
         (["optimizer=sgd,adam", "seeds=[1,1]"], "seeds=[1,1] must be"),
         (["optimizer=sgd,adam", "seeds=many"], "seeds=many must be"),

@@ -209,7 +209,7 @@ def test_a_range_that_ends_too_early_is_said(cli) -> None:
         (["lr", "epochs=0", "seed=x"], ["2 things are wrong"]),
         (["lr", "--steps", "0"], ["--steps", "'0' must be a whole number above 0"]),
         (["lr", "--stepps", "5"], ["--stepps is no flag", "did you mean --steps?"]),
-        (["lr", "-m", "seed=0,1"], ["-m", "find lr --help"]),
+        (["lr", "-m", "seed=0,1"], ["-m starts a sweep", "find lr is typed without it"]),
         (["lr", "--steps", "10"], ["--steps 10 is too few", "at least 20"]),
         (["lr", "--low", "3", "--high", "2"], ["--low 3", "--high 2", "no range"]),
         (["lr", "--low", "1e6", "--high", "1e9"], ["too few to read", "--low begins lower"]),
