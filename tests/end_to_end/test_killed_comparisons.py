@@ -75,6 +75,7 @@ def full_once(job: Composed, *others: Any) -> None:
     job_process.run_child(job, *others)
 
 
+@pytest.mark.slow
 def test_a_full_disk_has_no_part_in_the_answer(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports, codes = [], []
     for name, child in (("whole", job_process.run_child), ("full", full_once)):

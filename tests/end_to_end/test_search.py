@@ -105,7 +105,7 @@ def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("sampler", ["qmc", "tpe"])
+@pytest.mark.parametrize("sampler", ["qmc", pytest.param("tpe", marks=pytest.mark.slow)])
 def test_after_a_kill_only_what_is_missing_is_trained(cli, workdir: Path, sampler: str) -> None:
     words = ["-m", f"search={sampler}", "trials=12", RATE, *TINY]
     process = start(words, workdir)
