@@ -173,6 +173,7 @@ def test_before_a_long_run(words: list[str], run_cli: RunCli) -> None:
     assert any(text in ended.out for text in ("optimizer.lr=", "batch_size=", "GFLOP/s")), ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", cases("compare", lambda words: "tune=optimizer.lr" in words))
 def test_comparisons(words: list[str], run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each tells what it would take; without a question those that are stored are listed."""

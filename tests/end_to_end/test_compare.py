@@ -93,6 +93,7 @@ def test_a_range_that_ends_too_early_grows_once(cli, workdir: Path) -> None:
         assert keys == ["optimizer.lr"] and f"{arm}: its best optimizer.lr lies at the" in ended.out
 
 
+@pytest.mark.slow
 def test_named_arms_folds_and_one_seed(cli, workdir: Path) -> None:
     (workdir / "conf" / "study").mkdir(parents=True)
     text = "question: Wide or narrow?\narms: {wide one: [model.width=16], narrow one: [model.width=4]}\nseeds: 1\n"
@@ -253,6 +254,7 @@ def killed_at_the_second(job: Composed, folder: Path, *others: Any) -> None:
     job_process.run_child(job, folder, *others)
 
 
+@pytest.mark.slow
 @POSIX
 def test_seeds_are_not_changed_unsaid_once_a_final_run_ended(
     cli, workdir: Path, monkeypatch: pytest.MonkeyPatch
@@ -281,6 +283,7 @@ def test_seeds_are_not_changed_unsaid_once_a_final_run_ended(
     assert plan.departures[0] in fewer.out and report["exploratory"] is None
 
 
+@pytest.mark.slow
 def test_comparisons_begun_together_share_a_folder(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["compare", *ARMS, *SHORT, "seeds=2", "epochs=1"]
     assert cli(*words).code == 0

@@ -44,6 +44,7 @@ def killed_once(job: Composed, *others: Any) -> None:
     job_process.run_child(job, *others)
 
 
+@pytest.mark.slow
 def test_a_killed_job_is_trained_by_the_same_command(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [*WORDS, "n_jobs=2"]
     for name in ("whole", "killed"):

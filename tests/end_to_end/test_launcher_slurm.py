@@ -132,6 +132,7 @@ def test_jobs_train_in_their_folders(cli, cluster: Cluster, workdir: Path) -> No
     assert len(cluster.calls("sbatch")) == 1
 
 
+@pytest.mark.slow
 def test_a_comparison_goes_on_stage_by_stage(cli, cluster: Cluster, workdir: Path) -> None:
     words = ["compare", "launcher=slurm", "optimizer=sgd,adam", "tune=optimizer.lr", "trials=1", "seeds=2", *SHORT]
     first = cli(*words)
@@ -437,6 +438,7 @@ def _lives(pid: int) -> bool:
     return ended == 0
 
 
+@pytest.mark.slow
 def test_a_search_is_submitted_stage_by_stage(cli, cluster: Cluster, workdir: Path) -> None:
     """The same command, typed again when the short trials have ended, submits the whole trainings of the best."""
     short = [word for word in SHORT if not word.startswith("max_steps")]

@@ -88,6 +88,7 @@ def test_where_all_short_trials_fail_none_is_trained_whole(cli, workdir: Path) -
     assert cli(*words, *TINY).code == 1 and entries(workdir) == before, "what diverged would once more"
 
 
+@pytest.mark.slow
 def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
     words = ["-m", "search=tpe", RATE, "model.width=int(interval(4,32))", "epochs=1", *TINY[:1], *TINY[2:], "n_jobs=2"]
     told = cli(*words, "trials=12", "dry_run=true")
@@ -104,8 +105,9 @@ def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
     assert more.code == 0 and len(after) == 13 and {name: after[name] for name in before} == before
 
 
+@pytest.mark.slow
 @POSIX
-@pytest.mark.parametrize("sampler", ["qmc", pytest.param("tpe", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sampler", ["qmc", "tpe"])
 def test_after_a_kill_only_what_is_missing_is_trained(cli, workdir: Path, sampler: str) -> None:
     words = ["-m", f"search={sampler}", "trials=12", RATE, *TINY]
     process = start(words, workdir)
@@ -132,6 +134,7 @@ LONG = [
 ]
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("prune", ["asha", "median"])
 def test_what_lags_is_pruned_and_goes_on_when_asked(cli, workdir: Path, prune: str) -> None:
