@@ -152,3 +152,9 @@ def cli(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ende
         return Ended(code, written.out, written.err)
 
     return run
+
+
+@pytest.fixture
+def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No comparison waits for some steps to be timed."""
+    monkeypatch.setattr("dlexp.compare.prospect._seconds_a_batch", lambda run: 1e-5)

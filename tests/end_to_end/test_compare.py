@@ -9,24 +9,18 @@ from typing import Any
 
 import pytest
 
-from dlexp.compare import prospect
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.records import run_json
 from dlexp.report.plan import Plan, read_plan, write_plan
 from dlexp.sweep.launchers import job_process
 
+pytestmark = pytest.mark.usefixtures("known_pace")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
 SHORT = ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1"]
 ARMS = ["optimizer=sgd,adam", "model.width=8"]
 TUNED = ["tune=optimizer.lr", "trials=3", "seeds=2"]
 NAME = "compare-mlp-spiral-sgd-adam"
-
-
-@pytest.fixture(autouse=True)
-def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for some steps to be timed, but the one that says so."""
-    monkeypatch.setattr(prospect, "_seconds_a_batch", lambda run: 1e-5)
 
 
 def plan_of(folder: Path) -> Plan:

@@ -5,19 +5,14 @@ from typing import Any
 
 import pytest
 
-from dlexp.compare import course, prospect
+from dlexp.compare import course
 from dlexp.report.plan import Plan, read_plan
 from dlexp.search.space import Space
 
+pytestmark = pytest.mark.usefixtures("known_pace")
 SHORT = ["model.width=8", "data.points_per_class=60", "epochs=1", "pictures=false", "threads=1"]
 ARMS = ["optimizer=sgd,adam"]
 FOLDER = Path("outputs") / "compare-mlp-spiral-sgd-adam"
-
-
-@pytest.fixture(autouse=True)
-def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for some steps to be timed."""
-    monkeypatch.setattr(prospect, "_seconds_a_batch", lambda run: 1e-5)
 
 
 def plan_of(folder: Path) -> Plan:

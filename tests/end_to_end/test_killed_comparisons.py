@@ -14,25 +14,22 @@ import pytest
 from conftest import start
 from timeless import timeless
 
-from dlexp.compare import course, prospect
+from dlexp.compare import course
 from dlexp.config.composed import Composed
 from dlexp.report.plan import read_plan
 from dlexp.sweep import ledger
 from dlexp.sweep.launchers import job_process
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
+pytestmark = [
+    pytest.mark.usefixtures("known_pace"),
+    pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS"),
+]
 
 WORDS = ["compare", "optimizer=sgd,adam", "model.width=8", "tune=optimizer.lr", "trials=3", "seeds=2"]
 WORDS += ["data.points_per_class=60", "epochs=2", "pictures=false", "threads=1"]
 FOLDER = Path("outputs/compare-mlp-spiral-sgd-adam")
 REPORT = FOLDER / "report"
 TARGETS = ("parent", "jobs", "both")
-
-
-@pytest.fixture(autouse=True)
-def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for some steps to be timed."""
-    monkeypatch.setattr(prospect, "_seconds_a_batch", lambda run: 1e-5)
 
 
 def killed_once(job: Composed, *others: Any) -> None:
