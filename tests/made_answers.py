@@ -10,7 +10,7 @@ from made_runs import made_run
 
 from dlexp.report.answer import Answer
 from dlexp.report.making import make_answer
-from dlexp.report.plan import Plan, Tuning, write_plan
+from dlexp.report.reading.plan import Plan, Tuning, write_plan
 
 FOUR = {"adam": 0.968, "sgd": 0.966, "adamw": 0.962, "adagrad": 0.951}
 

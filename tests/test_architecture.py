@@ -391,15 +391,16 @@ LIGHT = (
     "dlexp dlexp.__main__ dlexp.config.registry dlexp.config.help dlexp.config.schema dlexp.config.cell dlexp.errors"
     " dlexp.ranges dlexp.records.run_json dlexp.records.metrics"
     " dlexp.machine.environment dlexp.machine.signals dlexp.machine.lock_file"
-    " dlexp.data.facts dlexp.sweep.ledger dlexp.sweep.table dlexp.sweep.arms dlexp.report.listing dlexp.report.making"
-    " dlexp.report.terminal dlexp.report.texts dlexp.report.frame dlexp.report.plan"
+    " dlexp.data.facts dlexp.sweep.ledger dlexp.sweep.table dlexp.sweep.arms dlexp.report.making"
+    " dlexp.report.reading.listing dlexp.report.reading.frame dlexp.report.reading.plan"
+    " dlexp.report.terminal dlexp.report.texts"
     " dlexp.compare.said dlexp.compare.study"
     " dlexp.search.space dlexp.search.sequence dlexp.search.settings dlexp.search.pruning dlexp.search.tpe"
 )
 
 WITHOUT_TORCH = (
     "data.fetch.download config.compose config.check config.build sweep.plan sweep.search sweep.launchers.local"
-    " sweep.launchers.slurm report.writing report.page report.figures compare.question compare.planning"
+    " sweep.launchers.slurm report.writing report.page.layout report.figures.album compare.question compare.planning"
 )
 
 

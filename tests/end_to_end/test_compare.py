@@ -12,7 +12,7 @@ import pytest
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.records import run_json
-from dlexp.report.plan import Plan, read_plan, write_plan
+from dlexp.report.reading.plan import Plan, read_plan, write_plan
 from dlexp.sweep.launchers import job_process
 
 pytestmark = pytest.mark.usefixtures("known_pace")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dlexp.compare import course
-from dlexp.report.plan import Plan, read_plan
+from dlexp.report.reading.plan import Plan, read_plan
 from dlexp.search.space import Space
 
 pytestmark = pytest.mark.usefixtures("known_pace")
