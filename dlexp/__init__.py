@@ -10,13 +10,13 @@ __all__ = ["load", "run", "run_sweep", "runs", "runs_frame"]
 
 if TYPE_CHECKING:
     from dlexp.api import load, run, run_sweep
-    from dlexp.report.frame import runs, runs_frame
+    from dlexp.report.reading.frame import runs, runs_frame
 
 
 def __getattr__(name: str) -> Any:
     """Imports the interface when it is used: `python -m dlexp --help` must not wait for hydra and torch."""
     if name in ("runs", "runs_frame"):
-        from dlexp.report import frame
+        from dlexp.report.reading import frame
 
         return getattr(frame, name)
     if name in __all__:

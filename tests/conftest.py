@@ -155,6 +155,12 @@ def cli(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ende
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have no pictures: each costs as much as a tiny run."""
+    monkeypatch.setattr("dlexp.report.writing._pictures", lambda answer: {})
+
+
+@pytest.fixture
 def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """No comparison waits for some steps to be timed."""
     monkeypatch.setattr("dlexp.compare.prospect._seconds_a_batch", lambda run: 1e-5)

@@ -10,9 +10,16 @@ from made_runs import made_run
 
 from dlexp.report.answer import Answer
 from dlexp.report.making import make_answer
-from dlexp.report.plan import Plan, Tuning, write_plan
+from dlexp.report.reading.plan import Plan, Tuning, read_plan, write_plan
 
 FOUR = {"adam": 0.968, "sgd": 0.966, "adamw": 0.962, "adagrad": 0.951}
+
+
+def plan_of(folder: Path) -> Plan:
+    """Returns the plan that is stored in a folder."""
+    plan = read_plan(folder)
+    assert plan is not None
+    return plan
 
 
 def made_curve(end: float, epochs: int, chance: random.Random) -> list[float]:

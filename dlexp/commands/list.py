@@ -16,8 +16,8 @@ from dlexp.console.wording import number, printable, printable_json
 from dlexp.records.naming import OUTPUTS
 
 if TYPE_CHECKING:
-    from dlexp.report.listing import Entry
-    from dlexp.report.runs import Trouble
+    from dlexp.report.reading.listing import Entry
+    from dlexp.report.reading.runs import Trouble
 
 PLAIN_WIDTH = 80  # off a terminal
 STYLES = {"failed": "red", "died": "red", "running": "green", "pending": "green"}
@@ -41,7 +41,7 @@ def parser() -> CommandParser:
 def main(words: list[str]) -> int:
     """Prints the runs of a folder; returns 0."""
     options = parser().parse_args(words)
-    from dlexp.report.listing import read_list
+    from dlexp.report.reading.listing import read_list
 
     entries, troubles = read_list(options.folder.expanduser(), options.where, options.sort)
     if options.json:

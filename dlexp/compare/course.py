@@ -17,7 +17,7 @@ from dlexp.console.wording import named
 from dlexp.errors import UserError, listed
 from dlexp.metric import read_facts
 from dlexp.records.run_json import is_diverged, read_entry
-from dlexp.report.plan import Plan, write_plan
+from dlexp.report.reading.plan import Plan, write_plan
 from dlexp.search.space import Proposal, edges, in_words
 from dlexp.sweep.grid import Job
 from dlexp.sweep.ledger import Cell

@@ -7,7 +7,7 @@ from dlexp.compare import tuning
 from dlexp.compare.question import FOLD, Question, with_words
 from dlexp.compare.said import key_of
 from dlexp.records.naming import plain_name, unique
-from dlexp.report.plan import Plan
+from dlexp.report.reading.plan import Plan
 from dlexp.search.space import Proposal
 from dlexp.sweep.grid import Job
 

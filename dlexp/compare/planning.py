@@ -15,7 +15,7 @@ from dlexp.errors import UserError, as_typed, listed
 from dlexp.records.folder import RECORD
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.records.run_json import recorded
-from dlexp.report.plan import PLAN_FILE, Plan, Tuning, read_plan
+from dlexp.report.reading.plan import PLAN_FILE, Plan, Tuning, read_plan
 from dlexp.sweep.ledger import cells_in, with_others
 from dlexp.sweep.stage import Stage
 

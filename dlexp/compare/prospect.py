@@ -19,8 +19,8 @@ from dlexp.machine.memory import available_bytes
 from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
 from dlexp.records.run_json import is_diverged, read_entry
-from dlexp.report.plan import Plan
 from dlexp.report.planned import read_hypothesis
+from dlexp.report.reading.plan import Plan
 from dlexp.report.statistics import Sample, visible, visible_in_deviations
 from dlexp.sweep.forecast import PACE, Forecast, finished_runs, forecasts
 from dlexp.sweep.launchers.launcher import is_here

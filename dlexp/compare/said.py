@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from dlexp.errors import UserError, as_typed
-from dlexp.report.plan import MOST
+from dlexp.report.reading.plan import MOST
 
 PICTURE = re.compile(r"differences|curves|lines:[\w.]+|map:[\w.]+,[\w.]+")
 

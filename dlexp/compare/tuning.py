@@ -15,7 +15,7 @@ from dlexp.config.stored import value_of
 from dlexp.errors import UserError, as_typed, closest, listed
 from dlexp.metric import LOSS, read_facts
 from dlexp.ranges import Choice, Interval
-from dlexp.report.plan import Tuning
+from dlexp.report.reading.plan import Tuning
 from dlexp.search.sequence import distinct, proposals
 from dlexp.search.space import Proposal, Space, in_words
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from dlexp.console.wording import beside
 from dlexp.metric import Metric
-from dlexp.report.plan import Plan
-from dlexp.report.runs import Run, Trouble
+from dlexp.report.reading.plan import Plan
+from dlexp.report.reading.runs import Run, Trouble
 
 Verdict = Literal["better", "worse", "no_difference", "not_decided"]
 Choice = Literal["chosen", "first", "moved"]
@@ -50,6 +50,17 @@ class Arm:
     def is_whole(self) -> bool:
         """Whether all of its runs gave a number: else it has no verdict, and ranks behind those that are."""
         return not self.num_failed and not self.num_diverged
+
+    @property
+    def num_ended(self) -> int:
+        """Runs that are over."""
+        return len(self.values) + self.num_failed + self.num_diverged
+
+    @property
+    def lost(self) -> list[str]:
+        """What became of the runs without a number: `["1 diverged", "2 failed"]`."""
+        counts = [(self.num_diverged, "diverged"), (self.num_failed, "failed")]
+        return [f"{count} {word}" for count, word in counts if count]
 
 
 @dataclass(frozen=True)

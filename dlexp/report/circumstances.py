@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dlexp.console.wording import amount, fixed, in_unit
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
-from dlexp.report.arms import DATA_CONTENT, FOLD
+from dlexp.report.reading.arms import DATA_CONTENT, FOLD
 from dlexp.report.shown import subject
 from dlexp.report.verdicts import DRAWN_BY, PAIRED, SPLIT, WELCH, follows_the_seed
 from dlexp.report.words import MOST, counted, few, in_range, ranges, there, two_digits, upper

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from dlexp.records.run_json import as_json
-from dlexp.report import plan
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.runs import Run
+from dlexp.report.reading import plan
+from dlexp.report.reading.runs import Run
 from dlexp.report.tree import branches
 
 FORMAT_VERSION = 1

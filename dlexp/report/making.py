@@ -9,14 +9,15 @@ from typing import Any
 from dlexp.console.wording import decimals, in_unit
 from dlexp.errors import UserError, listed
 from dlexp.metric import Metric
-from dlexp.report import arms as arms_of
-from dlexp.report import circumstances, compared_metric, planned, sentences, shared, statistics, verdicts
+from dlexp.report import circumstances, planned, sentences, shared, statistics, verdicts
 from dlexp.report.answer import Answer, Arm, Choice
-from dlexp.report.gathering import Gathered, gathered
 from dlexp.report.naming import command_of, names_of, words_of
-from dlexp.report.plan import Plan
 from dlexp.report.reaching import with_reached
-from dlexp.report.runs import Run
+from dlexp.report.reading import arms as arms_of
+from dlexp.report.reading import compared_metric
+from dlexp.report.reading.gathering import Gathered, gathered
+from dlexp.report.reading.plan import Plan
+from dlexp.report.reading.runs import Run
 
 
 def make_answer(

@@ -10,9 +10,9 @@ from dlexp.config.schema import GROUPS
 from dlexp.console.wording import printable
 from dlexp.errors import to_type
 from dlexp.records.naming import unique
-from dlexp.report.arms import PRESET, REPEATS, key_of
-from dlexp.report.plan import Plan
-from dlexp.report.runs import Run
+from dlexp.report.reading.arms import PRESET, REPEATS, key_of
+from dlexp.report.reading.plan import Plan
+from dlexp.report.reading.runs import Run
 from dlexp.report.shown import setting
 
 ALLOW = "allow"  # lets a module of somebody's own run

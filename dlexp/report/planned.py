@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dlexp.console.wording import amount
 from dlexp.report.answer import Answer
-from dlexp.report.arms import key_of
-from dlexp.report.plan import Plan
+from dlexp.report.reading.arms import key_of
+from dlexp.report.reading.plan import Plan
 from dlexp.report.words import counted, ranges
 
 BETTER = r"beats?|outperforms?|wins against|(?:is|are) better than"

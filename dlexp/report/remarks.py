@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dlexp.errors import to_type
 from dlexp.report.answer import Answer
-from dlexp.report.arms import CONTENTS
+from dlexp.report.reading.arms import CONTENTS
 from dlexp.report.words import counted, few, upper
 
 START = "init_from"

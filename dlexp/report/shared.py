@@ -7,9 +7,9 @@ from dlexp.errors import listed
 from dlexp.records.folder import DATA, ENVIRONMENT
 from dlexp.report import statistics
 from dlexp.report.answer import Arm
-from dlexp.report.arms import brought_along
-from dlexp.report.run_files import MOST, json_of
-from dlexp.report.runs import Run
+from dlexp.report.reading.arms import brought_along
+from dlexp.report.reading.run_files import MOST, json_of
+from dlexp.report.reading.runs import Run
 from dlexp.report.verdicts import DATA_SEED, SPLIT
 
 # What says most of an experiment.

@@ -12,7 +12,6 @@ from dlexp.report.shown import facts_of, of_some, setting, shown_metric, subject
 from dlexp.report.words import p_in_words, upper
 
 NOTHING = "–"
-VERDICTS = {"better": "better", "worse": "worse", "not_decided": "not decided"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def verdict(answer: Answer, found: Difference, reasons: bool = True) -> str:
     margin = f"{answer.margin:g}{unit_of_difference(answer.facts)}" if answer.margin is not None else ""
     if found.verdict == "no_difference":
         return f"not larger than {margin}"
-    return VERDICTS[found.verdict] + (f", by less than {margin}" if found.below_margin else "")
+    return found.verdict.replace("_", " ") + (f", by less than {margin}" if found.below_margin else "")
 
 
 def reach_table(answer: Answer) -> Table | None:

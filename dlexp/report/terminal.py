@@ -6,7 +6,7 @@ from dlexp.console.tables import aligned, width_of
 from dlexp.console.wording import printable
 from dlexp.report import tables
 from dlexp.report.answer import Answer
-from dlexp.report.page_plan import lines as lines_of_plan
+from dlexp.report.plan_lines import plan_lines
 from dlexp.report.tables import Table
 from dlexp.report.tree import Branch, branches
 
@@ -30,7 +30,7 @@ def lines(answer: Answer) -> Iterator[tuple[str, str]]:
     if answer.plan is not None:
         yield "", ""
         yield "planned before the first run, and done", "bold"
-        for name, plan, done in lines_of_plan(answer, answer.plan):
+        for name, plan, done in plan_lines(answer, answer.plan):
             yield from _prose(f"  {name}: {'; '.join(filter(None, [plan, done]))}")
     if known := branches(answer):
         yield "", ""

@@ -9,7 +9,7 @@ from dlexp.console.wording import printable
 from dlexp.errors import as_typed, to_type
 from dlexp.report import tables
 from dlexp.report.answer import Answer
-from dlexp.report.page_plan import lines
+from dlexp.report.plan_lines import plan_lines
 from dlexp.report.tables import Table
 from dlexp.report.terminal import of_tree
 from dlexp.report.tree import branches
@@ -49,7 +49,7 @@ def markdown(answer: Answer, pictures: Sequence[str] = ()) -> str:
     found += [tables.reach_table(answer), tables.others_table(answer)]
     if answer.plan is not None:
         heads = ["", "planned before the first run", "done"]
-        found.append(Table("Planned and done", heads, [list(row) for row in lines(answer, answer.plan)], set()))
+        found.append(Table("Planned and done", heads, [list(row) for row in plan_lines(answer, answer.plan)], set()))
     blocks += [_table(table) for table in found if table is not None]
     blocks.append("## What this does not say\n\n" + "\n".join(f"- {_escaped(sentence)}" for sentence in answer.scope))
     if known := branches(answer):

@@ -9,8 +9,8 @@ from typing import Any
 from dlexp.config.cell import is_incidental
 from dlexp.errors import as_typed
 from dlexp.report.answer import Answer
-from dlexp.report.arms import key_of
-from dlexp.report.runs import Run
+from dlexp.report.reading.arms import key_of
+from dlexp.report.reading.runs import Run
 
 MOST_CHANGES = 6
 OWN = ("init_from", "note")  # which the tree shows by itself

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.report import statistics
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
-from dlexp.report.arms import FOLD, is_one_to_one
 from dlexp.report.planned import Hypothesis
-from dlexp.report.runs import Run
+from dlexp.report.reading.arms import FOLD, is_one_to_one
+from dlexp.report.reading.runs import Run
 from dlexp.report.statistics import Sample
 
 WELCH, PAIRED = "Welch", "paired t"
@@ -167,14 +167,12 @@ def _hindrances(one: Arm, other: Arm, family: Family) -> Iterator[str]:
 
 def missing_runs(arm: Arm) -> str:
     """Returns how many runs of an arm gave no number: `1 of 5 runs of adam diverged, 1 failed`."""
-    counts = [(arm.num_diverged, "diverged"), (arm.num_failed, "failed")]
-    first, *rest = [f"{count} {word}" for count, word in counts if count]
-    num_runs = len(arm.finished) + arm.num_diverged + arm.num_failed
-    if num_runs == 1:
+    first, *rest = arm.lost
+    if arm.num_ended == 1:
         return f"the only run of {arm.name} {first[2:]}"
     count, word = first.split()
-    every = "both" if num_runs == 2 else f"all {count}"
-    part = f"{every} runs" if not rest and int(count) == num_runs else f"{count} of {num_runs} runs"
+    every = "both" if arm.num_ended == 2 else f"all {count}"
+    part = f"{every} runs" if not rest and int(count) == arm.num_ended else f"{count} of {arm.num_ended} runs"
     return ", ".join([f"{part} of {arm.name} {word}", *rest])
 
 

@@ -17,8 +17,8 @@ from dlexp.records.run_json import recorded
 from dlexp.report import texts
 from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
-from dlexp.report.page import page
-from dlexp.report.runs import Trouble
+from dlexp.report.page.layout import page
+from dlexp.report.reading.runs import Trouble
 
 FOLDER = "report"
 DATA_FILE = "report.json"  # also says which files are the report's own
@@ -135,7 +135,7 @@ def files(answer: Answer) -> dict[str, bytes]:
 def _pictures(answer: Answer) -> dict[str, bytes]:
     """Returns the pictures, as PNG and as SVG."""
     from dlexp.pictures.style import render
-    from dlexp.report.figures import figures, vector_figures
+    from dlexp.report.figures.album import figures, vector_figures
 
     found = {f"{name}.png": render(figure)[0] for name, figure in figures(answer).items()}
     return found | {f"{name}.svg": svg.encode("utf-8") for name, svg in vector_figures(answer).items()}

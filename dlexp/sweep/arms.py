@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import Any
 
-from dlexp.console.wording import decimals, fixed, in_unit, number, unit
+from dlexp.console.wording import decimals, in_unit, number
 from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.report.answer import Interval
+from dlexp.report.shown import Shown
 from dlexp.report.statistics import are_identical, interval, of_mean, sample
 from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns
 
@@ -69,9 +70,7 @@ def _told(mean: Interval, facts: Metric, column: Sequence[Interval]) -> str:
     halves = [in_unit(half, facts) for each in column if (half := _half(each)) is not None]
     if not halves:
         return number(mean.mean, facts)
-    digits, half = decimals(median_low(halves)), _half(mean)
-    around = "" if half is None else f" ± {fixed(half, facts, digits)}"
-    return f"{fixed(mean.mean, facts, digits)}{around}{unit(facts)}"
+    return Shown("", facts, decimals(median_low(halves))).mean(mean)
 
 
 def _has_ended(found: Mapping[str, Any], key: str) -> bool:

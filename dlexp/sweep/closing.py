@@ -16,7 +16,7 @@ AGAIN = ("curves_steps", "curves_seconds")
 
 def write_report(folder: Path) -> Path | None:
     """Writes the report of a sweep and returns its page; None where there is nothing to draw, or no place for it."""
-    from dlexp.report.figures import pictures
+    from dlexp.report.figures.album import pictures
     from dlexp.report.making import make_answer
     from dlexp.report.writing import place_of, write
 

@@ -23,6 +23,7 @@ from dlexp.experiment.assemble import make_plan
 from dlexp.experiment.initial_weights import freeze
 from dlexp.machine import environment
 from dlexp.machine.device import select_device
+from dlexp.machine.torch_private import step_of
 from dlexp.records.checkpoints import KEPT
 from dlexp.records.folder import DATA, ENVIRONMENT, RECORD
 from dlexp.records.metrics import read_epochs
@@ -226,7 +227,7 @@ def _optimizer_bytes(config: Mapping[str, Any], model: nn.Module) -> int:
     optimizer = build_optimizer(config["optimizer"], small)
     for _, parameter in small:
         parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
+    step_of(optimizer)()
     total = 0
     for (_, parameter), (_, one) in zip(trained, small, strict=True):
         kept = [value for value in optimizer.state.get(one, {}).values() if isinstance(value, Tensor)]

@@ -11,7 +11,7 @@ from dlexp.machine.lock_file import locked
 from dlexp.records import run_json
 from dlexp.records.folder import RECORD
 from dlexp.records.naming import LEDGER_FILE, OUTPUTS, missing, new_folder, remove_empty, unique
-from dlexp.report.plan import PLAN_FILE
+from dlexp.report.reading.plan import PLAN_FILE
 
 LEDGER_LOCK = ".sweeps.lock"
 

@@ -50,14 +50,15 @@ def ran(command: list[str], folder: Path) -> Ended:
 
 
 def test_conf_and_launchers_travel(wheel: Path) -> None:
-    """Every YAML of conf/ and every module of the package lies in the wheel, and nothing else does."""
+    """Every YAML of conf/, every module and what a page is made of lie in the wheel, and nothing else does."""
     names = set(zipfile.ZipFile(wheel).namelist())
     options = {f"dlexp/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf").rglob("*.yaml")}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dlexp").rglob("*.py")}
+    page = {f"dlexp/report/page/page.{kind}" for kind in ("css", "js")}
     assert len(options) >= FEWEST_OPTIONS
     assert "dlexp/sweep/launchers/local.py" in modules
-    assert options | modules <= names
-    assert {name for name in names - options - modules if ".dist-info/" not in name} <= {"dlexp/py.typed"}
+    assert options | modules | page <= names
+    assert {name for name in names - options - modules - page if ".dist-info/" not in name} <= {"dlexp/py.typed"}
     assert any(name.endswith("LICENSE") for name in names)
 
 

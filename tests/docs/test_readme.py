@@ -16,7 +16,6 @@ import yaml
 from conftest import ROOT, Ended, child_environment
 from PIL import Image
 
-from dlexp.compare import prospect
 from dlexp.config import registry
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -175,10 +174,9 @@ def test_before_a_long_run(words: list[str], run_cli: RunCli) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", cases("compare", lambda words: "tune=optimizer.lr" in words))
-def test_comparisons(words: list[str], run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comparisons(words: list[str], cli: RunCli, known_pace: None) -> None:
     """Each tells what it would take; without a question those that are stored are listed."""
-    monkeypatch.setattr(prospect, "_seconds_a_batch", lambda run: 1e-3)  # its own tests time some steps
-    ended = run_cli([*words[3:], *(["dry_run=true", "data.download=false"] if words[4:] else [])])
+    ended = cli(*words[3:], *(["dry_run=true", "data.download=false"] if words[4:] else []))
     has_succeeded(ended)
     assert ("trainings" in ended.out and "8 times in 10" in ended.out) or "sgd_vs_adam" in ended.out
 

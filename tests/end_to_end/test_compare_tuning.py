@@ -4,21 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_answers import plan_of
 
 from dlexp.compare import course
-from dlexp.report.plan import Plan, read_plan
 from dlexp.search.space import Space
 
-pytestmark = pytest.mark.usefixtures("known_pace")
+pytestmark = pytest.mark.usefixtures("known_pace", "undrawn")
 SHORT = ["model.width=8", "data.points_per_class=60", "epochs=1", "pictures=false", "threads=1"]
 ARMS = ["optimizer=sgd,adam"]
 FOLDER = Path("outputs") / "compare-mlp-spiral-sgd-adam"
-
-
-def plan_of(folder: Path) -> Plan:
-    plan = read_plan(folder)
-    assert plan is not None
-    return plan
 
 
 def at_the_lower_edge(own: Space, *others: Any) -> dict[str, str]:

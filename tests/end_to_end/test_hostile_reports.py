@@ -16,9 +16,9 @@ from dlexp.errors import UserError
 from dlexp.records.folder import DATA, LOCK, METRICS, RECORD
 from dlexp.records.naming import LEDGER_FILE
 from dlexp.report.making import make_answer
-from dlexp.report.page import page
-from dlexp.report.plan import PLAN_FILE, Plan, write_plan
-from dlexp.report.runs import read_runs
+from dlexp.report.page.layout import page
+from dlexp.report.reading.plan import PLAN_FILE, Plan, write_plan
+from dlexp.report.reading.runs import read_runs
 from dlexp.report.texts import markdown
 from dlexp.report.writing import files, with_curves_checked
 

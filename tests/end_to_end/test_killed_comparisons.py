@@ -16,7 +16,7 @@ from timeless import timeless
 
 from dlexp.compare import course
 from dlexp.config.composed import Composed
-from dlexp.report.plan import read_plan
+from dlexp.report.reading.plan import read_plan
 from dlexp.sweep import ledger
 from dlexp.sweep.launchers import job_process
 

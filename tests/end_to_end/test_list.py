@@ -12,7 +12,7 @@ from made_runs import made_run, made_sweep
 from dlexp.console.tables import width_of
 from dlexp.machine.lock_file import locked
 from dlexp.records.folder import LOCK, METRICS, RECORD
-from dlexp.report.listing import read_list
+from dlexp.report.reading.listing import read_list
 
 
 def lines(ended) -> list[str]:

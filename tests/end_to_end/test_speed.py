@@ -24,7 +24,7 @@ from dlexp.train.losses import Reading
 HEAVY = ("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sympy")
 
 
-RUN = "from dlexp.__main__ import main; main({words})"
+RUN = "from dlexp.__main__ import main; main([*{words}, 'dry_run=true']); main({words})"
 # What a job of a sweep does: its config was checked in another process.
 JOB = """
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A DataLoader of torch that a person gives: its dataset, its way to collate, and its worker processes."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from dlexp.data.stream.readers import leave_signals_to_others
 from dlexp.data.stream.samples import Samples, as_tensor, by_name
 from dlexp.errors import UnreadableError, UserError
 from dlexp.machine import generators
+from dlexp.machine.torch_private import end_workers
 
 
 class LoadedSamples(Samples):
@@ -47,7 +48,9 @@ class LoadedSamples(Samples):
         super().__init__(loader.dataset, collate_of(loader))
         self._loader, self.num_workers = loader, loader.num_workers
 
-    def read_elsewhere(self, batches: Sequence[list[int]], seeds: Sequence[int], num_workers: int) -> Iterator[Any]:
+    def read_elsewhere(
+        self, batches: Sequence[list[int]], seeds: Sequence[int], num_workers: int
+    ) -> Generator[Any, None, None]:
         """Yields the fields of each batch, read ahead by worker processes.
 
         seeds: of what reading a batch draws from the default generators, so that it is the same in whatever process.
@@ -79,6 +82,8 @@ class LoadedSamples(Samples):
             if not str(error).startswith("DataLoader worker"):
                 raise
             raise UnreadableError(f"a process that reads samples ended: {error}") from error
+        finally:
+            end_workers(found)
 
 
 class _Seeded:

@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, Protocol
 
 import numpy as np
@@ -157,9 +158,9 @@ class _Source:
     def _read_elsewhere(
         self, batches: Sequence[list[int]], seeds: Sequence[int], num_workers: int
     ) -> Iterator[dict[str, Tensor]]:
-        found = self._rows.read_elsewhere(batches, seeds, min(num_workers, len(batches)))
-        for rows, fields in zip(batches, found, strict=True):
-            yield self._checked(fields, len(rows))
+        with closing(self._rows.read_elsewhere(batches, seeds, min(num_workers, len(batches)))) as found:
+            for rows, fields in zip(batches, found, strict=True):
+                yield self._checked(fields, len(rows))
 
     def _begun(self, position: Any = None) -> Callable[[list[int]], Any]:
         return self._rows.read if self.chooses else self._rows.begin(position)  # type: ignore[no-any-return]

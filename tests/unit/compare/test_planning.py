@@ -8,7 +8,7 @@ from made_runs import made_run
 
 from dlexp.compare.planning import gone_on, stored
 from dlexp.compare.question import ask
-from dlexp.report.plan import Plan, write_plan
+from dlexp.report.reading.plan import Plan, write_plan
 
 PLAN = Plan(
     question="SGD or Adam?",

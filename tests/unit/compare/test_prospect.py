@@ -9,7 +9,7 @@ from dlexp.compare import prospect
 from dlexp.config.compose import compose
 from dlexp.find import trial
 from dlexp.metric import LOSS
-from dlexp.report.plan import Plan
+from dlexp.report.reading.plan import Plan
 
 PLAN = Plan(
     **{"question": None, "command": "", "arms": {"a": [], "b": [], "c": []}, "shared": [], "reference": "a"},

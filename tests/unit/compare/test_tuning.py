@@ -8,7 +8,7 @@ import pytest
 from dlexp.compare.tuning import best, further, spaces, trials, widened
 from dlexp.errors import UserError
 from dlexp.ranges import Interval
-from dlexp.report.plan import Tuning
+from dlexp.report.reading.plan import Tuning
 
 LR = "optimizer.lr"
 CONFIG = {"optimizer": {"lr": 0.1}}

@@ -18,8 +18,8 @@ from dlexp.errors import UserError
 from dlexp.records.folder import DATA, RECORD
 from dlexp.report import tables
 from dlexp.report.making import make_answer
-from dlexp.report.page import page
-from dlexp.report.plan import Plan, Tuning, write_plan
+from dlexp.report.page.layout import page
+from dlexp.report.reading.plan import Plan, Tuning, write_plan
 
 ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
 SGD, ADAM = [0.9633, 0.9662, 0.9652, 0.9668, 0.9642], [0.9666, 0.9670, 0.9666, 0.9692, 0.9684]

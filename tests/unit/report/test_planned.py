@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from dlexp.report.plan import Plan
 from dlexp.report.planned import Hypothesis, departure, otherwise, read_hypothesis
+from dlexp.report.reading.plan import Plan
 from dlexp.report.words import few
 
 

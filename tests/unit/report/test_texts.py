@@ -21,8 +21,8 @@ from dlexp.report import tables, texts
 from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
 from dlexp.report.making import make_answer
-from dlexp.report.page import page
-from dlexp.report.plan import read_plan, write_plan
+from dlexp.report.page.layout import page
+from dlexp.report.reading.plan import read_plan, write_plan
 from dlexp.report.terminal import lines
 
 HOSTILE = [

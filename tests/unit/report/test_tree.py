@@ -10,7 +10,7 @@ import pytest
 from made_runs import made_run
 
 from dlexp.report.making import make_answer
-from dlexp.report.page import page
+from dlexp.report.page.layout import page
 from dlexp.report.terminal import of_tree
 from dlexp.report.tree import branches
 

@@ -13,7 +13,7 @@ from dlexp.report import statistics
 from dlexp.report.answer import Arm, Difference, Interval
 from dlexp.report.making import make_arm
 from dlexp.report.planned import Hypothesis
-from dlexp.report.runs import Run
+from dlexp.report.reading.runs import Run
 from dlexp.report.verdicts import (
     PAIRED,
     WELCH,

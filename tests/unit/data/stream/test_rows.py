@@ -341,8 +341,9 @@ def test_what_a_dataset_raises_in_a_worker() -> None:
 
     for kind, sentence in ((UserError, "^sample 33 is damaged$"), (OSError, "Caught OSError in DataLoader worker")):
         error = kind("sample 33 is damaged")
-        with pytest.raises(kind, match=sentence):
+        with pytest.raises(kind, match=sentence) as raised:
             Split(DataLoader(Damaged(), num_workers=1))  # reads all classes
+        assert raised.traceback and not multiprocessing.active_children(), "it ends though the traceback keeps it"
 
 
 def test_a_worker_that_dies_is_a_sentence() -> None:

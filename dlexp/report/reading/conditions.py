@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
-from dlexp.report.runs import Run
+from dlexp.report.reading.runs import Run
 
 
 def matching(runs: Sequence[Run], conditions: Iterable[str]) -> list[Run]:

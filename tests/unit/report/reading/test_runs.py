@@ -14,7 +14,7 @@ from dlexp.errors import UserError
 from dlexp.machine.lock_file import locked
 from dlexp.records import slurm_queue
 from dlexp.records.folder import CONFIG, LOCK, METRICS, MODEL, RECORD
-from dlexp.report.runs import read_runs
+from dlexp.report.reading.runs import read_runs
 
 VALUES = {"sgd": [0.9], "adam": [0.8]}
 
@@ -104,7 +104,7 @@ def test_a_job_of_a_cluster_runs_while_its_queue_says_so(tmp_path: Path, monkeyp
 
 
 def test_a_run_that_ends_between_two_looks_did_not_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlexp.report import run_files
+    from dlexp.report.reading import run_files
 
     made_run(tmp_path / "a", state="died")
     finished = made_run(tmp_path / "b") / RECORD

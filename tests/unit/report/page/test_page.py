@@ -16,10 +16,10 @@ from made_answers import FOUR, four_answer, made_arms, scattered, tuned_comparis
 from made_runs import made_run
 from timeless import without_times
 
-from dlexp.report.figures import pictures
+from dlexp.report.figures.album import pictures
 from dlexp.report.making import make_answer
-from dlexp.report.page import page
-from dlexp.report.setting_pictures import chosen_trial
+from dlexp.report.page.layout import page
+from dlexp.report.trials import chosen_trial
 
 VOID = {"meta", "input", "br"}
 

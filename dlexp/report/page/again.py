@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 
 from dlexp.report.answer import Answer
-from dlexp.report.figures import who
-from dlexp.report.markup import Cell, Column, Markup, Row, joined, table, tag
-from dlexp.report.page_data import page_data
-from dlexp.report.runs import Run
+from dlexp.report.figures.picture import who
+from dlexp.report.page.data import page_data
+from dlexp.report.page.markup import Cell, Column, Markup, Row, joined, table, tag
+from dlexp.report.reading.runs import Run
 from dlexp.report.shown import SPLITS, facts_of, grouped, setting, shown, shown_metric
 from dlexp.report.tree import branches
 

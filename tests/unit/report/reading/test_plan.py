@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dlexp.report.plan import PLAN_FILE, Plan, Tuning, as_data, read_plan, write_plan
+from dlexp.report.reading.plan import PLAN_FILE, Plan, Tuning, as_data, read_plan, write_plan
 
 PLAN = Plan(
     question="SGD or Adam?",

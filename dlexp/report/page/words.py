@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dlexp.report.answer import Answer
-from dlexp.report.markup import Markup, tag
+from dlexp.report.page.markup import Markup, tag
 from dlexp.report.statistics import LEVEL
 from dlexp.report.verdicts import PAIRED, WELCH
 

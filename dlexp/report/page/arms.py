@@ -6,15 +6,14 @@ from dlexp.console.wording import printable
 from dlexp.errors import to_type
 from dlexp.report import tables
 from dlexp.report.answer import Answer, Arm, Difference
-from dlexp.report.figures import who
-from dlexp.report.markup import Cell, Column, Markup, Row, joined, prose, table, tag
+from dlexp.report.figures.picture import who
+from dlexp.report.page.markup import Cell, Column, Markup, Row, joined, prose, table, tag
 from dlexp.report.shown import Shown, facts_of, grouped, of_some, setting, shown, shown_metric
 from dlexp.report.words import p_in_words
 
 MOST_COMMANDS = 8  # in the open
 LONGEST = 24  # name of a reference, or value of a setting, that stands in a column
 MOST_SETTINGS = 3  # columns
-VERDICTS = {"better": "better than", "worse": "worse than"}
 
 
 def arms(answer: Answer) -> Markup:
@@ -126,9 +125,9 @@ def verdict(answer: Answer, found: Difference) -> str:
     """Returns a verdict in few words."""
     if found.verdict is None:
         return f"none: {found.why_not}" if found.why_not else "none"
-    if found.verdict in VERDICTS:
+    if found.verdict in ("better", "worse"):
         less = f", by less than {answer.margin:g}" if found.below_margin else ""
-        return f"{VERDICTS[found.verdict]} {_short(found.reference)}{less}"
+        return f"{found.verdict} than {_short(found.reference)}{less}"
     return "not decided" if found.verdict == "not_decided" else f"no difference larger than {answer.margin:g}"
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dlexp.pictures.drawing import Drawing, Who
 from dlexp.pictures.over_settings import Series, heat_map, over_setting
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.figures import Picture, compared_keys, first_arms, numeric_keys, who
-from dlexp.report.runs import Run
+from dlexp.report.figures.picture import Picture, compared_keys, first_arms, numeric_keys, who
 from dlexp.report.shown import Shown, setting, shown, shown_metric
 from dlexp.report.statistics import expected_best
+from dlexp.report.trials import chosen_trial, trial_value
 
 MOST_LINES = 8
 MOST_DOTS = 400
@@ -133,40 +133,6 @@ def tuning_pictures(answer: Answer) -> dict[str, Picture | None]:
     if tuning.sampler in ("random", "qmc"):
         found["tuning_curve"] = _tuning_curve(answer, arms, key, words)
     return found
-
-
-def trial_value(run: Run, key: str) -> float | None:
-    """Returns what a trial is judged by; None of one without a number."""
-    return run.metrics.get(key) if run.is_finished and not run.is_diverged else None
-
-
-def best_trial(runs: Iterable[Run], key: str, higher_is_better: bool) -> Run | None:
-    """Returns the best trial, the first of equal ones."""
-    valued = [(value, run) for run in runs if (value := trial_value(run, key)) is not None]
-    if not valued:
-        return None
-    best = (max if higher_is_better else min)(value for value, _ in valued)
-    return next(run for value, run in valued if value == best)
-
-
-def chosen_trial(answer: Answer, arm: Arm, key: str) -> Run | None:
-    """Returns the trial that gave the words chosen for an arm, else its best one."""
-    runs = answer.trials.get(arm.name, [])
-    tuning = answer.plan.tuning if answer.plan else None
-    words = [word.partition("=") for word in tuning.chosen.get(arm.name, [])] if tuning else []
-
-    def has_them(run: Run) -> bool:
-        return all(setting(run.settings.get(name)) in (value, setting(_number(value))) for name, _, value in words)
-
-    fitting = [run for run in runs if words and has_them(run)]
-    return best_trial(fitting or runs, key, answer.facts.higher_is_better)
-
-
-def _number(word: str) -> float | str:
-    try:
-        return float(word)
-    except ValueError:
-        return word
 
 
 def _slice(answer: Answer, arms: Sequence[Arm], setting_key: str, key: str, words: Shown) -> Drawing | None:

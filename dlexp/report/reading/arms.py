@@ -5,7 +5,7 @@ from typing import Any
 
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import GROUPS, Settings
-from dlexp.report.runs import Run, Trouble
+from dlexp.report.reading.runs import Run, Trouble
 
 FOLD = "data.fold"
 PRESET = "experiment"  # chooses other options, and is no setting itself

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dlexp.errors import UserError, listed
 from dlexp.metric import LOSS, Metric
-from dlexp.report.runs import Run, Trouble
+from dlexp.report.reading.runs import Run, Trouble
 
 
 def chosen(runs: Sequence[Run], asked: str | None) -> str:

@@ -3,19 +3,21 @@
 What depends on how fast a machine was stands in elements of class `time`; the rest is the same for the same folders.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dlexp.console.wording import unit
 from dlexp.pictures.drawing import markup
 from dlexp.pictures.looks import DARK, FONTS, LIGHT, colours, style_sheet, variables
+from dlexp.pictures.scales import plain
 from dlexp.report.answer import Answer
-from dlexp.report.figures import Picture, pictures
-from dlexp.report.learning import reached_words
-from dlexp.report.markup import Markup, document, joined, prose, tag
-from dlexp.report.page_again import again
-from dlexp.report.page_arms import arms, cross_table
-from dlexp.report.page_plan import not_said, planned, tuning
-from dlexp.report.page_words import words_explained
+from dlexp.report.figures.album import pictures
+from dlexp.report.figures.picture import Picture
+from dlexp.report.page.again import again
+from dlexp.report.page.arms import arms, cross_table
+from dlexp.report.page.markup import Markup, document, joined, prose, tag
+from dlexp.report.page.plan import not_said, planned, tuning
+from dlexp.report.page.words import words_explained
 
 HERE = Path(__file__).parent
 AXES = ("epochs", "steps", "seconds")
@@ -113,9 +115,34 @@ def _learned(answer: Answer, drawn: dict[str, Picture]) -> Markup | None:
 def _reached(answer: Answer) -> Markup | None:
     told = [
         joined([prose(counted), tag("span", spent, class_="time") if spent else None])
-        for counted, spent in reached_words(answer)
+        for counted, spent in _reached_words(answer)
     ]
     if not told:
         return None
     between = [part for number, each in enumerate(told) for part in ("; " if number else None, each)]
     return tag("p", f"Validation first reached {answer.reach:g}{unit(answer.facts)}: ", *between, ".")
+
+
+def _reached_words(answer: Answer) -> list[tuple[str, str]]:
+    """Returns for each arm when its runs first reached the value of --reach: in epochs and steps, and in seconds."""
+    if answer.reach is None:
+        return []
+    told = []
+    for arm in answer.arms:
+        there = [each for each in arm.reached if each is not None]
+        if not arm.reached:
+            told.append((f"{arm.name}: validates nothing", ""))
+            continue
+        if not there:
+            told.append((f"{arm.name}: no run did", ""))
+            continue
+        epochs, steps, seconds = (_range([each[key] for each in there]) for key in ("epochs", "steps", "seconds"))
+        never = len(arm.reached) - len(there)
+        missing = f" ({never} of {len(arm.reached)} runs never did)" if never else ""
+        told.append((f"{arm.name} in epoch {epochs}, step {steps}{missing}", f" ({seconds} s)"))
+    return told
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = (plain(float(f"{end:.3g}")) for end in (min(values), max(values)))
+    return low if low == high else f"{low}–{high}"

@@ -7,10 +7,10 @@ import pytest
 from made_runs import made_config, made_run, made_sweep
 
 from dlexp.errors import UserError
-from dlexp.report.arms import brought_along, each_once, is_folded, split
-from dlexp.report.conditions import matching
 from dlexp.report.naming import names_of, words_of
-from dlexp.report.runs import Run, read_runs
+from dlexp.report.reading.arms import brought_along, each_once, is_folded, split
+from dlexp.report.reading.conditions import matching
+from dlexp.report.reading.runs import Run, read_runs
 
 
 def runs_of(folder: Path) -> list[Run]:

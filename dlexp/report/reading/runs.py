@@ -14,8 +14,16 @@ from dlexp.records.folder import METRICS, RECORD
 from dlexp.records.metrics import read_epochs
 from dlexp.records.naming import LEDGER_FILE
 from dlexp.records.run_json import is_diverged, recorded
-from dlexp.report.plan import PLAN_FILE, read_plan
-from dlexp.report.run_files import LARGEST, SMALLEST, Unreadable, entry_of, parameters_of, settings_of, status_of
+from dlexp.report.reading.plan import PLAN_FILE, read_plan
+from dlexp.report.reading.run_files import (
+    LARGEST,
+    SMALLEST,
+    Unreadable,
+    entry_of,
+    parameters_of,
+    settings_of,
+    status_of,
+)
 
 # How far below a folder that is typed a run may lie: ./outputs/sweep/run.
 DEPTH = 3

@@ -1,95 +1,15 @@
-"""Which pictures an answer has, with their captions: none that has nothing to say."""
-
-from __future__ import annotations
+"""The picture of an answer: the arms as dots, each run one, and their differences beside them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dlexp.pictures.differences import Gap, Row, differences
-from dlexp.pictures.drawing import Drawing, Who, as_svg
-from dlexp.pictures.looks import GREY
+from dlexp.pictures.drawing import Who
 from dlexp.report.answer import Answer, Arm, Difference
+from dlexp.report.figures.picture import Picture, first_arms, who
 from dlexp.report.shown import Shown, shown
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_ROWS = 40
 MOST_DOTS = 200  # of an arm
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Drawings that belong together, and the words below them."""
-
-    drawings: list[Drawing]
-    caption: str
-
-
-def figures(answer: Answer) -> dict[str, Figure]:
-    """Returns an answer's pictures by the name of their file, for files of pixels."""
-    from dlexp.pictures.canvas import as_figure
-
-    return {name: as_figure(picture.drawings) for name, picture in pictures(answer).items()}
-
-
-def vector_figures(answer: Answer) -> dict[str, str]:
-    """Returns the same pictures as SVG."""
-    return {name: as_svg(picture.drawings) for name, picture in pictures(answer).items()}
-
-
-def pictures(answer: Answer) -> dict[str, Picture]:
-    """Returns the pictures by name, that of the answer first."""
-    from dlexp.report.learning import curve_pictures
-    from dlexp.report.setting_pictures import setting_pictures, tuning_pictures
-
-    curves = {f"curves_{name}": picture for name, picture in curve_pictures(answer).items()}
-    found = {"differences": difference_picture(answer), **setting_pictures(answer), **curves, **tuning_pictures(answer)}
-    return {name: picture for name, picture in found.items() if picture is not None}
-
-
-def who(answer: Answer) -> dict[str, Who]:
-    """Returns the number and the colour of each arm by name: ink for the reference, then the palette in their order.
-
-    Where a number and one other key vary, as rate and optimizer, arms that share the other one share its colour; where
-    a plan says which arms are a line, they share that one's.
-    """
-    numbers = numeric_keys(answer)
-    others = [key for key in compared_keys(answer) if key not in numbers]
-    alike = {arm.name: arm.name for arm in answer.arms}
-    if len(numbers) == len(others) == 1:
-        alike = {arm.name: repr(arm.settings.get(others[0])) for arm in answer.arms}
-    for line, arms in reversed(answer.plan.lines.items()) if answer.plan else ():
-        alike |= dict.fromkeys(arms, line)
-    first = alike.get(answer.reference or "")
-    order = [kind for kind in dict.fromkeys(alike.values()) if kind != first]
-    colours = {kind: min(number, GREY) for number, kind in enumerate(order, start=1)}
-    return {arm.name: Who(arm.name, number, colours.get(alike[arm.name], 0)) for number, arm in enumerate(answer.arms)}
-
-
-def compared_keys(answer: Answer) -> list[str]:
-    """Returns the varied keys without those that each arm tuned."""
-    tuned = answer.plan.tuning.keys if answer.plan and answer.plan.tuning else []
-    return [key for key in answer.varied if key not in tuned]
-
-
-def numeric_keys(answer: Answer) -> list[str]:
-    """Returns the keys compared that have a number in all arms."""
-
-    def is_number(value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-
-    return [key for key in compared_keys(answer) if all(is_number(arm.settings.get(key)) for arm in answer.arms)]
-
-
-def first_arms(answer: Answer, most: int) -> list[Arm]:
-    """Returns the best arms, at most so many, with the reference among them."""
-    if len(answer.arms) <= most:
-        return list(answer.arms)
-    others = [arm for arm in answer.arms if arm.name != answer.reference]
-    kept = {id(arm) for arm in others[: most - (len(others) < len(answer.arms))]}
-    return [arm for arm in answer.arms if id(arm) in kept or arm.name == answer.reference]
 
 
 def difference_picture(answer: Answer) -> Picture | None:
@@ -134,16 +54,9 @@ def _row(arm: Arm, look: Who, words: Shown, reference: str | None) -> Row:
     mean, low, high = (
         None if end is None else words.scaled(end) for end in (arm.interval.mean, arm.interval.low, arm.interval.high)
     )
-    note = failures(arm) or ("reference" if arm.name == reference else "")
+    lost = ", ".join(arm.lost).replace(" ", f" of {arm.num_ended} ", 1)  # 1 of 5 diverged, 1 failed
+    note = lost or ("reference" if arm.name == reference else "")
     return Row(look, runs, mean, low, high, words.mean(arm.interval), note, _failed(arm)[:MOST_DOTS])
-
-
-def failures(arm: Arm) -> str:
-    """Returns `1 of 5 diverged, 1 failed`, nothing of an arm without."""
-    counts = [(arm.num_diverged, "diverged"), (arm.num_failed, "failed")]
-    told = ", ".join(f"{count} {word}" for count, word in counts if count)
-    total = len(arm.values) + arm.num_diverged + arm.num_failed
-    return told.replace(" ", f" of {total} ", 1) if told else ""
 
 
 def _failed(arm: Arm) -> list[str]:

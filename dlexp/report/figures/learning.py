@@ -11,8 +11,8 @@ from dlexp.pictures.drawing import Drawing, Who
 from dlexp.pictures.looks import GREY
 from dlexp.pictures.scales import plain
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.figures import Picture, first_arms, who
-from dlexp.report.runs import Run, number_in, seconds_in
+from dlexp.report.figures.picture import Picture, first_arms, who
+from dlexp.report.reading.runs import Run, number_in, seconds_in
 from dlexp.report.shown import shown_metric
 from dlexp.report.verdicts import interval_of
 
@@ -135,28 +135,3 @@ def _caption(answer: Answer, arms: Sequence[Arm], every: int) -> str:
     if any(not arm.is_whole for arm in arms):
         told.append("Means are of the finished runs alone; lines of the others end where they failed.")
     return " ".join(told)
-
-
-def reached_words(answer: Answer) -> list[tuple[str, str]]:
-    """Returns for each arm when its runs first reached the value of --reach: in epochs and steps, and in seconds."""
-    if answer.reach is None:
-        return []
-    told = []
-    for arm in answer.arms:
-        there = [each for each in arm.reached if each is not None]
-        if not arm.reached:
-            told.append((f"{arm.name}: validates nothing", ""))
-            continue
-        if not there:
-            told.append((f"{arm.name}: no run did", ""))
-            continue
-        epochs, steps, seconds = (_range([each[key] for each in there]) for key in ("epochs", "steps", "seconds"))
-        never = len(arm.reached) - len(there)
-        missing = f" ({never} of {len(arm.reached)} runs never did)" if never else ""
-        told.append((f"{arm.name} in epoch {epochs}, step {steps}{missing}", f" ({seconds} s)"))
-    return told
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = (plain(float(f"{end:.3g}")) for end in (min(values), max(values)))
-    return low if low == high else f"{low}–{high}"

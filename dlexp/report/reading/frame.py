@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlexp.errors import UserError
-from dlexp.report.runs import read_runs
+from dlexp.report.reading.runs import read_runs
 
 if TYPE_CHECKING:
     import pandas

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlexp.errors import UserError, listed
-from dlexp.report.arms import each_once
-from dlexp.report.conditions import matching
-from dlexp.report.plan import PLAN_FILE, Plan, read_plan, why_unread
-from dlexp.report.runs import Run, Trouble, read_runs
+from dlexp.report.reading.arms import each_once
+from dlexp.report.reading.conditions import matching
+from dlexp.report.reading.plan import PLAN_FILE, Plan, read_plan, why_unread
+from dlexp.report.reading.runs import Run, Trouble, read_runs
 
 
 @dataclass(frozen=True)
