@@ -37,7 +37,5 @@ class BCE(nn.Module):
         if truth is targets:
             return functional.binary_cross_entropy_with_logits(scores, truth, pos_weight=self.pos_weight)
         truth = truth.to(scores.dtype)
-        each = functional.binary_cross_entropy_with_logits(
-            scores, truth, pos_weight=self.pos_weight, reduction="none"
-        )
+        each = functional.binary_cross_entropy_with_logits(scores, truth, pos_weight=self.pos_weight, reduction="none")
         return mean_over_kept(each, targets)

@@ -17,4 +17,6 @@ class Perceptron(nn.Module):
         super().__init__()
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return mean_over_kept((-sides("perceptron", outputs, targets) * at_least_float32(outputs)).clamp_min(0), targets)
+        return mean_over_kept(
+            (-sides("perceptron", outputs, targets) * at_least_float32(outputs)).clamp_min(0), targets
+        )

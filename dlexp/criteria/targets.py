@@ -26,9 +26,7 @@ def are_probabilities(outputs: Tensor, targets: Tensor) -> bool:
 
 def are_classes(outputs: Tensor, targets: Tensor) -> bool:
     """Says whether targets are class numbers N×… (int64) of scores N×classes×…."""
-    return (
-        outputs.ndim >= 2 and targets.shape == outputs.shape[:1] + outputs.shape[2:] and targets.dtype == torch.int64
-    )
+    return outputs.ndim >= 2 and targets.shape == outputs.shape[:1] + outputs.shape[2:] and targets.dtype == torch.int64
 
 
 def want_classes(criterion: str, outputs: Tensor, targets: Tensor) -> None:
