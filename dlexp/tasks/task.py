@@ -177,6 +177,13 @@ class Task(nn.Module):
         """Returns `w` and `b` of a model that is y = Xw + b in the units of the data, else None."""
         return None
 
+    def line_figures(self, coefficients: Mapping[str, Any], trained: Split) -> dict[str, Figure]:
+        """Returns pictures, by file name, of what `coefficients` found and the samples that were trained on.
+
+        Both are in the units of the data, the samples on the CPU.
+        """
+        return {}
+
     def figures(self, outputs: Any, split: Split, predict: Callable[[Batch], Any]) -> dict[str, Figure]:
         """Returns the pictures of the end of a run, by file name.
 
