@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
     from dlexp.pictures.planes import decision_regions, prediction_against_truth
+    from dlexp.pictures.separating_line import separating_line
+    from dlexp.pictures.surface import weight_path
 
 __all__ = [
     "class_shares",
@@ -23,6 +25,8 @@ __all__ = [
     "per_label_f1",
     "prediction_against_truth",
     "segmentation",
+    "separating_line",
+    "weight_path",
 ]
 
 HOMES = {
@@ -30,6 +34,8 @@ HOMES = {
     "grids": ("image_grid", "mistakes", "segmentation"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),
+    "separating_line": ("separating_line",),
+    "surface": ("weight_path",),
     "planes": ("decision_regions", "prediction_against_truth"),
 }
 

@@ -48,6 +48,8 @@ class Task(nn.Module):
     keeps_outputs: bool = True
     """Whether `summary` and `figures` want the outputs of the whole split, which lie in memory then."""
     criterion: nn.Module
+    one_score: bool = False
+    """Whether the criterion wants one score of two classes, how far the second is ahead; set by the engine."""
     autocast: AbstractContextManager[Any] = nullcontext()
     """The precision of the run, set by the engine."""
     normalised: Mapping[str, Normalisation] = {}
@@ -174,6 +176,13 @@ class Task(nn.Module):
     ) -> dict[str, Any] | None:
         """Returns `w` and `b` of a model that is y = Xw + b in the units of the data, else None."""
         return None
+
+    def line_figures(self, coefficients: Mapping[str, Any], trained: Split) -> dict[str, Figure]:
+        """Returns pictures, by file name, of what `coefficients` found and the samples that were trained on.
+
+        Both are in the units of the data, the samples on the CPU.
+        """
+        return {}
 
     def figures(self, outputs: Any, split: Split, predict: Callable[[Batch], Any]) -> dict[str, Figure]:
         """Returns the pictures of the end of a run, by file name.
