@@ -1,5 +1,7 @@
 """Samples dealt out class by class, so that each part has its share of every class."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,8 +18,8 @@ def dealt(classes: Tensor, count: int, generator: torch.Generator) -> Tensor:
     is in both parts if it can be, and in the part that is left else.
     """
     order = torch.randperm(len(classes), generator=generator)
-    turns, sizes = turns(classes[order])
-    places = (turns + 0.5) / sizes - ((turns == 0) & (sizes > 1)).double() + (turns == sizes - 1).double()
+    before, sizes = turns(classes[order])
+    places = (before + 0.5) / sizes - ((before == 0) & (sizes > 1)).double() + (before == sizes - 1).double()
     chosen = order[places.argsort(stable=True)[:count]]
     return torch.zeros(len(classes), dtype=torch.bool).index_fill(0, chosen, True)
 
@@ -26,9 +28,9 @@ def turns(classes: Tensor) -> tuple[Tensor, Tensor]:
     """Returns for each sample how many of its class stand before it, and how many there are."""
     by_class, counts = classes.argsort(stable=True), classes.bincount()
     first = (counts.cumsum(0) - counts).repeat_interleave(counts)
-    turns = torch.empty_like(classes)
-    turns[by_class] = torch.arange(len(classes)) - first
-    return turns, counts[classes]
+    found = torch.empty_like(classes)
+    found[by_class] = torch.arange(len(classes)) - first
+    return found, counts[classes]
 
 
 def class_numbers(split: Split) -> Tensor | None:

@@ -11,21 +11,26 @@ log = logging.getLogger(__name__)
 
 
 def with_labels(train: Split, count: int, seed: int, ignored: int | None, is_supervised: bool) -> Split:
-    """Returns the samples that train where so many labels are known, and says which."""
-    keeps = not is_supervised or ignored is not None
-    told = f"labels of {min(count, len(train)):,} of {len(train):,} training samples"
-    others = "all of these train, since the task needs none" if not is_supervised else "the others do not train"
-    others = f"the others have the class task.ignore_index={ignored}" if is_supervised and keeps else others
-    log.info(f"{told} (data.labelled); {others if count < len(train) or not is_supervised else 'that is all of them'}")
-    if not is_supervised or count >= len(train):
+    """Returns the samples that train where the labels of `count` are known, of each class in proportion.
+
+    That is all of them where the task needs none; else those that have a label, or with a class number `ignored` all,
+    the others of that class. Says which of it.
+    """
+    told = f"labels of {min(count, len(train)):,} of {len(train):,} training samples (data.labelled)"
+    if not is_supervised:
+        log.info(f"{told}; the task needs none, so all of these train")
+        return train
+    if count >= len(train):
+        log.info(told)
         return train
     classes, draws = class_numbers(train), generator(seed)
     if classes is None:
-        known = torch.zeros(len(train), dtype=torch.bool)
-        known[torch.randperm(len(train), generator=draws)[:count]] = True
+        known = torch.randperm(len(train), generator=draws).argsort() < count
     else:
         known = dealt(classes, count, draws)
-    if not keeps or train.classes is None:
+    if ignored is None or train.classes is None:
+        log.info(f"{told}; the others do not train")
         return train.take(known.nonzero()[:, 0])
+    log.info(f"{told}; the others train as of the class task.ignore_index={ignored}")
     targets = torch.where(known.to(train.targets.device), train.targets, ignored)
     return Split(**{**train.fields, "targets": targets}, groups=train.groups, weights=train.weights)

@@ -3,11 +3,9 @@
 import logging
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dlexp.data.dealing import class_numbers, dealt, generator, numbered, turns
@@ -95,20 +93,20 @@ def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> t
     by_class: of each class in proportion (see `dealt`); of groups those of some tries that come nearest to it. Both
     keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
     """
-    groups, generator = _group_numbers(split), generator(seed)
+    groups, draws = _group_numbers(split), generator(seed)
     sizes = groups.bincount()
     if len(sizes) < 2:
         all_of_it = f"all {len(split)} samples are of one group" if len(split) > 1 else "there is only one sample"
         raise UserError(f"{all_of_it}, so none can be held out; {TEST_SIZE}=0 {VAL_SIZE}=0 trains on all of it")
     classes = class_numbers(split) if by_class else None
     if split.groups is None and classes is not None:
-        return _apart(split, dealt(classes, count, generator))
+        return _apart(split, dealt(classes, count, draws))
     if classes is not None:  # one that lies in one group has no part on both sides, so it has no say
         in_each = np.unique((classes * len(sizes) + groups).numpy()) // len(sizes)
         classes = torch.where(torch.from_numpy(np.bincount(in_each))[classes] > 1, classes, -1)
     is_held, nearest = torch.zeros(0), (math.inf, math.inf)
     for _ in range(TRIES):
-        order = torch.randperm(len(sizes), generator=generator)
+        order = torch.randperm(len(sizes), generator=draws)
         last = int((sizes[order].cumsum(0)[:-1] - count).abs().argmin())
         chosen = torch.zeros(len(sizes), dtype=torch.bool).index_fill(0, order[: last + 1], True)[groups]
         distance = _distance(chosen, count, classes)
@@ -152,12 +150,12 @@ def some_of_each(split: Split, count: int, seed: int) -> Split:
 
 def _folds(split: Split, folds: int, seed: int) -> Tensor:
     """Returns the fold of each sample: dealt out class by class, or as whole groups, the largest first."""
-    groups, generator = _group_numbers(split), generator(seed)
+    groups, draws = _group_numbers(split), generator(seed)
     sizes = groups.bincount()
     if len(sizes) < folds:
         what = "samples" if split.groups is None else "groups"
         raise UserError(f"data.folds={folds} needs as many {what} for training at least, and there are {len(sizes)}")
-    order = torch.randperm(len(sizes), generator=generator)
+    order = torch.randperm(len(sizes), generator=draws)
     fold_of = torch.empty_like(order)
     if split.groups is None:
         if split.classes is not None:

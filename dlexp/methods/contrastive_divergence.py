@@ -47,4 +47,3 @@ class ContrastiveDivergence(Method):
             visible = task.predict(machine.below, batch)
         apart = (machine.free_energy(visible) - machine.free_energy(machine.chain(visible, self.k))).mean()
         return Outcome(reconstruction + (apart - apart.detach()), outputs)
-

@@ -40,6 +40,7 @@ class RBM(Stack):
         """Lets the first visible units be on as often as they are in samples N×shape. Raises UserError for values that
         are no probabilities.
         """
+        super().init_from_data(samples)
         low, high = float(samples.min()), float(samples.max())
         if low < 0 or high > 1:
             raise UserError(

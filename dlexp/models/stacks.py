@@ -34,6 +34,14 @@ class Stack(nn.Module):
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name.partition(".")[0].endswith(f"{self.depth}"))
 
+    def init_from_data(self, samples: Tensor) -> None:
+        """Raises UserError where a run that begins from no other has layers below the top one: nobody trains them."""
+        if self.depth > 1:
+            raise UserError(
+                f"of model.depth={self.depth} layers only the top one is trained, and the others would stay as they are"
+                f" drawn: init_from=RUN begins from a run of model.depth={self.depth - 1}, and model.depth=1 from nothing"
+            )
+
     def layer(self, number: int) -> nn.Linear:
         """Returns a layer, from 1 on."""
         found: nn.Linear = getattr(self, f"linear{number}")

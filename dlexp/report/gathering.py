@@ -11,7 +11,6 @@ from dlexp.report.conditions import matching
 from dlexp.report.plan import PLAN_FILE, Plan, read_plan, why_unread
 from dlexp.report.runs import Run, Trouble, read_runs
 
-
 # Why a stage is left out, in words that follow the name of its folder.
 HANDED_ON = "is a stage whose weights were handed on to a later one"
 

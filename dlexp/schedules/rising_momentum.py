@@ -1,6 +1,6 @@
 """The learning rate stays, the momentum rises once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from torch.optim import Optimizer
@@ -49,4 +49,5 @@ def rising_momentum(
         raise UserError(
             f"scheduler=rising_momentum sets a momentum, and {type(optimizer).__name__} has none; optimizer=sgd has"
         )
-    return RisingMomentum(optimizer, [Rising(total_steps, 0, early, late, in_steps(at, total_steps))] * len(optimizer.param_groups))
+    factor = Rising(total_steps, 0, early, late, in_steps(at, total_steps))
+    return RisingMomentum(optimizer, [replace(factor, until=g.get("until", 1.0)) for g in optimizer.param_groups])

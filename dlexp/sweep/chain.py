@@ -1,6 +1,5 @@
 """The words of stages: what a preset lists under `stages`, with what was typed for all of them and for one alone."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from typing import Any
 
 from dlexp.config import words
 from dlexp.config.compose import composing, problems_of
-from dlexp.config.composed import Composed
 from dlexp.errors import UserError, did_you_mean, listed, to_type
 from dlexp.report.arms import key_of
 from dlexp.sweep.grid import Job, name_of
@@ -69,7 +67,8 @@ def parted(overrides: Iterable[str]) -> tuple[list[str], dict[str, list[str]]]:
         if (match := ADDRESSED.fullmatch(word)) is None:
             to_all.append(word)
         else:
-            addressed.setdefault(match[1], []).append(words.quoted(match[2], is_sweep=True))
+            said = match[2] if match[2].startswith(REFERENCE) else words.quoted(match[2], is_sweep=True)
+            addressed.setdefault(match[1], []).append(said)
     return to_all, addressed
 
 
@@ -119,7 +118,8 @@ def _problems(stages: Any, to_all: Sequence[str], addressed: Mapping[str, Sequen
     for name in addressed.keys() - stages.keys():
         yield f"there is no stage '{name}'.{did_you_mean(name, stages)} There are: {listed(list(stages))}"
     if any(key_of(word) == "init_from" for word in to_all):
-        yield f"init_from= to all stages would begin each of them anew; say it to one: {KEY}.{next(iter(stages))}.init_from="
+        one = f"{KEY}.{next(iter(stages))}.init_from="
+        yield f"init_from= said to all stages would begin each of them anew; {one} says it to one"
     before: list[str] = []
     for name, its in stages.items():
         for word in [*its, *addressed.get(name, [])]:
@@ -151,21 +151,3 @@ def _without(own: Sequence[str], changes: Sequence[str]) -> list[str]:
     """Returns the words of other keys than those of the changes, which hold in their place."""
     keys = {key_of(word) for word in changes}
     return [word for word in own if key_of(word) not in keys]
-
-
-def command(run: Composed, read: words.Words, allowed: Sequence[str]) -> str:
-    """Returns what trains a stage alone, as it is typed."""
-    folders = [word for folder in read.folders for word in ("--config-dir", str(folder))]
-    return " ".join(map(to_type, [*folders, *(f"allow={name}" for name in allowed), *run.words]))
-
-
-def start_of(link: Link, before: Mapping[str, Mapping[str, Any]], digests: dict[str, str]) -> str | None:
-    """Returns what the weights that a stage begins with are called in a report, the same for every seed: their stage,
-    and a hash of all that made them. `digests`, by stage, gets that of this one.
-
-    before: what changes a result of each stage so far, this one too, seed and init_from aside.
-    """
-    source = None if link.source is None else digests[link.source]
-    text = f"{before[link.name]} {source}"
-    digests[link.name] = hashlib.blake2b(text.encode(), digest_size=3).hexdigest()
-    return None if source is None else f"{KEY}.{link.source} {source}"

@@ -1,10 +1,10 @@
 """Stages: runs that are trained one after the other, each an ordinary job of one ledger, weights handed on."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,9 @@ from dlexp.config import words
 from dlexp.config.build import allowed_modules
 from dlexp.config.cell import essentials
 from dlexp.config.composed import Composed
-from dlexp.data.stream.kept_figures import keeping_nothing
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, listed, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
-from dlexp.sweep.chain import KEY, Chain, Link, chains, command, start_of
+from dlexp.sweep.chain import KEY, Chain, Link, chains
 from dlexp.sweep.grid import Job, sweep_name
 from dlexp.sweep.ledger import cells_in, find_ledger
 from dlexp.sweep.stage import Ended, Part, Stage, checked, composed_stage, train
@@ -96,69 +95,81 @@ def _without_weights(found: Sequence[Chain], rounds: Sequence[Stage]) -> dict[st
     return problems
 
 
+@dataclass
+class _Way:
+    """A chain on its way. places: the folders of stages that ended well. end: the folder and the report of its last
+    stage, or of that which the others wait for.
+    """
+
+    chain: Chain
+    places: dict[str, Path] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    end: tuple[Path, dict[str, Any]] | None = None
+
+    def at(self, number: int) -> Link | None:
+        """Returns the stage of this number; None where the chain ended before."""
+        return self.chain.links[number] if self.end is None and number < len(self.chain.links) else None
+
+    def facts(self, link: Link, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what `run.json` says of a stage. start: what its weights are called in a report, the same for every
+        seed: the stage they are of, and a hash of all that made them.
+        """
+        own = {key: value for key, value in essentials(config).items() if key not in ("seed", "init_from")}
+        source = None if link.source is None else f"{KEY}.{link.source} {self.digests[link.source]}"
+        text = json.dumps([own, source], sort_keys=True, default=str)
+        self.digests[link.name] = hashlib.blake2b(text.encode(), digest_size=3).hexdigest()
+        return {"name": link.name, "hands_on": not link.is_last, "start": source}
+
+    def note(self, link: Link, folder: Path, report: dict[str, Any]) -> None:
+        """Notes how a stage ended."""
+        if link.is_last:
+            self.end = folder, report
+        elif report["status"] == "finished":
+            self.places[link.name] = folder
+        else:  # what it measured is no result of the chain
+            error = f"stage {link.name}" + (f": {report['error']}" if report.get("error") else "")
+            bare = {"metrics": {}, "metric": None, "measures": {}, "last_look": [], "error": error}
+            self.end = folder, {**report, **bare}
+
+
 def _train(found: Sequence[Chain], first: Stage, read: words.Words, name: str) -> Ended:
+    """Trains stage after stage, those of all chains together."""
+    ways = [_Way(chain) for chain in found]
     folder: Path | None = None
-    places: list[dict[str, Path]] = [{} for _ in found]
-    ends: dict[int, tuple[Path, dict[str, Any]]] = {}
-    histories = _Histories(len(found))
     length = max(len(chain.links) for chain in found)
-    stop = None
     for number in range(length):
-        left = {n: c.links[number] for n, c in enumerate(found) if n not in ends and number < len(c.links)}
-        if not left:
+        own = [(way, link, link.job(way.places)) for way in ways if (link := way.at(number)) is not None]
+        if not own:
             break
-        jobs = {n: link.job(places[n]) for n, link in left.items()}
-        stage = first if number == 0 else checked(_each_once(list(jobs.values())), read)
+        stage = checked(_each_once([job for *_, job in own]), read) if number else first
         turn = {tuple(job.overrides): place for place, job in enumerate(stage.jobs)}
-        facts = {turn[tuple(jobs[n].overrides)]: histories.facts(n, link, stage, turn, jobs[n]) for n, link in left.items()}
-        stage = replace(stage, runs=[replace(run, stage=facts[place]) for place, run in enumerate(stage.runs)])
-        told = listed(list(dict.fromkeys(link.name for link in left.values())))
-        log.info(f"stage {number + 1} of {length}, {told}: {command(stage.runs[0], read, allowed_modules())}")
-        if len(stage.runs) > 1:
-            log.info(f"  and {len(stage.runs) - 1} more, which differ in {listed(list(stage.jobs[0].varied))}")
-        ended = train(stage, name, Part(folder, None, lambda cell: cell.is_done, seeks=number == 0))
-        folder, stop = ended.folder, ended.stop
-        for n, link in left.items():
-            place = turn[tuple(jobs[n].overrides)]
-            report = ended.reports[place]
-            if report["status"] == "finished" and not link.is_last:
-                places[n][link.name] = ended.folders[place]
-            else:
-                ends[n] = ended.folders[place], report if link.is_last else _of_stage(report, link.name)
-        failed = any(r["status"] not in ("finished", *UNDERWAY) for r in ended.reports)
-        if stop is not None or (failed and stage.runs[0].config["on_error"] == "stop"):
+        runs = list(stage.runs)
+        for way, link, job in own:
+            place = turn[tuple(job.overrides)]
+            runs[place] = replace(runs[place], stage=way.facts(link, runs[place].config))
+        log.info(f"stage {number + 1} of {length}, {_told([link for _, link, _ in own], runs, read)}")
+        part = Part(folder, None, lambda cell: cell.is_done, seeks=folder is None)
+        ended = train(replace(stage, runs=runs), name, part)
+        folder = ended.folder
+        for way, link, job in own:
+            place = turn[tuple(job.overrides)]
+            way.note(link, ended.folders[place], ended.reports[place])
+        if ended.stop is not None or (ended.exit_code and runs[0].config["on_error"] == "stop"):
             break
-    assert folder is not None
-    for n, chain in enumerate(found):
-        if n not in ends:
-            ends[n] = folder, {"status": "not started", "metrics": {}, "seconds": None, "error": "stages are left"}
-    if waiting := [n for n, (_, report) in ends.items() if report["status"] in UNDERWAY]:
-        log.info(f"stages of {len(waiting)} of {len(found)} go on elsewhere; the same command trains what comes after them")
-    return Ended(folder, [ends[n][0] for n in range(len(found))], [ends[n][1] for n in range(len(found))], stop)
+    left = {"status": "not started", "metrics": {}, "seconds": None, "error": "the stages before it came to no end"}
+    ends = [way.end or (ended.folder, left) for way in ways]
+    if waiting := sum(report["status"] in UNDERWAY for _, report in ends):
+        log.info(f"{waiting} of {len(ways)} go on elsewhere; the same command trains the stages that are left")
+    return Ended(ended.folder, [place for place, _ in ends], [report for _, report in ends], ended.stop)
 
 
-def _of_stage(report: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Returns how a chain ended that did not come to its last stage; what this one measured is no result of it."""
-    error = f"stage {name}" + (f": {report['error']}" if report.get("error") else "")
-    return {**report, "metrics": {}, "metric": None, "measures": {}, "last_look": [], "error": error}
-
-
-class _Histories:
-    """What made the weights of each stage of each chain."""
-
-    def __init__(self, count: int) -> None:
-        self._before: list[dict[str, Any]] = [{} for _ in range(count)]
-        self._digests: list[dict[str, str]] = [{} for _ in range(count)]
-
-    def facts(
-        self, number: int, link: Link, stage: Stage, turn: Mapping[tuple[str, ...], int], job: Job
-    ) -> dict[str, Any]:
-        """Returns what `run.json` says of a stage: its name, whether its weights are handed on, and its start."""
-        kept = essentials(stage.runs[turn[tuple(job.overrides)]].config)
-        own = {key: value for key, value in kept.items() if key not in ("seed", "init_from")}
-        self._before[number][link.name] = json.dumps(own, sort_keys=True, default=str)
-        start = start_of(link, self._before[number], self._digests[number])
-        return {"name": link.name, "hands_on": not link.is_last, "start": start}
+def _told(links: Sequence[Link], runs: Sequence[Composed], read: words.Words) -> str:
+    """Returns which stages are trained, and what trains the first of them alone."""
+    names = listed(list(dict.fromkeys(link.name for link in links)))
+    folders = [word for folder in read.folders for word in ("--config-dir", str(folder))]
+    typed = [*folders, *(f"allow={name}" for name in allowed_modules()), *runs[0].words]
+    more = f" (and {len(runs) - 1} more)" if len(runs) > 1 else ""
+    return f"{names}: python -m dlexp {' '.join(map(to_type, typed))}{more}"
 
 
 def _tell(found: Sequence[Chain], read: words.Words) -> None:
