@@ -134,6 +134,7 @@ def read_trained(folder: Path) -> TrainedModel:
     normalised, class_names, feature_names, fill = _data_facts(folder / DATA, config["data"])
     model, task = build(config["model"]), build_task({**config, "method": {"_target_": "dlexp.methods.method.Method"}})
     checkpoints.load_weights(weights.chosen(folder), model=model, task=task)
+    task.normalised, task.is_asked = normalised, True
     if isinstance(task, Regression):
         task.units = normalised.pop("targets", None)
     trained = TrainedModel(config, model, task, normalised, class_names, feature_names, fill)

@@ -58,7 +58,7 @@ def arrays(
     missing: Annotated[str | None, Choice("drop", "mean")],
     layout: Annotated[str | None, Choice(*LAYOUTS)],
     fields: dict[str, Any] | None,
-    targets: Annotated[str, Choice("classes", "values", "labels", "mask")],
+    targets: Annotated[str, Choice("classes", "values", "labels", "mask", "none")],
     test_size: Annotated[float, Range(ge=0, lt=1)],
     split_seed: int,
     group_file: str | None,

@@ -64,7 +64,7 @@ def fields_of(
     names = [name for name in given if name != "targets"] or ["inputs"]
     fields = {name: _field(name, given.get(name, {}), shape if name == names[0] else None) for name in names}
     default = _targets(targets, shape, num_outputs)
-    if default is not None or "targets" in given:
+    if default is not None or "shape" in given.get("targets", {}):
         fields["targets"] = _field("targets", given.get("targets", {}), None, default)
     is_padded = any(None in field.shape for field in fields.values())
     return {name: _made_up(name, field, given.get(name, {}), is_padded) for name, field in fields.items()}

@@ -31,6 +31,8 @@ class Split:
     what belongs together (a patient), a number or text a sample, so that no two splits share it. weights: how often a
     sample is drawn in training, beside the others. Neither is a field. Raises UserError where a field is no tensor or
     they differ in length.
+
+    labels: the class numbers, int64 N, that a task without targets may colour by; None: there are none.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Split:
             in_memory = any(isinstance(each, Tensor) for each in self.fields.values())
             if len(streams) > 1 or in_memory or groups is not None or weights is not None:
                 raise UserError("a stream gives all fields of a split itself, and takes no groups or weights")
+        self.labels: Tensor | None = None
         self.groups = None if groups is None else _groups(groups, len(self))
         self.weights = None if weights is None else _weights(weights, len(self))
 
@@ -106,9 +109,11 @@ class Split:
         }
 
     def without_targets(self) -> "Split":
-        """Returns the same samples for a task that wants no targets."""
+        """Returns the same samples for a task that wants no targets; class numbers stay as labels."""
         kept = {name: column for name, column in self.fields.items() if name != "targets"}
-        return Split(**kept, groups=self.groups, weights=self.weights)
+        found = Split(**kept, groups=self.groups, weights=self.weights)
+        found.labels = self.classes
+        return found
 
     def described(self, *, groups: PerSample | None = None, weights: PerSample | None = None) -> "Split":
         """Returns the same samples with these groups and weights; None keeps their own. Raises UserError as `Split`."""
@@ -116,7 +121,10 @@ class Split:
         return self._with(lambda column: column, *own)
 
     def _with(self, change: Callable[[Any], Any], groups: Any, weights: Any) -> "Split":
-        return Split(**{name: change(column) for name, column in self.fields.items()}, groups=groups, weights=weights)
+        fields = {name: change(column) for name, column in self.fields.items()}
+        found = Split(**fields, groups=groups, weights=weights)
+        found.labels = None if self.labels is None else change(self.labels)
+        return found
 
 
 def _columns(name: str, given: Any) -> dict[str, Column]:

@@ -34,7 +34,7 @@ from dlexp.data.units import hold_to_one_unit, normalised_fields
 from dlexp.data.usage import usage
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
-from dlexp.experiment.target_units import some_targets, standardised, tell_units
+from dlexp.experiment.target_units import some_targets, standardised, tell_samples, tell_units
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.methods.method import Method, Moment, Start, overrides
@@ -138,7 +138,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
-    train.views = state.method.views
+    train.views, train.unchanged = state.method.views, state.task.unchanged
     state.data, state.task.feature_names = asdict(content), splits.feature_names
     return Assembly(
         plan=plan,
@@ -185,6 +185,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task.normalised = train.normalised
     watchers = build_watchers(config["watch"])
     tell_units(task, train)
+    tell_samples(task, train)
     prepare_metrics(task, partial(some_targets, task, train))
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))

@@ -1,6 +1,7 @@
 """The end of a run: the chosen weights, the one look at the test set, pictures, and what is said of it."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from dlexp.records.folder import BEST, RESULTS
 from dlexp.records.run_json import write_json
 from dlexp.records.tracker import Tracker
 from dlexp.train.batches import Batches
-from dlexp.train.evaluate import evaluate
+from dlexp.train.evaluate import Ask, evaluate
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def _look_back(
         log.info(line)
     write_json(tracker.folder / RESULTS, {"split": name, **details, "coefficients": coefficients})
     if composed.config["pictures"]:
-        figures = run.task.figures(outputs, on_cpu, lambda batch: _predict(run, batch))
+        figures = run.task.figures(outputs, on_cpu, partial(_predict, run))
         if name == TRAINED_ON:
             from dlexp.pictures.style import noted
 
@@ -103,12 +104,13 @@ def _look_back(
 
 
 @torch.no_grad()
-def _predict(run: Assembly, batch: Batch) -> Any:
-    """Returns the outputs, on the CPU, for fields that are not normalised."""
+def _predict(run: Assembly, batch: Batch, ask: Ask | None = None) -> Any:
+    """Returns the outputs, on the CPU, for fields that are not normalised, or what is asked in their place."""
     module = run.state.average.module.eval()
+    run.task.eval()
     moved = {name: field.to(run.plan.device) for name, field in batch.items()}
     normalised = {name: normalise(moved[name]) for name, normalise in run.train.normalised.items() if name in moved}
-    return mapped(Tensor.cpu, run.task.in_own_units(run.task.predict(module, moved | normalised)))
+    return mapped(Tensor.cpu, run.task.in_own_units(run.task.predict(module, moved | normalised, ask)))
 
 
 def _parameters(composed: Composed) -> tuple[dict[str, Any], set[str]]:

@@ -83,6 +83,13 @@ def tell_units(task: Task, train: Batches) -> None:
             return
 
 
+def tell_samples(task: Task, train: Batches) -> None:
+    """Shows a task that asks for it some training samples; a stream has none to spare."""
+    may_choose = all(each.source.chooses for each in train.stored.values())
+    if type(task).prepare is not Task.prepare and may_choose:
+        task.prepare(train.spread(FEW))
+
+
 def some_targets(task: Task, train: Batches) -> Tensor | None:
     """Returns targets of some training samples in their own units; None where there are none, or only a stream."""
     column = train.split.fields.get("targets")

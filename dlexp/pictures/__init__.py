@@ -5,18 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
-    from dlexp.pictures.grids import image_grid, mistakes, segmentation
+    from dlexp.pictures.codes import codes
+    from dlexp.pictures.grids import image_grid, image_rows, mistakes, segmentation
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
     from dlexp.pictures.planes import decision_regions, prediction_against_truth
 
 __all__ = [
     "class_shares",
+    "codes",
     "confusion_matrix",
     "curves",
     "decision_regions",
     "fitted_curve",
     "image_grid",
+    "image_rows",
     "learning_rates",
     "mistakes",
     "per_class_accuracy",
@@ -27,7 +30,8 @@ __all__ = [
 
 HOMES = {
     "classes": ("confusion_matrix", "per_class_accuracy", "per_label_f1"),
-    "grids": ("image_grid", "mistakes", "segmentation"),
+    "codes": ("codes",),
+    "grids": ("image_grid", "image_rows", "mistakes", "segmentation"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),
     "planes": ("decision_regions", "prediction_against_truth"),

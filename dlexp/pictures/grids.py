@@ -21,6 +21,7 @@ LONGEST_BESIDE = 6
 GAP = 0.08
 LINE = 0.155
 PADDING = 0.2
+NAMES = 1.0  # inches beside rows
 
 
 @styled
@@ -93,6 +94,25 @@ def segmentation(images: Tensor, truths: Tensor, answers: Tensor, class_names: S
     if len(class_names) <= MOST_LEGENDS:
         patches = [Patch(color=colour, label=name) for colour, name in zip(palette, class_names, strict=True)]
         figure.axes[0].legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=7)
+    return figure
+
+
+@styled
+def image_rows(rows: Sequence[tuple[str, Tensor]], heading: str, notes: Sequence[str] | None = None) -> Figure:
+    """Returns rows of equally many images N×C×H×W (float in [0, 1]), each row with its name on its left.
+
+    notes: a word above each image of the first row.
+    """
+    import torch
+
+    columns = len(rows[0][1])
+    lines = None if notes is None else [[(note, INK)] for note in [*notes, *[""] * columns * (len(rows) - 1)]]
+    figure = _tiles(torch.cat([images for _, images in rows]), lines, columns, heading)
+    axes, bottom = figure.axes[0], figure.axes[0].get_ylim()[0]
+    pitch = (bottom + GAP) / len(rows)
+    axes.set_yticks([pitch * (row + 0.5) for row in range(len(rows))], labels=[name for name, _ in rows])
+    axes.tick_params(axis="y", length=0)
+    figure.set_figwidth(figure.get_figwidth() + NAMES)
     return figure
 
 

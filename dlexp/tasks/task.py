@@ -58,6 +58,10 @@ class Task(nn.Module):
     """What the features of the inputs are called, where the data set says so; set by the engine."""
     tells_moment: bool = False
     """Whether the criterion asks for it, or (set by a class) the task itself looks."""
+    unchanged: str | None = None
+    """The field in which training batches have the first one as it was before augmentation; None: in none."""
+    is_asked: bool = False
+    """Whether a person asks a trained model of inputs as they are; set by `dlexp.load`."""
 
     def __init__(self) -> None:  # nn.Module's own takes any keyword
         super().__init__()
@@ -175,11 +179,14 @@ class Task(nn.Module):
         """Returns `w` and `b` of a model that is y = Xw + b in the units of the data, else None."""
         return None
 
-    def figures(self, outputs: Any, split: Split, predict: Callable[[Batch], Any]) -> dict[str, Figure]:
+    def prepare(self, some: Batch) -> None:
+        """Called once before a training with some of its samples, normalised. Raises UserError."""
+
+    def figures(self, outputs: Any, split: Split, predict: Callable[..., Any]) -> dict[str, Figure]:
         """Returns the pictures of the end of a run, by file name.
 
         `outputs` are those of the whole `split`, both on the CPU, its fields as they came (not normalised); `predict`
-        takes fields like these and returns outputs.
+        takes fields like these and returns outputs, or what its second argument makes of task, model and batch.
         """
         return {}
 

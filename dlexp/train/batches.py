@@ -37,9 +37,11 @@ class Batches:
     leave fields behind that belong together.
 
     views: how often a batch has each of its samples, every time augmented anew; all of them, then all once more.
+    unchanged: the field in which augmented batches have the first one as it was before; None: in none.
     """
 
     views: int = 1
+    unchanged: str | None = None
 
     def __init__(
         self,
@@ -156,6 +158,8 @@ class Batches:
 
     def _augment(self, batch: dict[str, Tensor], draw: Draw) -> None:
         first = self.split.first
+        if self.unchanged is not None and self.operations:  # which may work in place
+            batch[self.unchanged] = self.normalised[first](batch[first].clone())
         if self.black:
             batch[first] = batch[first] - self.black
         for operation in self.operations:

@@ -64,6 +64,14 @@ def numbered(samples: Splits, targets: str, path: Path) -> tuple[Splits, list[st
     return found, [str(name) for name in names]
 
 
+def for_colours(samples: Splits, path: Path) -> tuple[Splits, list[str] | None]:
+    """Returns the samples with class numbers and names where they have such, else with answers of 0 and None."""
+    try:
+        return numbered(samples, "classes", path)
+    except UserError:  # numbers with fractions, all alike, several a sample: nothing to colour by
+        return {name: each._replace(y=np.zeros((len(each.x), 1), np.float32)) for name, each in samples.items()}, None
+
+
 def _classes(y: NDArray[Any], path: Path) -> NDArray[Any]:
     """Returns the sorted distinct labels, by number where all are whole numbers."""
     names = np.unique(y)

@@ -54,8 +54,8 @@ def read_table(file: str | None, reading: Reading) -> Table:
     """Reads an NPZ with x and y (or x_train, y_train, x_test, y_test, …) or a CSV with a header.
 
     An NPZ may hold groups and weights beside them (or groups_train, …). Of targets "classes" are numbers or words,
-    "mask" one for each pixel, "labels" N×labels, "values" numbers. The last file read is kept until it changes. Raises
-    UserError for everything a file can lack.
+    "mask" one for each pixel, "labels" N×labels, "values" numbers, "none" classes if there are such. The last file read
+    is kept until it changes. Raises UserError for everything a file can lack.
     """
     if file is None:
         raise UserError("data=arrays needs a file: data.file=FILE.npz with x and y, or data.file=FILE.csv.")
@@ -85,7 +85,7 @@ def _read(path: Path, reading: Reading, stamp: tuple[int, int]) -> Table:
                 f"data.{key} is about the columns of a CSV, and {path} is an NPZ, which holds arrays x and y (and"
                 " groups, weights)."
             )
-    raw = read_npz(path)
+    raw = read_npz(path, wants_label=reading.targets != "none")
     for name, each in raw.items():
         if len(each.x) != len(each.y) or len(each.x) == 0:
             raise UserError(f"{path}: the {name} split has {len(each.x)} samples and {len(each.y)} answers.")
@@ -114,6 +114,8 @@ def _understood(raw: dict[str, Samples], path: Path, reading: Reading) -> Table:
     found = {name: each._replace(x=inputs[name]) for name, each in raw.items()}
     if len({each.x.shape[1:] for each in found.values()}) > 1:
         raise UserError(f"{path}: samples differ in shape: { {name: each.x.shape for name, each in found.items()} }.")
+    if reading.targets == "none":
+        return Table(*answers.for_colours(found, path))
     if reading.targets == "values":
         found = {name: each._replace(y=answers.values(each.y, path)) for name, each in found.items()}
         y = found["train" if "train" in found else "all"].y

@@ -28,6 +28,7 @@ COUNTERS = ("", "unnamed: 0", "id", "index")
 
 class CsvTable(NamedTuple):
     """x: float64 N×features, NaN where a value is missing; y: float64 N×1 for values, else texts N; groups: texts N.
+    Without a label, which targets="none" may be, y is 0.
 
     feature_names: of a text column one for each of its texts, `colour=red`. label: the column of answers, in words.
     said: what else was found by looking. warnings: what is likely a mistake.
@@ -43,9 +44,9 @@ class CsvTable(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where in a row the answers and the groups stand, and why they are the answers."""
+    """Where in a row the answers (None: there are none) and the groups stand, and why they are the answers."""
 
-    label: int
+    label: int | None
     group: int | None
     why: str
 
@@ -71,7 +72,7 @@ def read_csv(path: Path, reading: Reading) -> CsvTable:
                     column.add(cells[place], lines)
     except (OSError, UnicodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as CSV: {error}.") from error
-    if not columns[places.label].size:
+    if not next(iter(columns.values())).size:
         raise UserError(f"{path} has 0 samples: nothing stands below the columns' names.")
     table = _table(path, columns, places, reading)
     doubts = [] if reading.header is not None else _doubts_of_names(path, first, columns)
@@ -115,7 +116,8 @@ def _places(path: Path, names: Sequence[str], is_named: Sequence[bool], reading:
             raise UserError(f"data.{key} names '{name}', which data.ignore_columns leaves out.")
     group = names.index(reading.group_column) if reading.group_column is not None else None
     open_to = [i for i, name in enumerate(names) if i != group and name not in reading.ignore_columns]
-    if len(open_to) < 2:
+    wants_label = reading.targets != "none"
+    if len(open_to) < 1 + wants_label:
         also = "" if group is None else " beside the groups"
         raise UserError(f"{path} must begin with a line of column names, at least one feature and one label{also}.")
     if reading.label_column is not None:
@@ -126,6 +128,8 @@ def _places(path: Path, names: Sequence[str], is_named: Sequence[bool], reading:
     by_name = sorted((i for i in named if words[i] in LABELS), key=lambda i: LABELS.index(words[i]))
     if by_name:
         return Places(by_name[0], group, "by its name")
+    if not wants_label:
+        return Places(None, group, "")
     # A separator at the end of each line makes a column without a name.
     return Places(([i for i in open_to if is_named[i]] or open_to)[-1], group, "the last column")
 
@@ -171,11 +175,13 @@ def _blocks(
 
 
 def _table(path: Path, columns: Mapping[int, Column], places: Places, reading: Reading) -> CsvTable:
-    label, group = columns[places.label], None if places.group is None else columns[places.group]
+    label, group = (None if place is None else columns[place] for place in places[:2])
     features = [column for column in columns.values() if column not in (label, group)]
     kept, said = _without_gaps(path, label, group, features, reading)
-    if label.is_text:
-        y: NDArray[Any] = label.words
+    if label is None:
+        y: NDArray[Any] = np.zeros((features[0].size, 1), np.float32)
+    elif label.is_text:
+        y = label.words
     else:
         label.hold_to_values("and task=regression learns numbers")
         y = label.numbers[:, None]
@@ -186,17 +192,18 @@ def _table(path: Path, columns: Mapping[int, Column], places: Places, reading: R
         y=y[kept],
         groups=None if group is None else group.words[kept],
         feature_names=[name for names, _ in parts for name in names],
-        label=f"column {label.name} ({places.why})",
+        label="none" if label is None else f"column {label.name} ({places.why})",
         said=[*(f"{name} as {count} categories" for name, count in told), *said],
         warnings=[],
     )
 
 
 def _without_gaps(
-    path: Path, label: Column, group: Column | None, features: Sequence[Column], reading: Reading
+    path: Path, label: Column | None, group: Column | None, features: Sequence[Column], reading: Reading
 ) -> tuple[Any, list[str]]:
     """Returns the rows that are kept, and what is said of it. Raises UserError where a value may not be missing."""
-    named = {"label": [label], "group": [] if group is None else [group], "value": features}
+    one = {"label": label, "group": group}
+    named = {**{what: [] if each is None else [each] for what, each in one.items()}, "value": features}
     for what, columns in named.items():
         holed = [column for column in columns if column.gaps]
         if not holed or reading.missing == "drop" or (reading.missing == "mean" and what == "value"):

@@ -26,8 +26,10 @@ class Samples(NamedTuple):
     weights: NDArray[Any] | None = None
 
 
-def read_npz(path: Path) -> dict[str, Samples]:
+def read_npz(path: Path, *, wants_label: bool = True) -> dict[str, Samples]:
     """Returns the splits that a file holds, as they are; arrays by other names are not looked at.
+
+    wants_label: without it y may be missing, and is 0 then.
 
     Raises:
         UserError: it is no NPZ, lacks an array, or holds objects, which only pickle could read.
@@ -62,6 +64,8 @@ def read_npz(path: Path) -> dict[str, Samples]:
     found = {}
     for split, ending in names.items():
         own = {key: arrays[key + ending] for key in Samples._fields if key + ending in arrays}
+        if "x" in own and not wants_label:
+            own.setdefault("y", np.zeros((len(own["x"]), 1), np.float32))
         if {"x", "y"} <= own.keys():
             found[split] = Samples(**own)
     if "all" in found:
