@@ -54,7 +54,7 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
     with alone(), loading_once():
         if named not in (None, "auto"):
             return resume.resume_named(named, words)
-        if may_have_stages(words) and (staged := _staged(words, place, is_resumed=named is not None)) is not None:
+        if may_have_stages(words) and (staged := _staged(words, place)) is not None:
             return staged
         composed = compose(words)
         place = place or composed.place
@@ -134,8 +134,9 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
             return run_experiment(composed, folder)
 
 
-def _staged(typed: Sequence[str], place: Path | None, *, is_resumed: bool) -> "Result | None":
-    """Trains the stages that the words ask for, and returns the result of the last one; None where there are none.
+def _staged(typed: Sequence[str], place: Path | None) -> "Result | None":
+    """Trains the stages that the words ask for, or goes on with them, and returns the result of the last one; None where
+    there are none.
 
     Raises:
         UserError: one of them failed, or something is wrong with one; none has started then.
