@@ -158,6 +158,7 @@ def _in_groups(parameters: list[Any]) -> list[Any]:
 
 def build_task(config: Mapping[str, Any]) -> Any:
     """Makes the task, with the criterion in it and the metrics that were chosen."""
+    from dlexp.config.check import takes_one_score
     from dlexp.methods.method import Moment
     from dlexp.tasks.chosen import choose_metrics
 
@@ -168,7 +169,8 @@ def build_task(config: Mapping[str, Any]) -> Any:
         del node["targets"]
     task = build(node)
     task.targets, task.moment = targets, Moment.beginning()
-    task.criterion = criterion = build(config["criterion"])
+    task.criterion = criterion = build({key: value for key, value in config["criterion"].items() if key != "outputs"})
+    task.one_score = takes_one_score(config)
     task.tells_moment |= "moment" in inspect.signature(getattr(criterion, "forward", criterion)).parameters
     choose_metrics(task, build_each(config["metric"]), config["task"]["metric"])
     task.besides = getattr(target(config["method"]["_target_"]), "metrics", {})

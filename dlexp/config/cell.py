@@ -39,6 +39,7 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     kept["data"] = {k: value for k, value in kept["data"].items() if k not in unused and not is_incidental(f"data.{k}")}
     if kept["task"].get("targets") != "values" or not kept["task"].get("standardise"):
         kept["task"].pop("standardise", None)
+    kept["criterion"].pop("outputs", None)  # what it does stands in the model
     kept["augment"] = list(kept["augment"].items())
     kept["metric"] = list(kept["metric"].items())  # the first one leads
     kept["watch"] = {name: node for name, node in kept["watch"].items() if node and not node.get("only_looks")}

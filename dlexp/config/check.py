@@ -8,11 +8,22 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.config.build import target
-from dlexp.config.schema import GROUPS, LATER, CheckpointSettings, DataSettings, PartSettings, Settings, TaskSettings
+from dlexp.config.schema import (
+    GROUPS,
+    LATER,
+    CheckpointSettings,
+    CriterionSettings,
+    DataSettings,
+    PartSettings,
+    Settings,
+    TaskSettings,
+    marked,
+)
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
+from dlexp.ranges import Later
 
 # What every option of a group understands besides its own settings.
-COMMON: dict[str, Any] = {"data": DataSettings, "task": TaskSettings}
+COMMON: dict[str, Any] = {"data": DataSettings, "task": TaskSettings, "criterion": CriterionSettings}
 
 
 def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
@@ -68,7 +79,21 @@ def task_problems(config: Mapping[str, Any]) -> list[str]:
         has = f"one class ({classes[0]})" if classes else "one value a sample (data.num_outputs=1), no classes"
         instead = "" if classes else "; task=regression criterion=mse learns values"
         return [f"task=classification chooses among two classes or more, and the data has {has}{instead}"]
+    criterion = config["criterion"]
+    if targets == "classes" and outputs != 2 and takes_one_score(config):
+        return [
+            f"criterion {criterion['_target_']} takes one score a sample, which tells two classes apart, and the data has"
+            f" {outputs}: criterion=cross_entropy or hinge takes a score for each; labels that go together are"
+            " task=multi_label"
+        ]
     return []
+
+
+def takes_one_score(config: Mapping[str, Any]) -> bool:
+    """Returns whether the criterion takes one score of two classes: `outputs: 1` says so, of classes alone."""
+    criterion, task = config["criterion"], config["task"]
+    are_nodes = isinstance(criterion, Mapping) and isinstance(task, Mapping)
+    return are_nodes and criterion.get("outputs") == 1 and task.get("targets") == "classes"
 
 
 def _fold_problems(data: Any) -> list[str]:
@@ -126,6 +151,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     except UserError as error:
         return [f"{name}: {error}"]
     shared = ("_target_", *(COMMON[name].__dataclass_fields__ if name in COMMON else ()))
+    optional = marked(COMMON[name], Later) if name in COMMON else ()
     if name.startswith("watch."):
         node, only_looks = {key: value for key, value in node.items() if key != "only_looks"}, node.get("only_looks")
         if not isinstance(only_looks, bool | None):
@@ -138,7 +164,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     unknown = [] if takes_any else [key for key in values if key not in known]
     has = f" It has: {', '.join(known) or 'none'}"
     required = [key for key, each in parameters.items() if each.default is each.empty and key not in named]
-    missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node]
+    missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node and key not in optional]
     return [
         *(f"{name}.{key} is no setting of {node['_target_']}.{did_you_mean(key, known) or has}" for key in unknown),
         *(

@@ -19,8 +19,8 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlexp.config import mistakes, options, registry, words
-from dlexp.config.check import COMMON, settings_problems, task_problems
+from dlexp.config import mistakes, options, registry, stored, words
+from dlexp.config.check import COMMON, settings_problems, takes_one_score, task_problems
 from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
 from dlexp.config.schema import GROUPS, Settings
@@ -35,6 +35,7 @@ Compose = Callable[[list[str]], tuple[Composed | None, list[str]]]
 # Hydra 1.4 has one way to compose, and warns of a version that is named.
 BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
 OF_WEIGHTS = (".pt", ".pth", ".ckpt", ".bin")
+OUTPUTS = "data.num_outputs"
 REFERENCE = re.compile(r"\$\{([a-z_]\w*(?:\.\w+)*)\}")  # all of a value, and from the root
 _lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
@@ -172,7 +173,17 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
         raise UserError(*(mistakes.unknown(key, as_typed(config[key])) for key in unused))
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
     follows = dict(_references(unresolved))
+    if takes_one_score(config):
+        _give_one_score(config, follows)
     return Composed(config, typed, _choices(cfg, overrides), place, sweep, follows)
+
+
+def _give_one_score(config: dict[str, Any], follows: dict[str, str]) -> None:
+    """Lets a model return one number where it would return one a class: what follows `data.num_outputs` in its node."""
+    for key in [key for key, source in follows.items() if source == OUTPUTS and key.startswith("model.")]:
+        *parents, name = key.split(".")
+        stored.value_of(config, parents)[name] = 1
+        del follows[key]
 
 
 def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

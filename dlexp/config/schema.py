@@ -104,6 +104,13 @@ class TaskSettings:
 
 
 @dataclass
+class CriterionSettings:
+    """What every criterion understands; only where it takes another number of outputs than there are classes."""
+
+    outputs: Annotated[int | None, Range(ge=1, lt=2), Later()]
+
+
+@dataclass
 class DataSettings:
     """What every data set understands, and the facts that every data set states."""
 

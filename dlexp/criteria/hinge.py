@@ -1,4 +1,4 @@
-"""The multi-class hinge loss."""
+"""The hinge loss of one score of two classes, and of a score for each of several."""
 
 from typing import Annotated
 
@@ -6,12 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.batch import IGNORED
-from dlexp.criteria.targets import at_least_float32, want_classes
+from dlexp.criteria.targets import at_least_float32, is_one_score, mean_over_kept, sides, want_classes
 from dlexp.ranges import Range
 
 
 class Hinge(nn.Module):
-    """Mean over samples and classes of max(0, margin - right score + other score)^p, scores N×classes×…,
+    """The loss of a support vector machine, of one score N×1×…: mean over samples of max(0, margin - y · score)^p, y being
+    1 for the second class and -1 for the first (Cortes and Vapnik 1995).
+
+    Of a score for each class: mean over samples and classes of max(0, margin - right score + other score)^p, scores N×classes×…,
     targets N×… (int64), of which `IGNORED` counts nowhere.
 
     The multi-class hinge loss of Weston and Watkins 1999, divided by the number of classes as torch's
@@ -25,6 +28,9 @@ class Hinge(nn.Module):
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         want_classes("hinge", outputs, targets)
+        if is_one_score(outputs, targets):
+            violations = (self.margin - sides("hinge", outputs, targets) * at_least_float32(outputs)).clamp_min(0)
+            return mean_over_kept(violations**self.p, targets)
         kept = targets != IGNORED
         scores, right = at_least_float32(outputs), torch.where(kept, targets, 0).unsqueeze(1)
         violations = (self.margin - scores.gather(1, right) + scores).clamp_min(0) ** self.p

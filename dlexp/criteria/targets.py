@@ -6,7 +6,9 @@ without meaning. Shapes and dtypes are looked at, values only on the CPU: no che
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from dlexp.batch import IGNORED
 from dlexp.errors import UserError
 
 
@@ -22,14 +24,73 @@ def are_probabilities(outputs: Tensor, targets: Tensor) -> bool:
     return bool(((targets.sum(dim=1) - 1).abs() < 1e-3).all())
 
 
+def are_classes(outputs: Tensor, targets: Tensor) -> bool:
+    """Says whether targets are class numbers N×… (int64) of scores N×classes×…."""
+    return outputs.ndim >= 2 and targets.shape == outputs.shape[:1] + outputs.shape[2:] and targets.dtype == torch.int64
+
+
 def want_classes(criterion: str, outputs: Tensor, targets: Tensor) -> None:
-    if outputs.ndim >= 2 and targets.shape == outputs.shape[:1] + outputs.shape[2:] and targets.dtype == torch.int64:
+    if are_classes(outputs, targets):
         return
     raise UserError(
         f"criterion={criterion} wants one score a class and class numbers (int64) as targets, but "
         f"the model gives {shape_of(outputs)} and the targets are {shape_of(targets)} of type {name_of(targets)}. "
         "It belongs to task=classification; task=regression wants criterion=mse."
     )
+
+
+def is_one_score(outputs: Tensor, targets: Tensor) -> bool:
+    """Says whether outputs N×1×… are one score of two classes: targets are class numbers, or probabilities N×2."""
+    if outputs.ndim < 2 or outputs.shape[1] != 1:
+        return False
+    return are_classes(outputs, targets) or (targets.is_floating_point() and targets.shape == (len(outputs), 2))
+
+
+def second_of_two(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Returns 1 for the second of two classes and 0 for the first, or the second's probability, shaped as one score."""
+    return targets[:, 1:] if targets.is_floating_point() else (targets.unsqueeze(1) == 1).to(outputs.dtype)
+
+
+def sides(criterion: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Returns 1 for the second of two classes and -1 for the first, shaped as one score N×1×….
+
+    Raises UserError where there is not one score, or targets are no class numbers.
+    """
+    want_classes(criterion, outputs, targets)
+    if outputs.shape[1] != 1:
+        raise UserError(
+            f"criterion={criterion} wants one score of two classes, and the model gives {shape_of(outputs)}:"
+            " model.num_outputs=1"
+        )
+    return 2 * second_of_two(outputs, targets) - 1
+
+
+def as_numbers(criterion: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Returns targets as numbers of the outputs' shape: values (float) as they are, class numbers as 1 for the class and
+    0 for all others, of one score as 1 and -1.
+
+    Raises UserError where targets are neither.
+    """
+    if is_one_score(outputs, targets):
+        return 2 * second_of_two(outputs, targets) - 1
+    if are_classes(outputs, targets) and outputs.shape[1] > 1:
+        known = torch.where(targets == IGNORED, 0, targets)
+        return functional.one_hot(known, outputs.shape[1]).movedim(-1, 1).to(outputs.dtype)
+    if outputs.shape != targets.shape or not targets.is_floating_point():
+        raise UserError(
+            f"criterion={criterion} compares numbers of equal shape, or scores with classes, but the model gives"
+            f" {shape_of(outputs)} and the targets are {shape_of(targets)} of type {name_of(targets)}. It belongs to"
+            " task=regression and task=classification."
+        )
+    return targets
+
+
+def mean_over_kept(each: Tensor, targets: Tensor) -> Tensor:
+    """Returns the mean of a loss N×outputs×…, without the samples whose class is `IGNORED`; 0 where none is left."""
+    if targets.is_floating_point():
+        return each.mean()
+    kept = targets != IGNORED
+    return (each.mean(dim=1) * kept).sum() / kept.sum().clamp_min(1)
 
 
 def at_least_float32(outputs: Tensor) -> Tensor:

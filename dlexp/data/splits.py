@@ -200,5 +200,15 @@ class Splits:
 
 def drawn_twice(draw: Callable[[torch.Generator], Split], seed: int) -> Splits:
     """Returns generated splits, the test split drawn anew, of the same size."""
-    train, test = (draw(torch.Generator().manual_seed(each)) for each in (seed, seed + TEST_SEED_STEP))
+    return drawn(lambda _, generator: draw(generator), 1, seed, test_size=1)
+
+
+def drawn(draw: Callable[[int, torch.Generator], Split], count: int, seed: int, *, test_size: float) -> Splits:
+    """Returns generated splits: `draw` makes `count` samples (or so many of each class) with a generator, and for the
+    test split anew the part `test_size` of as many (0: there is none).
+    """
+    train = draw(count, torch.Generator().manual_seed(seed))
+    if test_size == 0:
+        return Splits(train=train, test=None)
+    test = draw(max(1, round(test_size * count)), torch.Generator().manual_seed(seed + TEST_SEED_STEP))
     return Splits(train=train, test=test)

@@ -34,6 +34,7 @@ from dlexp.data.units import hold_to_one_unit, normalised_fields
 from dlexp.data.usage import usage
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
+from dlexp.experiment.length import make_plan, one_step
 from dlexp.experiment.target_units import some_targets, standardised, tell_samples, tell_units
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
@@ -50,8 +51,6 @@ from dlexp.train.state import TrainState
 
 log = logging.getLogger(__name__)
 
-# With `overfit_batches` a training is this long at least: enough for a few batches to be learnt by heart.
-OVERFIT_STEPS = 500
 # Training samples that a model's `init_from_data` sees; the whitening of patches needs no more.
 INIT_SAMPLES = 5000
 
@@ -96,6 +95,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         UserError: the data set is not there, is damaged, or does not fit what the config says of it.
     """
     start_without_compiler()
+    config = one_step(config)
     device = machine.select_device(config["device"])
     advice = machine.device_advice(config["device"], device)
     if advice:
@@ -109,7 +109,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     convolutional = any(isinstance(layer, nn.Conv2d) for layer in skeleton.modules())
     summary = summarise(skeleton, lambda model: task.predict(model, examples(fields, 1)))
     flops = math.inf if summary["flops"] is None else summary["flops"]  # unknown: not tiny, as far as anyone can tell
-    threads = machine.set_threads(config["threads"], flops=flops * config["batch_size"])
+    threads = machine.set_threads(config["threads"], flops=flops * (config["batch_size"] or math.inf))
     precision = machine.select_precision(config["precision"], device, convolutional)
 
     content = told_content(data)  # before it is loaded: what changes in between is noticed when the run goes on
@@ -153,15 +153,6 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )
-
-
-def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device, precision: torch.dtype) -> Plan:
-    """Returns how long and how to train with so many batches an epoch."""
-    epochs = config["epochs"]
-    if config["overfit_batches"] is not None:
-        epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
-    settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "log_steps", "compile")}
-    return Plan(epochs=epochs, device=device, precision=precision, **settings)
 
 
 def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
@@ -238,10 +229,10 @@ def _batches(
     normalised: Mapping[str, Normalisation],
     channels_last: bool,
 ) -> tuple[Batches, Batches | None, Batches | None, Callable[[Split | None], Batches | None]]:
-    size = config["batch_size"]
+    size = config["batch_size"] or len(splits.train)
     make = partial(Batches, fields=fields, normalised=normalised, seed=config["seed"], channels_last=channels_last)
     # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
-    eval_size = max(size, min(1000, 2**22 // math.prod(next(iter(fields.values())).sizes)))
+    eval_size = max(config["batch_size"] or 0, min(1000, 2**22 // math.prod(next(iter(fields.values())).sizes)))
 
     def evaluation(split: Split | None) -> Batches | None:
         if split is None or not len(split):

@@ -29,6 +29,9 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     few = _few_of_a_class(run, counts) or _few_that_validate(run, config) if is_whole else None
     for sentence in filter(None, (few, _few_steps(run, config))):
         log.warning(f"warning: {sentence}")
+    if run.state.method.whole:
+        told = "sets the weights in one step that sees all training samples: epochs, batch size and learning rate have no part"
+        log.info(f"method {type(run.state.method).__name__} {told} in it")
     if counts and are_unbalanced(list(counts.values())):
         log.info(_unbalanced(counts, config["data"]["sampling"]))
 
@@ -58,7 +61,7 @@ def _few_steps(run: Assembly, config: Mapping[str, Any]) -> str | None:
     """Returns what to type for a training that is too short for most recipes; who typed how many steps knows."""
     steps, each = run.total_steps, run.plan.steps_per_epoch(len(run.train))
     is_meant = config["max_steps"] is not None or config["overfit_batches"] is not None
-    if is_meant or steps >= FEW_STEPS or wants_closure(run.state.optimizer):
+    if is_meant or steps >= FEW_STEPS or wants_closure(run.state.optimizer) or run.state.method.whole:
         return None
     epochs = -(-FEWEST_STEPS // each)
     return (

@@ -107,6 +107,8 @@ class Method(nn.Module):
 
     views: int = 1
     """How often a training batch has each sample, every time augmented anew: first all of them, then all once more."""
+    whole: bool = False
+    """Whether there is one step, which sees all training samples (see `dlexp.methods.solver`)."""
     trains: bool = False
     """Whether the optimizer trains the method's own parameters; else only `setup` and `after_step` change them."""
     metrics: Mapping[str, Metric] = {}

@@ -19,8 +19,8 @@ from dlexp.config.composed import Composed
 from dlexp.config.stored import stored_run
 from dlexp.data.fetch.files import find, search_roots
 from dlexp.errors import UserError
-from dlexp.experiment.assemble import make_plan
 from dlexp.experiment.initial_weights import freeze
+from dlexp.experiment.length import make_plan, one_step
 from dlexp.machine import environment
 from dlexp.machine.device import select_device
 from dlexp.records.checkpoints import KEPT
@@ -187,7 +187,8 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
 
 def num_steps(config: Mapping[str, Any], num_samples: int) -> tuple[int, int]:
     """Returns optimizer steps and epochs of a whole training (patience may end it before)."""
-    num_batches = num_samples // min(config["batch_size"], num_samples)
+    config = one_step(config)
+    num_batches = num_samples // min(config["batch_size"] or num_samples, num_samples)
     if config["overfit_batches"] is not None:
         num_batches = min(num_batches, config["overfit_batches"])
     plan = make_plan(config, num_batches, torch.device("cpu"), torch.float32)

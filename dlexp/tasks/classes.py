@@ -42,6 +42,16 @@ def number_of(ignore_index: int | str | None, class_names: list[str] | None) -> 
     )
 
 
+def with_zero(scores: Tensor) -> Tensor:
+    """Returns the logits N×2×… of two classes whose one score is N×1×…: 0 of the first, the score of the second."""
+    return torch.cat([torch.zeros_like(scores), scores], dim=1)
+
+
+def lead_of(logits: Tensor) -> Tensor:
+    """Returns how far the second of two classes is ahead, N×1×…: the score that `with_zero` was given."""
+    return logits[:, 1:] - logits[:, :1]
+
+
 class Classes(Task):
     """Outputs are logits N×classes×…, targets class numbers N×… (int64), of which `ignore_index` counts nowhere.
 
@@ -81,7 +91,7 @@ class Classes(Task):
         """Returns the loss, a mean over all that counts."""
         weight = self.weight(outputs, batch)
         outputs, batch = self.judged(outputs, batch)
-        return self.mean_loss(outputs, batch["targets"], weight)
+        return self.mean_loss(lead_of(outputs) if self.one_score else outputs, batch["targets"], weight)
 
     @property
     def weighs(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlexp.batch import IGNORED, Batch
 from dlexp.data.class_counts import are_unbalanced
@@ -15,7 +15,7 @@ from dlexp.metrics.classes import Accuracy, Recall, TopK, right_answers
 from dlexp.metrics.measure import Measure
 from dlexp.metrics.ranking import AUC
 from dlexp.ranges import Choice, Range
-from dlexp.tasks.classes import Classes
+from dlexp.tasks.classes import Classes, with_zero
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,11 @@ MANY_CLASSES, AUC_BINS = 21, 10_000
 
 
 class Classification(Classes):
-    """One class a sample, or one a place of it (see `Classes`)."""
+    """One class a sample, or one a place of it (see `Classes`).
+
+    Of a model that returns one score of two classes, N×1×…, which some criteria ask for, all but the loss sees logits
+    N×2×…, 0 and the score: the answer is the second class where the score is above 0.
+    """
 
     metric = "accuracy"
     own: Mapping[str, Measure] = {"accuracy": Accuracy()}
@@ -42,6 +46,12 @@ class Classification(Classes):
         ignore_index: int | str | None,
     ) -> None:
         super().__init__(class_names=class_names, num_outputs=num_outputs, targets=targets, ignore_index=ignore_index)
+
+    def forward(self, model: nn.Module, batch: Batch) -> Any:
+        """Returns the logits, of one score 0 and the score."""
+        outputs = super().forward(model, batch)
+        is_one = self.one_score and isinstance(outputs, Tensor) and outputs.ndim > 1 and outputs.shape[1] == 1
+        return with_zero(outputs) if is_one else outputs
 
     def measure(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """Returns the sums of `own`; where every sample counts, only how many answers are right: counting all, too,

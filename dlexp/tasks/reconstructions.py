@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from dlexp.batch import Batch
+from dlexp.batch import Batch, joined
 from dlexp.console.wording import number
 from dlexp.metric import LOSS
 from dlexp.pictures.style import shortened
+from dlexp.tasks.autoencoding import first_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,46 +32,59 @@ def figures(task: Autoencoding, split: Split, predict: Predict) -> dict[str, Fig
     """Returns the pictures of a split by file name. Predict takes fields as they came, and what asks the model."""
     from dlexp import pictures
 
-    errors, shown = _errors(split, predict), _examples(split)
+    errors = _asked(split, predict, _error, torch.arange(len(split)))
+    few, many = _examples(split), torch.arange(min(MOST_CODES, len(split))) * len(split) // min(MOST_CODES, len(split))
+    are_images = split.inputs.ndim == 4
     found: dict[str, Figure] = {}
-    mean = f"mean squared error {number(float(errors.mean()), LOSS)} of {len(split):,} samples"
-    if split.inputs.ndim == 4:
+    if are_images:
+        mean = f"mean squared error {number(float(errors.mean()), LOSS)} of {len(split):,} samples"
+        found["reconstructions"] = pictures.image_rows(_rows(task, split, predict, few), f"Reconstructions, {mean}")
         worst = errors.topk(min(COLUMNS, len(errors))).indices
+        heading = "Worst reconstructions, each with its mean squared error"
         notes = [number(float(error), LOSS) for error in errors[worst]]
-        rows, heading = _rows(task, split, predict, shown), f"Reconstructions, {mean}"
-        found["reconstructions"] = pictures.image_rows(rows, heading)
-        rows, heading = _rows(task, split, predict, worst), "Worst reconstructions, each with its mean squared error"
-        found["worst_reconstructions"] = pictures.image_rows(rows, heading, notes)
+        found["worst_reconstructions"] = pictures.image_rows(_rows(task, split, predict, worst), heading, notes)
     else:
-        some = predict(split.read(_spread(split)), _judged)
-        outputs, truths = (some[key].flatten(1) for key in ("outputs", "truths"))
-        found["reconstruction_against_input"] = pictures.prediction_against_truth(outputs, truths)
-    codes = predict(split.read(_spread(split)), _encoded)
+        some = _asked(split, predict, _judged, many)
+        outputs, inputs = (some[key].flatten(1) for key in ("outputs", "inputs"))
+        found["reconstruction_against_input"] = pictures.prediction_against_truth(outputs, inputs)
+    codes = _asked(split, predict, _encoded, many)
     if codes is None:
         return found
-    labels = None if split.labels is None else split.labels[_spread(split)]
+    labels = None if split.labels is None else split.labels[many]
     found["codes"] = pictures.codes(codes.flatten(1), labels, task.class_names)
-    if split.inputs.ndim == 4 and len(shown) > 1:
-        if images := _walks(predict, predict(split.read(shown), _encoded)):
-            names = _names(task, split, shown)
-            names = [f"{one} → {other}" for one, other in zip(names[0::2], names[1::2], strict=False)]
-            walks = list(zip(names, images, strict=True))
-            found["walks"] = pictures.image_rows(walks, "Walks in equal steps from one code to another, decoded")
+    walks = _walks(predict, _asked(split, predict, _encoded, few)) if are_images else []
+    if walks:
+        names = _names(task, split, few)
+        ends = [f"{one} → {other}" for one, other in zip(names[0::2], names[1::2], strict=False)]
+        heading = "Walks in equal steps from one code to another, decoded"
+        found["walks"] = pictures.image_rows(list(zip(ends, walks, strict=True)), heading)
     return found
+
+
+def _asked(split: Split, predict: Predict, ask: Callable[..., Any], rows: Tensor) -> Any:
+    """Returns what is asked of samples, on the CPU; few are read at once."""
+    size = max(1, min(1000, CHUNK // max(1, math.prod(split.inputs.shape[1:]))))
+    return joined([predict(split.read(part), ask) for part in torch.split(rows, size)])
 
 
 def _judged(task: Autoencoding, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
     """Returns reconstructions, inputs, and what the model was shown, all in the unit of pictures."""
     outputs, truth = task.judged(task(model, batch), batch)
-    shown = task.in_unit(task.spoiled(next(iter(batch.values()))))
-    return {"inputs": shown, "truths": truth["targets"], "outputs": outputs}
+    shown = task.in_unit(task.spoiled(first_of(batch)))
+    return {"inputs": truth["targets"], "shown": shown, "outputs": outputs}
+
+
+def _error(task: Autoencoding, model: nn.Module, batch: Batch) -> Tensor:
+    """Returns the mean squared error of each sample, in the unit of pictures."""
+    outputs, truth = task.judged(task(model, batch), batch)
+    return (outputs - truth["targets"]).square().flatten(1).mean(dim=1)
 
 
 def _encoded(task: Autoencoding, model: Any, batch: Batch) -> Tensor | None:
     """Returns the codes of clean inputs; None where the model has none."""
     if not callable(getattr(model, "encode", None)):
         return None
-    codes: Any = model.encode(next(field for name, field in batch.items() if name != "targets"))
+    codes: Any = model.encode(first_of(batch))
     return codes if isinstance(codes, Tensor) else None
 
 
@@ -77,21 +92,10 @@ def _decoded(task: Autoencoding, model: Any, batch: Batch) -> Tensor | None:
     return task.answer(model.decode(batch["codes"])) if callable(getattr(model, "decode", None)) else None
 
 
-def _errors(split: Split, predict: Predict) -> Tensor:
-    """Returns the mean squared error of each sample, in the unit of pictures."""
-
-    def ask(task: Autoencoding, model: nn.Module, batch: Batch) -> Tensor:
-        found = _judged(task, model, batch)
-        return (found["outputs"] - found["truths"]).square().flatten(1).mean(dim=1)
-
-    size = max(1, min(1000, CHUNK // max(1, split.inputs[:1].numel())))
-    return torch.cat([predict(split.read(rows), ask) for rows in torch.split(torch.arange(len(split)), size)])
-
-
 def _rows(task: Autoencoding, split: Split, predict: Predict, rows: Tensor) -> list[tuple[str, Tensor]]:
-    found = predict(split.read(rows), _judged)
-    shown = [("shown", found["inputs"])] if task.spoils else []
-    return [("original", found["truths"]), *shown, ("reconstruction", found["outputs"])]
+    found = _asked(split, predict, _judged, rows)
+    shown = [("shown", found["shown"])] if task.spoils else []
+    return [("original", found["inputs"]), *shown, ("reconstruction", found["outputs"])]
 
 
 def _walks(predict: Predict, codes: Tensor) -> list[Tensor]:
@@ -120,8 +124,3 @@ def _examples(split: Split) -> Tensor:
     rounds = -(-COLUMNS // len(classes))
     found = [places[turn] for turn in range(rounds) for places in first if turn < len(places)]
     return torch.stack(found[:COLUMNS])
-
-
-def _spread(split: Split) -> Tensor:
-    count = min(MOST_CODES, len(split))
-    return torch.arange(count) * len(split) // count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.metrics.measure import Measure
 from dlexp.metrics.values import MAE
+from dlexp.models.affine import one_output
 from dlexp.ranges import Choice
 from dlexp.tasks.task import Task, shape_in_words
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from dlexp.data.fields import Field
     from dlexp.data.splits import Split
-
-MOST_COEFFICIENTS = 16
 
 
 class Regression(Task):
@@ -96,18 +94,10 @@ class Regression(Task):
         None for every other model. With the `mean` and `std` its features were normalised by, w and b are those of the
         features as they came.
         """
-        layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-        if len(layers) != 1 or layers[0].out_features != 1 or layers[0].in_features > MOST_COEFFICIENTS:
+        found = one_output(model, mean, std)
+        if found is None:
             return None
-        affine = copy.deepcopy(layers[0]).cpu().double()
-        if not _compute_the_same(copy.deepcopy(model).cpu().double().eval(), affine):
-            return None
-        weight = affine.weight.detach()[0]
-        bias = affine(torch.zeros(affine.in_features, dtype=torch.float64)).detach()[0]
-        if std:
-            weight = weight / torch.tensor(std, dtype=torch.float64)
-        if mean:
-            bias = bias - weight @ torch.tensor(mean, dtype=torch.float64)
+        weight, bias = found
         if self.units is not None:
             weight, bias = weight * self.units.std[0], bias * self.units.std[0] + self.units.mean[0]
         return {"w": weight.tolist(), "b": bias.item()}
@@ -156,12 +146,3 @@ def _over_outputs(found: Mapping[str, list[float]]) -> dict[str, float]:
     """Returns both errors over all outputs, as the metrics of their names have them."""
     count = len(found["mae"])
     return {"mae": sum(found["mae"]) / count, "rmse": math.sqrt(sum(each**2 for each in found["rmse"]) / count)}
-
-
-def _compute_the_same(model: nn.Module, layer: nn.Linear) -> bool:
-    """Says whether `model` is nothing but its one `layer`: an activation or a square around it would show here."""
-    generator = torch.Generator().manual_seed(0)
-    points = 100 * torch.randn(64, layer.in_features, dtype=torch.float64, generator=generator)
-    with torch.no_grad():
-        outputs, expected = model(points), layer(points)
-    return outputs.shape == expected.shape and torch.allclose(outputs, expected)

@@ -48,6 +48,8 @@ class Task(nn.Module):
     keeps_outputs: bool = True
     """Whether `summary` and `figures` want the outputs of the whole split, which lie in memory then."""
     criterion: nn.Module
+    one_score: bool = False
+    """Whether the criterion wants one score of two classes, how far the second is ahead; set by the engine."""
     autocast: AbstractContextManager[Any] = nullcontext()
     """The precision of the run, set by the engine."""
     normalised: Mapping[str, Normalisation] = {}
