@@ -135,8 +135,7 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
 
 
 def _staged(typed: Sequence[str], place: Path | None) -> "Result | None":
-    """Trains the stages that the words ask for, or goes on with them, and returns the result of the last one; None where
-    there are none.
+    """Trains what is left of the stages that the words ask for; returns the result of the last one, None without any.
 
     Raises:
         UserError: one of them failed, or something is wrong with one; none has started then.

@@ -45,7 +45,7 @@ def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.
     """Returns what types, ranges, unknown keys and, of these groups, unknown targets are wrong, a sentence each."""
     problems = settings_problems(config)
     if config["stages"] is not None:
-        names = listed(list(config["stages"]), 3)
+        names = listed(list(config["stages"]), 3) if isinstance(config["stages"], dict) else config["stages"]
         problems.append(f"the stages {names} are trained by a run or a sweep (-m) alone; stages=null leaves them out")
     misfit = task_problems(config)
     for group in groups:

@@ -38,7 +38,7 @@ class Settings:
     patience: Annotated[int | None, Range(ge=1)] = MISSING
     note: Annotated[str | None, Incidental(), Later()] = MISSING
     init_from: str | None = MISSING
-    stages: Annotated[dict[str, Any] | None, Incidental(), Later()] = MISSING
+    stages: Annotated[Any, Incidental(), Later()] = MISSING
     freeze: list[str] = MISSING
     device: Annotated[str, Incidental()] = MISSING
     precision: Annotated[str, Choice("auto", "float32", "bfloat16", "float16")] = MISSING

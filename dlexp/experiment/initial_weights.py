@@ -53,10 +53,10 @@ def initialise(
 
 
 def takes_some_of(model: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
-    """Returns whether weights of a model, as its config says it is, have a place in another one."""
+    """Returns whether weights of a model, as its config says it is, have a place in another one, biases aside."""
     with torch.device("meta"):
         own, other = (build(node) for node in (model, source))
-    return bool(fitting_tensors(own, other.state_dict()))
+    return any(each.ndim > 1 for each in fitting_tensors(own, other.state_dict()).values())
 
 
 def fingerprint_of(weights: Mapping[str, Tensor]) -> str:

@@ -39,7 +39,7 @@ class Stack(nn.Module):
         if self.depth > 1:
             raise UserError(
                 f"of model.depth={self.depth} layers only the top one is trained, and the others would stay as they are"
-                f" drawn: init_from=RUN begins from a run of model.depth={self.depth - 1}, and model.depth=1 from nothing"
+                f" drawn: init_from=RUN begins from a run of model.depth={self.depth - 1}"
             )
 
     def layer(self, number: int) -> nn.Linear:
@@ -76,7 +76,7 @@ class Stack(nn.Module):
         for each in range(number, 0, -1):
             logits = self.down(values, each)
             values = torch.sigmoid(logits)
-        return logits.unflatten(1, self.shape)
+        return logits.reshape(-1, *self.shape)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.decode(self.encode(inputs))

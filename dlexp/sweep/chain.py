@@ -36,7 +36,8 @@ class Link:
         """Returns the stage as a job of a ledger. places: the folders of the stages before; one that is missing is not
         begun from.
         """
-        start = [_begun_from(places[self.source])] if self.source in places else []
+        folder = None if self.source is None else places.get(self.source)
+        start = [] if folder is None else [_begun_from(folder)]
         arm = name_of([f"{key}={value}" for key, value in self.varied.items()]) if self.varied else ""
         return Job(f"{arm}_{self.name}".lstrip("_"), [*self.words, *start], self.varied)
 

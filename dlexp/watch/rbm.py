@@ -52,10 +52,10 @@ class LooksAtRBM(Watcher):
         has_val = any(key.startswith("val/") for key in metrics)
         samples = next(iter(view.batches("val" if has_val else "train")))
         visible = machine.below(_inputs(samples)[:CHAINS])
-        rows = {"start": _shown(machine, visible)}
+        rows = [("start", _shown(machine, visible))]
         for after in STEPS:
             visible, step = machine.chain(visible, after - step), after
-            rows[f"{after} step{'s' * (after > 1)}"] = _shown(machine, visible)
+            rows.append((f"{after} step{'s' * (after > 1)}", _shown(machine, visible)))
         view.figure("samples", image_rows(rows, "Gibbs sampling from the images of the first row on"))
 
 
@@ -69,7 +69,8 @@ def filters(machine: Any) -> Tensor:
         weights = machine.layer(number).weight @ weights
     weights = weights[:FILTERS]
     largest = weights.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)
-    return (0.5 + weights / (2 * largest)).unflatten(1, machine.shape).cpu()
+    images: Tensor = (0.5 + weights / (2 * largest)).reshape(-1, *machine.shape).cpu()
+    return images
 
 
 def _free_energy(machine: Any, view: View, split: str, count: int | None) -> tuple[float, int]:
@@ -88,4 +89,5 @@ def _inputs(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def _shown(machine: Any, visible: Tensor) -> Tensor:
-    return machine.decoded_from(visible, machine.depth - 1).sigmoid().cpu()
+    images: Tensor = machine.decoded_from(visible, machine.depth - 1).sigmoid().cpu()
+    return images

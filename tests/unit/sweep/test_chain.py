@@ -67,7 +67,7 @@ def test_words_without_stages_are_nobodys_here(presets: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("stages.secnd.epochs=3", "there is no stage 'secnd'. Did you mean 'second'? There are: first and second"),
+        ("stages.secnd.epochs=3", "there is no stage 'secnd'. Did you mean 'second'? There are: first, second"),
         ("init_from=outputs/x", "stages.first.init_from= says it to one"),
         ("stages.first.init_from=stages.second", "must name a stage before it, none, being the first"),
         ("stages.second.init_from=stages.frst", "must name a stage before it, one of first"),
