@@ -19,6 +19,7 @@ from dlexp.experiment import resume
 from dlexp.machine.signals import obey_what_was_put_off
 from dlexp.records.folder import LOG
 from dlexp.records.naming import OUTPUTS, making, plain_name, refuse_files
+from dlexp.sweep.chain import may_have_stages
 from dlexp.sweep.launchers.launcher import is_here
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
     with alone(), loading_once():
         if named not in (None, "auto"):
             return resume.resume_named(named, words)
+        if may_have_stages(words) and (staged := _staged(words, place)) is not None:
+            return staged
         composed = compose(words)
         place = place or composed.place
         found = resume.find(place, composed.config) if named else None
@@ -129,6 +132,35 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
         with log_to(folder / LOG) as begin_log:
             begin_log()
             return run_experiment(composed, folder)
+
+
+def _staged(typed: Sequence[str], place: Path | None) -> "Result | None":
+    """Trains what is left of the stages that the words ask for; returns the result of the last one, None without any.
+
+    Raises:
+        UserError: one of them failed, or something is wrong with one; none has started then.
+    """
+    from dlexp.config.words import in_quotes, read
+    from dlexp.records.result import Result, read_result
+    from dlexp.sweep.grid import Job
+    from dlexp.sweep.stages import run_stages
+
+    folder = [] if place is None else [f"hydra.sweep.dir={in_quotes(str(place))}"]
+    own = read(["-m", *(word.replace("hydra.run.dir=", "hydra.sweep.dir=", 1) for word in typed)])
+    staged = run_stages([Job("", [*own.overrides, *folder], {})], own)
+    if staged is None:
+        return None
+    (ended, _) = staged
+    if ended.stop is not None:
+        raise ended.stop
+    if not ended.folders:  # a dry run
+        return Result({}, [], ended.folder, None)
+    (last,), (report,) = ended.folders, ended.reports
+    if report["status"] in ("pending", "running"):
+        return Result({}, [], last, None)
+    if report["status"] != "finished":
+        raise UserError(str(report["error"] or report["status"]))
+    return read_result(last, report)
 
 
 _one_at_a_time = threading.RLock()

@@ -45,6 +45,9 @@ def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
 def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.keys()) -> list[str]:
     """Returns what types, ranges, unknown keys and, of these groups, unknown targets are wrong, a sentence each."""
     problems = settings_problems(config)
+    if config["stages"] is not None:
+        names = listed(list(config["stages"]), 3) if isinstance(config["stages"], dict) else config["stages"]
+        problems.append(f"the stages {names} are trained by a run or a sweep (-m) alone; stages=null leaves them out")
     misfit = task_problems(config)
     for group in groups:
         problems += misfit if misfit and group == "task" else group_problems(group, config[group])

@@ -12,6 +12,7 @@ class Composed:
     config: every setting by name, groups as dicts. words: the overrides as typed. choices: the option of each group.
     follows: the settings that take the value of another one, `${optimizer.lr}`, and which that is.
     varied: of a sweep's job the words that differ between jobs, by key; they enter no cell, since they say nothing new.
+    stage: of a run that is one of several stages what `run.json` says of that (see `dlexp.sweep.stages`).
     place, sweep_place: the folder asked for with hydra.run.dir, and with hydra.sweep.dir; None: a new one.
     """
 
@@ -22,6 +23,7 @@ class Composed:
     sweep_place: Path | None = None
     follows: dict[str, str] = field(default_factory=dict)
     varied: dict[str, str] = field(default_factory=dict)
+    stage: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:

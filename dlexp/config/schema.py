@@ -39,6 +39,7 @@ class Settings:
     patience: Annotated[int | None, Range(ge=1)] = MISSING
     note: Annotated[str | None, Incidental(), Later()] = MISSING
     init_from: str | None = MISSING
+    stages: Annotated[Any, Incidental(), Later()] = MISSING
     freeze: list[str] = MISSING
     device: Annotated[str, Incidental()] = MISSING
     precision: Annotated[str, Choice("auto", "float32", "bfloat16", "float16")] = MISSING
@@ -120,6 +121,7 @@ class DataSettings:
     val_size: Annotated[float, Range(ge=0)]
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
+    labelled: Annotated[int | None, Range(ge=1), Later()]
     folds: Annotated[int | None, Range(ge=2)]
     fold: Annotated[int | None, Range(ge=0)]
     group_file: Annotated[str | None, Later()]

@@ -3,13 +3,13 @@
 import logging
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from dlexp.data.dealing import class_numbers, dealt, generator, numbered, turns
+from dlexp.data.labels import with_labels
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 
@@ -30,15 +30,18 @@ def prepare(
     folds: int | None,
     fold: int | None,
     sampling: str | None,
+    labelled: int | None = None,
     ignored: int | None = None,
+    is_supervised: bool = True,
 ) -> Splits:
     """Splits validation samples off the training split and shortens all three to `limit` samples each.
 
     val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
     own. A data set's own validation split is taken as it is. folds, fold: of that many equal parts of the training
     samples this one validates, whatever `val_size` says. Groups stay whole. Choices depend on `split_seed` alone.
-    sampling: "balanced" draws every class equally often in training. ignored: a number in the place of classes that is
-    none, so that it is not drawn then.
+    sampling: "balanced" draws every class equally often in training. labelled: of so many training samples, of each
+    class in proportion, the label is known; the others have the class `ignored` where there is such a number, and are
+    left out where there is none and the task `is_supervised`. ignored: a number in the place of classes that is none.
 
     Raises:
         UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings
@@ -60,6 +63,8 @@ def prepare(
         divided_by += (VAL_SIZE,)
     _refuse_shared_groups({"training": train, "validation": val, "test": splits.test})
     train = _shorten(train, limit, split_seed + 1)
+    if labelled is not None:
+        train = with_labels(train, labelled, split_seed + 4, ignored, is_supervised)
     if sampling == "balanced":
         train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():
@@ -85,23 +90,23 @@ def with_test(splits: Splits, test_size: float, seed: int) -> Splits:
 def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> tuple[Split, Split]:
     """Returns the split without, and with only, `count` samples; of groups whole ones, about as many samples.
 
-    by_class: of each class in proportion (see `_dealt`); of groups those of some tries that come nearest to it. Both
+    by_class: of each class in proportion (see `dealt`); of groups those of some tries that come nearest to it. Both
     keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
     """
-    groups, generator = _group_numbers(split), _generator(seed)
+    groups, draws = _group_numbers(split), generator(seed)
     sizes = groups.bincount()
     if len(sizes) < 2:
         all_of_it = f"all {len(split)} samples are of one group" if len(split) > 1 else "there is only one sample"
         raise UserError(f"{all_of_it}, so none can be held out; {TEST_SIZE}=0 {VAL_SIZE}=0 trains on all of it")
-    classes = _class_numbers(split) if by_class else None
+    classes = class_numbers(split) if by_class else None
     if split.groups is None and classes is not None:
-        return _apart(split, _dealt(classes, count, generator))
+        return _apart(split, dealt(classes, count, draws))
     if classes is not None:  # one that lies in one group has no part on both sides, so it has no say
         in_each = np.unique((classes * len(sizes) + groups).numpy()) // len(sizes)
         classes = torch.where(torch.from_numpy(np.bincount(in_each))[classes] > 1, classes, -1)
     is_held, nearest = torch.zeros(0), (math.inf, math.inf)
     for _ in range(TRIES):
-        order = torch.randperm(len(sizes), generator=generator)
+        order = torch.randperm(len(sizes), generator=draws)
         last = int((sizes[order].cumsum(0)[:-1] - count).abs().argmin())
         chosen = torch.zeros(len(sizes), dtype=torch.bool).index_fill(0, order[: last + 1], True)[groups]
         distance = _distance(chosen, count, classes)
@@ -115,20 +120,6 @@ def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> t
             f" {int(is_held.sum())}"
         )
     return _apart(split, is_held)
-
-
-def _dealt(classes: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Returns which samples are held out, bool N: `count` of them, of each class in proportion to its size.
-
-    Seats are dealt so by Sainte-Laguë: the k-th sample of a class of n stands at (k - 1/2) / n, and the first ones are
-    taken. Before all of that comes one of each class that has two, and after all the last one of each, so that a class
-    is in both parts if it can be, and in the part that is left else.
-    """
-    order = torch.randperm(len(classes), generator=generator)
-    turns, sizes = _turns(classes[order])
-    places = (turns + 0.5) / sizes - ((turns == 0) & (sizes > 1)).double() + (turns == sizes - 1).double()
-    chosen = order[places.argsort(stable=True)[:count]]
-    return torch.zeros(len(classes), dtype=torch.bool).index_fill(0, chosen, True)
 
 
 def _distance(is_held: Tensor, count: int, classes: Tensor | None) -> tuple[float, float]:
@@ -151,29 +142,20 @@ def some_of_each(split: Split, count: int, seed: int) -> Split:
     Every class in turn gives one, until there are enough: data often lies sorted by class, and one class is learnt in a
     single step. Samples without classes are drawn at random. Groups and weights are left behind.
     """
-    order, classes = torch.randperm(len(split), generator=_generator(seed)), _class_numbers(split)
+    order, classes = torch.randperm(len(split), generator=generator(seed)), class_numbers(split)
     if classes is not None:
-        order = order[_turns(classes[order])[0].argsort(stable=True)]
+        order = order[turns(classes[order])[0].argsort(stable=True)]
     return Split(**split.read(order[:count]))
-
-
-def _turns(classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns for each sample how many of its class stand before it, and how many there are."""
-    by_class, counts = classes.argsort(stable=True), classes.bincount()
-    first = (counts.cumsum(0) - counts).repeat_interleave(counts)
-    turns = torch.empty_like(classes)
-    turns[by_class] = torch.arange(len(classes)) - first
-    return turns, counts[classes]
 
 
 def _folds(split: Split, folds: int, seed: int) -> Tensor:
     """Returns the fold of each sample: dealt out class by class, or as whole groups, the largest first."""
-    groups, generator = _group_numbers(split), _generator(seed)
+    groups, draws = _group_numbers(split), generator(seed)
     sizes = groups.bincount()
     if len(sizes) < folds:
         what = "samples" if split.groups is None else "groups"
         raise UserError(f"data.folds={folds} needs as many {what} for training at least, and there are {len(sizes)}")
-    order = torch.randperm(len(sizes), generator=generator)
+    order = torch.randperm(len(sizes), generator=draws)
     fold_of = torch.empty_like(order)
     if split.groups is None:
         if split.classes is not None:
@@ -192,16 +174,7 @@ def _group_numbers(split: Split) -> Tensor:
     """Returns the groups numbered from 0, int64 N; every sample is one of its own where there are none."""
     if split.groups is None:
         return torch.arange(len(split))
-    return _numbered(split.groups)
-
-
-def _class_numbers(split: Split) -> Tensor | None:
-    """Returns the classes numbered from 0, int64 N: of those that a task ignores some lie below 0, or far off."""
-    return None if split.classes is None else _numbered(split.classes.numpy())
-
-
-def _numbered(values: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
+    return numbered(split.groups)
 
 
 def _apart(split: Split, is_held: Tensor) -> tuple[Split, Split]:
@@ -246,11 +219,7 @@ def _val_count(num_samples: int, val_size: float) -> int:
     return count
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def _shorten(split: Split, limit: int | None, seed: int) -> Split:
     if limit is None or len(split) <= limit:
         return split
-    return split.take(torch.randperm(len(split), generator=_generator(seed))[:limit].sort().values)
+    return split.take(torch.randperm(len(split), generator=generator(seed))[:limit].sort().values)

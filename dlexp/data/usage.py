@@ -27,4 +27,5 @@ def usage(
         "sizes": {name: len(split) for name, split in splits.named.items()},
         "class_counts": counts_by_class(splits, data, data["ignored"]),
         "divided_by": splits.divided_by,
+        **({} if data.get("labelled") is None else {"labelled": data["labelled"]}),
     }

@@ -116,7 +116,8 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     loaded = load_data(data)
     content = content or of_splits(loaded)
     ignored: int | None = getattr(task, "ignore_index", None)
-    splits, fill = filled(prepared(loaded, {**data, "ignored": ignored}))
+    is_supervised = config["task"]["targets"] != "none"
+    splits, fill = filled(prepared(loaded, {**data, "ignored": ignored, "is_supervised": is_supervised}))
     if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:

@@ -26,6 +26,7 @@ def what_it_is(composed: Composed) -> dict[str, Any]:
     config = composed.config
     facts = {"cell": cell(config), "code": code_version(allowed_modules()), "follows": composed.follows}
     facts |= {"varied": composed.varied, "note": config["note"]}
+    facts |= {} if composed.stage is None else {"stage": composed.stage}
     return facts | measured(build_task(config))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlexp.config.build import build
 from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError, listed, to_type
 from dlexp.models.parts import fitting_tensors
@@ -49,6 +50,13 @@ def initialise(
     }.items():
         if names:
             log.info(f"  {title}: {listed(names, 6)} ({len(names)})")
+
+
+def takes_some_of(model: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    """Returns whether weights of a model, as its config says it is, have a place in another one, biases aside."""
+    with torch.device("meta"):
+        own, other = (build(node) for node in (model, source))
+    return any(each.ndim > 1 for each in fitting_tensors(own, other.state_dict()).values())
 
 
 def fingerprint_of(weights: Mapping[str, Tensor]) -> str:

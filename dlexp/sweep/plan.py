@@ -11,8 +11,9 @@ from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.sweep.arms import arms_table
+from dlexp.sweep.chain import may_have_stages
 from dlexp.sweep.closing import write_report
-from dlexp.sweep.grid import grid, sweep_name
+from dlexp.sweep.grid import Job, grid, sweep_name
 from dlexp.sweep.stage import Ended, checked, train
 from dlexp.sweep.table import table
 
@@ -33,6 +34,8 @@ def run_sweep(typed: Sequence[str]) -> Ended:
         return run_search(read)
     with _starting_none():
         jobs = grid(axes(read.overrides, read.folders))
+    if may_have_stages(read.overrides) and (staged := _run_stages(jobs, read)) is not None:
+        return staged
     stage = checked(jobs, read)
     first = stage.runs[0]
     _refuse_search(first)
@@ -47,6 +50,17 @@ def run_sweep(typed: Sequence[str]) -> Ended:
     ended = train(stage, sweep_name(stage.jobs, first))
     tell_end(ended, varied, draws=any(run.config["pictures"] for run in stage.runs))
     return ended
+
+
+def _run_stages(jobs: Sequence[Job], read: words.Words) -> Ended | None:
+    """Trains the stages of each job, and shows what the last ones say together; None where there are no stages."""
+    from dlexp.sweep.stages import run_stages
+
+    staged = run_stages(jobs, read)
+    if staged is not None and staged[0].folders:
+        varied = [each.varied or {"job": job.name} for each, job in zip(staged[1], jobs, strict=True)]
+        tell_end(staged[0], varied, draws=True)
+    return None if staged is None else staged[0]
 
 
 def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) -> None:

@@ -164,6 +164,8 @@ def _contents(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = [{} for _ in runs]
     for name, (field, source) in CONTENTS.items():
+        if source == "init_from" and all(str(run.settings.get(source)).startswith("stages.") for run in runs):
+            continue  # which tells what made the weights
         if len({run.entry.get(field) for run in runs} - {None}) < 2:
             continue
         keys = [key for key in runs[0].settings if key == source or key.startswith(f"{source}.")]

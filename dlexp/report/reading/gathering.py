@@ -11,6 +11,9 @@ from dlexp.report.reading.conditions import matching
 from dlexp.report.reading.plan import PLAN_FILE, Plan, read_plan, why_unread
 from dlexp.report.reading.runs import Run, Trouble, read_runs
 
+# Why a stage is left out, in words that follow the name of its folder.
+HANDED_ON = "is a stage whose weights were handed on to a later one"
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -62,6 +65,9 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
     home = folders[0] if len(folders) == 1 and folders[0] in plans else covering[0] if len(covering) == 1 else None
     plan = None if home is None else plans[home]
     runs = matching([run for run in found if id(run) not in trials], where)
+    if any(not run.hands_on for run in runs):  # of stages the last one is the result
+        troubles = [*troubles, *(Trouble(run.folder, HANDED_ON) for run in runs if run.hands_on and run.is_ended)]
+        runs = [run for run in runs if not run.hands_on]
     done = {run.cell for run in runs if run.is_ended}
     waiting = [run for run in runs if not run.is_ended and run.status != "pruned"]
     planned: dict[str, list[Run]] = {}

@@ -87,6 +87,11 @@ class Run:
         return self._history[1]
 
     @property
+    def hands_on(self) -> bool:
+        """Whether it is a stage that is not the last one of its command."""
+        return _stage_of(self.entry).get("hands_on") is True
+
+    @property
     def is_finished(self) -> bool:
         """Whether it came to its end."""
         return self.status == "finished"
@@ -167,7 +172,9 @@ def read_run(folder: Path, queues: dict[Path, dict[str, str | None]]) -> Run:
         status = entry["status"] if entry["status"] != "running" else status
     if status not in ("finished", "failed", *UNFINISHED):
         raise Unreadable(f"is in a state that this version does not know: {status!r}")
-    seed = settings.get("seed")
+    seed, start = settings.get("seed"), _stage_of(entry).get("start")
+    if isinstance(start, str):  # the same for each seed, which a folder is not
+        settings = settings | {"init_from": start}
     return Run(
         folder=folder,
         name=folder.resolve().name,
@@ -186,6 +193,12 @@ def read_run(folder: Path, queues: dict[Path, dict[str, str | None]]) -> Run:
         error=entry["error"],
         entry=entry,
     )
+
+
+def _stage_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns what a record says of a stage, of one among several."""
+    found = entry.get("stage")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _turns(folder: Path) -> dict[str, int]:

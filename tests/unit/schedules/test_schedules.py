@@ -14,6 +14,7 @@ from dlexp.schedules.cosine import cosine
 from dlexp.schedules.linear import linear
 from dlexp.schedules.multistep import multistep
 from dlexp.schedules.onecycle import onecycle
+from dlexp.schedules.rising_momentum import rising_momentum
 
 CONF = ROOT / "conf"
 FILES = sorted((CONF / "scheduler").glob("*.yaml"))
@@ -143,3 +144,17 @@ def test_a_milestone_in_epochs_is_a_sentence():
 def test_a_cycle_without_time_to_come_down_is_a_sentence():
     with pytest.raises(UserError, match="leave no time for the way down"):
         onecycle(optimizer_of(), 100, warmup=0.6, last=0.4, initial=0.1, final=0.0)
+
+
+def test_momentum_rises_once() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3, momentum=0.7)
+    schedule = rising_momentum(optimizer, 8, early=0.5, late=0.9, at=0.25)
+    used = []
+    for _ in range(8):
+        used.append((optimizer.param_groups[0]["momentum"], optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        schedule.step()
+    assert used == [(0.5, 0.3)] * 2 + [(0.9, 0.3)] * 6
+    adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    with pytest.raises(UserError, match="Adam has none; optimizer=sgd has"):
+        rising_momentum(adam, 8, early=0.5, late=0.9, at=0.25)

@@ -1,0 +1,93 @@
+"""What is to see of a restricted Boltzmann machine: filters, samples, and whether it begins to overfit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.errors import UserError
+from dlexp.watch.watcher import View, Watcher
+
+CHAINS = 10
+STEPS = (1, 10, 100, 1000)
+FILTERS = 64
+
+
+class LooksAtRBM(Watcher):
+    """Logs after each validation the mean free energy of the validation samples, and by how much that of as many
+    training samples is lower, `free_energy_gap`: it grows where the machine overfits (Hinton 2010, section 6).
+
+    At the end it draws, of images, the weights of hidden units, and what Gibbs sampling makes of validation samples.
+    """
+
+    def hold_to(self, model: nn.Module, metrics: Collection[str]) -> None:
+        """Raises UserError for another model."""
+        if not hasattr(model, "free_energy") or not hasattr(model, "chain"):
+            raise UserError(f"watch=rbm looks at model=rbm, and this is {type(model).__name__}; leave it out")
+
+    @torch.no_grad()
+    def epoch(self, view: View, metrics: Mapping[str, float]) -> None:
+        """Logs the free energies."""
+        if not any(key.startswith("val/") for key in metrics):
+            return
+        machine: Any = view.averaged.eval()
+        val, count = _free_energy(machine, view, "val", None)
+        view.log("free_energy", val)
+        view.log("free_energy_gap", val - _free_energy(machine, view, "train", count)[0])
+
+    @torch.no_grad()
+    def end(self, view: View, metrics: Mapping[str, float]) -> None:
+        """Draws the pictures."""
+        from dlexp.pictures import image_grid, image_rows
+
+        machine: Any = view.averaged.eval()
+        if len(machine.shape) != 3:
+            return
+        images, step = filters(machine), 0
+        told = f"Weights of {len(images)} of {machine.sizes[-1]} hidden units of layer {machine.depth}, white above 0"
+        view.figure("filters", image_grid(images, heading=told))
+        has_val = any(key.startswith("val/") for key in metrics)
+        samples = next(iter(view.batches("val" if has_val else "train")))
+        visible = machine.below(_inputs(samples)[:CHAINS])
+        rows = [("start", _shown(machine, visible))]
+        for after in STEPS:
+            visible, step = machine.chain(visible, after - step), after
+            rows.append((f"{after} step{'s' * (after > 1)}", _shown(machine, visible)))
+        view.figure("samples", image_rows(rows, "Gibbs sampling from the images of the first row on"))
+
+
+def filters(machine: Any) -> Tensor:
+    """Returns the weights of hidden units of the top layer as images N×C×H×W between 0 and 1, grey being 0.
+
+    Those of a layer above the first are sums of the filters below, weighed (Lee et al. 2008, NIPS 20, section 5).
+    """
+    weights = machine.layer(1).weight
+    for number in range(2, machine.depth + 1):
+        weights = machine.layer(number).weight @ weights
+    weights = weights[:FILTERS]
+    largest = weights.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)
+    images: Tensor = (0.5 + weights / (2 * largest)).reshape(-1, *machine.shape).cpu()
+    return images
+
+
+def _free_energy(machine: Any, view: View, split: str, count: int | None) -> tuple[float, int]:
+    """Returns the mean free energy of a split, or of about `count` samples of it, and of how many that is."""
+    total, seen = 0.0, 0
+    for batch in view.batches(split):
+        energies = machine.free_energy(machine.below(_inputs(batch)))
+        total, seen = total + float(energies.double().sum()), seen + len(energies)
+        if count is not None and seen >= count:
+            break
+    return total / seen, seen
+
+
+def _inputs(batch: Mapping[str, Tensor]) -> Tensor:
+    return next(field for name, field in batch.items() if name != "targets")
+
+
+def _shown(machine: Any, visible: Tensor) -> Tensor:
+    images: Tensor = machine.decoded_from(visible, machine.depth - 1).sigmoid().cpu()
+    return images

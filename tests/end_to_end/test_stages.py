@@ -1,0 +1,129 @@
+"""Stages: one command trains runs one after the other, weights handed on, each an ordinary run of one ledger."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import dlexp
+from dlexp import api
+from dlexp.config.cell import cell
+from dlexp.config.compose import compose
+from dlexp.records import checkpoints
+from dlexp.records.run_json import read_json
+
+PRESET = """\
+# @package _global_
+defaults:
+  - override /model: mlp
+model: {width: 8}
+stages:
+  shallow: [model.depth=1]
+  deep: [model.depth=2, init_from=stages.shallow]
+"""
+SHORT = ["--config-dir", "conf", "experiment=two", "data.points_per_class=60", "max_steps=2", "pictures=false",
+         "threads=1"]  # fmt: skip
+
+
+@pytest.fixture
+def preset(workdir: Path) -> Path:
+    (workdir / "conf" / "experiment").mkdir(parents=True)
+    (workdir / "conf" / "experiment" / "two.yaml").write_text(PRESET, encoding="utf-8")
+    return workdir
+
+
+def typed_alone(out: str, stage: str) -> list[str]:
+    """Returns the words that are said to train a stage alone."""
+    (line,) = [line for line in out.splitlines() if line.startswith("stage ") and f", {stage}: " in line]
+    return line.partition("python -m dlexp ")[2].split()
+
+
+def test_weights_are_handed_on_and_nothing_is_trained_twice(cli, preset: Path) -> None:
+    ended = cli(*SHORT, "stages.deep.max_steps=1")
+    assert ended.code == 0 and ended.err == "", ended
+    folder = preset / "outputs" / "two"
+    shallow, deep = (read_json(folder / name / "run.json") for name in ("shallow", "deep"))
+    assert (shallow["status"], deep["status"]) == ("finished", "finished")
+    assert shallow["stage"] == {"name": "shallow", "hands_on": True, "start": None}
+    assert deep["stage"]["start"].startswith("stages.shallow ") and not deep["stage"]["hands_on"]
+    assert deep["parent"] | {"by": "init_from", "folder": "../shallow", "cell": shallow["cell"]} == deep["parent"]
+    told = (folder / "deep" / "log.txt").read_text(encoding="utf-8")
+    assert "starts from 4 of 6 weights, taken from outputs/two/shallow" in told
+    for name, entry in (("shallow", shallow), ("deep", deep)):
+        assert cell(compose(typed_alone(ended.out, name)).config) == entry["cell"]
+
+    before = (folder / "shallow" / "run.json").read_bytes()
+    shutil.rmtree(folder / "deep")
+    dry = cli(*SHORT, "stages.deep.max_steps=1", "dry_run=true")
+    assert [line.split()[-1] for line in dry.out.splitlines() if "kB" in line and "jobs" not in line][0] == "done"
+    again = cli(*SHORT, "stages.deep.max_steps=1")
+    assert again.code == 0 and "1 job, 1 of them done already" in again.out
+    assert (folder / "shallow" / "run.json").read_bytes() == before
+    assert read_json(folder / "deep" / "run.json")["metrics"] == deep["metrics"]
+    assert "nothing is left to do" in cli(*SHORT, "stages.deep.max_steps=1", "dry_run=true").out
+
+
+def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
+    ended = cli(*SHORT, "stages.deep.optimizer.lr=-1", "stages.deep.model.width=0")
+    assert ended.code == 1 and not (preset / "outputs").exists()
+    assert "optimizer.lr" in ended.err or "model.width=0" in ended.err
+    assert "(in stage deep)" in ended.err and "no job was started" in ended.err
+    ended = cli(
+        *SHORT, "stages.deep.model.width=16", "stages.deep.data.points_per_class=50", "stages.deep.model=linear"
+    )
+    assert ended.code == 1 and not (preset / "outputs").exists(), ended
+    ended = cli(*SHORT, "stages.deep.model.width=16")
+    assert ended.code == 1 and not (preset / "outputs").exists(), ended
+    assert "none of the weights of stage shallow has a name and shape of this model (in stage deep)" in ended.err
+
+
+def test_only_runs_and_sweeps_train_stages(cli, preset: Path) -> None:
+    for words in (["find", "lr"], ["compare", "optimizer=sgd,adam", "seeds=2"]):
+        ended = cli(*words, *SHORT)
+        assert ended.code == 1 and "stages=null leaves them out" in ended.err, ended
+
+
+@pytest.mark.slow
+def test_each_arm_has_a_chain_of_its_own(cli, preset: Path) -> None:
+    words = [*SHORT, "seed=0,1", "stages.shallow.max_steps=1,2", "stages.deep.optimizer=adam"]
+    ended = cli("-m", *words)
+    assert ended.code == 0, ended
+    (folder,) = (preset / "outputs").glob("*/")
+    runs = {path.parent.name: read_json(path) for path in folder.glob("*/run.json")}
+    assert len(runs) == 8 and {entry["status"] for entry in runs.values()} == {"finished"}
+    for name, entry in runs.items():
+        if name.endswith("_deep"):
+            assert entry["parent"]["folder"] == f"../{name.replace('_deep', '_shallow')}"
+    starts = {entry["stage"]["start"] for entry in runs.values()} - {None}
+    assert len(starts) == 2, "one for each arm, whatever the seed"
+    table = ended.out[ended.out.rindex("stages.shallow.max_steps  ") :].splitlines()
+    assert [row.split()[0] for row in table[2:4]] in (["1", "2"], ["2", "1"]) and "± half" in ended.out
+    told = cli("report", str(folder)).out
+    assert told.count("weights were handed on") == 4 and all(start.split()[1] in told for start in starts), told
+    assert "nothing is left to do" in cli("-m", *words, "dry_run=true").out
+
+
+@pytest.mark.slow
+def test_a_stage_that_fails_ends_its_chain(cli, preset: Path) -> None:
+    long = [*SHORT[:-3], "max_steps=40", "scheduler=constant", *SHORT[-2:]]
+    ended = cli("-m", *long, "stages.shallow.optimizer.lr=0.1,1e30")
+    assert ended.code == 1, ended
+    rows = [line for line in ended.out.splitlines() if "finished" in line or "failed: stage shallow: " in line]
+    assert len([row for row in rows if row.startswith(("0.1 ", "1e30 ", "1e+30 "))]) == 2, ended.out
+    one = cli(*long, "stages.shallow.optimizer.lr=1e30", "hydra.run.dir=one")
+    assert (
+        one.code == 1 and "stage shallow: " in one.err and [path.name for path in Path("one").glob("*/")] == ["shallow"]
+    )
+
+
+@pytest.mark.slow
+def test_from_python(preset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` returns the last stage, which `load` reads."""
+    (preset / "conf" / "experiment" / "two.yaml").unlink()
+    stages = "{first:['model.depth=1'],second:['init_from=stages.first','model.depth=2']}"
+    result = api.run([f"stages={stages}", "model.width=8", *SHORT[3:]], folder=preset / "here")
+    assert result.folder == preset / "here" / "second" and "test/accuracy" in result.metrics
+    assert dlexp.load(result.folder)(torch.zeros(3, 2)).shape == (3, 3)
+    first = checkpoints.load(preset / "here" / "first" / "weights" / "best.pt")["model"]
+    assert "linear1.weight" in first
