@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlexp.data.label_noise import with_label_noise
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
 
@@ -30,6 +31,8 @@ def prepare(
     folds: int | None,
     fold: int | None,
     sampling: str | None,
+    label_noise: float | None,
+    num_outputs: int,
     ignored: int | None = None,
 ) -> Splits:
     """Splits validation samples off the training split and shortens all three to `limit` samples each.
@@ -37,8 +40,8 @@ def prepare(
     val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
     own. A data set's own validation split is taken as it is. folds, fold: of that many equal parts of the training
     samples this one validates, whatever `val_size` says. Groups stay whole. Choices depend on `split_seed` alone.
-    sampling: "balanced" draws every class equally often in training. ignored: a number in the place of classes that is
-    none, so that it is not drawn then.
+    sampling: "balanced" draws every class equally often in training. label_noise: see `with_label_noise`; what validates
+    keeps its classes, so that choosing is by the truth. ignored: a number in the place of classes that is none.
 
     Raises:
         UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings
@@ -60,13 +63,14 @@ def prepare(
         divided_by += (VAL_SIZE,)
     _refuse_shared_groups({"training": train, "validation": val, "test": splits.test})
     train = _shorten(train, limit, split_seed + 1)
+    train, num_replaced = with_label_noise(train, label_noise, num_outputs, split_seed, ignored)
     if sampling == "balanced":
         train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():
         raise UserError("the weights of all training samples are 0: there is none to draw")
     val = None if val is None else _shorten(val, limit, split_seed + 2)
     test = None if splits.test is None else _shorten(splits.test, limit, split_seed + 3)
-    return replace(splits, train=train, val=val, test=test, divided_by=divided_by)
+    return replace(splits, train=train, val=val, test=test, divided_by=divided_by, num_replaced=num_replaced)
 
 
 def with_test(splits: Splits, test_size: float, seed: int) -> Splits:

@@ -27,4 +27,5 @@ def usage(
         "sizes": {name: len(split) for name, split in splits.named.items()},
         "class_counts": counts_by_class(splits, data, data["ignored"]),
         "divided_by": splits.divided_by,
+        **({"replaced_labels": splits.num_replaced} if data["label_noise"] is not None else {}),
     }

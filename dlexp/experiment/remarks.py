@@ -29,6 +29,11 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     few = _few_of_a_class(run, counts) or _few_that_validate(run, config) if is_whole else None
     for sentence in filter(None, (few, _few_steps(run, config))):
         log.warning(f"warning: {sentence}")
+    if (replaced := run.data_facts.get("replaced_labels")) is not None:
+        log.info(
+            f"{replaced:,} of {run.data_facts['sizes']['train']:,} training samples have another class in place of theirs"
+            f" (data.label_noise={config['data']['label_noise']:g}); validation and test keep theirs"
+        )
     if counts and are_unbalanced(list(counts.values())):
         log.info(_unbalanced(counts, config["data"]["sampling"]))
 
