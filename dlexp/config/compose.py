@@ -178,7 +178,7 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
 
 
 def _following_views(own: DictConfig, config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a resolved config in which all that follows `data.shape`, but the data itself, takes what views make of it."""
+    """Returns a resolved config in which what follows `data.shape`, but the data itself, has what views make of it."""
     data = config["data"]
     if not isinstance(data, dict) or not isinstance(data.get("shape"), list):
         return config

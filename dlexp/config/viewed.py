@@ -62,7 +62,7 @@ def fields_seen(config: Mapping[str, Any]) -> "dict[str, Field]":
 
 
 def build_views(views: Any, split: str | None = None) -> "dict[str, View]":
-    """Makes the views of a config by name, in their order; of `split` ("train" or "test"): those that it is seen with."""
+    """Makes the views of a config by name, in order; with `split`, "train" or "test", those that it is seen with."""
     from dlexp.config.build import build_each
 
     nodes = {name: node for name, node in (views or {}).items() if node and (not split or is_of(node, split))}

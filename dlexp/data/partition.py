@@ -40,8 +40,8 @@ def prepare(
     val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
     own. A data set's own validation split is taken as it is. folds, fold: of that many equal parts of the training
     samples this one validates, whatever `val_size` says. Groups stay whole. Choices depend on `split_seed` alone.
-    sampling: "balanced" draws every class equally often in training. label_noise: see `with_label_noise`; what validates
-    keeps its classes, so that choosing is by the truth. ignored: a number in the place of classes that is none.
+    sampling: "balanced" draws every class equally often in training. label_noise: see `with_label_noise`; samples that
+    validate keep their classes: choosing is by the truth. ignored: a number in the place of classes that is none.
 
     Raises:
         UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings

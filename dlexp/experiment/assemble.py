@@ -33,6 +33,7 @@ from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
 from dlexp.data.units import hold_to_one_unit, normalised_fields
 from dlexp.data.usage import usage
+from dlexp.errors import UserError
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
 from dlexp.experiment.target_units import some_targets, standardised, tell_units
@@ -122,24 +123,27 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
         splits = splits.each(Split.without_targets)
-    before_views = fields_of_data(config)
     for name, split in splits.named.items():
-        hold_to_fields(split, before_views, name)
+        hold_to_fields(split, fields_of_data(config), name)
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
     hold_to_one_unit(splits.named, fields, device)
     tell_other_units(splits.named, fields, splits.feature_names)
-    splits, given = as_seen(config, splits, before_views)
+    splits, given = as_seen(config, splits)
     normalised = normalised_fields(splits.train, fields, **given, feature_names=splits.feature_names)
     splits, of_targets = standardised(config, skeleton, fields, splits)
     normalised |= of_targets
     splits = splits.each(lambda split: split.to(device))
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
+    if config["evaluation"]["train"] and not train.can_be_seen_again:
+        raise UserError(
+            "evaluation.train=true reads the training samples once more, and a stream is read once an epoch"
+        )
     hold_to_smallest(config, skeleton, task, fields, train)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
-    train.views = state.method.views
+    train.views, facts = state.method.views, {**data, "shape": fields[train.split.first].shape, "ignored": ignored}
     state.data, state.task.feature_names = asdict(content), splits.feature_names
     return Assembly(
         plan=plan,
@@ -150,7 +154,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         ask=build_evaluation(config["evaluation"]),
         only_look={name for name, node in config["watch"].items() if node and node.get("only_looks")},
         in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
-        data_facts=usage({**data, "shape": fields[splits.train.first].shape, "ignored": ignored}, splits, normalised, fill),
+        data_facts=usage(facts, splits, normalised, fill),
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )

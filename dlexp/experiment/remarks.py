@@ -31,8 +31,8 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
         log.warning(f"warning: {sentence}")
     if (replaced := run.data_facts.get("replaced_labels")) is not None:
         log.info(
-            f"{replaced:,} of {run.data_facts['sizes']['train']:,} training samples have another class in place of theirs"
-            f" (data.label_noise={config['data']['label_noise']:g}); validation and test keep theirs"
+            f"{replaced:,} of {run.data_facts['sizes']['train']:,} training samples have another class in place of"
+            f" theirs (data.label_noise={config['data']['label_noise']:g}); validation and test keep theirs"
         )
     if counts and are_unbalanced(list(counts.values())):
         log.info(_unbalanced(counts, config["data"]["sampling"]))

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from dlexp.config.viewed import build_views, is_of, shape_seen
-from dlexp.data.fields import Field
+from dlexp.config.viewed import build_views, fields_of_data, is_of, shape_seen
 from dlexp.data.splits import Splits
 from dlexp.data.units import ends
 from dlexp.data.viewing import AS_THEY_ARE, viewed
@@ -13,7 +12,7 @@ from dlexp.data.viewing import AS_THEY_ARE, viewed
 log = logging.getLogger(__name__)
 
 
-def as_seen(config: Mapping[str, Any], splits: Splits, fields: Mapping[str, Field]) -> tuple[Splits, dict[str, Any]]:
+def as_seen(config: Mapping[str, Any], splits: Splits) -> tuple[Splits, dict[str, Any]]:
     """Returns the splits as they are seen, and `mean`, `std` and `range` of the first field as far as they are given.
 
     Mean and deviation are those of what is trained on: where views change them, they are computed. Raises UserError as
@@ -24,10 +23,12 @@ def as_seen(config: Mapping[str, Any], splits: Splits, fields: Mapping[str, Fiel
     views = build_views(config["view"])
     if not views:
         return splits, given
-    field = fields[first]
+    field = fields_of_data(config)[first]
     unit = ends(splits.train.fields[first], field.kind, given["range"])
     sides = {name: config["view"][name]["split"] for name in views}
-    splits = viewed(splits, views, sides, unit or AS_THEY_ARE, shape_seen(config["view"], field.sizes), data["split_seed"])
+    splits = viewed(
+        splits, views, sides, unit or AS_THEY_ARE, shape_seen(config["view"], field.sizes), data["split_seed"]
+    )
     # Noise leaves features in their units, and their scale as it was stated.
     keeps = "keeps_colours" if field.kind == "image" else "draws"
     trained = [view for name, view in views.items() if is_of(config["view"][name], "train")]

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
-    from dlexp.pictures.grids import image_grid, mistakes, segmentation
+    from dlexp.pictures.grids import image_grid, mistakes, segmentation, side_by_side
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
-    from dlexp.pictures.planes import decision_regions, prediction_against_truth
+    from dlexp.pictures.planes import decision_regions, points, prediction_against_truth
 
 __all__ = [
     "class_shares",
@@ -21,16 +21,18 @@ __all__ = [
     "mistakes",
     "per_class_accuracy",
     "per_label_f1",
+    "points",
     "prediction_against_truth",
     "segmentation",
+    "side_by_side",
 ]
 
 HOMES = {
     "classes": ("confusion_matrix", "per_class_accuracy", "per_label_f1"),
-    "grids": ("image_grid", "mistakes", "segmentation"),
+    "grids": ("image_grid", "mistakes", "segmentation", "side_by_side"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),
-    "planes": ("decision_regions", "prediction_against_truth"),
+    "planes": ("decision_regions", "points", "prediction_against_truth"),
 }
 
 

@@ -149,7 +149,7 @@ def _fit(
 
 @torch.no_grad()
 def _with_l1(state: TrainState, l1: float, look: Callable[[], None] | None) -> None:
-    """Adds the gradient of `l1` times the sum of the optimizer's absolute parameters to theirs, before anybody looks."""
+    """Adds the gradient of `l1` times the sum of all absolute parameters to theirs, before anybody looks."""
     for group in state.optimizer.param_groups:
         for parameter in group["params"]:
             if parameter.grad is not None:

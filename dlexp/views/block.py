@@ -25,7 +25,10 @@ class Block:
         """N×C×H×W. Raises UserError for what is no image, and where the block is not within it."""
         hold_to_images(samples, "block")
         sides = samples.shape[2:]
-        ends = [side if size is None else first + size for first, size, side in zip(self.place, self.size, sides, strict=True)]
+        ends = [
+            side if size is None else first + size
+            for first, size, side in zip(self.place, self.size, sides, strict=True)
+        ]
         if any(first >= side or end > side for first, end, side in zip(self.place, ends, sides, strict=True)):
             raise UserError(
                 f"a block at place {self.place} of size {self.size} is not within images of {sides[0]}×{sides[1]}"

@@ -10,8 +10,8 @@ from dlexp.views.view import hold_to_images
 
 
 class Noise:
-    """Adds normal noise of standard deviation `std`: of images black to white is 1, beyond which they are cut off; else in
-    units of the values.
+    """Adds normal noise of standard deviation `std`, in units of the values; of images black to white is 1, and what
+    leaves that is cut off.
     """
 
     draws: ClassVar[bool] = True
