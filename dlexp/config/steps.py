@@ -91,7 +91,10 @@ def try_views(config: Mapping[str, Any]) -> None:
     for name in names:
         with refused(f"view.{name}", RuntimeError, IndexError):
             (view,) = build_views({name: config["view"][name]}).values()
-            shown = view(samples, torch.Generator())
+            try:
+                shown = view(samples, torch.Generator())
+            except UserError as error:
+                raise UserError(f"view.{name}: {error}") from error
         stated = shape_seen({name: config["view"][name]}, list(samples.shape[1:]))
         if not isinstance(shown, Tensor) or list(shown.shape) != [NUM_SAMPLES, *stated]:
             found = list(shown.shape[1:]) if isinstance(shown, Tensor) else type(shown).__name__

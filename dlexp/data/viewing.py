@@ -56,7 +56,7 @@ def viewed(
     Raises:
         UserError: a view draws, and samples are stored.
     """
-    parts: dict[str, Split] = {}
+    parts = dict(splits.named)
     for number, (name, split) in enumerate(splits.named.items()):
         own = {key: view for key, view in views.items() if sides[key] in ("both", SIDES[name])}
         column = split.inputs
@@ -75,7 +75,7 @@ def viewed(
             if torch.equal(found, column):
                 log.warning(f"warning: view={listed(list(own))} changes none of the {name} samples")
             parts[name] = _with_first(split, found)
-    return replace(splits, **parts)
+    return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
 
 
 def _with_first(split: Split, column: Column) -> Split:

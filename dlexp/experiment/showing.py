@@ -73,7 +73,7 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
         samples = panels[" + ".join(views)] = seen(samples, list(views.values()), unit or AS_THEY_ARE, generator)
     if augments:
         panels["augmented"] = _augmented(samples, config, generator)
-    told = f"{len(few)} of {len(whole):,} {split} samples of data={composed.choices['data']}"
+    told = f"{len(few):,} of {len(whole):,} {split} samples of data={composed.choices['data']}"
     names = data["class_names"] if are_classes else None
     if is_image:
         return _images(panels, unit, few, names, told), told

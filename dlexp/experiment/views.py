@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from dlexp.config.viewed import build_views, fields_of_data, is_of, shape_seen
+from dlexp.config.viewed import build_views, fields_of_data, fields_seen, is_of
 from dlexp.data.splits import Splits
 from dlexp.data.units import ends
 from dlexp.data.viewing import AS_THEY_ARE, viewed
@@ -23,12 +23,10 @@ def as_seen(config: Mapping[str, Any], splits: Splits) -> tuple[Splits, dict[str
     views = build_views(config["view"])
     if not views:
         return splits, given
-    field = fields_of_data(config)[first]
+    field, shape = fields_of_data(config)[first], fields_seen(config)[first].sizes
     unit = ends(splits.train.fields[first], field.kind, given["range"])
     sides = {name: config["view"][name]["split"] for name in views}
-    splits = viewed(
-        splits, views, sides, unit or AS_THEY_ARE, shape_seen(config["view"], field.sizes), data["split_seed"]
-    )
+    splits = viewed(splits, views, sides, unit or AS_THEY_ARE, shape, data["split_seed"])
     # Noise leaves features in their units, and their scale as it was stated.
     keeps = "keeps_colours" if field.kind == "image" else "draws"
     trained = [view for name, view in views.items() if is_of(config["view"][name], "train")]

@@ -23,7 +23,7 @@ class Block:
 
     def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:
         """N×C×H×W. Raises UserError for what is no image, and where the block is not within it."""
-        hold_to_images(samples, "block")
+        hold_to_images(samples)
         sides = samples.shape[2:]
         ends = [
             side if size is None else first + size

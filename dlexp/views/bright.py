@@ -17,6 +17,6 @@ class Bright:
 
     def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:
         """N×1×H×W or N×3×H×W → N×3×H×W. Raises UserError for what is no image."""
-        hold_to_images(samples, "bright")
+        hold_to_images(samples)
         colour = samples.new_tensor(self.colour).view(1, 3, 1, 1) / 255
         return torch.where(brightness(samples) > self.above, colour, samples.expand(-1, 3, -1, -1))

@@ -34,7 +34,7 @@ class Edges:
 
     def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:
         """N×1×H×W or N×3×H×W → N×1×H×W of 0 and 1. Raises UserError for what is no image."""
-        hold_to_images(samples, "edges")
+        hold_to_images(samples)
         down, right = _sobel(self._smoothed(brightness(samples)))
         strength = torch.hypot(down, right)
         thin = _is_ridge(strength, down, right) & (strength >= self.low)

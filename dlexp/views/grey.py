@@ -11,5 +11,5 @@ class Grey:
 
     def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:
         """N×1×H×W or N×3×H×W → N×1×H×W. Raises UserError for what is no image."""
-        hold_to_images(samples, "grey")
+        hold_to_images(samples)
         return brightness(samples)

@@ -35,6 +35,6 @@ class SaltAndPepper:
 
     def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:
         """N×C×H×W. Raises UserError for what is no image."""
-        hold_to_images(samples, "salt_and_pepper")
+        hold_to_images(samples)
         drawn = torch.rand((len(samples), 1, *samples.shape[2:]), generator=generator)
         return samples.masked_fill(drawn < self.share / 2, 0).masked_fill(drawn >= 1 - self.share / 2, 1)

@@ -26,13 +26,11 @@ class View(Protocol):
         ...
 
 
-def hold_to_images(samples: Tensor, name: str) -> None:
+def hold_to_images(samples: Tensor) -> None:
     """Raises UserError for samples that are no images of one or three channels."""
     if samples.ndim != 4 or samples.shape[1] not in (1, 3):
         shape = list(samples.shape[1:])
-        raise UserError(
-            f"view={name} changes images, [1, height, width] or [3, height, width], and not samples {shape}"
-        )
+        raise UserError(f"this view changes images, [1, height, width] or [3, height, width], and not samples {shape}")
 
 
 def brightness(images: Tensor) -> Tensor:
