@@ -36,7 +36,7 @@ FLOORS = [
     ["tasks"],
     ["data"],
     ["records"],
-    ["pictures", "models", "optimizers", "augment", "criteria", "schedules", "metrics"],
+    ["pictures", "models", "optimizers", "views", "augment", "criteria", "schedules", "metrics"],
     ["console"],
     ["machine"],
     ["errors", "ranges", "metric", "batch"],
@@ -50,6 +50,7 @@ FOLDERS = {
     "scheduler": "schedules",
     "task": "tasks",
     "metric": "metrics",
+    "view": "views",
 }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dlexp.commands import CommandParser
 from dlexp.console.tables import line, width_of
 from dlexp.console.training_progress import format_seconds
-from dlexp.console.wording import number, printable, printable_json
+from dlexp.console.wording import gap, number, printable, printable_json, told_gap
 from dlexp.records.naming import OUTPUTS
 
 if TYPE_CHECKING:
@@ -65,13 +65,15 @@ def _table(
 ) -> Iterator[tuple[str, str]]:
     """Yields lines, each with the style that a terminal shows it in."""
     metrics = list(dict.fromkeys(each.metric for each in entries if each.metric))
-    head = ["when", "state", metrics[0] if len(metrics) == 1 else "best val", "time", "MB"]
+    head = ["when", "state", metrics[0] if len(metrics) == 1 else "best val", "gap", "time", "MB"]
     cells = [_cells(each, tells_metric=len(metrics) > 1) for each in entries]
+    if not any(row[3] for row in cells):  # nobody evaluated the training samples
+        head, *cells = [[*row[:3], *row[4:]] for row in (head, *cells)]
     widths = [max(map(width_of, column)) for column in zip(head, *cells, strict=True)]
     rest = sum(widths) + 2 * len(widths)
     names = [_name(each, is_flat=is_flat) for each in entries]
     wide = max(min(max(width_of(name) for name in [*names, "run"]), space - rest), 8)
-    right = {3, 4, 5}
+    right = {*range(3, len(head) + 1)}
     yield line(["run", *head], [wide, *widths], right), "bold"
     group, shared = None, ""
     for each, name, row in zip(entries, names, cells, strict=True):
@@ -102,7 +104,8 @@ def _cells(entry: Entry, *, tells_metric: bool) -> list[str]:
     if tells_metric and entry.value is not None:
         value = f"{(entry.metric or '').partition('/')[2]} {value}"
     seconds = "-" if entry.run.seconds is None else format_seconds(entry.run.seconds)
-    return [_when(entry.run.started), entry.state, value, seconds, _size(entry.megabytes)]
+    told = told_gap(entry.run.metrics, (entry.metric or "").partition("/")[2], entry.facts) or ""
+    return [_when(entry.run.started), entry.state, value, told, seconds, _size(entry.megabytes)]
 
 
 def _name(entry: Entry, *, is_flat: bool) -> str:
@@ -188,6 +191,7 @@ def _as_data(entry: Entry) -> dict[str, Any]:
         "parent": run.entry.get("parent"),
         "metric": entry.metric,
         "value": entry.value,
+        "gap": gap(run.metrics, (entry.metric or "").partition("/")[2], entry.facts),
         "megabytes": round(entry.megabytes, 3),
         "error": run.error,
         "seconds": run.seconds,

@@ -3,12 +3,12 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from dlexp.config.loaded_once import handed_on, keep
-from dlexp.config.schema import FILES_OF_DATA, GROUPS, PartSettings, takes_one_score
+from dlexp.config.schema import FILES_OF_DATA, GROUPS, EvaluationSettings, PartSettings, takes_one_score
 from dlexp.data.fingerprint import Content, beside, of_splits, teller
 from dlexp.errors import UserError
 
@@ -175,12 +175,6 @@ def build_task(config: Mapping[str, Any]) -> Any:
     return task
 
 
-def build_watchers(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes the watchers by name; `only_looks` is the engine's."""
-    nodes = {name: each for name, each in node.items() if each is not None}
-    return build_each({name: {k: v for k, v in each.items() if k != "only_looks"} for name, each in nodes.items()})
-
-
 def build_schedule(node: Mapping[str, Any], optimizer: Any, total_steps: int) -> Any:
     """Makes the schedule of an optimizer; the length of the training goes to what takes `total_steps`.
 
@@ -195,9 +189,15 @@ def build_schedule(node: Mapping[str, Any], optimizer: Any, total_steps: int) ->
     return build({**node, **length}, optimizer)
 
 
-def build_each(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes what was chosen of a group whose options compose, by name and in its order."""
-    return {name: build(each) for name, each in node.items() if each is not None}
+def build_each(node: Mapping[str, Any], engines: Collection[str] = ()) -> dict[str, Any]:
+    """Makes what was chosen of a group whose options compose, by name and in order; `engines` are the engine's keys."""
+    nodes = {name: each for name, each in node.items() if each is not None}
+    return {name: build({k: v for k, v in each.items() if k not in engines}) for name, each in nodes.items()}
+
+
+def build_evaluation(node: Mapping[str, Any]) -> Any:
+    """Makes what asks the model in evaluation."""
+    return build({key: value for key, value in node.items() if key not in EvaluationSettings.__dataclass_fields__})
 
 
 def load_data(node: Mapping[str, Any]) -> Any:

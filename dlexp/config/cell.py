@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.schema import LATER_OF_DATA, FileSettings, Settings, marked
+from dlexp.config.schema import LATER, LATER_OF_DATA, FileSettings, Settings, marked
 from dlexp.ranges import Incidental
 
 CODE = Path(__file__).parents[1]
@@ -40,7 +40,13 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     if kept["task"].get("targets") != "values" or not kept["task"].get("standardise"):
         kept["task"].pop("standardise", None)
     kept["criterion"].pop("outputs", None)  # what it does stands in the model
+    if not kept["evaluation"].get("train"):
+        kept["evaluation"].pop("train", None)
+    for key in [key for key in LATER if key in kept and not kept[key]]:
+        del kept[key]
     kept["augment"] = list(kept["augment"].items())
+    if "view" in kept:
+        kept["view"] = list(kept["view"].items())
     kept["metric"] = list(kept["metric"].items())  # the first one leads
     kept["watch"] = {name: node for name, node in kept["watch"].items() if node and not node.get("only_looks")}
     if "parts" in kept["optimizer"]:

@@ -14,17 +14,25 @@ from dlexp.config.schema import (
     CheckpointSettings,
     CriterionSettings,
     DataSettings,
+    EvaluationSettings,
     PartSettings,
     Settings,
     TaskSettings,
+    ViewSettings,
     marked,
     takes_one_score,
 )
+from dlexp.config.viewed import view_problems
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
 from dlexp.ranges import Later
 
 # What every option of a group understands besides its own settings.
-COMMON: dict[str, Any] = {"data": DataSettings, "task": TaskSettings, "criterion": CriterionSettings}
+COMMON: dict[str, Any] = {
+    "data": DataSettings,
+    "task": TaskSettings,
+    "criterion": CriterionSettings,
+    "evaluation": EvaluationSettings,
+}
 
 
 def check(config: Mapping[str, Any], *, is_here: bool = True) -> None:
@@ -62,7 +70,12 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
     for name, schema in {**COMMON, "checkpoint": CheckpointSettings}.items():
         if isinstance(config[name], dict):
             problems += _against_hints(config[name], schema, f"{name}.")
-    return problems or [*_fold_problems(config["data"]), *_patience_problems(config)]
+    return problems or [
+        *_fold_problems(config["data"]),
+        *_patience_problems(config),
+        *_label_problems(config),
+        *view_problems(config),
+    ]
 
 
 def task_problems(config: Mapping[str, Any]) -> list[str]:
@@ -105,6 +118,13 @@ def _patience_problems(config: Mapping[str, Any]) -> list[str]:
         return []
     told = f"patience={patience} waits for validation, which data.val_size=0 leaves out"
     return [f"{told}: data.val_size=0.1 validates on a tenth of the training samples, patience=null trains to the end"]
+
+
+def _label_problems(config: Mapping[str, Any]) -> list[str]:
+    share, task = (config[group].get(key) for group, key in (("data", "label_noise"), ("task", "targets")))
+    if share is None or task == "classes":
+        return []
+    return [f"data.label_noise={share:g} replaces the classes of samples, and this task learns no class a sample"]
 
 
 def group_problems(group: str, node: Any) -> list[str]:
@@ -150,6 +170,10 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
         node, only_looks = {key: value for key, value in node.items() if key != "only_looks"}, node.get("only_looks")
         if not isinstance(only_looks, bool | None):
             return [f"{name}.only_looks={only_looks} must be true or false"]
+    if name.startswith("view."):
+        said, node = _of_view(name, node)
+        if said:
+            return said
     signature = list(inspect.signature(function).parameters.values())[num_positional:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature)
     parameters = {p.name: p for p in signature if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
@@ -168,6 +192,15 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
         ),
         *_against_hints(values, function, f"{name}."),
     ]
+
+
+def _of_view(name: str, node: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Returns what is wrong with a view's settings for the engine, and its others."""
+    engines = ViewSettings.__dataclass_fields__
+    said = _against_hints({key: value for key, value in node.items() if key in engines}, ViewSettings, f"{name}.")
+    if "split" not in node:
+        said.append(f"{name}.split is missing in the config: a view of your own needs a line split: both")
+    return said, {key: value for key, value in node.items() if key not in engines}
 
 
 def hints_of(function: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from dlexp.config.check import COMMON, settings_problems, task_problems
 from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
 from dlexp.config.schema import GROUPS, Settings, takes_one_score
+from dlexp.config.viewed import shape_seen
 from dlexp.data.facts import RESOLVERS
 from dlexp.errors import UserError, as_typed, closest
 from dlexp.records.folder import RECORD
@@ -168,6 +169,7 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
             cause = cause.__cause__ or cause.__context__
         raise cause or UserError(mistakes.unresolved(error)) from None
     unresolved = OmegaConf.to_container(own, resolve=False)
+    config = _following_views(own, config)
     unused = [key for key in config if key not in Settings.__dataclass_fields__ and f"${{{key}" not in str(unresolved)]
     if unused:  # with `+` Hydra takes any, and nobody would read it
         raise UserError(*(mistakes.unknown(key, as_typed(config[key])) for key in unused))
@@ -184,6 +186,19 @@ def _give_one_score(config: dict[str, Any], follows: dict[str, str]) -> None:
         *parents, name = key.split(".")
         stored.value_of(config, parents)[name] = 1
         del follows[key]
+
+
+def _following_views(own: DictConfig, config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a resolved config in which what follows `data.shape`, but the data itself, has what views make of it."""
+    data = config["data"]
+    if not isinstance(data, dict) or not isinstance(data.get("shape"), list):
+        return config
+    shape = shape_seen(config["view"], data["shape"])
+    if shape == data["shape"]:
+        return config
+    own.data.shape = shape
+    followed: Any = OmegaConf.to_container(own, resolve=True)
+    return {**followed, "data": data}
 
 
 def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

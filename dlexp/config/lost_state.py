@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch, joined, mapped
 from dlexp.config.attributes import values_of
-from dlexp.config.build import build, build_optimizer, build_schedule, build_task, build_watchers, targets_in
+from dlexp.config.build import build, build_each, build_optimizer, build_schedule, build_task, targets_in
 from dlexp.config.stand_ins import TOTAL_STEPS, LoopStandIn, ViewStandIn, start_of
 from dlexp.data.fields import Field, examples
 from dlexp.errors import listed
@@ -172,12 +172,12 @@ def _built(
     optimizer = build_optimizer(config["optimizer"], [*named, *trained_parameters(nn.Module(), task)])
     parts = {"criterion": task.criterion, "task": task, "optimizer": optimizer, "method": build(config["method"])}
     parts["scheduler"] = build_schedule(config["scheduler"], optimizer, TOTAL_STEPS)
-    parts |= {f"watch.{name}": watcher for name, watcher in build_watchers(config["watch"]).items()}
+    parts |= {f"watch.{name}": watcher for name, watcher in build_each(config["watch"], ("only_looks",)).items()}
     parts |= {f"metric.{name}": metric for name, metric in task.chosen.items()}
     is_looked_at = type(parts["method"]) is not Method or any(config["watch"].values())
     copied = shadow(model) if is_looked_at else model
     if type(parts["method"]) is not Method:
-        parts["method"].setup(start_of(copied, task, fields))
+        parts["method"].setup(start_of(copied, task, fields, config["view"]))
     return _Training(parts, [parameter for _, parameter in named], copied, list(measures_of(task)), folder)
 
 

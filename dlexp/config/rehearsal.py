@@ -11,10 +11,11 @@ from torch import nn
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
-from dlexp.config.build import build, build_each, build_task, hold_to_files
+from dlexp.config.build import build, build_each, build_evaluation, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
-from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single
-from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of, left_behind
+from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single, try_views
+from dlexp.config.viewed import fields_seen
+from dlexp.data.fields import MOVED, NORMALISED, Field, examples, left_behind
 from dlexp.errors import UserError, listed, to_type
 from dlexp.machine import generators
 from dlexp.machine.device import select_device, select_precision
@@ -90,8 +91,8 @@ def _model(config: Mapping[str, Any]) -> nn.Module:
 
 
 def _fields(config: Mapping[str, Any]) -> Fields:
-    data = config["data"]
-    return fields_of(data["fields"], data["shape"], data["num_outputs"], config["task"]["targets"])
+    try_views(config)
+    return fields_seen(config)
 
 
 def _memory(model: nn.Module) -> None:
@@ -247,4 +248,4 @@ def _augment(
 def _evaluation(config: Mapping[str, Any], fields: Fields, outputs: tuple[Any, Any] | None) -> None:
     """Tries the views on what the model answers in evaluation."""
     answer = _or_assumed(config, outputs, fields)[1]
-    build(config["evaluation"])(lambda model, batch: answer, nn.Identity(), examples(fields, NUM_SAMPLES))
+    build_evaluation(config["evaluation"])(lambda model, batch: answer, nn.Identity(), examples(fields, NUM_SAMPLES))

@@ -36,6 +36,7 @@ class Settings:
     overfit_batches: Annotated[int | None, Range(ge=1)] = MISSING
     accumulate: Annotated[int, Range(ge=1)] = MISSING
     grad_clip: Annotated[float | None, Range(gt=0)] = MISSING
+    l1: Annotated[float | None, Range(gt=0), Later()] = MISSING
     patience: Annotated[int | None, Range(ge=1)] = MISSING
     note: Annotated[str | None, Incidental(), Later()] = MISSING
     init_from: str | None = MISSING
@@ -70,6 +71,7 @@ class Settings:
     watch: Annotated[Any, Group("dlexp.watch", composes=True)] = field(default_factory=dict)
     optimizer: Annotated[Any, Group("dlexp.optimizers", passed=1)] = MISSING
     scheduler: Annotated[Any, Group("dlexp.schedules", passed=1, named=("total_steps",))] = MISSING
+    view: Annotated[Any, Group("dlexp.views", composes=True), Later()] = field(default_factory=dict)
     augment: Annotated[Any, Group("dlexp.augment", composes=True)] = field(default_factory=dict)
     ema: Annotated[Any, Group("dlexp.train.average", passed=1)] = MISSING
     evaluation: Annotated[Any, Group("dlexp.train.views")] = MISSING
@@ -112,6 +114,21 @@ class CriterionSettings:
 
 
 @dataclass
+class EvaluationSettings:
+    """What every way of evaluating understands."""
+
+    train: bool
+
+
+@dataclass
+class ViewSettings:
+    """What every view says besides its own settings: whose samples it changes, and their shape if it changes that."""
+
+    split: Annotated[str, Choice("train", "test", "both")]
+    shape: Annotated[list[int | None] | None, Sizes()]
+
+
+@dataclass
 class DataSettings:
     """What every data set understands, and the facts that every data set states."""
 
@@ -128,6 +145,7 @@ class DataSettings:
     group_pattern: Annotated[str | None, Later()]
     weight_file: Annotated[str | None, Later()]
     sampling: Annotated[str | None, Choice("balanced")]
+    label_noise: Annotated[float | None, Range(gt=0, lt=1), Later()]
     fields: dict[str, Any] | None
     range: Annotated[list[float] | None, Ends(), Later()]
     shape: Annotated[list[int | None], Sizes()]

@@ -18,11 +18,11 @@ from dlexp.tasks.task import Task
 TOTAL_STEPS = 100
 
 
-def start_of(model: nn.Module, task: Task, fields: Mapping[str, Field]) -> Start:
-    """Returns what a method is set up with before there is data."""
+def start_of(model: nn.Module, task: Task, fields: Mapping[str, Field], views: Any) -> Start:
+    """Returns what a method is set up with before there is data. views: `view` of the config."""
 
     def load(folder: str) -> nn.Module:
-        return read_trained(Path(folder).expanduser()).for_data_of({})
+        return read_trained(Path(folder).expanduser()).for_data_of({}, views)
 
     return Start(model, task, load, not_normalised(fields), TOTAL_STEPS)
 

@@ -6,14 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlexp.augment.operation import Mixing
 from dlexp.batch import Batch, num_rows
-from dlexp.config.build import build, build_each, build_optimizer, build_schedule, target
+from dlexp.config.build import build, build_each, build_evaluation, build_optimizer, build_schedule, target
 from dlexp.config.lost_state import NUM_SAMPLES
 from dlexp.config.stand_ins import not_normalised, start_of
-from dlexp.data.fields import NORMALISED, Field, examples
+from dlexp.config.viewed import build_views, fields_of_data, shape_seen
+from dlexp.data.fields import MOVED, NORMALISED, Field, examples
 from dlexp.data.splits import Split
 from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
@@ -51,13 +52,13 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
     copied = shadow(model)
     if next(copied.parameters()).is_meta:  # too large for the CPU: nothing of it can be tried
         return
-    method.setup(start_of(copied, task, fields))
+    method.setup(start_of(copied, task, fields, config["view"]))
     with refused(f"method {name}", RuntimeError, IndexError):
         trained = _step(config, method, copied.train(), task, examples(fields, NUM_SAMPLES * method.views))
         batch = examples(fields, NUM_SAMPLES)
         with torch.no_grad():
             method.after_step(copied, 1)
-            measured, own = method.evaluate(task, copied.eval(), batch, build(config["evaluation"]))
+            measured, own = method.evaluate(task, copied.eval(), batch, build_evaluation(config["evaluation"]))
         evaluated = measured.batch or batch
         if num_rows(evaluated) != NUM_SAMPLES:
             raise UserError(
@@ -71,6 +72,41 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
         hold_to_metrics(task, each, count, f"with method {name}")
     if found := set(method.conclude(own, NUM_SAMPLES)) ^ set(method.metrics):
         raise UserError(f"method {name}: what evaluate measures and metrics differ in {listed(sorted(found))}")
+
+
+def try_views(config: Mapping[str, Any]) -> None:
+    """Tries the views on samples of zeros. Raises UserError where one can't take them, or returns another shape than it
+    states, and where a field would have to move with the samples and can't.
+    """
+    fields, names = fields_of_data(config), [name for name, node in (config["view"] or {}).items() if node]
+    first = next((name for name in fields if name != "targets"), "targets")
+    field, told = fields[first], f"view={listed(names)}"
+    if not names:
+        return
+    if field.kind not in NORMALISED:
+        raise UserError(f"{told} changes images and quantities, and {first} are handed on as they are (kind: plain)")
+    if None in field.shape:
+        raise UserError(f"{told} changes samples of one size, and these differ in theirs: data.shape={field.shape}")
+    samples, moves = torch.zeros(NUM_SAMPLES, *field.sizes), False
+    for name in names:
+        with refused(f"view.{name}", RuntimeError, IndexError):
+            (view,) = build_views({name: config["view"][name]}).values()
+            try:
+                shown = view(samples, torch.Generator())
+            except UserError as error:
+                raise UserError(f"view.{name}: {error}") from error
+        stated = shape_seen({name: config["view"][name]}, list(samples.shape[1:]))
+        if not isinstance(shown, Tensor) or list(shown.shape) != [NUM_SAMPLES, *stated]:
+            found = list(shown.shape[1:]) if isinstance(shown, Tensor) else type(shown).__name__
+            raise UserError(
+                f"view.{name} returns {found} of samples {list(samples.shape[1:])}; a line shape: in its YAML file says"
+                " what comes out, null being a size that stays"
+            )
+        moves |= getattr(view, "moves", False) or shown.shape[2:] != samples.shape[2:]
+        samples = shown
+    others = [name for name, each in fields.items() if name != first and each.kind in MOVED]
+    if moves and others:
+        raise UserError(f"{told} moves what {first} show, and {listed(others)} would stay: leave the view out")
 
 
 def try_single(config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field]) -> None:
@@ -152,6 +188,9 @@ def try_optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, n
             f"optimizer {config['optimizer']['_target_']} asks for the loss as often as it wants, so"
             f" accumulate={config['accumulate']} can't be: a larger batch_size does the same"
         )
+    if wants_closure(optimizer) and config["l1"] is not None:
+        name = config["optimizer"]["_target_"]
+        raise UserError(f"optimizer {name} asks for the loss again and wants it smooth, which l1 is not: leave l1 out")
     if wants_closure(optimizer) and config["precision"] == "float16":
         name = config["optimizer"]["_target_"]
         raise UserError(f"optimizer {name} asks for the loss again, whose gradients float16 would need scaled")

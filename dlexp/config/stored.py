@@ -51,6 +51,8 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         stored["data"] = {**dict.fromkeys(LATER_OF_DATA), **stored["data"]}
     if isinstance(stored["task"], dict):  # runs from before that setting learnt values as they were
         stored["task"] = {"standardise": False, **stored["task"]}
+    if isinstance(stored["evaluation"], dict):
+        stored["evaluation"] = {"train": False, **stored["evaluation"]}
     return stored, entry
 
 

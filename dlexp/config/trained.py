@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from dlexp.config.build import build, build_task
 from dlexp.config.check import config_problems
 from dlexp.config.stored import stored_run
+from dlexp.config.viewed import build_views
 from dlexp.data.features import as_inputs
 from dlexp.data.missing import put_in
 from dlexp.data.normalisation import BYTES, Normalisation
+from dlexp.data.viewing import seen
 from dlexp.errors import UserError, listed
 from dlexp.records import checkpoints, weights
 from dlexp.records.folder import DATA
@@ -21,7 +23,7 @@ from dlexp.tasks.regression import Regression
 from dlexp.tasks.task import Task
 
 # What a model is asked with: of other groups, such as the method that trained it, a person's own modules may be gone.
-ASKED = ("model", "task", "criterion", "metric")
+ASKED = ("model", "task", "criterion", "metric", "view")
 
 
 class TrainedModel(nn.Module):
@@ -33,7 +35,8 @@ class TrainedModel(nn.Module):
 
     config: of the run, resolved. model: as it was trained, to be asked with normalised inputs. normalised: how, by
     field. class_names: None for a task without classes. feature_names: of a table's features, in the order of the
-    inputs, else None. fill: what stands where an input is NaN, by field.
+    inputs, else None. fill: what stands where an input is NaN, by field. views: what is done to inputs first, as it was
+    to the test samples: inputs come as the data set has them. Noise and what else draws is left out.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class TrainedModel(nn.Module):
         self.config, self.normalised, self.class_names = config, normalised, class_names
         self.model, self.task = model, task
         self.holds = True
+        views = build_views(config["view"], "test")
+        self.views = {name: view for name, view in views.items() if not getattr(view, "draws", False)}
 
     def forward(self, *inputs: Tensor, **fields: Tensor) -> Any:
         """Takes the one input, or fields by name. Raises UserError where there is not one of either kind, and for
@@ -64,18 +69,22 @@ class TrainedModel(nn.Module):
         wrong = next((name for name, field in batch.items() if not isinstance(field, Tensor)), None)
         if wrong is not None:
             raise UserError(f"{wrong} must be a tensor, not a {type(batch[wrong]).__name__}: torch.as_tensor makes one")
+        shape = list(batch[names[0]].shape[1:])
         for name, normalise in self.normalised.items():
             if name in batch:
-                _hold_to_channels(name, batch[name], len(normalise.mean))
+                views = list(self.views.values()) if name == names[0] else []
+                _hold_to_channels(name, batch[name], self.config["data"]["shape"][0] if views else len(normalise.mean))
                 if name in self.fill:
                     batch[name] = put_in(batch[name], torch.tensor(self.fill[name], dtype=torch.float64))
                 if self.holds:
                     normalise.hold(batch[name], name)
+                if views:
+                    batch[name] = self._seen(batch[name], normalise)
                 batch[name] = normalise(batch[name])
         try:
             outputs = self.task.predict(self.model, batch)
         except RuntimeError as error:
-            shape, trained_on = list(batch[names[0]].shape[1:]), self.config["data"]["shape"]
+            trained_on = self.config["data"]["shape"]
             if shape == trained_on:
                 raise
             why = str(error).splitlines()[0]
@@ -83,6 +92,14 @@ class TrainedModel(nn.Module):
                 f"the model, trained on samples of {trained_on}, fails on those of {shape}: {why}"
             ) from error
         return self.task.answer(self.task.in_own_units(outputs))
+
+    def _seen(self, inputs: Tensor, normalise: Normalisation) -> Tensor:
+        shape, trained_on = list(inputs.shape[1:]), self.config["data"]["shape"]
+        moving = [name for name, view in self.views.items() if getattr(view, "moves", False)]
+        if moving and shape != trained_on:
+            raise UserError(f"view={listed(moving)} of this model is one of samples {trained_on}, and not of {shape}")
+        low, width = normalise.unit_of(inputs.dtype)
+        return seen(inputs, list(self.views.values()), (low, low + width), torch.Generator())
 
     def answering_as(self, task: Task) -> "TrainedModel":
         """Returns this model; where both it and a task of now are regressions, its answers are standardised as the
@@ -110,12 +127,24 @@ class TrainedModel(nn.Module):
             raise UserError("a row lacks a value, and this model was trained without data.missing=mean")
         return found
 
-    def for_data_of(self, normalised: Mapping[str, Normalisation]) -> "TrainedModel":
+    def for_data_of(self, normalised: Mapping[str, Normalisation], views: Any) -> "TrainedModel":
         """Returns the same model for inputs of another run, held to its unit now and not whenever they come.
 
+        views: `view` of that run's config. Its training samples are shown to this model as they are seen there: without
+        views this model's own are applied, and the same ones are not applied again.
+
         Raises:
-            UserError: that run's data are in another unit.
+            UserError: that run's data are in another unit, or seen with other views.
         """
+        theirs = build_views(views, "train")
+        there = [_by_value(views[name]) for name, view in theirs.items() if not getattr(view, "draws", False)]
+        if self.views and there:
+            if there != [_by_value(self.config["view"][name]) for name in self.views]:
+                raise UserError(
+                    f"a model trained with view=[{','.join(self.views)}] is shown samples with"
+                    f" view=[{','.join(theirs)}]: train both with the same, or show it samples without"
+                )
+            self.views = {}
         for name, other in normalised.items():
             own = self.normalised.get(name)
             if own and own.range and other.range and own.takes_fractions != other.takes_fractions:
@@ -139,6 +168,11 @@ def read_trained(folder: Path) -> TrainedModel:
         task.units = normalised.pop("targets", None)
     trained = TrainedModel(config, model, task, normalised, class_names, feature_names, fill)
     return trained.requires_grad_(False).eval()
+
+
+def _by_value(view: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a view does, whose samples it does it to left out."""
+    return {key: value for key, value in view.items() if key != "split"}
 
 
 def _hold_to_channels(name: str, inputs: Tensor, count: int) -> None:

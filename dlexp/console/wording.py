@@ -8,7 +8,8 @@ from typing import Any
 
 from dlexp.metric import LOSS, Metric
 
-# The split of what is measured on the samples that were trained on, with the last weights, where no others are left.
+# The split of what is measured on the samples that were trained on, as evaluation sees them: with
+# `evaluation.train=true`, or where no others are left.
 TRAINED_ON = "trained_on"
 
 
@@ -107,6 +108,26 @@ def describe(numbers: Mapping[str, Any], measures: Mapping[str, Metric], samples
 def told_split(metrics: Mapping[str, float]) -> str:
     """Returns the split whose metrics tell most of a run."""
     return next((split for split in ("test", "val", TRAINED_ON) if f"{split}/loss" in metrics), "train")
+
+
+def gap(metrics: Mapping[str, float | None], name: str, metric: Metric) -> float | None:
+    """Returns by how much a metric is better on the training samples than in test, or else in validation, in its own
+    values; None where one of them was not measured so.
+    """
+    trained = metrics.get(f"{TRAINED_ON}/{name}")
+    other = next((found for split in ("test", "val") if (found := metrics.get(f"{split}/{name}")) is not None), None)
+    if trained is None or other is None:
+        return None
+    return trained - other if metric.higher_is_better else other - trained
+
+
+def told_gap(metrics: Mapping[str, float | None], name: str, metric: Metric) -> str | None:
+    """Returns `gap` in words, `+1.20 points`; None where there is none."""
+    found = gap(metrics, name, metric)
+    if found is None:
+        return None
+    digits = 2 if metric.unit == "%" else decimals(abs(found), 3) if found else 0
+    return f"{signed(found, metric, digits)}{unit_of_difference(metric)}"
 
 
 def result(metrics: Mapping[str, float], measures: Mapping[str, Metric]) -> str:

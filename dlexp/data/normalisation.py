@@ -56,7 +56,7 @@ class Normalisation:
         """Returns what is not normalised as a picture shows it: in [0, 1] where there is a unit; bytes stay bytes."""
         if inputs.dtype == torch.uint8 and self.range == BYTES:
             return inputs
-        low, width = self._unit(inputs.dtype)
+        low, width = self.unit_of(inputs.dtype)
         return (inputs.to(torch.float32) - low) / width
 
     def as_json(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Normalisation:
     @property
     def in_own_values(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of the data's own values."""
-        low, width = self._unit(self.dtype)
+        low, width = self.unit_of(self.dtype)
         return [low + width * centre for centre in self.mean], [width * spread for spread in self.std]
 
     def hold(self, inputs: Tensor, name: str) -> None:
@@ -117,7 +117,7 @@ class Normalisation:
                 dtype = torch.float32 if inputs.device.type == "mps" else torch.float64
                 pair = self.in_own_values
             else:
-                low, width = self._unit(inputs.dtype)
+                low, width = self.unit_of(inputs.dtype)
                 dtype = torch.float32
                 pair = (
                     [1 / (width * value) for value in self.std],
@@ -139,7 +139,7 @@ class Normalisation:
         """The largest distance of a mean from 0, in standard deviations."""
         return max(abs(centre) / spread for centre, spread in zip(*self.in_own_values, strict=True))
 
-    def _unit(self, dtype: torch.dtype) -> tuple[float, float]:
+    def unit_of(self, dtype: torch.dtype) -> tuple[float, float]:
         """Returns what counts as 0 in inputs of a type, and how much more as 1."""
         if self.range is None or (self.dtype == torch.uint8 and dtype.is_floating_point):
             return 0.0, 1.0

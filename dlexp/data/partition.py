@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dlexp.data.dealing import class_numbers, dealt, generator, numbered, turns
+from dlexp.data.label_noise import with_label_noise
 from dlexp.data.labels import with_labels
 from dlexp.data.splits import Split, Splits
 from dlexp.errors import UserError
@@ -30,6 +31,8 @@ def prepare(
     folds: int | None,
     fold: int | None,
     sampling: str | None,
+    label_noise: float | None,
+    num_outputs: int,
     labelled: int | None = None,
     ignored: int | None = None,
     is_supervised: bool = True,
@@ -41,7 +44,8 @@ def prepare(
     samples this one validates, whatever `val_size` says. Groups stay whole. Choices depend on `split_seed` alone.
     sampling: "balanced" draws every class equally often in training. labelled: of so many training samples, of each
     class in proportion, the label is known; the others have the class `ignored` where there is such a number, and are
-    left out where there is none and the task `is_supervised`. ignored: a number in the place of classes that is none.
+    left out where there is none and the task `is_supervised`. label_noise: see `with_label_noise`; samples that
+    validate keep their classes: choosing is by the truth. ignored: a number in the place of classes that is none.
 
     Raises:
         UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings
@@ -65,13 +69,14 @@ def prepare(
     train = _shorten(train, limit, split_seed + 1)
     if labelled is not None:
         train = with_labels(train, labelled, split_seed + 4, ignored, is_supervised)
+    train, num_replaced = with_label_noise(train, label_noise, num_outputs, split_seed, ignored)
     if sampling == "balanced":
         train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():
         raise UserError("the weights of all training samples are 0: there is none to draw")
     val = None if val is None else _shorten(val, limit, split_seed + 2)
     test = None if splits.test is None else _shorten(splits.test, limit, split_seed + 3)
-    return replace(splits, train=train, val=val, test=test, divided_by=divided_by)
+    return replace(splits, train=train, val=val, test=test, divided_by=divided_by, num_replaced=num_replaced)
 
 
 def with_test(splits: Splits, test_size: float, seed: int) -> Splits:

@@ -101,6 +101,17 @@ def normalised_fields(
     return found
 
 
+def ends(column: Column, kind: str, given: Sequence[float] | None) -> tuple[float, float] | None:
+    """Returns the values that are black and white in a field's training samples; None: they count as they are.
+
+    given: `data.range`.
+    """
+    if given is not None:
+        return float(given[0]), float(given[1])
+    is_known = column.dtype == torch.uint8 or kind != "image"
+    return _unit(column, None if is_known else statistics(column), kind)
+
+
 def _unit(column: Column, figures: Figures | None, kind: str) -> tuple[float, float] | None:
     """Returns what counts as 0 and 1 where nobody says; None: values as they are."""
     if column.dtype == torch.uint8:

@@ -28,4 +28,5 @@ def usage(
         "class_counts": counts_by_class(splits, data, data["ignored"]),
         "divided_by": splits.divided_by,
         **({} if data.get("labelled") is None else {"labelled": data["labelled"]}),
+        **({"replaced_labels": splits.num_replaced} if data["label_noise"] is not None else {}),
     }

@@ -14,16 +14,17 @@ from torch import nn
 from dlexp.config.build import (
     build,
     build_each,
+    build_evaluation,
     build_optimizer,
     build_schedule,
     build_task,
-    build_watchers,
     load_data,
     prepared,
     told_content,
 )
 from dlexp.config.steps import hold_to_smallest
-from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields
+from dlexp.config.viewed import fields_of_data, fields_seen
+from dlexp.data.fields import Field, examples, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.missing import filled
 from dlexp.data.normalisation import Normalisation
@@ -32,10 +33,12 @@ from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split, Splits
 from dlexp.data.units import hold_to_one_unit, normalised_fields
 from dlexp.data.usage import usage
+from dlexp.errors import UserError
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
 from dlexp.experiment.length import make_plan, one_step
 from dlexp.experiment.target_units import some_targets, standardised, tell_samples, tell_units
+from dlexp.experiment.views import as_seen
 from dlexp.machine import device as machine
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.methods.method import Method, Moment, Start, overrides
@@ -104,8 +107,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     machine.set_speed(config["deterministic"])
     with torch.device("meta"):
         skeleton, task = build(config["model"]), build_task(config)
-    data = config["data"]
-    fields = fields_of(data["fields"], data["shape"], data["num_outputs"], config["task"]["targets"])
+    data, fields = config["data"], fields_seen(config)
     convolutional = any(isinstance(layer, nn.Conv2d) for layer in skeleton.modules())
     summary = summarise(skeleton, lambda model: task.predict(model, examples(fields, 1)))
     flops = math.inf if summary["flops"] is None else summary["flops"]  # unknown: not tiny, as far as anyone can tell
@@ -123,22 +125,27 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     if "targets" not in fields:
         splits = splits.each(Split.without_targets)
     for name, split in splits.named.items():
-        hold_to_fields(split, fields, name)
+        hold_to_fields(split, fields_of_data(config), name)
         if config["task"]["targets"] in ("classes", "mask"):
             hold_to_classes(split, data["num_outputs"], ignored, name)
     hold_to_one_unit(splits.named, fields, device)
     tell_other_units(splits.named, fields, splits.feature_names)
-    given = {key: data[key] for key in ("mean", "std", "range")}
+    splits, given = as_seen(config, splits)
     normalised = normalised_fields(splits.train, fields, **given, feature_names=splits.feature_names)
     splits, of_targets = standardised(config, skeleton, fields, splits)
     normalised |= of_targets
     splits = splits.each(lambda split: split.to(device))
     train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
+    if config["evaluation"]["train"] and not train.can_be_seen_again:
+        raise UserError(
+            "evaluation.train=true reads the training samples once more, and a stream is read once an epoch"
+        )
     hold_to_smallest(config, skeleton, task, fields, train)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
     train.views, train.unchanged = state.method.views, state.task.unchanged
+    facts = {**data, "shape": fields[train.split.first].shape, "ignored": ignored}
     state.data, state.task.feature_names = asdict(content), splits.feature_names
     return Assembly(
         plan=plan,
@@ -146,10 +153,10 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         val=val,
         test=test,
         state=state,
-        ask=build(config["evaluation"]),
+        ask=build_evaluation(config["evaluation"]),
         only_look={name for name, node in config["watch"].items() if node and node.get("only_looks")},
         in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
-        data_facts=usage({**data, "ignored": ignored}, splits, normalised, fill),
+        data_facts=usage(facts, splits, normalised, fill),
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
     )
@@ -174,14 +181,14 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task = build_task(config).to(plan.device)
     task.autocast = machine.autocast(plan.device, plan.precision)
     task.normalised = train.normalised
-    watchers = build_watchers(config["watch"])
+    watchers = build_each(config["watch"], ("only_looks",))
     tell_units(task, train)
     tell_samples(task, train)
     prepare_metrics(task, partial(some_targets, task, train))
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
     inputs = {name: each for name, each in train.normalised.items() if name != "targets"}
-    load = partial(_loaded, device=plan.device, task=task, normalised=inputs)
+    load = partial(_loaded, device=plan.device, task=task, normalised=inputs, views=config["view"])
     method = _method(config, Start(model, task, load, inputs, num_steps))
     optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task, method, may_thaw=bool(watchers)))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
@@ -216,10 +223,12 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     return method.to(next(start.model.parameters()).device)
 
 
-def _loaded(folder: str, device: torch.device, task: Task, normalised: Mapping[str, Normalisation]) -> nn.Module:
+def _loaded(
+    folder: str, device: torch.device, task: Task, normalised: Mapping[str, Normalisation], views: Any
+) -> nn.Module:
     from dlexp.config.trained import read_trained
 
-    return read_trained(Path(folder).expanduser()).for_data_of(normalised).answering_as(task).to(device)
+    return read_trained(Path(folder).expanduser()).for_data_of(normalised, views).answering_as(task).to(device)
 
 
 def _batches(

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlexp.batch import Batch, mapped
 from dlexp.config.cell import is_incidental
 from dlexp.config.composed import Composed
-from dlexp.console.wording import TRAINED_ON, result, told_split
+from dlexp.console.wording import TRAINED_ON, number, result, told_gap, told_split
 from dlexp.data.splits import Split
 from dlexp.errors import to_type
 from dlexp.experiment.assemble import Assembly
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[dict[str, Any]]) -> dict[str, float]:
     """Tests the best weights (without validation the last), writes pictures and the last record; returns metrics.
 
-    Where no sample was held out, what was trained on is looked at in place of a test.
+    Where no sample was held out, what was trained on is looked at in place of a test; with `evaluation.train=true`
+    besides.
     """
     module, config = run.state.average.module, composed.config
     if run.state.best_epoch is not None:
@@ -47,6 +48,11 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
         if config["overfit_batches"] is None and keeps == run.task.keeps_outputs:
             found |= _look_back(run, composed, tracker, evaluation.outputs, batches.split.to("cpu"), split)
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
+    if config["evaluation"]["train"] and config["overfit_batches"] is None and split != TRAINED_ON:
+        seen = run.in_order("train")
+        assert seen is not None
+        found = evaluate(module, run.task, run.state.method, run.ask, seen, run.plan).metrics
+        metrics |= {f"{TRAINED_ON}/{name}": value for name, value in found.items()}
     tested = {key: value for key, value in metrics.items() if key.startswith(("test/", f"{TRAINED_ON}/"))}
     epoch = run.state.best_epoch or run.state.epochs_begun
     last: dict[str, Any] = {"kind": "test", "epoch": epoch, "step": run.state.step, **tested}
@@ -66,8 +72,7 @@ def _looked_at(run: Assembly, *, is_sealed: bool) -> tuple[str, Batches | None]:
     """Returns the name and the samples of the split that tells most of the chosen weights."""
     if run.test is not None and not is_sealed:
         return "test", run.test
-    can_be_seen_again = all(each.source.chooses for each in run.train.stored.values())
-    if run.val is None and run.test is None and can_be_seen_again:
+    if run.val is None and run.test is None and run.train.can_be_seen_again:
         return TRAINED_ON, run.in_order("train")
     return "val", run.val
 
@@ -147,8 +152,12 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> lis
     split = told_split(metrics)
     count = run.data_facts["sizes"].get(split, FEW_SAMPLES)
     few = f"; of {count} sample{'s' * (count > 1)} only" if count < FEW_SAMPLES else ""
+    facts, leading = run.measures[run.task.metric], run.task.metric
+    gap = told_gap(metrics, leading, facts)
+    told = f"{leading} {number(metrics[f'{TRAINED_ON}/{leading}'], facts)} on the training samples" if gap else ""
     return [
         f"{result(metrics, run.measures)} ({weights}{few})",
+        *([f"{told}: a gap of {gap}"] if gap else []),
         f"run folder   {shown(folder)}",
         f"look at it   tensorboard --logdir {to_type(shown(folder.parent))}",  # with the runs beside this one
     ]

@@ -28,5 +28,5 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
     epochs = config["epochs"]
     if config["overfit_batches"] is not None and not is_one_step(config):
         epochs = max(epochs, math.ceil(OVERFIT_STEPS / num_batches))
-    settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "log_steps", "compile")}
+    settings = {key: config[key] for key in ("max_steps", "accumulate", "grad_clip", "l1", "log_steps", "compile")}
     return Plan(epochs=epochs, device=device, precision=precision, **settings)

@@ -33,6 +33,11 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     if run.state.method.whole:
         told = "sets the weights in one step that sees all training samples: epochs, batch size and learning rate"
         log.info(f"method {type(run.state.method).__name__} {told} have no part in it")
+    if (replaced := run.data_facts.get("replaced_labels")) is not None:
+        log.info(
+            f"{replaced:,} of {run.data_facts['sizes']['train']:,} training samples have another class in place of"
+            f" theirs (data.label_noise={config['data']['label_noise']:g}); validation and test keep theirs"
+        )
     if counts and are_unbalanced(list(counts.values())):
         log.info(_unbalanced(counts, config["data"]["sampling"]))
 

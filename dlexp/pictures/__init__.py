@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
     from dlexp.pictures.codes import codes_by_class
-    from dlexp.pictures.grids import image_grid, image_rows, mistakes, segmentation
+    from dlexp.pictures.grids import image_grid, image_rows, mistakes, segmentation, side_by_side
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
-    from dlexp.pictures.planes import decision_regions, prediction_against_truth
+    from dlexp.pictures.planes import decision_regions, points, prediction_against_truth
     from dlexp.pictures.separating_line import separating_line
     from dlexp.pictures.surface import weight_path
 
@@ -26,21 +26,23 @@ __all__ = [
     "mistakes",
     "per_class_accuracy",
     "per_label_f1",
+    "points",
     "prediction_against_truth",
     "segmentation",
     "separating_line",
+    "side_by_side",
     "weight_path",
 ]
 
 HOMES = {
     "classes": ("confusion_matrix", "per_class_accuracy", "per_label_f1"),
     "codes": ("codes_by_class",),
-    "grids": ("image_grid", "image_rows", "mistakes", "segmentation"),
+    "grids": ("image_grid", "image_rows", "mistakes", "segmentation", "side_by_side"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),
+    "planes": ("decision_regions", "points", "prediction_against_truth"),
     "separating_line": ("separating_line",),
     "surface": ("weight_path",),
-    "planes": ("decision_regions", "prediction_against_truth"),
 }
 
 

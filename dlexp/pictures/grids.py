@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlexp.console.wording import percent
@@ -18,6 +18,7 @@ MOST_MISTAKES = 24
 MOST_LEGENDS = 20
 # The longest name of a class beside which there is room on its line.
 LONGEST_BESIDE = 6
+LONGEST_TITLE = 18
 GAP = 0.08
 LINE = 0.155
 PADDING = 0.2
@@ -31,6 +32,25 @@ def image_grid(images: Tensor, titles: Sequence[str] | None = None, heading: str
     columns = min(8, max(4, math.ceil(math.sqrt(len(images)))))
     lines = [[(title, INK)] for title in titles[: len(images)]] if titles is not None else None
     return _tiles(images, lines, columns, heading or f"{len(images)} images")
+
+
+@styled
+def side_by_side(panels: Mapping[str, Tensor], titles: Sequence[str] | None, heading: str) -> Figure:
+    """Returns images, each beside what was made of it, under its title and the panels' names.
+
+    All panels are N×C×H×W, floats in [0, 1].
+    """
+    import torch
+
+    tiles = torch.stack([_coloured(each) for each in panels.values()], dim=1).flatten(0, 1)
+    firsts = titles if titles is not None else [next(iter(panels))] * (len(tiles) // len(panels))
+    lines = [[(shortened(word, LONGEST_TITLE), INK)] for first in firsts for word in (first, *list(panels)[1:])]
+    columns = len(panels) * (8 // len(panels) if len(tiles) >= 8 else 1)
+    return _tiles(tiles, lines, columns, heading)
+
+
+def _coloured(images: Tensor) -> Tensor:
+    return images if images.shape[1] == 3 else images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
 
 
 class Images(Protocol):
@@ -86,8 +106,7 @@ def segmentation(images: Tensor, truths: Tensor, answers: Tensor, class_names: S
         return colours[masks.where(known, len(class_names))].movedim(-1, 1)
 
     shown = images.float() / (1 if images.is_floating_point() else 255)
-    shown = shown if images.shape[1] == 3 else shown.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    tiles = torch.stack([shown, painted(truths), painted(answers)], dim=1).flatten(0, 1)
+    tiles = torch.stack([_coloured(shown), painted(truths), painted(answers)], dim=1).flatten(0, 1)
     words = [[(word, INK)] for word in ("image", "truth", "answer")] * len(images)
     share = percent(float((truths == answers)[truths >= 0].float().mean())) if (truths >= 0).any() else "nothing"
     figure = _tiles(tiles, words, 6 if len(images) > 1 else 3, f"{len(images)} images, {share} of their pixels right")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlexp.pictures.style import COLOURS, FAINT, INK, class_colours, new_plot, shortened, styled
+from dlexp.pictures.style import COLOURS, FAINT, INK, class_colours, new_figure, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,6 +109,42 @@ def _scatter(
     if len(class_names) <= MOST_IN_THE_LEGEND:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
     return int(is_wrong.sum())
+
+
+@styled
+def points(
+    panels: Mapping[str, Tensor],
+    targets: Tensor | None,
+    class_names: Sequence[str] | None,
+    feature_names: Sequence[str] | None,
+    heading: str,
+) -> Figure:
+    """Returns points N×2 in a plane, or N×1 over their targets, as many plots as there are panels, side by side.
+
+    targets: N class numbers where there are `class_names`, else N or N×values, of which the first is drawn, as a colour
+    or as a height.
+    """
+    figure = new_figure(1.2 + 4.6 * len(panels), 4.4)
+    values = None if targets is None else targets.reshape(len(targets), -1)[:, 0]
+    names = [shortened(name, 40) for name in feature_names or ("feature 1", "feature 2")]
+    for axes, (name, shown) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        is_plane = shown.shape[1] == 2
+        height = shown[:, 1] if is_plane else torch.zeros(len(shown)) if values is None else values
+        if class_names is None or values is None:
+            colours = values if is_plane and values is not None else COLOURS[0]
+            axes.scatter(shown[:, 0], height, s=11, c=colours, linewidths=0)
+        for number, (word, colour) in enumerate(
+            zip(class_names or [], class_colours(len(class_names or [])), strict=True)
+        ):
+            own = values == number
+            axes.scatter(shown[own, 0], height[own], s=11, color=colour, linewidths=0, label=shortened(word, 16))
+        axes.set(xlabel=names[0], ylabel=names[1] if is_plane else "target")
+        if len(panels) > 1:
+            axes.set_title(name)
+    if class_names and len(class_names) <= MOST_IN_THE_LEGEND:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
+    figure.suptitle(heading)
+    return figure
 
 
 @styled

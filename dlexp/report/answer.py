@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dlexp.console.wording import beside
+from dlexp.console.wording import beside, gap
 from dlexp.metric import Metric
 from dlexp.report.reading.plan import Plan
 from dlexp.report.reading.runs import Run, Trouble
@@ -143,3 +143,12 @@ class Answer:
     def decimals_of(self, low: float | None, high: float | None) -> int:
         """Returns with how many decimals a number with this interval is shown."""
         return self.decimals if low is None or high is None else beside(low, high, self.facts, self.decimals)
+
+    def gap(self, arm: Arm) -> float | None:
+        """Returns by how much the metric is better on the training samples, a mean over an arm's runs; None where one
+        of them did not evaluate these.
+        """
+        name = self.metric.partition("/")[2]
+        found = [gap(run.metrics, name, self.facts) for run in arm.finished]
+        known = [each for each in found if each is not None]
+        return sum(known) / len(known) if known and len(known) == len(found) else None

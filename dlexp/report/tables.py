@@ -38,6 +38,10 @@ def arms_table(answer: Answer) -> Table:
         columns.append(("diverged", [str(arm.num_diverged) for arm in arms]))
     if any(arm.parameters is not None for arm in arms):
         columns.append(("parameters", [NOTHING if arm.parameters is None else f"{arm.parameters:,}" for arm in arms]))
+    gaps = [answer.gap(arm) for arm in arms]
+    if any(gap is not None for gap in gaps):
+        told = [NOTHING if gap is None else signed(gap, answer.facts, answer.decimals) for gap in gaps]
+        columns.append((f"gap{_in(unit_of_difference(answer.facts))}", told))
     columns.append(("time", [NOTHING if arm.seconds is None else format_seconds(arm.seconds) for arm in arms]))
     return _table("Arms", columns)
 

@@ -9,7 +9,7 @@ from typing import Any
 from dlexp.config import words
 from dlexp.config.compose import composing, problems_of
 from dlexp.errors import UserError, did_you_mean, listed, to_type
-from dlexp.report.arms import key_of
+from dlexp.report.reading.arms import key_of
 from dlexp.sweep.grid import Job, name_of
 
 KEY = "stages"

@@ -5,8 +5,8 @@ from typing import Any
 
 from dlexp.console.tables import aligned
 from dlexp.console.training_progress import format_seconds
-from dlexp.console.wording import TRAINED_ON, number
-from dlexp.metric import LOSS, read_facts
+from dlexp.console.wording import TRAINED_ON, number, told_gap
+from dlexp.metric import LOSS, Metric, read_facts
 
 FOLD, SEED = "data.fold", "seed"
 Rows = Sequence[tuple[Mapping[str, str], dict[str, Any]]]
@@ -35,7 +35,8 @@ def table(rows: Rows) -> str:
     """Returns a sweep as text, from what varied and the report of each job.
 
     A column for each split shows the metric that chose the epoch, with its name where the jobs' tasks differ; further
-    ones show what was measured at the end alone; then come seconds, and why a job failed. Jobs that can be compared
+    ones show what was measured at the end alone; then come the gap to the training samples, where they were evaluated,
+    seconds, and why a job failed. Jobs that can be compared
     stand in the order of validation, and the best is marked where no seed varies; what failed stands last. Where folds
     varied, a line below tells the mean over them.
     """
@@ -52,11 +53,14 @@ def table(rows: Rows) -> str:
     columns = [f"{split}/{name}" for names in (chosen, last) for split in ("val", "test", TRAINED_ON) for name in names]
     shown = [key for key in columns if any(key in found["metrics"] for found in reports)]
     heads = list(dict.fromkeys(key.partition("/")[0] for key in shown)) if differ else shown
-    cells = [[*keys, *heads, "time", "status"]]
-    for (varied, found), mark in zip(rows, marks, strict=True):
+    gaps = [told_gap(found["metrics"], *_leading(found)) or "-" for _, found in rows]
+    ends = ["gap"] * any(each != "-" for each in gaps) + ["time", "status"]
+    cells = [[*keys, *heads, *ends]]
+    for (varied, found), mark, told in zip(rows, marks, gaps, strict=True):
         values = [_own_cell(found, split) for split in heads] if differ else [_cell(found, key) for key in shown]
         seconds = format_seconds(found["seconds"]) if found["seconds"] is not None else "-"
         status = found["status"] + (f": {found['error']}" if found["error"] else mark)
+        values += [told] if "gap" in ends else []
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
     return in_columns(cells) + "".join(f"{line}\n" for line in _means_over_folds(rows, shown))
 
@@ -149,6 +153,12 @@ def in_columns(cells: Sequence[Sequence[str]]) -> str:
 def _own_names(found: Mapping[str, Any]) -> list[str]:
     """Returns the metric that chose a job's epoch, and what was measured at its end alone."""
     return [found.get("metric", "").partition("/")[2], *found.get("last_look", [])]
+
+
+def _leading(found: Mapping[str, Any]) -> tuple[str, Metric]:
+    """Returns the metric that chose a job's epoch, and what it is."""
+    name = str(found.get("metric", "")).partition("/")[2]
+    return name, read_facts(found.get("measures", {})).get(name, LOSS)
 
 
 def _own_cell(found: Mapping[str, Any], split: str) -> str:

@@ -116,6 +116,11 @@ class Batches:
         """Whether samples that are read again are the same."""
         return all(each.source.repeats for each in self.stored.values())
 
+    @property
+    def can_be_seen_again(self) -> bool:
+        """Whether all samples can be read once more, besides the epochs."""
+        return all(each.source.chooses for each in self.stored.values())
+
     def begins_with(self, epoch: int, first_batch: str) -> bool:
         """Returns whether an epoch begins with the batch of a fingerprint, each time that it is read."""
         # Twice: a generator of the data's own may just be where it was when the epoch began.

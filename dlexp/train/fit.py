@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class Plan:
     max_steps: int | None
     accumulate: int
     grad_clip: float | None
+    l1: float | None
     log_steps: int
     device: torch.device
     precision: torch.dtype
@@ -84,6 +86,7 @@ def _fit(
     total_steps = plan.total_steps(num_batches)
     rest_finished(state.optimizer)
     divisors = state.counts if plan.accumulate > 1 else None  # a group's mean is over all that its batches count
+    look = look if plan.l1 is None else partial(_with_l1, state, plan.l1, look)
     gradients, update = halves(state, plan.grad_clip, look, compiles=plan.compile, weighs=divisors is not None)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
     looks = task.tells_moment or type(method) is not Method
@@ -142,6 +145,17 @@ def _fit(
             return  # cut short by max_steps: it stays open for a resume with more
         state.epoch, state.batch, state.measured, state.sums, state.position = state.epoch + 1, 0, 0, {}, None
         yield {"kind": "save"} | numbers
+
+
+@torch.no_grad()
+def _with_l1(state: TrainState, l1: float, look: Callable[[], None] | None) -> None:
+    """Adds the gradient of `l1` times the sum of all absolute parameters to theirs, before anybody looks."""
+    for group in state.optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.sign(), alpha=l1)
+    if look is not None:
+        look()
 
 
 def _arrived(lines: list[Reading], *, waiting: bool) -> Iterator[dict[str, Any]]:

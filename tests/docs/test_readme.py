@@ -128,7 +128,7 @@ def test_every_command_is_collected() -> None:
 @pytest.mark.parametrize("words", cases("", lambda words: {"--help", "--cfg"} & set(words)))
 def test_command(words: list[str], run_cli: RunCli) -> None:
     """Each command runs, shortened where it trains."""
-    shortened = SHORT if trains(words) else ["data.download=false"] if "download" in words else []
+    shortened = SHORT if trains(words) else ["data.download=false"] if {"download", "show"} & set(words) else []
     ended = run_cli([*words[3:], *shortened])
     has_succeeded(ended)
     # A run, a sweep, its metric, a trial, a search.

@@ -54,6 +54,7 @@ class Stored:
         self.index = torch.arange(shape[0])
         self.device = torch.device("cpu")
         self.hold: Callable[[Tensor], None] | None = None  # raises UserError for what is read, on the CPU yet
+        self.show: Callable[[Tensor], Tensor] | None = None  # what is done to what is read, on the device
 
     def __len__(self) -> int:
         return len(self.index)
@@ -85,6 +86,12 @@ class Stored:
                 " validation split of its own, and neither data.limit nor data.folds"
             )
         return self._like(self.index[index.cpu()], self.device)
+
+    def changed(self, show: Callable[[Tensor], Tensor], shape: Sequence[int]) -> "Stored":
+        """Returns the same samples with something done to them whenever they are read; shape: of one sample then."""
+        other = Stored(self.source, self.name, [len(self), *shape], self.dtype)
+        other.index, other.device, other.hold, other.show = self.index, self.device, self.hold, show
+        return other
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """Returns the chosen samples, read now, as a tensor on the device."""
@@ -157,7 +164,9 @@ def _streamed(
         for column in columns.values():
             if column.hold is not None:
                 column.hold(fields[column.name])
-        yield {name: _delivered(fields[column.name], column.device) for name, column in columns.items()}
+        delivered = {name: _delivered(fields[column.name], column.device) for name, column in columns.items()}
+        shown = {name: column.show(delivered[name]) for name, column in columns.items() if column.show is not None}
+        yield delivered | shown
 
 
 def _delivered(field: Tensor, device: torch.device) -> Tensor:

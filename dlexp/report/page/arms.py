@@ -76,6 +76,7 @@ def _columns(answer: Answer, words: Shown, compared: bool) -> list[Column]:
             Column("p", "corrected" if answer.comparisons > 1 else ""),
             Column("verdict", left=True),
         ]
+    found.append(Column(f"gap{',' * bool(words.points)}{words.points}", "to the training samples"))
     found += [Column("n"), Column("failed")] + ([Column("diverged")] if _any_diverged(answer) else [])
     found += [Column("seconds", "a run", time=True)]
     found += [Column("parameters")] if _shared_parameters(answer) is None else []
@@ -92,6 +93,8 @@ def _cells(answer: Answer, arm: Arm, found: Difference | None, words: Shown, com
     cells: list[str | Cell | None] = [Cell(joined([words.mean(arm.interval, behind=False), behind]), mean)]
     if compared:
         cells += _compared(arm, found, words, answer)
+    gap = answer.gap(arm)
+    cells.append(None if gap is None else Cell(words.signed(gap), gap))
     cells += [str(len(arm.values)), str(arm.num_failed)]
     cells += [str(arm.num_diverged)] if _any_diverged(answer) else []
     cells.append(None if arm.seconds is None else Cell(f"{arm.seconds:.1f}", arm.seconds))

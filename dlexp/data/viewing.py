@@ -1,0 +1,82 @@
+"""What views make of a data set: done once to what lies in memory, and to what is stored whenever it is read."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlexp.augment.seeds import derived_seed
+from dlexp.data.normalisation import BYTES
+from dlexp.data.splits import Column, Split, Splits
+from dlexp.data.statistics import chunks
+from dlexp.data.stream.stored import Stored
+from dlexp.errors import UserError, listed
+
+log = logging.getLogger(__name__)
+
+Views = Mapping[str, Callable[[Tensor, torch.Generator], Tensor]]  # as of dlexp.views.view.View, by name
+# What validates was held out of the training samples, and chooses as these would have it: it is seen as they are.
+SIDES = {"train": "train", "val": "train", "test": "test"}
+AS_THEY_ARE = (0.0, 1.0)
+
+
+def seen(samples: Tensor, views: Sequence[Any], unit: tuple[float, float], generator: torch.Generator) -> Tensor:
+    """Returns samples as views show them, one after the other, in the type and unit that they came in.
+
+    unit: the values that are black and white to a view; 0 and 1 leaves values as they are.
+    """
+    low, width = unit[0], unit[1] - unit[0]
+    as_they_are = unit == AS_THEY_ARE and samples.is_floating_point()
+    shown = samples if as_they_are else (samples.to(torch.float32) - low) / width
+    for view in views:
+        shown = view(shown, generator)
+    if as_they_are:
+        return shown
+    values = shown * width + low
+    return values.round().clamp(*BYTES).to(torch.uint8) if samples.dtype == torch.uint8 else values.to(samples.dtype)
+
+
+def viewed(
+    splits: Splits,
+    views: Views,
+    sides: Mapping[str, str],
+    unit: tuple[float, float],
+    shape: Sequence[int],
+    seed: int,
+) -> Splits:
+    """Returns a data set whose first field is as views show it.
+
+    sides: by name of a view whose samples it changes: "train" (those that validate among them), "test" or "both".
+    unit: as for `seen`. shape: of a sample after all views of its split. seed: of what they draw, each split by itself.
+
+    Raises:
+        UserError: a view draws, and samples are stored.
+    """
+    parts = dict(splits.named)
+    for number, (name, split) in enumerate(splits.named.items()):
+        own = {key: view for key, view in views.items() if sides[key] in ("both", SIDES[name])}
+        column = split.inputs
+        if own and isinstance(column, Stored):
+            if drawing := [key for key, view in own.items() if getattr(view, "draws", False)]:
+                raise UserError(
+                    f"view={listed(drawing)} draws once for each sample, so samples must be in memory, and these are"
+                    " read when they are needed: of images data.in_memory=true reads all"
+                )
+            show = partial(seen, views=list(own.values()), unit=unit, generator=torch.Generator())
+            parts[name] = _with_first(split, column.changed(show, shape))
+        elif own and len(split):
+            generator = torch.Generator().manual_seed(derived_seed(seed, number))
+            assert isinstance(column, Tensor)
+            found = torch.cat([seen(each, list(own.values()), unit, generator) for each in chunks(column)])
+            if torch.equal(found, column):
+                log.warning(f"warning: view={listed(list(own))} changes none of the {name} samples")
+            parts[name] = _with_first(split, found)
+    return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
+
+
+def _with_first(split: Split, column: Column) -> Split:
+    return Split(**{**split.fields, split.first: column}, groups=split.groups, weights=split.weights)

@@ -1,0 +1,1 @@
+"""Fixed ways to show a model its samples, changed before all else: options of the group `view`."""

@@ -1,0 +1,52 @@
+"""`show`: samples drawn before and after their views, nothing trained, nothing left of what is refused."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+FAKE = ["data=fake", "data.num_samples=40", "data.num_test_samples=20", "data.shape=[3,8,8]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["show"], "show-spiral"),
+        (["show", "view=noise", "--split", "val"], "show-spiral-noise"),
+        (["show", "data=linear", "task=regression"], "show-linear"),
+        (["show", *FAKE, "view=[grey,edges]", "--count", "3"], "show-fake-grey-edges"),
+        (["show", *FAKE, "augment=crop_flip", "--augment", "--split", "test"], "show-fake"),
+    ],
+)
+def test_samples_are_drawn(words: list[str], name: str, cli, workdir: Path) -> None:
+    ended = cli(*words)
+    file = workdir / "outputs" / name / "samples.png"
+    assert ended.code == 0 and f"picture   {file.relative_to(workdir)}" in ended.out, ended.err
+    assert f"samples of data={name.split('-')[1]}" in ended.out
+    colours = Image.open(file).convert("RGB").getcolors(2**24)
+    assert colours is not None and len(colours) > 20
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["data=mnst"], "there is no data 'mnst'. Did you mean 'mnist'?"),
+        ([*FAKE, "view=edge"], "there is no view 'edge'. Did you mean 'edges'?"),
+        ([*FAKE, "view=grey", "view.grey.split=test"], "a model takes one"),
+        (["data=fake", "data.shape=[7]"], "show draws images, and points of one or two features"),
+        (["data.val_size=0", "--split", "val"], "this data has no val samples; there are train, test"),
+        ([*FAKE, "augment=mixup", "--augment"], "augment=mixup mixes samples once they are normalised"),
+        (["--count", "0"], "'0' must be a whole number from 1 to 64"),
+        (["-m", "view=none,noise"], "show is typed without it"),
+        (["hydra.run.dir=here"], "show makes none"),
+    ],
+)
+def test_a_mistake_draws_nothing(words: list[str], told: str, cli, workdir: Path) -> None:
+    ended = cli("show", *words)
+    assert ended.code == 1 and told in ended.err, ended
+    assert not list(workdir.iterdir())
+
+
+def test_its_help_says_how_it_is_typed(cli) -> None:
+    for words in (["show", "--help"], ["--help", "show"]):
+        assert "Draw samples of a data set" in cli(*words).out
