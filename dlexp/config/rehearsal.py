@@ -11,7 +11,7 @@ from torch import nn
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
-from dlexp.config.build import build, build_each, build_task, hold_to_files
+from dlexp.config.build import build, build_each, build_model, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, fields_of, left_behind
@@ -84,7 +84,7 @@ def _device(config: Mapping[str, Any]) -> None:
 
 def _model(config: Mapping[str, Any]) -> nn.Module:
     with refused("model"), torch.device("meta"):
-        model: nn.Module = build(config["model"])
+        model: nn.Module = build_model(config)
     to_freeze(model, config["freeze"])
     return model
 

@@ -60,6 +60,7 @@ class Settings:
     data: Annotated[Any, Group("dlexp.data")] = MISSING
     task: Annotated[Any, Group("dlexp.tasks")] = MISSING
     model: Annotated[Any, Group("dlexp.models")] = MISSING
+    init: Annotated[Any, Group("dlexp.inits", passed=1), Later()] = MISSING
     recipe: Annotated[Any, Incidental()] = None
     criterion: Annotated[Any, Group("dlexp.criteria")] = MISSING
     # Of groups that compose, a list may be empty: augment=[].
@@ -144,6 +145,8 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
     }
 
 
+# The first weights that a model gives itself: the same experiment as before there was a choice.
+OWN_INIT = {"_target_": "dlexp.inits.layers.own"}
 LATER = marked(Settings, Later)
 LATER_OF_DATA = marked(DataSettings, Later)
 # Of those what names a file, or tells groups by the names of files.

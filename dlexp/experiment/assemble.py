@@ -14,6 +14,7 @@ from torch import nn
 from dlexp.config.build import (
     build,
     build_each,
+    build_model,
     build_optimizer,
     build_schedule,
     build_task,
@@ -165,7 +166,7 @@ def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device,
 
 def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
     machine.seed_everything(config["seed"])
-    model: nn.Module = build(config["model"])
+    model: nn.Module = build_model(config)
     initial_weights = None
     if config["init_from"] is not None and not is_resumed:
         source = Path(config["init_from"]).expanduser()
