@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from dlexp.config.loaded_once import handed_on, keep
-from dlexp.config.schema import FILES_OF_DATA, GROUPS, OWN_INIT, PartSettings
+from dlexp.config.schema import FILES_OF_DATA, GROUPS, PartSettings
 from dlexp.data.fingerprint import Content, beside, of_splits, teller
 from dlexp.errors import UserError
 
@@ -122,24 +122,6 @@ def _built(value: Any, functions: Mapping[str, Callable[..., Any]], args: tuple[
     named = {key: _built(item, functions) for key, item in others.items()}
     call = functools.partial(function, *positional, **named)
     return call if value.get("_partial_") else call()
-
-
-def build_model(config: Mapping[str, Any]) -> Any:
-    """Makes the model with its first weights, those of the group init drawn from where the model's own are.
-
-    Raises:
-        UserError: what trained weights would become would be new ones.
-    """
-    if config["init"] in (None, OWN_INIT):
-        return build(config["model"])
-    if config["model"].get("weights") is not None:
-        raise UserError("init gives new first weights, and model.weights trained ones; leave one of them out")
-    from dlexp.machine import generators
-
-    with generators.kept():
-        model = build(config["model"])
-    build(config["init"], model)
-    return model
 
 
 def build_optimizer(node: Mapping[str, Any], named_parameters: Sequence[tuple[str, Any]]) -> Any:

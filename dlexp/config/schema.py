@@ -146,7 +146,16 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
 
 
 # The first weights that a model gives itself: the same experiment as before there was a choice.
-OWN_INIT = {"_target_": "dlexp.inits.layers.own"}
+OWN_INIT = {"_target_": "dlexp.inits.own.own"}
+# Settings of models that came when there were runs already, and what these had: at these values a run is theirs.
+LATER_OF_MODELS: dict[str, dict[str, Any]] = {
+    "dlexp.models.alexnet.alexnet": {"local_norm": False, "activation": "relu", "pool": "max"},
+    "dlexp.models.cnn.cnn": {"kernel": 3, "activation": "relu", "pool": "max", "batch_norm": True},
+    "dlexp.models.lenet.lenet": {"dropout": 0.0},
+    "dlexp.models.mlp.mlp": {"residual": False},
+    "dlexp.models.resnet.resnet": {"activation": "relu", "dropout": 0.0},
+    "dlexp.models.vgg.vgg": {"activation": "relu", "pool": "max"},
+}
 LATER = marked(Settings, Later)
 LATER_OF_DATA = marked(DataSettings, Later)
 # Of those what names a file, or tells groups by the names of files.

@@ -14,6 +14,7 @@ from dlexp.data.features import as_inputs
 from dlexp.data.missing import put_in
 from dlexp.data.normalisation import BYTES, Normalisation
 from dlexp.errors import UserError, listed
+from dlexp.models.auxiliary import main
 from dlexp.records import checkpoints, weights
 from dlexp.records.folder import DATA
 from dlexp.records.run_json import read_json
@@ -73,7 +74,7 @@ class TrainedModel(nn.Module):
                     normalise.hold(batch[name], name)
                 batch[name] = normalise(batch[name])
         try:
-            outputs = self.task.predict(self.model, batch)
+            outputs = main(self.task.predict(self.model, batch))
         except RuntimeError as error:
             shape, trained_on = list(batch[names[0]].shape[1:]), self.config["data"]["shape"]
             if shape == trained_on:

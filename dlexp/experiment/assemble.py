@@ -14,7 +14,6 @@ from torch import nn
 from dlexp.config.build import (
     build,
     build_each,
-    build_model,
     build_optimizer,
     build_schedule,
     build_task,
@@ -23,6 +22,7 @@ from dlexp.config.build import (
     prepared,
     told_content,
 )
+from dlexp.config.new_model import build_model
 from dlexp.config.steps import hold_to_smallest
 from dlexp.data.fields import Field, examples, fields_of, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits

@@ -79,7 +79,8 @@ class GoogLeNet(nn.Module):
         self.mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(channels, num_outputs)
-        initialise(self, self.output, *(head.output for head in self.heads.values()))
+        last: list[Any] = [head[-1] for head in self.heads.values() if isinstance(head, nn.Sequential)]
+        initialise(self, self.output, *last)
 
     def forward(self, x: Tensor) -> Any:
         x, others = self.stem(x), []

@@ -19,9 +19,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 # Far beyond what anyone trains: what is typed with a few zeros too many must not take all memory while it is checked.
 MOST_LAYERS, WIDEST = 1_000, 1_000_000
 Activation = Annotated[str, Choice(*ACTIVATIONS)]
+Pool = Annotated[str, Choice(*POOLS)]
+
+
+def activation_of(name: str) -> nn.Module:
+    """Returns an activation by name, ReLU in place: what it is made of is not needed again."""
+    return nn.ReLU(inplace=True) if name == "relu" else ACTIVATIONS[name]()
 
 
 def sequence(layers: Mapping[str, nn.Module]) -> nn.Sequential:

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from dlexp import api
-from dlexp.config.build import build_model
 from dlexp.config.cell import cell
 from dlexp.config.check import check
 from dlexp.config.compose import compose
-from dlexp.inits import layers
+from dlexp.config.new_model import build_model
+from dlexp.inits import alike, pytorch, scaled
 
 SMALL = ["data=spiral", "model=mlp", "model.depth=1", "model.width=8"]
 
@@ -40,11 +40,11 @@ def test_a_seed_gives_the_same_weights() -> None:
 @pytest.mark.parametrize(
     ("fill", "spread"),
     [
-        (layers.xavier, math.sqrt(2 / (400 + 100))),
-        (lambda model: layers.he(model, mode="fan_in"), math.sqrt(2 / 400)),
-        (lambda model: layers.he(model, mode="fan_out"), math.sqrt(2 / 100)),
-        (lambda model: layers.normal(model, std=0.03), 0.03),
-        (layers.zeros, 0.0),
+        (scaled.xavier, math.sqrt(2 / (400 + 100))),
+        (lambda model: scaled.he(model, mode="fan_in"), math.sqrt(2 / 400)),
+        (lambda model: scaled.he(model, mode="fan_out"), math.sqrt(2 / 100)),
+        (lambda model: alike.normal(model, std=0.03), 0.03),
+        (alike.zeros, 0.0),
     ],
 )
 def test_how_far_weights_spread(fill, spread: float) -> None:
@@ -58,7 +58,7 @@ def test_how_far_weights_spread(fill, spread: float) -> None:
 
 def test_identity_passes_channels_on() -> None:
     conv = nn.Conv2d(3, 5, 3, padding=1)
-    layers.identity(nn.Sequential(conv))
+    pytorch.identity(nn.Sequential(conv))
     image = torch.rand(1, 3, 4, 4)
     assert torch.allclose(conv(image)[:, :3] - conv.bias[:3].view(3, 1, 1), image, atol=1e-6)
     assert conv.weight[3:].abs().sum() > 0
@@ -66,13 +66,15 @@ def test_identity_passes_channels_on() -> None:
 
 def test_attention_and_transposed_convolutions_begin_anew() -> None:
     model = nn.Sequential(nn.MultiheadAttention(8, 2), nn.ConvTranspose2d(3, 2, 2))
-    layers.zeros(model)
+    alike.zeros(model)
     assert not any(parameter.any() for parameter in model.parameters())
+    pytorch.pytorch(model)
+    assert model[0].in_proj_weight.any() and not model[0].out_proj.bias.any() and model[1].bias.any()
 
 
 def test_what_has_no_such_layer_is_refused() -> None:
     with pytest.raises(api.UserError, match="linear and convolutional layers"):
-        layers.he(nn.Sequential(nn.Embedding(3, 2)), mode="fan_in")
+        scaled.he(nn.Sequential(nn.Embedding(3, 2)), mode="fan_in")
     words = ["data=cifar10", "model=torchvision", "model.weights=DEFAULT", "init=he"]
     with pytest.raises(api.UserError, match="model.weights trained ones"):
         check(compose(words).config)
