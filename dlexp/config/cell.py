@@ -35,7 +35,7 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     counts, of augmentations and of an optimizer's parts, they stand as lists.
     """
     kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
-    if config["init"] in (None, OWN_INIT):
+    if config["init"] == OWN_INIT:
         del kept["init"]
     later = LATER_OF_MODELS.get(config["model"].get("_target_"), {})
     kept["model"] = {key: value for key, value in kept["model"].items() if key not in later or value != later[key]}

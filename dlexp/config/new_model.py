@@ -14,7 +14,7 @@ def build_model(config: Mapping[str, Any]) -> Any:
     Raises:
         UserError: what trained weights would become would be new ones.
     """
-    if config["init"] in (None, OWN_INIT):
+    if config["init"] == OWN_INIT:
         return build(config["model"])
     if config["model"].get("weights") is not None:
         raise UserError("init gives new first weights, and model.weights trained ones; leave one of them out")

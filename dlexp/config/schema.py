@@ -60,7 +60,7 @@ class Settings:
     data: Annotated[Any, Group("dlexp.data")] = MISSING
     task: Annotated[Any, Group("dlexp.tasks")] = MISSING
     model: Annotated[Any, Group("dlexp.models")] = MISSING
-    init: Annotated[Any, Group("dlexp.inits", passed=1), Later()] = MISSING
+    init: Annotated[Any, Group("dlexp.inits", passed=1)] = MISSING
     recipe: Annotated[Any, Incidental()] = None
     criterion: Annotated[Any, Group("dlexp.criteria")] = MISSING
     # Of groups that compose, a list may be empty: augment=[].
@@ -145,7 +145,7 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
     }
 
 
-# The first weights that a model gives itself: the same experiment as before there was a choice.
+# The first weights that a model gives itself: what all runs had before there was a choice, so theirs stay.
 OWN_INIT = {"_target_": "dlexp.inits.own.own"}
 # Settings of models that came when there were runs already, and what these had: at these values a run is theirs.
 LATER_OF_MODELS: dict[str, dict[str, Any]] = {
