@@ -56,6 +56,7 @@ CONFIG_OF_A_RUN: dict[str, Any] = {
         **{"class_names": ["arm 0", "arm 1", "arm 2"], "num_outputs": 3, "targets": "classes", "ignore_index": None},
     },
     "model": {},
+    "init": {"_target_": "dlexp.inits.own.own"},
     "recipe": {"lr": {"sgd": 0.1, "adam": 0.01, "adamw": 0.01}},
     "criterion": {"_target_": "dlexp.criteria.cross_entropy.CrossEntropy", "label_smoothing": 0.0, "weight": None},
     "metric": {},

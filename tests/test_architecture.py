@@ -36,7 +36,7 @@ FLOORS = [
     ["tasks"],
     ["data"],
     ["records"],
-    ["pictures", "models", "optimizers", "views", "augment", "criteria", "schedules", "metrics"],
+    ["pictures", "models", "inits", "optimizers", "views", "augment", "criteria", "schedules", "metrics"],
     ["console"],
     ["machine"],
     ["errors", "ranges", "metric", "batch"],
@@ -45,6 +45,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 # Groups of conf/ and the folders that hold what their options call, where a folder holds nothing else.
 FOLDERS = {
     "model": "models",
+    "init": "inits",
     "data": "data",
     "criterion": "criteria",
     "scheduler": "schedules",

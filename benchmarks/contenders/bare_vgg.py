@@ -15,7 +15,8 @@ parser.add_argument("--precision", default="float32")
 args = parser.parse_args()
 prepare(args.threads)
 x, y, x_test, y_test = tensors("cifar10", 128 * args.steps)
-model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0)
+model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0,
+            activation="relu", pool="max")  # fmt: skip
 model = model.to(memory_format=torch.channels_last)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True)
 criterion, clock = nn.CrossEntropyLoss(), Clock()

@@ -24,7 +24,8 @@ class Network(TimedModule):
 
     def __init__(self, is_best: bool) -> None:
         super().__init__()
-        self.model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0)
+        self.model = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0,
+            activation="relu", pool="max")  # fmt: skip
         self.criterion, self.is_best = nn.CrossEntropyLoss(), is_best
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:

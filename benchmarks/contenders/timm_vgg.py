@@ -26,7 +26,8 @@ def main() -> None:
     args = parser.parse_args()
     prepare(args.threads, allocator=args.best)
     count = 128 * args.steps
-    model: Any = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0)
+    model: Any = vgg(shape=[3, 32, 32], num_outputs=10, depth=16, head=512, batch_norm=True, dropout=0.0,
+            activation="relu", pool="max")  # fmt: skip
     if args.best:
         model = model.to(memory_format=torch.channels_last)
     optimizer = timm.optim.create_optimizer_v2(model, opt="sgd", lr=0.02, momentum=0.9, weight_decay=5e-4)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.schema import LATER, LATER_OF_DATA, FileSettings, Settings, marked
+from dlexp.config.schema import LATER, LATER_OF_DATA, LATER_OF_MODELS, OWN_INIT, FileSettings, Settings, marked
 from dlexp.ranges import Incidental
 
 CODE = Path(__file__).parents[1]
@@ -35,6 +35,10 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     counts, of augmentations and of an optimizer's parts, they stand as lists.
     """
     kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
+    if config["init"] == OWN_INIT:
+        del kept["init"]
+    later = LATER_OF_MODELS.get(config["model"].get("_target_"), {})
+    kept["model"] = {key: value for key, value in kept["model"].items() if key not in later or value != later[key]}
     unused = {key for key in LATER_OF_DATA if kept["data"].get(key) is None}
     kept["data"] = {k: value for k, value in kept["data"].items() if k not in unused and not is_incidental(f"data.{k}")}
     if kept["task"].get("targets") != "values" or not kept["task"].get("standardise"):

@@ -11,8 +11,9 @@ from torch import nn
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
-from dlexp.config.build import build, build_each, build_evaluation, build_task, hold_to_files
+from dlexp.config.build import build_each, build_evaluation, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
+from dlexp.config.new_model import build_model
 from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single, try_views
 from dlexp.config.viewed import fields_seen
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, left_behind
@@ -23,7 +24,7 @@ from dlexp.machine.memory import available_bytes
 from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import asked
 from dlexp.tasks.chosen import hold_to_sums
-from dlexp.tasks.protocol import hold_to_metrics, hold_to_protocol
+from dlexp.tasks.protocol import hold_to_metrics, hold_to_protocol, misfit_of
 from dlexp.tasks.regression import hold_to_numbers
 from dlexp.tasks.task import Task
 from dlexp.train.frozen import to_freeze, trained_parameters
@@ -85,7 +86,7 @@ def _device(config: Mapping[str, Any]) -> None:
 
 def _model(config: Mapping[str, Any]) -> nn.Module:
     with refused("model"), torch.device("meta"):
-        model: nn.Module = build(config["model"])
+        model: nn.Module = build_model(config)
     to_freeze(model, config["freeze"])
     return model
 
@@ -141,7 +142,7 @@ def outputs_of(model: nn.Module, task: Task, fields: Fields, name: str) -> tuple
     batch = examples(fields, NUM_SAMPLES)
     answers = [mapped(lambda each: torch.zeros(each.shape, dtype=each.dtype), outputs) for outputs in found]
     for outputs in answers:
-        if misfit := task.misfit(outputs, batch):
+        if misfit := misfit_of(task, outputs, batch):
             raise UserError(f"model {name} returns {misfit}")
     return answers[0], answers[1]
 

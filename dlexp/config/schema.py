@@ -63,6 +63,7 @@ class Settings:
     data: Annotated[Any, Group("dlexp.data")] = MISSING
     task: Annotated[Any, Group("dlexp.tasks")] = MISSING
     model: Annotated[Any, Group("dlexp.models")] = MISSING
+    init: Annotated[Any, Group("dlexp.inits", passed=1)] = MISSING
     recipe: Annotated[Any, Incidental()] = None
     criterion: Annotated[Any, Group("dlexp.criteria")] = MISSING
     # Of groups that compose, a list may be empty: augment=[].
@@ -172,6 +173,17 @@ def marked(schema: type, kind: type) -> dict[str, Any]:
     }
 
 
+# The first weights that a model gives itself: what all runs had before there was a choice, so theirs stay.
+OWN_INIT = {"_target_": "dlexp.inits.own.own"}
+# Settings of models that came when there were runs already, and what these had: at these values a run is theirs.
+LATER_OF_MODELS: dict[str, dict[str, Any]] = {
+    "dlexp.models.alexnet.alexnet": {"local_norm": False, "activation": "relu", "pool": "max"},
+    "dlexp.models.cnn.cnn": {"kernel": 3, "activation": "relu", "pool": "max", "batch_norm": True},
+    "dlexp.models.lenet.lenet": {"dropout": 0.0},
+    "dlexp.models.mlp.mlp": {"residual": False},
+    "dlexp.models.resnet.resnet": {"activation": "relu", "dropout": 0.0},
+    "dlexp.models.vgg.vgg": {"activation": "relu", "pool": "max"},
+}
 LATER = marked(Settings, Later)
 LATER_OF_DATA = marked(DataSettings, Later)
 # Of those what names a file, or tells groups by the names of files.

@@ -12,7 +12,7 @@ import yaml
 
 from dlexp.config import meant
 from dlexp.config.cell import is_incidental
-from dlexp.config.schema import LATER, LATER_OF_DATA, Settings
+from dlexp.config.schema import LATER, LATER_OF_DATA, LATER_OF_MODELS, OWN_INIT, Settings
 from dlexp.config.words import in_words
 from dlexp.errors import UserError, did_you_mean, listed, to_type
 from dlexp.records.folder import CONFIG, RECORD
@@ -43,12 +43,14 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error
     if entry is None or not isinstance(stored, dict):
         raise UserError(f"{folder} is not the folder of a run: {CONFIG} and {RECORD} do not hold what they should")
-    stored = {**dict.fromkeys(LATER), **stored}
+    stored = {**dict.fromkeys(LATER), "init": dict(OWN_INIT), **stored}
     missing = [key for key in Settings.__dataclass_fields__ if key not in stored]
     if missing:
         raise UserError(f"{folder / CONFIG} lacks {', '.join(missing)}")
     if isinstance(stored["data"], dict):
         stored["data"] = {**dict.fromkeys(LATER_OF_DATA), **stored["data"]}
+    if isinstance(stored["model"], dict):
+        stored["model"] = {**LATER_OF_MODELS.get(str(stored["model"].get("_target_")), {}), **stored["model"]}
     if isinstance(stored["task"], dict):  # runs from before that setting learnt values as they were
         stored["task"] = {"standardise": False, **stored["task"]}
     if isinstance(stored["evaluation"], dict):

@@ -16,6 +16,7 @@ from dlexp.data.missing import put_in
 from dlexp.data.normalisation import BYTES, Normalisation
 from dlexp.data.viewing import seen
 from dlexp.errors import UserError, listed
+from dlexp.models.auxiliary import main
 from dlexp.records import checkpoints, weights
 from dlexp.records.folder import DATA
 from dlexp.records.run_json import read_json
@@ -82,7 +83,7 @@ class TrainedModel(nn.Module):
                     batch[name] = self._seen(batch[name], normalise)
                 batch[name] = normalise(batch[name])
         try:
-            outputs = self.task.predict(self.model, batch)
+            outputs = main(self.task.predict(self.model, batch))
         except RuntimeError as error:
             trained_on = self.config["data"]["shape"]
             if shape == trained_on:

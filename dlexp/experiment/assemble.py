@@ -22,6 +22,7 @@ from dlexp.config.build import (
     prepared,
     told_content,
 )
+from dlexp.config.new_model import build_model
 from dlexp.config.steps import hold_to_smallest
 from dlexp.config.viewed import fields_of_data, fields_seen
 from dlexp.data.fields import Field, examples, hold_to_classes, hold_to_fields
@@ -164,7 +165,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
 
 def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional: bool, is_resumed: bool) -> TrainState:
     machine.seed_everything(config["seed"])
-    model: nn.Module = build(config["model"])
+    model: nn.Module = build_model(config)
     initial_weights = None
     if config["init_from"] is not None and not is_resumed:
         source = Path(config["init_from"]).expanduser()

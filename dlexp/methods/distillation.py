@@ -10,6 +10,7 @@ from torch.nn import functional
 from dlexp.batch import Batch
 from dlexp.errors import UserError
 from dlexp.methods.method import Method, Moment, Outcome, Start, over_all_answers, want_classes
+from dlexp.models.auxiliary import main
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -52,7 +53,7 @@ class Distillation(Method):
         outputs = task.predict(model, batch)
         with torch.no_grad():
             wanted = self.teacher.eval()(**self.undone(batch))
-        learnt = softened(outputs, wanted, self.temperature)
+        learnt = softened(main(outputs), wanted, self.temperature)
         loss, num_answers = over_all_answers(task, outputs, batch)
         return Outcome((1 - self.weight) * loss + self.weight * learnt, outputs, weight=num_answers)
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 from dlexp.batch import Batch
 from dlexp.errors import UserError
 from dlexp.methods.method import Method, Moment, Outcome, Start, follow_mode, over_all_answers, want_classes
+from dlexp.models.auxiliary import main
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -52,8 +53,8 @@ class MeanTeacher(Method):
         outputs = task.predict(model, self._noisy(batch))
         follow_mode(self.teacher, model)
         with torch.no_grad():
-            wanted = task.predict(self.teacher, self._noisy(batch))
-        apart = functional.mse_loss(outputs.softmax(dim=1), wanted.softmax(dim=1))
+            wanted = main(task.predict(self.teacher, self._noisy(batch)))
+        apart = functional.mse_loss(main(outputs).softmax(dim=1), wanted.softmax(dim=1))
         left = 1 - (moment.progress / self.ramp).clamp(max=1)
         loss, num_answers = over_all_answers(task, outputs, batch)
         loss = loss + self.weight * torch.exp(-5 * left**2) * apart

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,9 @@ from dlexp.machine.torch_private import count_without_compiler
 # Up to this size a model is run on zeros on the CPU: shape propagation on the meta device is written in Python and
 # loads the compiler, which took 5 s where the run itself takes milliseconds. Larger ones stay without memory.
 LARGEST_ON_CPU = 2**30  # bytes
-COLUMNS = ("layer", "type", "output shape", "parameters", "FLOPs")
+COLUMNS = ("layer", "type", "kernel", "stride", "padding", "in", "out", "parameters", "FLOPs")
+# What stands in which column of a convolution or pool.
+WINDOW = {"kernel": "kernel_size", "stride": "stride", "padding": "padding"}
 # What a layer demands of its input: the attribute that says how much, the dimension it is about, the word for it.
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -30,7 +33,8 @@ EXPECTED: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, int, s
 def summarise(model: nn.Module, ask: Callable[[nn.Module], Any]) -> dict[str, Any]:
     """Returns `{"layers": [row, …], "parameters", "trainable", "flops"}`.
 
-    A row is `{"name", "type", "output_shape", "parameters", "flops"}`.
+    A row is `{"name", "type", "kernel", "stride", "padding", "input_shape", "output_shape", "parameters", "flops"}`;
+    the first three are a number for each axis of an image, None where a layer has none.
 
     `ask` shows a model one sample. Output shapes and FLOPs are that sample's: those of matrix products and convolutions
     in one forward pass, a multiplication and an addition counted as 2. A layer is a module without children or with
@@ -41,6 +45,8 @@ def summarise(model: nn.Module, ask: Callable[[nn.Module], Any]) -> dict[str, An
         name: {
             "name": name or "(whole)",
             "type": type(module).__name__,
+            **{key: _of_each_axis(module, attribute) for key, attribute in WINDOW.items()},
+            "input_shape": None,
             "output_shape": None,
             "parameters": sum(parameter.numel() for parameter in module.parameters(recurse=False)),
             "flops": None,
@@ -72,7 +78,7 @@ def format_summary(summary: dict[str, Any]) -> str:
         (
             row["name"],
             row["type"],
-            "-" if row["output_shape"] is None else "×".join(map(str, row["output_shape"])),
+            *(_by_times(row[key]) for key in (*WINDOW, "input_shape", "output_shape")),
             f"{row['parameters']:,}",
             "-" if row["flops"] is None else f"{row['flops']:,}",
         )
@@ -82,7 +88,7 @@ def format_summary(summary: dict[str, Any]) -> str:
     total = f"{summary['parameters']:,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
     if summary["flops"] is not None:
         total += f", {summary['flops']:,} FLOPs per sample forward (a multiply-add is 2)"
-    return "\n".join([*aligned(rows, right=(3, 4)), total])
+    return "\n".join([*aligned(rows, right=(7, 8)), total])
 
 
 def asked(model: nn.Module, ask: Callable[[nn.Module], Any], name: str, what: str) -> tuple[Any, Any] | None:
@@ -148,10 +154,27 @@ def _count(model: nn.Module, rows: dict[str, dict[str, Any]], counter: FlopCount
         def after(module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
             row = rows[name]
             row["flops"] = (row["flops"] or 0) + counter.get_total_flops() - started[name]
-            row["output_shape"] = list(output.shape[1:]) if isinstance(output, torch.Tensor) else None
+            row["input_shape"] = _shape(inputs[0]) if inputs else None
+            row["output_shape"] = _shape(output)
 
         module.register_forward_pre_hook(before)
         module.register_forward_hook(after)
+
+
+def _shape(value: Any) -> list[int] | None:
+    return list(value.shape[1:]) if isinstance(value, torch.Tensor) else None
+
+
+def _of_each_axis(module: nn.Module, attribute: str) -> list[int] | str | None:
+    """Returns what a convolution or pool says of its window, a number for each axis; "same" stays as it is."""
+    value, axes = getattr(module, attribute, None), re.search(r"([123])d$", type(module).__name__)
+    if axes is None or not isinstance(value, int | tuple | str):
+        return None
+    return [value] * int(axes[1]) if isinstance(value, int) else value if isinstance(value, str) else list(value)
+
+
+def _by_times(sizes: list[int] | str | None) -> str:
+    return "-" if sizes is None else sizes if isinstance(sizes, str) else "×".join(map(str, sizes))
 
 
 def _track(model: nn.Module, inside: list[tuple[str, nn.Module, Any]]) -> None:

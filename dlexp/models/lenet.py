@@ -4,11 +4,10 @@ from typing import Annotated
 
 from torch import nn
 
-from dlexp.models.parts import ACTIVATIONS, Activation, image_size, sequence
-from dlexp.ranges import Choice, Range
+from dlexp.models.parts import ACTIVATIONS, POOLS, Activation, Pool, image_size, sequence
+from dlexp.ranges import Range
 
 PAPER_SIDE = 32
-POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
 def lenet(
@@ -16,8 +15,9 @@ def lenet(
     shape: list[int],
     num_outputs: Annotated[int, Range(ge=1)],
     activation: Activation,
-    pool: Annotated[str, Choice(*POOLS)],
+    pool: Pool,
     batch_norm: bool,
+    dropout: Annotated[float, Range(ge=0, lt=1)],
 ) -> nn.Sequential:
     """Returns LeNet-5 from N×channels×height×width to N×num_outputs.
 
@@ -47,6 +47,8 @@ def lenet(
         layers[f"activation{name[-1]}"] = ACTIVATIONS[activation]()
         if isinstance(weighted, nn.Conv2d):
             layers[f"pool{name[-1]}"] = POOLS[pool](2)
+        elif dropout:
+            layers[f"dropout{name[-1]}"] = nn.Dropout(dropout)
     layers["output"] = nn.Linear(84, num_outputs)
     for layer in layers.values():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):

@@ -1,13 +1,22 @@
 """Multi-layer perceptron for data of any shape."""
 
 import math
+from collections import OrderedDict
+from itertools import pairwise
 from typing import Annotated
 
-from torch import nn
+from torch import Tensor, nn
 
 from dlexp.errors import UserError
 from dlexp.models.parts import ACTIVATIONS, MOST_LAYERS, WIDEST, Activation, sequence
 from dlexp.ranges import Range
+
+
+class Residual(nn.Sequential):
+    """Layers whose result is added to their input, which has the same shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def mlp(
@@ -19,14 +28,18 @@ def mlp(
     activation: Activation,
     dropout: Annotated[float, Range(ge=0, lt=1)],
     batch_norm: bool,
+    residual: bool,
 ) -> nn.Sequential:
     """Returns `depth` hidden layers of `width` units (a list: of each) and a linear output, N×shape to N×num_outputs.
 
     The first weights are torch's own for linear layers, uniform in ±1/√inputs: the ones that textbook comparisons of
     activations and depths start from, vanishing gradients of deep sigmoid networks included.
 
+    residual: what a hidden layer makes is added to its input where both are as wide (He et al., arXiv 1512.03385).
+
     Raises:
-        UserError: a list of widths is not as long as there are layers, or has one below 1.
+        UserError: a list of widths is not as long as there are layers, or has one below 1; `residual` finds no layer
+            as wide as the one before.
     """
     widths = width if isinstance(width, list) else [width] * depth
     if len(widths) != depth or not all(1 <= units <= WIDEST for units in widths):
@@ -34,13 +47,17 @@ def mlp(
         raise UserError(f"model.width={list(widths)} must list {wanted}")
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     inputs = math.prod(shape)
+    if residual and not any(one == other for one, other in pairwise(widths)):
+        raise UserError("model.residual=true needs two hidden layers in a row of one width, as model.depth=2 has them")
     for number, units in enumerate(widths, start=1):
-        layers[f"linear{number}"] = nn.Linear(inputs, units, bias=not batch_norm)
+        hidden: dict[str, nn.Module] = {f"linear{number}": nn.Linear(inputs, units, bias=not batch_norm)}
         if batch_norm:
-            layers[f"norm{number}"] = nn.BatchNorm1d(units)
-        layers[f"activation{number}"] = ACTIVATIONS[activation]()
+            hidden[f"norm{number}"] = nn.BatchNorm1d(units)
+        hidden[f"activation{number}"] = ACTIVATIONS[activation]()
         if dropout:
-            layers[f"dropout{number}"] = nn.Dropout(dropout)
+            hidden[f"dropout{number}"] = nn.Dropout(dropout)
+        adds = residual and number > 1 and inputs == units
+        layers |= {f"residual{number}": Residual(OrderedDict(hidden))} if adds else hidden
         inputs = units
     layers["output"] = nn.Linear(inputs, num_outputs)
     return sequence(layers)

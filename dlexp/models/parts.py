@@ -19,9 +19,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 # Far beyond what anyone trains: what is typed with a few zeros too many must not take all memory while it is checked.
 MOST_LAYERS, WIDEST = 1_000, 1_000_000
 Activation = Annotated[str, Choice(*ACTIVATIONS)]
+Pool = Annotated[str, Choice(*POOLS)]
+
+
+def activation_of(name: str) -> nn.Module:
+    """Returns an activation by name, ReLU in place: what it is made of is not needed again."""
+    return nn.ReLU(inplace=True) if name == "relu" else ACTIVATIONS[name]()
 
 
 def sequence(layers: Mapping[str, nn.Module]) -> nn.Sequential:
@@ -55,13 +62,19 @@ def fitting_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str
 
 
 def initialised(layers: Mapping[str, nn.Module], output: nn.Linear) -> nn.Sequential:
-    """Returns layers and `output` one after another, with first weights that keep the size of signals through a deep
-    ReLU network, from torch's default generator.
+    """Returns layers and `output` one after another, with first weights for ReLU (see `initialise`)."""
+    model = sequence({**layers, "output": output})
+    initialise(model, output)
+    return model
+
+
+def initialise(model: nn.Module, *outputs: nn.Linear) -> None:
+    """Gives a model first weights that keep the size of signals through a deep ReLU network, from torch's default
+    generator.
 
     Convolutions and hidden linear layers after He et al., arXiv 1502.01852 (convolutions keep the size of gradients,
-    fan-out); the last layer starts small, so that the first loss is close to that of a guess, ln(classes).
+    fan-out); the last layers, `outputs`, start small, so that the first loss is close to that of a guess, ln(classes).
     """
-    model = sequence({**layers, "output": output})
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -69,5 +82,5 @@ def initialised(layers: Mapping[str, nn.Module], output: nn.Linear) -> nn.Sequen
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
             nn.init.zeros_(module.bias)
-    nn.init.normal_(output.weight, std=0.01)
-    return model
+    for output in outputs:
+        nn.init.normal_(output.weight, std=0.01)

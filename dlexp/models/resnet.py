@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import image_size, initialised, sequence
+from dlexp.models.parts import Activation, activation_of, image_size, initialised, sequence
 from dlexp.ranges import Choice, Range
 
 WIDTHS = (64, 128, 256, 512)
@@ -16,18 +16,18 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions whose result is added to the input, which a 1×1 convolution fits where sizes differ."""
 
-    def __init__(self, channels: int, maps: int, stride: int) -> None:
+    def __init__(self, channels: int, maps: int, stride: int, activation: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(maps)
-        self.relu1 = nn.ReLU(inplace=True)
+        self.relu1 = activation_of(activation)
         self.conv2 = nn.Conv2d(maps, maps, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(maps)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != maps:
             projection = nn.Conv2d(channels, maps, 1, stride=stride, bias=False)
             self.shortcut = sequence({"conv": projection, "norm": nn.BatchNorm2d(maps)})
-        self.relu2 = nn.ReLU(inplace=True)
+        self.relu2 = activation_of(activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.relu1(self.norm1(self.conv1(x)))
@@ -42,6 +42,8 @@ def resnet(
     depth: Annotated[int, Range(ge=18, le=34)],
     stem: Annotated[str, Choice("small", "large")],
     zero_init: bool,
+    activation: Activation,
+    dropout: Annotated[float, Range(ge=0, lt=1)],
 ) -> nn.Sequential:
     """Returns ResNet-18 or ResNet-34 from N×channels×height×width to N×num_outputs.
 
@@ -58,7 +60,7 @@ def resnet(
     layers: dict[str, nn.Module] = {
         "conv1": nn.Conv2d(channels, WIDTHS[0], kernel, stride=stride, padding=kernel // 2, bias=False),
         "norm1": nn.BatchNorm2d(WIDTHS[0]),
-        "relu1": nn.ReLU(inplace=True),
+        "relu1": activation_of(activation),
     }
     if stem == "large":
         layers["pool1"] = nn.MaxPool2d(3, stride=2, padding=1)
@@ -67,10 +69,12 @@ def resnet(
         blocks: dict[str, nn.Module] = {}
         for number in range(1, num_blocks + 1):
             stride = 2 if stage > 1 and number == 1 else 1
-            blocks[f"block{number}"] = BasicBlock(channels, maps, stride)
+            blocks[f"block{number}"] = BasicBlock(channels, maps, stride, activation)
             channels = maps
         layers[f"stage{stage}"] = sequence(blocks)
     layers |= {"mean": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    if dropout:
+        layers["dropout"] = nn.Dropout(dropout)
     model = initialised(layers, nn.Linear(channels, num_outputs))
     for module in model.modules():
         if zero_init and isinstance(module, BasicBlock):

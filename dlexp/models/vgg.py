@@ -5,7 +5,7 @@ from typing import Annotated
 from torch import nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import image_size, initialised
+from dlexp.models.parts import POOLS, Activation, Pool, activation_of, image_size, initialised
 from dlexp.ranges import Range
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -26,6 +26,8 @@ def vgg(
     head: Annotated[int, Range(ge=512, le=2048)],
     batch_norm: bool,
     dropout: Annotated[float, Range(ge=0, lt=1)],
+    activation: Activation,
+    pool: Pool,
 ) -> nn.Sequential:
     """Returns VGG-`depth` (11, 13, 16 or 19 layers in the paper's count) from N×channels×height×width to N×num_outputs.
 
@@ -48,10 +50,10 @@ def vgg(
             layers[f"conv{stage}_{number}"] = nn.Conv2d(channels, maps, 3, padding=1, bias=not batch_norm)
             if batch_norm:
                 layers[f"norm{stage}_{number}"] = nn.BatchNorm2d(maps)
-            layers[f"relu{stage}_{number}"] = nn.ReLU(inplace=True)
+            layers[f"{activation}{stage}_{number}"] = activation_of(activation)
             channels = maps
         if stage <= num_pools:
-            layers[f"pool{stage}"] = nn.MaxPool2d(2, ceil_mode=True)
+            layers[f"pool{stage}"] = POOLS[pool](2, ceil_mode=True)
             height, width = -(-height // 2), -(-width // 2)
     if (height, width) != (side, side):
         layers["mean"] = nn.AdaptiveAvgPool2d(side)

@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
+from dlexp.batch import Batch
 from dlexp.errors import UserError, listed
 from dlexp.metric import Metric
+from dlexp.models.auxiliary import Auxiliary
 from dlexp.tasks.task import Task, is_measure, measures_of
 
 UNITS = ("", "%")
@@ -42,6 +44,17 @@ def hold_to_protocol(task: Any, name: str) -> None:
     if task.metric not in (known := measures_of(task)):
         raise UserError(f"task {name}: metric is '{task.metric}', which is neither loss nor one of"
                         f" {', '.join([*known][1:]) or 'its metrics, of which there are none'}")  # fmt: skip
+
+
+def misfit_of(task: Task, outputs: Any, batch: Batch) -> str | None:
+    """Returns what is wrong with outputs, of auxiliary ones with each of them."""
+    if not isinstance(outputs, Auxiliary):
+        return task.misfit(outputs, batch)
+    if len(outputs.others) != len(outputs.weights):
+        return f"{len(outputs.others)} auxiliary outputs with {len(outputs.weights)} weights"
+    found = {number: task.misfit(each, batch) for number, each in enumerate((outputs.outputs, *outputs.others))}
+    wrong = ((number, misfit) for number, misfit in found.items() if misfit)
+    return next((f"as auxiliary output {number} {misfit}" if number else misfit for number, misfit in wrong), None)
 
 
 def hold_to_metrics(task: Task, sums: Any, count: int, name: str) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlexp.batch import Batch, mapped
 from dlexp.metric import LOSS, Metric, facts_of
 from dlexp.metrics.measure import Measure
+from dlexp.models.auxiliary import Auxiliary, main
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,10 +80,13 @@ class Task(nn.Module):
         return model(*inputs.values()) if len(inputs) == 1 else model(**inputs)
 
     def predict(self, model: nn.Module, batch: Batch, ask: Callable[..., Any] | None = None) -> Any:
-        """Returns `forward` in the run's precision, in float32 at least. ask: how (an option of evaluation)."""
+        """Returns `forward` in the run's precision, in float32 at least. ask: how (an option of evaluation).
+
+        In evaluation mode a model's auxiliary outputs are left out.
+        """
         with self.autocast:
             outputs = self(model, batch) if ask is None else ask(self, model, batch)
-        return mapped(_at_least_float32, outputs)
+        return mapped(_at_least_float32, outputs if model.training else main(outputs))
 
     def in_own_units(self, values: Any) -> Any:
         """Returns outputs or targets as `loss` sees them in the units of the data, far from 0 in float64."""
@@ -105,7 +109,12 @@ class Task(nn.Module):
         return self.mean_loss(outputs, batch["targets"], self.weight(outputs, batch))
 
     def mean_loss(self, outputs: Any, targets: Tensor, weight: Tensor | int | None) -> Tensor:
-        """Returns what the criterion gives, 0 without gradients where the weight is: a mean of nothing is no number."""
+        """Returns what the criterion gives, 0 without gradients where the weight is: a mean of nothing is no number.
+
+        With auxiliary outputs it is the weighted sum of what it gives of each.
+        """
+        if isinstance(outputs, Auxiliary):
+            return outputs.loss(lambda each: self.mean_loss(each, targets, weight))
         more = {"moment": self.moment} if self.tells_moment else {}
         if not isinstance(weight, Tensor):
             loss: Tensor = self.criterion(outputs, targets, **more)
@@ -155,6 +164,7 @@ class Task(nn.Module):
 
     def sums(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """Returns what is added up over batches: of the chosen metrics, else what `measure` returns."""
+        outputs = main(outputs)
         if self.units is not None:
             outputs, batch = self.in_own_units(outputs), {**batch, "targets": self.in_own_units(batch["targets"])}
         return Task.measure(self, outputs, batch) if self.chosen else self.measure(outputs, batch)
@@ -221,6 +231,8 @@ def measured(task: Task) -> dict[str, Any]:
 
 def shape_in_words(outputs: Any) -> str:
     """Returns the form of what a model returns: `outputs of shape N×10`, `a tuple`."""
+    if isinstance(outputs, Auxiliary):
+        return "auxiliary outputs"
     if not isinstance(outputs, Tensor):
         return f"a {type(outputs).__name__}"
     return f"outputs of shape {'×'.join(['N', *map(str, outputs.shape[1:])])}"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch
 from dlexp.errors import UserError
+from dlexp.models.auxiliary import main
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -38,7 +39,7 @@ class Views:
         first, inputs = next(iter(batch.items()))
 
         def look(images: Tensor) -> Any:
-            return task(model, {**batch, first: images})
+            return main(task(model, {**batch, first: images}))
 
         if inputs.ndim != 4 or self.shift >= min(inputs.shape[2:]):
             shape = list(inputs.shape[1:])

@@ -16,6 +16,7 @@ BLOCKS = dict(re.findall(r"^```(?:python|yaml)\n# (my_\S+)\n(.*?)^```$", PAGE, r
 EXAMPLES = ROOT / "docs" / "examples"
 SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=3", *SHORT]
 OWN = {
+    "my_deep": ["model=deep"],
     "my_method": ["method=consistency"],
     "my_watch": ["watch=embeddings", "watch.embeddings.every=2"],
     "my_optimizer": ["optimizer=lion"],

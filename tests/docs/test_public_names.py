@@ -26,6 +26,7 @@ PUBLIC = {
     "dlexp.metric.Metric",
     "dlexp.metrics.measure.Measure",
     "dlexp.methods.method.Method",
+    "dlexp.models.auxiliary.Auxiliary",
     "dlexp.methods.method.Outcome",
     "dlexp.tasks.task.Task",
     "dlexp.tasks.classification.Classification",

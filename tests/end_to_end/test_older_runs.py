@@ -10,8 +10,10 @@ import torch
 import yaml
 
 from dlexp import api
+from dlexp.config.stored import stored_run
 from dlexp.records.folder import CONFIG, LOCK, METRICS, RECORD
 from dlexp.records.run_json import read_entry, read_json, write_json
+from dlexp.report.reading.run_files import settings_of
 
 TINY = ["data.limit=60", "epochs=1", "pictures=false", "model.width=4", "threads=1"]
 OLD = "was written by an older, unreleased version of dlexp"
@@ -116,3 +118,18 @@ def test_a_run_whose_files_were_divided_otherwise_is_loaded_and_does_not_go_on(
     assert ended.code == 1 and "divided own files otherwise" in ended.err and "init_from=old" in ended.err, ended
     assert content(Path("old")) == before and "Traceback" not in ended.err
     assert api.load("old")(torch.zeros(1, 1)).shape == (1, 2)
+
+
+def test_what_came_later_is_what_a_run_from_before_had(workdir: Path) -> None:
+    new = api.run(TINY, folder=workdir / "new").folder
+    old = Path(shutil.copytree(new, workdir / "old"))
+    config = yaml.safe_load((old / CONFIG).read_text(encoding="utf-8"))
+    del config["init"], config["model"]["residual"]
+    (old / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    entry = read_json(old / RECORD)
+    write_json(old / RECORD, entry | {"choices": {k: v for k, v in entry["choices"].items() if k != "init"}})
+    assert stored_run(old)[0] == stored_run(new)[0]
+    assert settings_of(old, read_json(old / RECORD)) == settings_of(new, read_json(new / RECORD))
+    assert torch.equal(api.load(old)(torch.zeros(1, 2)), api.load(new)(torch.zeros(1, 2)))
+    longer = api.run(["resume=old", "epochs=2", "accept_changes=true"])
+    assert longer.folder == Path("old") and read_json(old / RECORD)["status"] == "finished"

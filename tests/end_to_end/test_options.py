@@ -233,7 +233,7 @@ def test_a_recipe_follows_the_model_and_the_command_line_wins() -> None:
 
 
 # Two steps with batches of thousands of images, or through a deep net, take five seconds and more.
-LARGE = ("cifar10_94", "cifar10_96", "cifar10_vgg16", "cifar10_vgg_512", "cifar10_vgg_2048")
+LARGE = ("cifar10_94", "cifar10_96", "cifar10_vgg16_short", "cifar10_vgg_512", "cifar10_vgg_2048")
 
 
 @pytest.mark.parametrize(

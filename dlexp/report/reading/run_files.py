@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from dlexp.config.schema import LATER_OF_MODELS, OWN_INIT
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import is_held
 from dlexp.records import slurm_queue
@@ -152,9 +153,10 @@ def settings_of(folder: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     text, choices = text_of(folder / CONFIG), dict(entry["choices"])
     seed = re.match(r"seed: (\d{1,19})\n", text)
-    if seed is None:
-        return _parsed(text) | choices
-    return {"seed": int(seed[1])} | _parsed(text[seed.end() :]) | choices
+    flat = _parsed(text) if seed is None else {"seed": int(seed[1])} | _parsed(text[seed.end() :])
+    later = LATER_OF_MODELS.get(str(flat.get("model._target_")), {})  # which a run from before had without saying so
+    before = {"init": "own", "init._target_": OWN_INIT["_target_"]} | {f"model.{key}": later[key] for key in later}
+    return before | flat | choices
 
 
 def parameters_of(folder: Path) -> int | None:

@@ -23,15 +23,27 @@ def test_numbers_are_those_counted_by_hand():
     assert conv == {
         "name": "0",
         "type": "Conv2d",
+        "kernel": [3, 3],
+        "stride": [1, 1],
+        "padding": [1, 1],
+        "input_shape": [3, 8, 8],
         "output_shape": [4, 8, 8],
         "parameters": 3 * 9 * 4 + 4,
         "flops": 2 * 3 * 9 * 4 * 64,
     }
     assert (norm["parameters"], relu["parameters"], pool["output_shape"]) == (8, 0, [4, 4, 4])
-    assert flatten["output_shape"] == [64]
+    assert (pool["kernel"], pool["stride"], pool["padding"], pool["input_shape"]) == ([2, 2], [2, 2], [0, 0], [4, 8, 8])
+    assert (flatten["kernel"], flatten["output_shape"]) == (None, [64])
     assert (last["parameters"], last["flops"], last["output_shape"]) == (64 * 5 + 5, 2 * 64 * 5, [5])
     assert summary["parameters"] == summary["trainable"] == 112 + 8 + 325
     assert summary["flops"] == conv["flops"] + last["flops"]
+
+
+def test_the_table_shows_windows_and_both_sizes():
+    layers = nn.Sequential(nn.Conv1d(2, 4, 3, stride=2, padding="valid"), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    first, second, third = format_summary(summary_of(layers, [2, 9])).splitlines()[1:4]
+    assert first.split()[:7] == ["0", "Conv1d", "3", "2", "valid", "2×9", "4×4"]
+    assert second.split()[2:7] == ["-", "-", "-", "4×4", "4×1"] and third.split()[5:7] == ["4×1", "4"]
 
 
 def test_the_model_is_left_as_it_was():
@@ -118,7 +130,7 @@ def test_the_table_is_aligned():
     lines = format_summary(summary_of(small_network(), [3, 8, 8])).splitlines()
     assert len(lines) == 8
     assert len({len(line) for line in lines[:-1]}) == 1
-    assert lines[1].split() == ["0", "Conv2d", "4×8×8", "112", "13,824"]
+    assert lines[1].split() == ["0", "Conv2d", "3×3", "1×1", "1×1", "3×8×8", "4×8×8", "112", "13,824"]
     assert lines[-1] == "445 parameters, 14,464 FLOPs per sample forward (a multiply-add is 2)"
 
 
@@ -181,7 +193,22 @@ def test_a_bug_in_a_model_stays_a_traceback():
 def test_own_models_on_the_meta_device_pass():
     with torch.device("meta"):
         check_shapes(
-            cnn(shape=[3, 32, 32], num_outputs=10, widths=[4, 8], convolutions=1, dropout=0.1), [3, 32, 32], 10, "cnn"
+            cnn(
+                shape=[3, 32, 32],
+                num_outputs=10,
+                widths=[4, 8],
+                convolutions=1,
+                kernel=3,
+                activation="relu",
+                pool="max",
+                batch_norm=True,
+                dropout=0.1,
+            ),
+            [3, 32, 32],
+            10,
+            "cnn",
         )
-        model = mlp(shape=[2], num_outputs=3, depth=2, width=8, activation="relu", dropout=0.0, batch_norm=True)
+        model = mlp(
+            shape=[2], num_outputs=3, depth=2, width=8, activation="relu", dropout=0.0, batch_norm=True, residual=False
+        )
     check_shapes(model, [2], 3, "mlp")

@@ -12,6 +12,9 @@ from conftest import ROOT
 from small import check_shapes, summary_of
 from torch import nn
 
+from dlexp.config.cell import cell
+from dlexp.config.compose import compose
+from dlexp.config.schema import LATER_OF_MODELS
 from dlexp.errors import UserError
 from dlexp.models.parts import ACTIVATIONS
 
@@ -139,6 +142,7 @@ def test_too_small_images_are_a_sentence(name, shape):
         ("vgg19", 20_035_018, 398_136_320),
         ("resnet18", 11_173_962, 555_422_720),
         ("resnet34", 21_282_122, 1_159_402_496),
+        ("googlenet", 5_871_914, 1_447_241_728),
     ],
 )
 def test_sizes_are_those_of_the_papers(name, parameters, multiply_adds):
@@ -170,6 +174,8 @@ def test_both_heads_of_vgg_have_the_inputs_they_are_named_after(shape):
         ("vgg16", {"head": 1024}, "model.head=1024 is not possible"),
         ("resnet18", {"depth": 20}, "model.depth=20 is not possible; there are 18, 34"),
         ("cnn", {"widths": []}, "at least one stage"),
+        ("cnn", {"kernel": 4}, "model.kernel=4 must be odd"),
+        ("mlp", {"depth": 2, "width": [8, 9], "residual": True}, "two hidden layers in a row of one width"),
         ("cnn", {"widths": [8, 0]}, "each ≥ 1"),
         ("mlp", {"depth": 2, "width": [8, 9, 8]}, "each of model.depth=2 layers"),
         ("mlp", {"depth": 2, "width": [8, 0]}, "from 1 to"),
@@ -180,6 +186,68 @@ def test_impossible_values_are_sentences(name, changes, sentence):
     with pytest.raises(UserError) as caught:
         build(name, (3, 32, 32), **changes)
     assert sentence in str(caught.value)
+
+
+def kinds(model):
+    return [type(module).__name__ for module in model.modules() if not list(module.children())]
+
+
+CONVOLUTIONAL = ["cnn", "alexnet", "vgg11", "course_vgg"]
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_activation_pool_and_batch_norm_are_settings(name):
+    plain, other = (
+        kinds(on_meta(name, (3, 32, 32))),
+        kinds(on_meta(name, (3, 32, 32), activation="tanh", pool="average", batch_norm=False, dropout=0.0)),
+    )
+    assert {"ReLU", "MaxPool2d", "BatchNorm2d"} <= set(plain)
+    assert not {"ReLU", "MaxPool2d", "BatchNorm2d", "Dropout"} & set(other)
+    assert (other.count("Tanh"), other.count("AvgPool2d")) == (plain.count("ReLU"), plain.count("MaxPool2d"))
+
+
+def test_cnn_keeps_the_size_of_the_image_whatever_the_kernel():
+    model = build("cnn", (1, 9, 12), widths=[2], kernel=5, batch_norm=False)
+    assert model.conv1_1.kernel_size == (5, 5) and model.conv1_1.bias is not None
+    assert model.conv1_1(torch.zeros(1, 1, 9, 12)).shape == (1, 2, 9, 12)
+
+
+def test_resnet_and_lenet_take_dropout_and_activation():
+    resnet = on_meta("resnet18", (3, 32, 32), activation="elu", dropout=0.2)
+    assert kinds(resnet).count("ELU") == 17 and resnet.dropout.p == 0.2
+    assert kinds(on_meta("lenet", (1, 28, 28), dropout=0.3)).count("Dropout") == 2
+
+
+def test_the_course_has_vgg11_and_the_lenet_of_its_time():
+    assert kinds(on_meta("course_vgg", (3, 32, 32))) == kinds(on_meta("vgg11", (3, 32, 32)))
+    assert {"Sigmoid", "AvgPool2d"} <= set(kinds(on_meta("course_lenet", (3, 32, 32))))
+
+
+def test_local_normalisation_is_that_of_the_paper():
+    model = build("alexnet", (3, 32, 32), hidden=8, local_norm=True)
+    assert [name for name, _ in model.named_children() if "local" in name] == ["local_norm1", "local_norm2"]
+    maps = 30 * torch.rand(1, 9, 2, 2)
+    squares = torch.stack([maps[:, max(0, i - 2) : i + 3].square().sum(dim=1) for i in range(9)], dim=1)
+    assert torch.allclose(model.local_norm1(maps), maps / (2 + 1e-4 * squares) ** 0.75, rtol=1e-5)
+
+
+def test_a_residual_mlp_adds_what_is_as_wide():
+    model = build("mlp", (3,), depth=3, width=[4, 4, 5], residual=True)
+    x = torch.rand(2, 3)
+    first = model.activation1(model.linear1(x))
+    second = first + torch.relu(model.residual2.linear2(first))
+    assert torch.equal(model(x), model.output(torch.relu(model.linear3(second))))
+
+
+@pytest.mark.parametrize("target", LATER_OF_MODELS)
+def test_a_setting_that_came_later_changes_no_experiment_at_what_was_before(target):
+    names = [file.stem for file in FILES if f"_target_: {target}\n" in file.read_text(encoding="utf-8")]
+    config = compose([f"model={names[0]}", "data=cifar10"]).config
+    assert config["model"].items() >= LATER_OF_MODELS[target].items() and names
+    older = {key: value for key, value in config["model"].items() if key not in LATER_OF_MODELS[target]}
+    assert cell(config) == cell({**config, "model": older})
+    for key in LATER_OF_MODELS[target]:
+        assert cell({**config, "model": {**config["model"], key: "another"}}) != cell(config)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -1,0 +1,79 @@
+"""A model with auxiliary outputs under each method, resumed and loaded; test_extending.py has plain training."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import COMPILES
+from resuming import SHORT, resumes_exactly
+
+from dlexp import api
+
+OWN = """
+from torch import nn
+from dlexp.models.auxiliary import Auxiliary
+
+class Deep(nn.Module):
+    def __init__(self, *, shape, num_outputs, others, weights):
+        super().__init__()
+        self.first, self.output = nn.Sequential(nn.Linear(shape[0], 16), nn.Tanh()), nn.Linear(16, num_outputs)
+        self.early, self.weights = nn.Linear(16, others), tuple(weights)
+
+    def forward(self, inputs):
+        hidden = self.first(inputs)
+        return Auxiliary(self.output(hidden), (self.early(hidden),), self.weights)
+"""
+NODE = "_target_: deep_net.Deep\nshape: ${data.shape}\nnum_outputs: ${data.num_outputs}\nothers: 3\nweights: [0.3]\n"
+WORDS = ["--config-dir", "own", "model=deep", "data.points_per_class=40", "batch_size=16", "epochs=2", *SHORT]
+
+
+@pytest.fixture(autouse=True)
+def own(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (workdir / "own" / "model").mkdir(parents=True)
+    (workdir / "own" / "model" / "deep.yaml").write_text(NODE, encoding="utf-8")
+    (workdir / "deep_net.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(workdir)
+    monkeypatch.setenv("DLEXP_ALLOW", "deep_net")
+    yield
+    sys.modules.pop("deep_net", None)
+
+
+@pytest.mark.parametrize("method", ["sam", "mean_teacher", "distillation", "pruning"])
+def test_methods_go_on_from_within_an_epoch(method: str, workdir: Path, every_state_is_kept: None) -> None:
+    words = [*WORDS, f"method={method}", "method.rounds=2"][: None if method == "pruning" else -1]
+    if method == "distillation":
+        api.run(WORDS, folder=workdir / "teacher")
+        words += ["method.teacher=teacher"]
+    resumes_exactly(words, workdir, (5,))
+    model = api.load(workdir / "whole")
+    assert isinstance(model(torch.zeros(2, 2)), torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["model.others=4"], "model Deep returns as auxiliary output 1 outputs of shape N×4, but .* asks for N×3"),
+        (["model.weights=[]"], "model Deep returns 1 auxiliary outputs with 0 weights"),
+        (["model.weights=[0.3,0.3]"], "model Deep returns 1 auxiliary outputs with 2 weights"),
+    ],
+)
+def test_misfits_are_told_before_a_run(words: list[str], sentence: str, workdir: Path) -> None:
+    with pytest.raises(api.UserError, match=sentence):
+        api.run([*WORDS, *words])
+    assert not (workdir / "outputs").exists()
+
+
+def test_the_weight_counts_in_training_alone(workdir: Path) -> None:
+    first = ["max_steps=1", "log_steps=1", "optimizer.lr=1e-12"]
+    without, with_it = (api.run([*WORDS, *first, f"model.weights=[{weight}]"]).metrics for weight in (0.0, 1.0))
+    assert with_it["train/loss"] > 1.5 * without["train/loss"]
+    assert with_it["val/loss"] == pytest.approx(without["val/loss"], abs=1e-6)
+
+
+@pytest.mark.slow
+@COMPILES
+def test_it_compiles(workdir: Path) -> None:
+    plain, compiled = (api.run([*WORDS, f"compile={on}"]).metrics for on in ("false", "true"))
+    assert compiled["train/loss"] == pytest.approx(plain["train/loss"], rel=1e-4)
