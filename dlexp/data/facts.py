@@ -28,6 +28,11 @@ def fake_classes(num_outputs: int, targets: str) -> list[str] | None:
     return numbered("class", num_outputs) if targets != "values" else None
 
 
+def gate_inputs(gate: str) -> int:
+    """Returns how many inputs a gate of logic has."""
+    return 1 if gate == "not" else 2
+
+
 def text_characters(file: str | None) -> list[str]:
     """Returns the characters of a text, each a class. Raises UserError as `text_of` does."""
     from dlexp.data.formats.characters import characters_of, text_of
@@ -78,6 +83,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
         count,
         numbered,
         fake_classes,
+        gate_inputs,
         image_classes,
         table_shape,
         table_classes,
