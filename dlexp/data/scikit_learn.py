@@ -30,7 +30,9 @@ def scikit_learn(
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "sklearn":
             raise
-        raise UserError(f"data={name} is part of scikit-learn: pip install scikit-learn (or 'dlexp[sklearn]')") from error
+        raise UserError(
+            f"data={name} is part of scikit-learn: pip install scikit-learn (or 'dlexp[sklearn]')"
+        ) from error
     found = getattr(datasets, f"load_{name}")(**({"scaled": False} if name == "diabetes" else {}))
     answers = torch.from_numpy(found.target)
     inputs = torch.from_numpy(found.images[:, None] if name == "digits" else found.data).float()

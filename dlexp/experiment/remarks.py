@@ -26,7 +26,11 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     """
     counts = run.data_facts["class_counts"].get("train", {})
     is_whole = config["data"]["limit"] is None and config["overfit_batches"] is None
-    few = _few_of_a_class(run, counts, config["data"]["train_limit"]) or _few_that_validate(run, config) if is_whole else None
+    few = (
+        _few_of_a_class(run, counts, config["data"]["train_limit"]) or _few_that_validate(run, config)
+        if is_whole
+        else None
+    )
     for sentence in filter(None, (few, _few_steps(run, config))):
         log.warning(f"warning: {sentence}")
     if counts and are_unbalanced(list(counts.values())):

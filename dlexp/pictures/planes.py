@@ -84,9 +84,7 @@ def output_plane(
     return figure
 
 
-def _over(
-    predict: Callable[[Tensor], Tensor], points: Tensor
-) -> tuple[Tensor, tuple[float, float, float, float]]:
+def _over(predict: Callable[[Tensor], Tensor], points: Tensor) -> tuple[Tensor, tuple[float, float, float, float]]:
     """Returns the shares of the classes around the points, GRID×GRID×classes, and left, right, lower and upper end."""
     low, high = points.amin(dim=0).double(), points.amax(dim=0).double()  # float32 may have no digit for the margin
     margin = 0.08 * float((high - low).max()) + 1e-6
@@ -161,7 +159,13 @@ def _scatter(
         style = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.0}
         axes.scatter(x[wrong], y[wrong], s=3 * size, label="wrong", zorder=2.5, **style)
     if len(class_names) <= MOST_IN_THE_LEGEND:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=(34 / size) ** 0.5)
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1),
+            borderaxespad=0,
+            handletextpad=0.2,
+            markerscale=(34 / size) ** 0.5,
+        )
     return int(is_wrong.sum())
 
 

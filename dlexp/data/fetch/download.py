@@ -124,11 +124,13 @@ def _writable(source: Source, roots: list[Path]) -> Path:
 
 
 def _remedies(source: Source, roots: list[Path], url: str | None) -> str:
-    files, packed = ", ".join(source.files), ", ".join(name for name in source.archives if name not in source.files)
+    packed = [name for name in source.archives if name not in source.files]
+    kept, archives = ", ".join(source.files), f", or for {', '.join(packed)}" if packed else ""
     again = source.command + (f" {to_type(f'data.url={url}')}" if url else "")
     looked = " and ".join(str(root) for root in roots)
     return (
-        f"Looked in {looked} for {source.folder}/ with {files}{f', or for {packed}' if packed else ''}. "
+        f"Looked in {looked} for {source.folder}/ with {kept}{archives}. "
         f"With a network, `{again}` fetches it (what has arrived is kept); without one, copy those files"
-        f"{' or the archive' if packed else ''} there, or give their folder with data.root=FOLDER. data.url=ADDRESS names another mirror."
+        f"{' or the archive' if packed else ''} there, or give their folder with data.root=FOLDER."
+        " data.url=ADDRESS names another mirror."
     )

@@ -73,5 +73,7 @@ SETS = {
 def facts_of(name: str) -> Facts:
     """Returns what is known of a set. Raises UserError where there is none of that name."""
     if name not in SETS:
-        raise UserError(f"data.name={name} must be a set of MedMNIST: {', '.join(SETS)}.{did_you_mean(name, list(SETS))}")
+        raise UserError(
+            f"data.name={name} must be a set of MedMNIST: {', '.join(SETS)}.{did_you_mean(name, list(SETS))}"
+        )
     return SETS[name]
