@@ -28,6 +28,7 @@ def prepare(
     val_size: float,
     split_seed: int,
     limit: int | None,
+    train_limit: int | None,
     folds: int | None,
     fold: int | None,
     sampling: str | None,
@@ -37,7 +38,8 @@ def prepare(
     ignored: int | None = None,
     is_supervised: bool = True,
 ) -> Splits:
-    """Splits validation samples off the training split and shortens all three to `limit` samples each.
+    """Splits validation samples off the training split and shortens all three to `limit` samples each, that for
+    training also to `train_limit`; fewer are some of those that more would be.
 
     val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
     own. A data set's own validation split is taken as it is. folds, fold: of that many equal parts of the training
@@ -66,7 +68,7 @@ def prepare(
         train, val = held_out(train, _val_count(len(train), val_size), split_seed, by_class=splits.stratified)
         divided_by += (VAL_SIZE,)
     _refuse_shared_groups({"training": train, "validation": val, "test": splits.test})
-    train = _shorten(train, limit, split_seed + 1)
+    train = _shorten(train, min(filter(None, (limit, train_limit)), default=None), split_seed + 1)
     if labelled is not None:
         train = with_labels(train, labelled, split_seed + 4, ignored, is_supervised)
     train, num_replaced = with_label_noise(train, label_noise, num_outputs, split_seed, ignored)

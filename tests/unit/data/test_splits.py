@@ -71,6 +71,19 @@ def test_own_validation_split_is_kept() -> None:
     assert len(rows(splits.val)) == 4 and len(splits.train.targets) == 10
 
 
+def test_train_limit_shortens_training_alone() -> None:
+    def shortened(**settings: int) -> Splits:
+        return divided(Splits(numbered(100), numbered(50)), val_size=0.3, split_seed=0, **settings)
+
+    whole, few, fewer = shortened(), shortened(train_limit=12), shortened(train_limit=5)
+    assert len(few.train) == 12 and rows(fewer.train) < rows(few.train) < rows(whole.train)
+    for name in ("val", "test"):
+        assert rows(few.named[name]) == rows(whole.named[name])
+    both = shortened(train_limit=5, limit=12)
+    assert [len(each) for each in both.named.values()] == [5, 12, 12] and rows(both.train) == rows(fewer.train)
+    assert [len(each) for each in shortened(train_limit=12, limit=5).named.values()] == [5, 5, 5]
+
+
 def test_limit_shortens_all_three_at_random() -> None:
     splits = divided(Splits(numbered(100), numbered(50)), val_size=0.3, split_seed=0, limit=12)
     assert [len(rows(split)) for split in (splits.train, splits.val, splits.test)] == [12, 12, 12]
@@ -148,7 +161,7 @@ def test_groups_come_before_classes() -> None:
 
 def test_published_and_generated_sets_keep_their_split() -> None:
     """To the bit: the figures of their presets stand on it."""
-    whole = spiral(points_per_class=30, num_classes=3, noise=0.2, data_seed=0)
+    whole = spiral(points_per_class=30, num_classes=3, noise=0.2, drawing="even", test_size=1.0, data_seed=0)
     splits = divided(whole, val_size=20, split_seed=4)
     drawn = torch.randperm(90, generator=torch.Generator().manual_seed(4))[:20].sort().values
     assert splits.val is not None and torch.equal(splits.val.inputs, whole.train.inputs[drawn])

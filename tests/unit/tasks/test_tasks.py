@@ -153,6 +153,9 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     assert _figures(_classification(), Split(images, targets), outputs) == common | {"mistakes"}
     assert _figures(_classification(), Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
     assert _figures(_classification(), Split(torch.randn(20, 5), targets), outputs) == common
+    two = Classification(class_names=None, num_outputs=2, targets="classes", ignore_index=None)
+    found = two.figures(outputs[:, :2], Split(torch.randn(20, 2), targets % 2), lambda batch: batch["inputs"])
+    assert set(found) == common | {"decision_regions", "output_plane"}
     task = _classification()
     task.feature_names = ["length", "width"]
     points = Split(torch.randn(20, 2), targets)
