@@ -15,7 +15,7 @@ def affine_layer(model: nn.Module) -> nn.Linear | None:
     An activation, a square or a second layer around it would show on random points N×features.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    if len(layers) != 1:
+    if len(layers) != 1 or len(list(model.parameters())) != len(list(layers[0].parameters())):
         return None
     layer = copy.deepcopy(layers[0]).cpu().double()
     generator = torch.Generator().manual_seed(0)

@@ -86,7 +86,7 @@ class Task(nn.Module):
         """
         with self.autocast:
             outputs = self(model, batch) if ask is None else ask(self, model, batch)
-        return mapped(_at_least_float32, outputs if model.training else main(outputs))
+        return mapped(_at_least_float32, outputs if getattr(model, "training", False) else main(outputs))
 
     def in_own_units(self, values: Any) -> Any:
         """Returns outputs or targets as `loss` sees them in the units of the data, far from 0 in float64."""
