@@ -108,6 +108,7 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
         spread = f" ({100 * min(values):.2f} – {100 * max(values):.2f})" if len(values) > 1 else ""
     else:
         result, spread = f"mean squared error {statistics.mean(values):.2e}", ""
+    result += spread
     learnt = runs[0]["results"].get("coefficients")
     if learnt:
         result += f"; seed 0: w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"
@@ -116,7 +117,7 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
     device = first["device"]
     machine = device["gpu"] or f"{first['cpu']['name']}, {device['threads']} thread{'s' * (device['threads'] != 1)}"
     machine += f", {device['precision']}, torch {first['packages']['torch'].partition('+')[0]}"
-    return [result + spread, str(len(runs)), f"{minutes:.1f}", machine, max(run["ended"] for run in runs)[:10]]
+    return [result, str(len(runs)), f"{minutes:.1f}", machine, max(run["ended"] for run in runs)[:10]]
 
 
 if __name__ == "__main__":
