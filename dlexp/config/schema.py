@@ -120,6 +120,7 @@ class DataSettings:
     val_size: Annotated[float, Range(ge=0)]
     split_seed: Annotated[int, Range(ge=0)]
     limit: Annotated[int | None, Range(ge=1)]
+    train_limit: Annotated[int | None, Range(ge=1), Later()]
     folds: Annotated[int | None, Range(ge=2)]
     fold: Annotated[int | None, Range(ge=0)]
     group_file: Annotated[str | None, Later()]

@@ -75,7 +75,8 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
 
 def try_single(config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field]) -> None:
     """Tries a batch of one sample where the settings make such."""
-    sizes = {"batch_size": config["batch_size"], "data.limit": config["data"]["limit"]}
+    sizes = {f"data.{key}": config["data"][key] for key in ("limit", "train_limit")}
+    sizes["batch_size"] = config["batch_size"]
     if one := [f"{key}=1" for key, size in sizes.items() if size == 1]:
         _hold_to_single(config, model, task, fields, one[0])
 

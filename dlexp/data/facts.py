@@ -28,6 +28,25 @@ def fake_classes(num_outputs: int, targets: str) -> list[str] | None:
     return numbered("class", num_outputs) if targets != "values" else None
 
 
+def gate_inputs(gate: str) -> int:
+    """Returns how many inputs a gate of logic has."""
+    return 1 if gate == "not" else 2
+
+
+def medmnist_shape(name: str) -> list[int]:
+    """Returns the shape of a MedMNIST set's images. Raises UserError as `facts_of` does."""
+    from dlexp.data.formats.medmnist_facts import SIDE, facts_of
+
+    return [facts_of(name).channels, SIDE, SIDE]
+
+
+def medmnist_classes(name: str) -> list[str]:
+    """Returns the classes, or labels, of a MedMNIST set. Raises UserError as `facts_of` does."""
+    from dlexp.data.formats.medmnist_facts import facts_of
+
+    return facts_of(name).class_names
+
+
 def text_characters(file: str | None) -> list[str]:
     """Returns the characters of a text, each a class. Raises UserError as `text_of` does."""
     from dlexp.data.formats.characters import characters_of, text_of
@@ -78,7 +97,10 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
         count,
         numbered,
         fake_classes,
+        gate_inputs,
         image_classes,
+        medmnist_classes,
+        medmnist_shape,
         table_shape,
         table_classes,
         table_outputs,

@@ -27,12 +27,14 @@ def prepare(
     val_size: float,
     split_seed: int,
     limit: int | None,
+    train_limit: int | None,
     folds: int | None,
     fold: int | None,
     sampling: str | None,
     ignored: int | None = None,
 ) -> Splits:
-    """Splits validation samples off the training split and shortens all three to `limit` samples each.
+    """Splits validation samples off the training split and shortens all three to `limit` samples each, that for
+    training also to `train_limit`; fewer are some of those that more would be.
 
     val_size: a fraction below 1 or a count from 1 on; 0 = no validation, also where the data set brings its
     own. A data set's own validation split is taken as it is. folds, fold: of that many equal parts of the training
@@ -59,7 +61,7 @@ def prepare(
         train, val = held_out(train, _val_count(len(train), val_size), split_seed, by_class=splits.stratified)
         divided_by += (VAL_SIZE,)
     _refuse_shared_groups({"training": train, "validation": val, "test": splits.test})
-    train = _shorten(train, limit, split_seed + 1)
+    train = _shorten(train, min(filter(None, (limit, train_limit)), default=None), split_seed + 1)
     if sampling == "balanced":
         train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():

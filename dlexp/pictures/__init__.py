@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from dlexp.pictures.grids import image_grid, mistakes, segmentation
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
-    from dlexp.pictures.planes import decision_regions, prediction_against_truth
+    from dlexp.pictures.planes import decision_regions, output_plane, prediction_against_truth
     from dlexp.pictures.separating_line import separating_line
     from dlexp.pictures.surface import weight_path
 
@@ -21,6 +21,7 @@ __all__ = [
     "image_grid",
     "learning_rates",
     "mistakes",
+    "output_plane",
     "per_class_accuracy",
     "per_label_f1",
     "prediction_against_truth",
@@ -34,9 +35,9 @@ HOMES = {
     "grids": ("image_grid", "mistakes", "segmentation"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),
+    "planes": ("decision_regions", "output_plane", "prediction_against_truth"),
     "separating_line": ("separating_line",),
     "surface": ("weight_path",),
-    "planes": ("decision_regions", "prediction_against_truth"),
 }
 
 

@@ -56,12 +56,13 @@ def class_shares(
 def fitted_curve(predict: Callable[[Tensor], Tensor], points: Tensor, targets: Tensor, feature: str) -> Figure:
     """Returns what is predicted along the one feature, on the points N×1 and their targets N×outputs (the first eight).
 
-    `predict` takes such points (float32, as they stand in the data) and returns N×outputs.
+    `predict` takes such points (float32, as they stand in the data) and returns N×outputs. The error is of all outputs.
     """
     points, targets = points.detach().cpu().float(), targets.detach().cpu().double()
     line = _line(points)
     with torch.no_grad():
         curve = predict(line).detach().cpu().double()
+        error = float((predict(points).detach().cpu().double() - targets).square().mean())
     every = -(-len(points) // MOST_POINTS)
     figure, axes = new_plot(6.4, 4.4)
     outputs = min(targets.shape[1], len(COLOURS))
@@ -74,7 +75,7 @@ def fitted_curve(predict: Callable[[Tensor], Tensor], points: Tensor, targets: T
         axes.legend(loc="best")
     axes.set(xlabel=feature, ylabel="target")
     axes.grid()
-    axes.set_title("Fitted curve")
+    axes.set_title(f"Fitted curve, mean squared error {error:.3g}")
     return figure
 
 

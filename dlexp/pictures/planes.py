@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlexp.pictures.style import COLOURS, FAINT, INK, class_colours, new_plot, shortened, styled
+from dlexp.pictures.style import COLOURS, FAINT, INK, class_colours, in_per_cent, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 GRID = 320
 MOST_POINTS = 2000
 MOST_IN_THE_LEGEND = 12
+FEW_POINTS = 16  # such as the rows of a truth table
+LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 @styled
@@ -36,25 +38,77 @@ def decision_regions(
 
     points = points.detach().cpu().to(torch.promote_types(points.dtype, torch.float32))
     targets = targets.cpu()
-    low, high = points.amin(dim=0).double(), points.amax(dim=0).double()  # float32 may have no digit for the margin
-    margin = 0.08 * float((high - low).max()) + 1e-6
-    low, high = low - margin, high + margin
-    classes, confidences = _answers(predict, _lattice(low.to(points.dtype), high.to(points.dtype)))
+    shares, extent = _over(predict, points)
+    confidences, classes = shares.max(dim=-1)
     colours = torch.tensor([to_rgb(colour) for colour in class_colours(len(class_names))])
     figure, axes = new_plot(6.4, 5.4)
-    extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     chance = 1 / len(class_names)
     strength = (0.12 + 0.38 * ((confidences - chance) / (1 - chance)).clamp(0, 1)).unsqueeze(-1)
     plane = 1 - strength * (1 - colours[classes])
     axes.imshow(plane.numpy(), extent=extent, origin="lower", interpolation="bilinear", aspect="equal")
     _borders(axes, classes, extent)
+    _finish(axes, "Decision regions", predict, points, targets, class_names, feature_names)
+    return figure
+
+
+@styled
+def output_plane(
+    predict: Callable[[Tensor], Tensor],
+    points: Tensor,
+    targets: Tensor,
+    class_names: Sequence[str],
+    feature_names: Sequence[str] | None = None,
+) -> Figure:
+    """Returns how much of two classes' share the second has over the plane, with lines of equal shares and the points.
+
+    Arguments are those of `decision_regions`; logits are N×2, and the share is their softmax.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    points = points.detach().cpu().to(torch.promote_types(points.dtype, torch.float32))
+    shares, extent = _over(predict, points)
+    second = shares[..., 1].numpy()
+    first_colour, second_colour = class_colours(2)
+    colours = LinearSegmentedColormap.from_list("shares", [first_colour, "white", second_colour])
+    figure, axes = new_plot(6.4, 5.4)
+    plane: dict[str, Any] = {"cmap": colours, "vmin": 0, "vmax": 1, "interpolation": "bilinear", "aspect": "equal"}
+    image = axes.imshow(second, extent=extent, origin="lower", alpha=0.65, **plane)
+    bar = figure.colorbar(image, ax=axes, shrink=0.62, anchor=(0, 0), label=f"share of {shortened(class_names[1], 24)}")
+    in_per_cent(bar.ax.yaxis)
+    bar.outline.set_visible(False)
+    levels = [each for each in LEVELS if second.min() < each < second.max()]
+    if levels:
+        lines = axes.contour(second, levels=levels, extent=extent, origin="lower", colors=INK, linewidths=0.7)
+        axes.clabel(lines, fmt=lambda level: f"{100 * level:.0f} %", fontsize=7.5)
+    _finish(axes, "Output over the plane", predict, points, targets.cpu(), class_names, feature_names)
+    return figure
+
+
+def _over(predict: Callable[[Tensor], Tensor], points: Tensor) -> tuple[Tensor, tuple[float, float, float, float]]:
+    """Returns the shares of the classes around the points, GRID×GRID×classes, and left, right, lower and upper end."""
+    low, high = points.amin(dim=0).double(), points.amax(dim=0).double()  # float32 may have no digit for the margin
+    margin = 0.08 * float((high - low).max()) + 1e-6
+    low, high = low - margin, high + margin
+    shares = _answers(predict, _lattice(low.to(points.dtype), high.to(points.dtype)))
+    return shares, (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
+
+
+def _finish(
+    axes: Axes,
+    title: str,
+    predict: Callable[[Tensor], Tensor],
+    points: Tensor,
+    targets: Tensor,
+    class_names: Sequence[str],
+    feature_names: Sequence[str] | None,
+) -> None:
+    """Draws the points that count, and says how many are wrong and what the axes are."""
     counts = targets >= 0
     points, targets = points[counts], targets[counts]
-    wrong = _scatter(axes, predict, points, targets, colours, class_names)
-    axes.set_title(f"Decision regions, {wrong} of {len(points)} points wrong")
+    wrong = _scatter(axes, predict, points, targets, class_names)
+    axes.set_title(f"{title}, {wrong} of {len(points)} points wrong")
     x, y = (shortened(name, 40) for name in feature_names or ("feature 1", "feature 2"))
     axes.set(xlabel=x, ylabel=y)
-    return figure
 
 
 def _lattice(low: Tensor, high: Tensor) -> Tensor:
@@ -64,14 +118,13 @@ def _lattice(low: Tensor, high: Tensor) -> Tensor:
     return torch.stack([columns.flatten(), rows.flatten()], dim=1)
 
 
-def _answers(predict: Callable[[Tensor], Tensor], lattice: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the class at each point of the lattice and its probability, both GRID×GRID."""
+def _answers(predict: Callable[[Tensor], Tensor], lattice: Tensor) -> Tensor:
+    """Returns the classes' probabilities at each point of the lattice, GRID×GRID×classes."""
     with torch.no_grad():
         shares = torch.cat(
             [predict(part).detach().cpu().float().softmax(dim=1) for part in torch.split(lattice, 16384)]
         )
-    confidences, classes = shares.max(dim=1)
-    return classes.reshape(GRID, GRID), confidences.reshape(GRID, GRID)
+    return shares.reshape(GRID, GRID, -1)
 
 
 def _borders(axes: Axes, classes: Tensor, extent: tuple[float, float, float, float]) -> None:
@@ -87,7 +140,6 @@ def _scatter(
     predict: Callable[[Tensor], Tensor],
     points: Tensor,
     targets: Tensor,
-    colours: Tensor,
     class_names: Sequence[str],
 ) -> int:
     """Draws the points, those in the wrong region ringed; returns how many of all are wrong.
@@ -98,16 +150,22 @@ def _scatter(
         is_wrong = predict(points).detach().cpu().argmax(dim=1) != targets
     every = -(-len(points) // MOST_POINTS)
     x, y, classes, wrong = points[::every, 0], points[::every, 1], targets[::every], is_wrong[::every]
-    size = 20.0 if len(x) <= 400 else 11.0
-    for number, name in enumerate(class_names):
+    size = 90.0 if len(x) <= FEW_POINTS else 20.0 if len(x) <= 400 else 11.0
+    for number, (name, colour) in enumerate(zip(class_names, class_colours(len(class_names)), strict=True)):
         own = classes == number
-        style: dict[str, Any] = {"c": [colours[number].tolist()], "edgecolors": "white", "linewidths": 0.4}
+        style: dict[str, Any] = {"color": colour, "edgecolors": "white", "linewidths": 0.4}
         axes.scatter(x[own], y[own], s=size, label=shortened(name, 16), zorder=3, **style)
     if wrong.any():
         style = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.0}
         axes.scatter(x[wrong], y[wrong], s=3 * size, label="wrong", zorder=2.5, **style)
     if len(class_names) <= MOST_IN_THE_LEGEND:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1),
+            borderaxespad=0,
+            handletextpad=0.2,
+            markerscale=(34 / size) ** 0.5,
+        )
     return int(is_wrong.sum())
 
 

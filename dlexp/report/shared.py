@@ -22,6 +22,7 @@ TELLING = (
     "max_steps",
     "batch_size",
     "data.limit",
+    "data.train_limit",
     "overfit_batches",
 )
 # Metrics that are shares of right answers, so that a test set's own error follows from its size.

@@ -125,8 +125,8 @@ class Classification(Classes):
         return {"separating_line": noted(line, "on the training samples")}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
-        """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions,
-        of one number a sample the probabilities along it.
+        """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions
+        and of two classes the output, of one number a sample the probabilities along it.
         """
         from dlexp import pictures
 
@@ -154,6 +154,8 @@ class Classification(Classes):
             figures["class_shares"] = pictures.class_shares(ask, inputs, targets, self.class_names, name)
         if inputs.shape[1] == 2:
             figures["decision_regions"] = pictures.decision_regions(ask, inputs, targets, self.class_names, names)
+            if self.num_outputs == 2:
+                figures["output_plane"] = pictures.output_plane(ask, inputs, targets, self.class_names, names)
         return figures
 
     def _answers(self, outputs: Tensor, split: Split) -> Tensor:

@@ -25,7 +25,7 @@ def unpack(source: Source, archive: Path, folder: Path, wanted: list[str]) -> No
     remaining = {name for name in source.held_in(archive.name) if name in wanted}
     try:
         _check(source, archive)
-        for name, stream in _files_of(archive, remaining):
+        for name, stream in _files_of(source, archive, remaining):
             with closing(stream):
                 _write(source, name, stream, folder)
             remaining.discard(name)
@@ -46,7 +46,10 @@ def _check(source: Source, archive: Path) -> None:
         )
 
 
-def _files_of(archive: Path, wanted: set[str]) -> Iterator[tuple[str, Readable]]:
+def _files_of(source: Source, archive: Path, wanted: set[str]) -> Iterator[tuple[str, Readable]]:
+    if archive.name in source.files:
+        yield archive.name, archive.open("rb")
+        return
     if not archive.name.endswith(".tar.gz"):
         yield archive.name.removesuffix(".gz"), gzip.open(archive, "rb")
         return

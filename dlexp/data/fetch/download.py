@@ -94,8 +94,9 @@ def _fetched(source: Source, roots: list[Path], target: Path, url: str | None) -
             raise UserError(
                 f"{source.name} could not be downloaded: {'; '.join(reasons)}. " + _remedies(source, roots, url)
             )
-        unpack(source, archive, target, source.missing(target))
-        archive.unlink()
+        if name not in source.files:  # which are there now
+            unpack(source, archive, target, source.missing(target))
+            archive.unlink()
     return target
 
 
@@ -107,7 +108,7 @@ def _addresses(source: Source, archive: str, url: str | None) -> list[str]:
         last = urlsplit(mirror).path.rpartition("/")[2]
         if last in source.archives and len(source.archives) > 1:
             addresses.append(mirror.removesuffix(last) + archive)
-        elif last.endswith(ARCHIVE_ENDINGS) or urlsplit(mirror).query:
+        elif last in source.archives or last.endswith(ARCHIVE_ENDINGS) or urlsplit(mirror).query:
             addresses.append(mirror)
         else:
             addresses.append(mirror.rstrip("/") + "/" + archive)
@@ -123,11 +124,13 @@ def _writable(source: Source, roots: list[Path]) -> Path:
 
 
 def _remedies(source: Source, roots: list[Path], url: str | None) -> str:
-    files, archives = ", ".join(source.files), ", ".join(source.archives)
-    again = f"python -m dlexp download {source.name}" + (f" {to_type(f'data.url={url}')}" if url else "")
+    packed = [name for name in source.archives if name not in source.files]
+    kept, archives = ", ".join(source.files), f", or for {', '.join(packed)}" if packed else ""
+    again = source.command + (f" {to_type(f'data.url={url}')}" if url else "")
     looked = " and ".join(str(root) for root in roots)
     return (
-        f"Looked in {looked} for {source.folder}/ with {files}, or for {archives}. "
-        f"With a network, `{again}` fetches it (what has arrived is kept); without one, copy those files or "
-        "the archive there, or give their folder with data.root=FOLDER. data.url=ADDRESS names another mirror."
+        f"Looked in {looked} for {source.folder}/ with {kept}{archives}. "
+        f"With a network, `{again}` fetches it (what has arrived is kept); without one, copy those files"
+        f"{' or the archive' if packed else ''} there, or give their folder with data.root=FOLDER."
+        " data.url=ADDRESS names another mirror."
     )

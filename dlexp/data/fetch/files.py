@@ -17,8 +17,9 @@ class Source:
     """A published data set.
 
     name: the option's name; folder: torchvision's place for the files under its root ("MNIST/raw"); files:
-    MD5 by file name; archives: MD5 by file name, `FILE.gz` or one of all files; mirrors: base folders (ending in "/")
-    or addresses of the archive itself, tried in this order.
+    MD5 by file name; archives: MD5 by file name, `FILE.gz`, one of all files, or files that are fetched as they are;
+    mirrors: base folders (ending in "/") or addresses of the archive itself, tried in this order; words: what a command
+    says besides the name.
     """
 
     name: str
@@ -26,13 +27,21 @@ class Source:
     files: dict[str, str]
     archives: dict[str, str]
     mirrors: tuple[str, ...]
+    words: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that fetches it."""
+        return " ".join(filter(None, ["python -m dlexp download", self.name, self.words]))
 
     def missing(self, folder: Path) -> list[str]:
         """Returns the data files that are not in `folder`."""
         return [name for name in self.files if not (folder / name).is_file()]
 
     def held_in(self, archive: str) -> list[str]:
-        """Returns the data files in an archive."""
+        """Returns the data files in an archive, or the file itself."""
+        if archive in self.files:
+            return [archive]
         name = archive.removesuffix(".gz")
         return [name] if name in self.files else list(self.files)
 
@@ -89,7 +98,7 @@ def read(source: Source, folder: Path, name: str) -> bytes:
         raise UserError(
             f"{path} ({len(data)} bytes) is not the published file of {source.name}: its MD5 is {digest}, "
             f"expected {source.files[name]}. It is corrupt, cut short or another data set's. Delete it and run "
-            f"`python -m dlexp download {source.name}`, or give another folder with data.root=FOLDER."
+            f"`{source.command}`, or give another folder with data.root=FOLDER."
         )
     return data
 

@@ -82,7 +82,7 @@ class Stored:
         if not self.source.chooses:
             raise UserError(
                 "a stream of samples can't be divided, shortened or made folds of: it wants data.val_size=0 or a"
-                " validation split of its own, and neither data.limit nor data.folds"
+                " validation split of its own, and no data.limit, data.train_limit or data.folds"
             )
         return self._like(self.index[index.cpu()], self.device)
 

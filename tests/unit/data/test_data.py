@@ -26,7 +26,7 @@ CONF = ROOT / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 AUGMENT = sorted(path.stem for path in (CONF / "augment").glob("*.yaml"))
 COMMON = {"root": None, "download": False, "url": None, "val_size": 0.1, "split_seed": 0, "limit": None, "fields": None}
-COMMON |= NO_FILES_OF_IMAGES
+COMMON |= {"train_limit": None, **NO_FILES_OF_IMAGES}
 FACTS = {"shape", "num_outputs", "class_names", "mean", "std"}
 # Data last: Hydra lets an option override only groups that stand before its own.
 PRIMARY = """
@@ -106,7 +106,7 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
     function = target(node)
     parameters = set(inspect.signature(function).parameters)
     keys = set(node) - {"_target_"}
-    assert parameters <= keys and keys <= parameters | set(COMMON) | FACTS | {"fields"} and keys >= FACTS
+    assert parameters <= keys and keys <= parameters | set(COMMON) | FACTS | {"fields", "range"} and keys >= FACTS
     assert typing.get_type_hints(function, include_extras=True)["return"] is Splits
     assert all(parameter.default is parameter.empty for parameter in inspect.signature(function).parameters.values())
     assert (
@@ -115,13 +115,13 @@ def test_data_option(name: str, primary: Path, tmp_path: Path) -> None:
     assert all(node[fact] is None or len(node[fact]) == node["shape"][0] for fact in ("mean", "std"))
     header = (CONF / "data" / f"{name}.yaml").read_text(encoding="utf-8")
     assert header.startswith("# ")
-    if "root" not in parameters and "fields" not in node:  # needs no published files
+    if "root" not in parameters and not node["fields"]:  # needs no published files
         check_splits(function(**{key: node[key] for key in parameters}), node)
 
 
 def check_splits(splits: Splits, node: dict[str, Any]) -> None:
-    is_own = node["_target_"].endswith((".arrays", ".image_folder"))
-    assert splits.stratified == is_own or splits.train.classes is None, "figures stand on the split of built-in sets"
+    has_figures = node["_target_"].endswith((".spiral", ".fake"))
+    assert splits.stratified != has_figures or splits.train.classes is None, "figures stand on the split of some sets"
     splits = divided(splits, val_size=0.2)
     assert splits.val is not None and splits.test is not None
     mean, std, *_ = statistics(splits.train.inputs)

@@ -17,21 +17,24 @@ from dlexp.data.fingerprint import Content, of_arrays, of_files, of_splits
 from dlexp.data.splits import Split, Splits
 from dlexp.data.stream import kept_figures
 
+PUBLISHED = ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn", "medmnist")
+GENERATED = ("spiral", "linear", "fake", "blobs", "circles", "curve", "gates", "moons")
+
 
 def fingerprint_of(*words: str) -> str:
     return content_of(compose(list(words)).config["data"]).fingerprint
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100", "spiral", "linear", "fake"])
+@pytest.mark.parametrize("name", [*PUBLISHED, *GENERATED])
 def test_published_and_generated_data_is_not_read(workdir: Path, name: str) -> None:
-    words = [f"data={name}", *(["data.root=nowhere"] if "mnist" in name or "cifar" in name else [])]
+    words = [f"data={name}", *(["data.root=nowhere"] if name in PUBLISHED else [])]
     content = told_content(compose(words).config["data"])
-    assert content is not None and (content.fingerprint == "generated") is (name in ("spiral", "linear", "fake"))
+    assert content is not None and (content.fingerprint == "generated") is (name in GENERATED)
 
 
 def test_published_data_sets_differ() -> None:
-    names = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-    assert len({fingerprint_of(f"data={name}") for name in names}) == 4
+    assert len({fingerprint_of(f"data={name}") for name in PUBLISHED}) == len(PUBLISHED)
+    assert fingerprint_of("data=medmnist") != fingerprint_of("data=medmnist", "data.name=octmnist")
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz"])

@@ -4,6 +4,8 @@ import pytest
 import torch
 from small import divided
 
+from dlexp.config.build import load_data
+from dlexp.config.compose import compose
 from dlexp.data.class_counts import are_unbalanced, counts_by_class
 from dlexp.data.partition import held_out, some_of_each
 from dlexp.data.spiral import spiral
@@ -69,6 +71,19 @@ def test_val_size_zero_trains_on_everything() -> None:
 def test_own_validation_split_is_kept() -> None:
     splits = divided(Splits(numbered(10), None, val=numbered(4)), val_size=0.5)
     assert len(rows(splits.val)) == 4 and len(splits.train.targets) == 10
+
+
+def test_train_limit_shortens_training_alone() -> None:
+    def shortened(**settings: int) -> Splits:
+        return divided(Splits(numbered(100), numbered(50)), val_size=0.3, split_seed=0, **settings)
+
+    whole, few, fewer = shortened(), shortened(train_limit=12), shortened(train_limit=5)
+    assert len(few.train) == 12 and rows(fewer.train) < rows(few.train) < rows(whole.train)
+    for name in ("val", "test"):
+        assert rows(few.named[name]) == rows(whole.named[name])
+    both = shortened(train_limit=5, limit=12)
+    assert [len(each) for each in both.named.values()] == [5, 12, 12] and rows(both.train) == rows(fewer.train)
+    assert [len(each) for each in shortened(train_limit=12, limit=5).named.values()] == [5, 5, 5]
 
 
 def test_limit_shortens_all_three_at_random() -> None:
@@ -148,7 +163,7 @@ def test_groups_come_before_classes() -> None:
 
 def test_published_and_generated_sets_keep_their_split() -> None:
     """To the bit: the figures of their presets stand on it."""
-    whole = spiral(points_per_class=30, num_classes=3, noise=0.2, data_seed=0)
+    whole = spiral(points_per_class=30, num_classes=3, noise=0.2, drawing="even", test_size=1.0, data_seed=0)
     splits = divided(whole, val_size=20, split_seed=4)
     drawn = torch.randperm(90, generator=torch.Generator().manual_seed(4))[:20].sort().values
     assert splits.val is not None and torch.equal(splits.val.inputs, whole.train.inputs[drawn])
@@ -285,3 +300,23 @@ def test_groups_far_from_the_size_asked_for_are_told(caplog: pytest.LogCaptureFi
     _, held = held_out(Split(torch.zeros(300, 1), torch.zeros(300), groups=[0] * 299 + [1]), 30, 0)
     assert len(held) == 1
     assert "30 samples were to be held out, and the nearest that whole groups come to is 1" in caplog.text
+
+
+def made(*words: str) -> Splits:
+    splits = load_data(compose(list(words)).config["data"])
+    assert isinstance(splits, Splits)
+    return splits
+
+
+@pytest.mark.parametrize("name", ["blobs", "circles", "curve", "moons", "spiral"])
+def test_the_test_split_is_drawn_anew_and_can_be_left_out(name: str) -> None:
+    whole, without, half = (made(f"data={name}", f"data.test_size={size}") for size in (1, 0, 0.5))
+    assert whole.test is not None and half.test is not None and without.test is None
+    drawn = (whole.train, without.train, half.train)
+    for field in ("inputs", "targets"):
+        assert all(torch.equal(each.fields[field], whole.train.fields[field]) for each in drawn)
+    assert len(whole.test) == len(whole.train) == 2 * len(half.test)
+    key = "targets" if name == "curve" else "inputs"
+    assert not torch.equal(whole.test.fields[key], whole.train.fields[key])
+    other = made(f"data={name}", "data.data_seed=1")
+    assert not torch.equal(other.train.fields[key], whole.train.fields[key])

@@ -101,6 +101,8 @@ TRUTH: dict[tuple[str, str], Callable[[Tensor, Tensor], float]] = {
     ("brier", "classes"): BRIER,
     ("auc", "classes"): lambda o, t: sklearn.roc_auc_score(t.numpy(), softmax(o), multi_class="ovr"),
     ("average_precision", "classes"): lambda o, t: sklearn.average_precision_score(one_hot(t), softmax(o)),
+    ("solved", "classes"): of_answers(lambda true, answers: float((true == answers).all())),
+    ("solved", "labels"): of_labels(lambda true, answers: float((true == answers).all())),
     ("torchmetrics", "classes"): of_answers(sklearn.matthews_corrcoef),
     ("macro_f1", "labels"): of_labels(sklearn.f1_score, **MACRO),
     ("dice", "labels"): of_labels(sklearn.f1_score, **MACRO),
@@ -133,6 +135,19 @@ def test_values_are_those_of_scikit_learn_in_any_batches(name: str, kind: str, s
     assert found == pytest.approx(TRUTH[name, kind](outputs, targets), abs=1e-3 if name in BY_BINS else 1e-6)
     for size in (1, 7, 499):
         assert value(MEASURES[name], outputs, targets, size) == pytest.approx(found, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_solved_is_one_where_nothing_is_wrong(kind: str) -> None:
+    _, targets = samples(kind, 0)
+    outputs = nn.functional.one_hot(targets, 4).float() if kind == "classes" else 2.0 * targets - 1
+    assert value(MEASURES["solved"], outputs, targets, 7) == 1
+    outputs[3] = -outputs[3]
+    assert value(MEASURES["solved"], outputs, targets, 7) == 0
+    if kind == "classes":
+        outputs, targets = outputs[:5], targets[:5].clone()
+        targets[3] = IGNORED
+        assert value(MEASURES["solved"], outputs, targets) == 1, "what is ignored is not wrong"
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1000.0])

@@ -246,6 +246,27 @@ def test_decision_regions(num_classes: int) -> None:
     assert wrong.get_label() == "wrong" and wrong.get_zorder() < min(each.get_zorder() for each in own)
 
 
+def test_the_output_over_the_unit_square() -> None:
+    points, targets = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]), torch.tensor([0, 1, 1, 0])
+
+    def predict(x: Tensor) -> Tensor:
+        return torch.stack([torch.zeros(len(x)), 8 * (0.25 - (x[:, 0] + x[:, 1] - 1) ** 2)], dim=1)
+
+    figure = pictures.output_plane(predict, points, targets, ["0", "1"])
+    _image(figure)
+    axes, bar = figure.axes
+    assert "0 of 4 points wrong" in _words(figure) and bar.get_ylabel() == "share of 1"
+    (image,) = axes.get_images()
+    left, right, lower, upper = image.get_extent()
+    assert max(left, lower) < 0 and min(right, upper) > 1, "the corners lie within"
+    shown = torch.as_tensor(image.get_array())
+    assert shown[160, 160] > 0.8 and shown[-1, -1] < 0.1 and shown[0, 0] < 0.1
+    assert sorted(text.get_text() for text in axes.texts)[0] == "10 %", "lines of equal shares are labelled"
+    flat = pictures.output_plane(lambda x: torch.zeros(len(x), 2), points, targets, ["0", "1"])
+    _image(flat)
+    assert "2 of 4 points wrong" in _words(flat) and not flat.axes[0].texts
+
+
 def test_one_point_and_one_region() -> None:
     figure = pictures.decision_regions(
         lambda x: torch.tensor([[1.0, 0.0]]).repeat(len(x), 1),
@@ -280,6 +301,8 @@ def test_the_curve_along_one_feature(outputs: int) -> None:
     x, y = torch.tensor(line.get_xdata()), torch.tensor(line.get_ydata())
     assert torch.allclose(x.double() ** 3, y, atol=1e-4) and float(x.min()) < float(points.min())
     assert len(figure.axes[0].lines) == min(outputs, 8) and "age" in _words(figure)
+    error = float((points**3 - points).square().mean())
+    assert f"mean squared error {error:.3g}" in _words(figure)
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 12])

@@ -13,7 +13,8 @@ from dlexp.batch import IGNORED
 from dlexp.criteria.cross_entropy import CrossEntropy
 from dlexp.criteria.dice import Dice
 from dlexp.criteria.hinge import Hinge
-from dlexp.criteria.mse import MeanSquaredErrorfrom dlexp.criteria.nll import NLL
+from dlexp.criteria.mse import MeanSquaredError
+from dlexp.criteria.nll import NLL
 from dlexp.criteria.perceptron import Perceptron
 from dlexp.data.splits import Split
 from dlexp.errors import UserError
@@ -153,6 +154,9 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     assert _figures(_classification(), Split(images, targets), outputs) == common | {"mistakes"}
     assert _figures(_classification(), Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
     assert _figures(_classification(), Split(torch.randn(20, 5), targets), outputs) == common
+    two = Classification(class_names=None, num_outputs=2, targets="classes", ignore_index=None)
+    found = two.figures(outputs[:, :2], Split(torch.randn(20, 2), targets % 2), lambda batch: batch["inputs"])
+    assert set(found) == common | {"decision_regions", "output_plane"}
     task = _classification()
     task.feature_names = ["length", "width"]
     points = Split(torch.randn(20, 2), targets)

@@ -137,6 +137,20 @@ def test_download(server: Server, tmp_path: Path) -> None:
     assert fetch(source(server.url), tmp_path / "data") == folder and len(server.asked) == 1
 
 
+@pytest.mark.parametrize("ending", ["", "one.npz"])
+def test_a_file_that_is_kept_as_it_is(server: Server, tmp_path: Path, ending: str) -> None:
+    sums = {"one.npz": md5(ARCHIVE)}
+    of = Source("toy", "toy", sums, sums, (), words="data.name=one")
+    with pytest.raises(UserError, match=r"for toy/ with one\.npz\. .*`python -m dlexp download toy data\.name=one`"):
+        obtain(of, root=str(tmp_path / "data"), download=False, url=None)
+    folder = fetch(of, tmp_path / "data", server.url + ending)
+    assert (folder / "one.npz").read_bytes() == ARCHIVE and server.asked == [("/one.npz", None)]
+    assert fetch(of, tmp_path / "data", server.url) == folder and len(server.asked) == 1
+    two = replace(of, files=sums | {"two.npz": md5(ARCHIVE)}, archives=sums | {"two.npz": md5(ARCHIVE)})
+    assert fetch(two, tmp_path / "data", server.url) == folder, "only what is missing is fetched"
+    assert [path for path, _ in server.asked] == ["/one.npz", "/two.npz"]
+
+
 def test_without_a_root_the_cache_is_used(server: Server, tmp_path: Path) -> None:
     folder = obtain(source(server.url), root=None, download=True, url=None)
     assert folder == tmp_path / "cache" / "dlexp" / "toy" and is_complete(folder)
