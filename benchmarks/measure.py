@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 RECORDS = HERE / "records"
 RESULTS = HERE.parent / "docs" / "results.md"
 PRESETS = HERE.parent / "conf" / "experiment"
+REPORTED = ("test", "trained_on")  # the split whose figures a run ends in
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -62,7 +63,7 @@ def keep(folder: Path, target: Path) -> None:
     for name in ("environment.json", "results.json"):
         (target / name).write_text((folder / name).read_text(encoding="utf-8"), encoding="utf-8")
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    wanted = [line for line in lines if '"val/loss"' in line or '"test/loss"' in line]
+    wanted = [line for line in lines if any(f'"{split}/loss"' in line for split in ("val", *REPORTED))]
     stride = max(1, len(wanted) // 50)
     kept = [line for i, line in enumerate(wanted) if i % stride == 0 or i == len(wanted) - 1]
     (target / "metrics.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
@@ -101,13 +102,21 @@ def read(folder: Path) -> dict[str, Any]:
 
 def figures(runs: list[dict[str, Any]]) -> list[str]:
     """Returns a preset's result (mean over seeds, smallest – largest), number of seeds, minutes, machine and date."""
-    name = next(name for name in ("test/accuracy", "test/mse", "test/loss") if name in runs[0]["metrics"])
+    there = [f"{split}/{name}" for split in REPORTED for name in ("accuracy", "mse", "loss")]
+    name = next(each for each in there if each in runs[0]["metrics"])
     values = [run["metrics"][name] for run in runs]
-    if name == "test/accuracy":
-        result = f"{100 * statistics.mean(values):.2f} %"
-        spread = f" ({100 * min(values):.2f} – {100 * max(values):.2f})" if len(values) > 1 else ""
+    if name.endswith("accuracy"):
+        result, ends = f"{100 * statistics.mean(values):.2f} %", [f"{100 * end(values):.2f}" for end in (min, max)]
     else:
-        result, spread = f"mean squared error {statistics.mean(values):.2e}", ""
+        form = ".2e" if max(values) < 1e-3 else ".4f"
+        result, ends = (
+            f"mean squared error {statistics.mean(values):{form}}",
+            [f"{end(values):{form}}" for end in (min, max)],
+        )
+    if len(set(ends)) > 1 and (name.endswith("accuracy") or max(values) >= 1e-3):
+        result += f" ({' – '.join(ends)})"
+    if not name.startswith("test"):
+        result += " of the points trained on"
     learnt = runs[0]["results"].get("coefficients")
     if learnt:
         result += f"; seed 0: w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"
@@ -116,7 +125,7 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
     device = first["device"]
     machine = device["gpu"] or f"{first['cpu']['name']}, {device['threads']} thread{'s' * (device['threads'] != 1)}"
     machine += f", {device['precision']}, torch {first['packages']['torch'].partition('+')[0]}"
-    return [result + spread, str(len(runs)), f"{minutes:.1f}", machine, max(run["ended"] for run in runs)[:10]]
+    return [result, str(len(runs)), f"{minutes:.1f}", machine, max(run["ended"] for run in runs)[:10]]
 
 
 if __name__ == "__main__":

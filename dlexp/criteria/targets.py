@@ -59,8 +59,8 @@ def sides(criterion: str, outputs: Tensor, targets: Tensor) -> Tensor:
     want_classes(criterion, outputs, targets)
     if outputs.shape[1] != 1:
         raise UserError(
-            f"criterion={criterion} wants one score of two classes, and the model gives {shape_of(outputs)}:"
-            " model.num_outputs=1"
+            f"criterion={criterion} wants one score of two classes, and the model gives {shape_of(outputs)}. It belongs"
+            " to task=classification."
         )
     return 2 * second_of_two(outputs, targets) - 1
 

@@ -47,13 +47,10 @@ def largest_curvature(run: Assembly) -> float | None:
     """Returns the largest eigenvalue of the second derivative of the mean squared error over the training samples by
     the weights of a linear model; None for other models and losses, and where it would take long.
     """
+    if not isinstance(run.task.criterion, MeanSquaredError | nn.MSELoss):
+        return None
     layer, batches = affine_layer(run.state.model), run.in_order("train")
-    if (
-        layer is None
-        or batches is None
-        or batches.stored
-        or not isinstance(run.task.criterion, MeanSquaredError | nn.MSELoss)
-    ):
+    if layer is None or batches is None or batches.stored:
         return None
     if len(batches.split) * layer.in_features**2 > MOST_PRODUCTS:
         return None

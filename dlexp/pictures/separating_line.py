@@ -63,11 +63,12 @@ def separating_line(
         title += f"\nmargin {margin:.4g}, {int(holds.sum())} of {len(points)} points on it, within it or beyond"
     tip = foot + unit * (margin if margin is not None and margin < reach / 4 else reach / 8)
     arrow = {"arrowstyle": "-|>", "color": COLOURS[5], "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", xy=tuple(tip), xytext=tuple(foot), arrowprops=arrow, zorder=4)
+    axes.annotate("", xy=tuple(tip.tolist()), xytext=tuple(foot.tolist()), arrowprops=arrow, zorder=4)
     axes.plot([], [], color=COLOURS[5], label="normal vector w")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.4)
     x, y = (shortened(name, 40) for name in feature_names or ("feature 1", "feature 2"))
-    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel=x, ylabel=y)
+    (x0, y0), (x1, y1) = low.tolist(), high.tolist()
+    axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal", xlabel=x, ylabel=y)
     axes.set_title(title)
     return figure
 

@@ -99,8 +99,9 @@ class Classification(Classes):
             return None
         weight, bias = (each[-1] - each[0] if len(each) == 2 else each[0] for each in found)
         told: dict[str, Any] = {"w": weight.tolist(), "b": bias.item()}
-        if self.one_score and isinstance(self.criterion, Hinge) and weight.any():
-            told["margin"] = self.criterion.margin / weight.norm().item()
+        criterion = self.criterion
+        if self.one_score and isinstance(criterion, Hinge) and weight.any():
+            told["margin"] = criterion.margin / weight.norm().item()
         return told
 
     def line_figures(self, coefficients: Mapping[str, Any], trained: Split) -> dict[str, Figure]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import COMPILES
+from omegaconf import OmegaConf
 from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly
 from small import stepped, task_with
 from torch import nn
@@ -23,7 +24,7 @@ from dlexp.experiment.assemble import assemble
 from dlexp.methods.contrastive import told_apart
 from dlexp.methods.distillation import Distillation, softened
 from dlexp.methods.mean_teacher import MeanTeacher
-from dlexp.methods.method import Moment, Outcome, Start
+from dlexp.methods.method import Method, Moment, Outcome, Start
 from dlexp.methods.sam import SAM
 from dlexp.records.metrics import read_epochs
 from dlexp.records.run_json import read_json
@@ -145,9 +146,14 @@ def words_of(method: str) -> list[str]:
 
 
 def test_every_method_is_tried() -> None:
+    """But those that make one step, of which no other is to be resumed from."""
     from dlexp.config import registry
+    from dlexp.config.build import target
 
-    assert sorted(METHODS) == [name for name in registry.groups()["method"] if name != "plain"]
+    files = sorted((registry.CONF / "method").glob("*.yaml"))
+    kinds = {each.stem: target(OmegaConf.load(each)["_target_"]) for each in files}
+    assert len(kinds) >= 9
+    assert sorted(METHODS) == [name for name, kind in kinds.items() if kind is not Method and not kind.whole]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -4,6 +4,8 @@ import pytest
 import torch
 from small import divided
 
+from dlexp.config.build import load_data
+from dlexp.config.compose import compose
 from dlexp.data.class_counts import are_unbalanced, counts_by_class
 from dlexp.data.partition import held_out, some_of_each
 from dlexp.data.spiral import spiral
@@ -298,3 +300,23 @@ def test_groups_far_from_the_size_asked_for_are_told(caplog: pytest.LogCaptureFi
     _, held = held_out(Split(torch.zeros(300, 1), torch.zeros(300), groups=[0] * 299 + [1]), 30, 0)
     assert len(held) == 1
     assert "30 samples were to be held out, and the nearest that whole groups come to is 1" in caplog.text
+
+
+def made(*words: str) -> Splits:
+    splits = load_data(compose(list(words)).config["data"])
+    assert isinstance(splits, Splits)
+    return splits
+
+
+@pytest.mark.parametrize("name", ["blobs", "circles", "curve", "moons", "spiral"])
+def test_the_test_split_is_drawn_anew_and_can_be_left_out(name: str) -> None:
+    whole, without, half = (made(f"data={name}", f"data.test_size={size}") for size in (1, 0, 0.5))
+    assert whole.test is not None and half.test is not None and without.test is None
+    drawn = (whole.train, without.train, half.train)
+    for field in ("inputs", "targets"):
+        assert all(torch.equal(each.fields[field], whole.train.fields[field]) for each in drawn)
+    assert len(whole.test) == len(whole.train) == 2 * len(half.test)
+    key = "targets" if name == "curve" else "inputs"
+    assert not torch.equal(whole.test.fields[key], whole.train.fields[key])
+    other = made(f"data={name}", "data.data_seed=1")
+    assert not torch.equal(other.train.fields[key], whole.train.fields[key])

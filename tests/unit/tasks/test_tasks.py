@@ -15,6 +15,7 @@ from dlexp.criteria.dice import Dice
 from dlexp.criteria.hinge import Hinge
 from dlexp.criteria.mse import MeanSquaredError
 from dlexp.criteria.nll import NLL
+from dlexp.criteria.perceptron import Perceptron
 from dlexp.data.splits import Split
 from dlexp.errors import UserError
 from dlexp.metric import Metric
@@ -239,15 +240,15 @@ WRONG = [
     (Hinge(margin=1.0, p=1), torch.zeros(4, 2), torch.full((4, 2), 0.5)),
     (NLL(), torch.zeros(4, 1), torch.zeros(4, 1)),
     (Hinge(margin=1.0, p=1), torch.zeros(4, 1), torch.zeros(4, 1)),
-    (MeanSquaredError(), torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64)),
-    (MeanSquaredError(), torch.zeros(4, 4), torch.zeros(4, dtype=torch.int64)),
+    (MeanSquaredError(), torch.zeros(4, 3), torch.zeros(3, dtype=torch.int64)),
     (MeanSquaredError(), torch.zeros(4, 1), torch.zeros(4)),
+    (Perceptron(), torch.zeros(4, 1), torch.zeros(4, 1)),
 ]
 
 
 @pytest.mark.parametrize(("criterion", "outputs", "targets"), WRONG)
 def test_a_criterion_of_another_task_is_a_sentence(criterion: nn.Module, outputs: Tensor, targets: Tensor) -> None:
-    with pytest.raises(UserError, match=r"It belongs to task=.*wants criterion="):
+    with pytest.raises(UserError, match=r"It belongs to task=(classification|regression)"):
         criterion(outputs, targets)
 
 
@@ -262,6 +263,8 @@ def test_every_yaml_names_something_that_takes_its_keys(group: str, names: int) 
         text = file.read_text(encoding="utf-8")
         assert text.startswith("# "), f"{file.name} does not say what it is for"
         node = yaml.safe_load(text)
+        if group == "criterion":
+            node.pop("outputs", None)  # the engine's
         module, _, name = node.pop("_target_").rpartition(".")
         inspect.signature(getattr(importlib.import_module(module), name)).bind(**node)
 
