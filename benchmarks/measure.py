@@ -101,7 +101,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def figures(runs: list[dict[str, Any]]) -> list[str]:
     """Returns a preset's result (mean over seeds, smallest – largest), number of seeds, minutes, machine and date."""
-    name = "test/accuracy" if "test/accuracy" in runs[0]["metrics"] else "test/loss"
+    name = next(name for name in ("test/accuracy", "test/mse", "test/loss") if name in runs[0]["metrics"])
     values = [run["metrics"][name] for run in runs]
     if name == "test/accuracy":
         result = f"{100 * statistics.mean(values):.2f} %"

@@ -89,6 +89,8 @@ def measured(run: Any) -> Trial:
     """Trains an assembled run until its speed is known."""
     from dlexp.train.fit import fit
 
+    if run.state.method.whole:
+        raise UserError("the method sets the weights in one step of all samples: there are no steps to time")
     state, began, timed_from = run.state, time.perf_counter(), None
     device = run.plan.device
 

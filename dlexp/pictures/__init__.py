@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
-    from dlexp.pictures.codes import codes
+    from dlexp.pictures.codes import codes_by_class
     from dlexp.pictures.grids import image_grid, image_rows, mistakes, segmentation
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "class_shares",
-    "codes",
+    "codes_by_class",
     "confusion_matrix",
     "curves",
     "decision_regions",
@@ -30,7 +30,7 @@ __all__ = [
 
 HOMES = {
     "classes": ("confusion_matrix", "per_class_accuracy", "per_label_f1"),
-    "codes": ("codes",),
+    "codes": ("codes_by_class",),
     "grids": ("image_grid", "image_rows", "mistakes", "segmentation"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),

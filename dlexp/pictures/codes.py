@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @styled
-def codes(points: Tensor, labels: Tensor | None, class_names: Sequence[str] | None) -> Figure:
+def codes_by_class(points: Tensor, labels: Tensor | None, class_names: Sequence[str] | None) -> Figure:
     """Returns a point for each code N×size in the colour of its class.
 
     Of two numbers they are the axes; of more, the codes' first two principal components. Of one number each class has

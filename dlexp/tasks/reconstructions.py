@@ -51,7 +51,7 @@ def figures(task: Autoencoding, split: Split, predict: Predict) -> dict[str, Fig
     if codes is None:
         return found
     labels = None if split.labels is None else split.labels[many]
-    found["codes"] = pictures.codes(codes.flatten(1), labels, task.class_names)
+    found["codes"] = pictures.codes_by_class(codes.flatten(1), labels, task.class_names)
     walks = _walks(predict, _asked(split, predict, _encoded, few)) if are_images else []
     if walks:
         names = _names(task, split, few)

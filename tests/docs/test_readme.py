@@ -133,7 +133,7 @@ def test_command(words: list[str], run_cli: RunCli) -> None:
     ended = run_cli([*words[3:], *shortened])
     has_succeeded(ended)
     # A run, a sweep, its metric, a trial, a search.
-    said = ("test accuracy", "test/accuracy", "test macro_f1", "learnt by heart", "trials: val/accuracy")
+    said = ("test accuracy", "test/accuracy", "test macro_f1", "learnt by heart", "trials: val/accuracy", "test mse")
     assert not trains(words) or any(text in ended.out for text in said)
 
 
