@@ -156,7 +156,12 @@ def _train(found: Sequence[Chain], first: Stage, read: words.Words, name: str) -
             way.note(link, ended.folders[place], ended.reports[place])
         if ended.stop is not None or (ended.exit_code and runs[0].config["on_error"] == "stop"):
             break
-    left: dict[str, Any] = {"status": "not started", "metrics": {}, "seconds": None, "error": "the stages before it came to no end"}
+    left: dict[str, Any] = {
+        "status": "not started",
+        "metrics": {},
+        "seconds": None,
+        "error": "its first stages did not end",
+    }
     ends = [way.end or (ended.folder, left) for way in ways]
     if waiting := sum(report["status"] in UNDERWAY for _, report in ends):
         log.info(f"{waiting} of {len(ways)} go on elsewhere; the same command trains the stages that are left")
