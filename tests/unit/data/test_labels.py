@@ -64,4 +64,5 @@ def test_a_method_learns_from_those_without(tmp_path: Path) -> None:
     result = api.run(words, folder=tmp_path / "run")
     facts = read_json(result.folder / "data.json")
     assert facts["labelled"] == 30 and sum(facts["class_counts"]["train"].values()) == 30
-    assert facts["sizes"]["train"] == 108 and "labels of 30 of 108" in (result.folder / "log.txt").read_text("utf-8")
+    told = (result.folder / "log.txt").read_text(encoding="utf-8")
+    assert facts["sizes"]["train"] == 108 and "labels of 30 of 108" in told
