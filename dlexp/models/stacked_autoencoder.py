@@ -11,7 +11,8 @@ from dlexp.ranges import Range
 
 class StackedAutoencoder(Stack):
     """Each layer has one that goes back, `back1`, …, with weights of its own; only those of the top layer are trained,
-    on the error of the samples themselves (greedy layer-wise pre-training, Bengio et al. 2007, NIPS 19, section 3).
+    through all that are below (greedy layer-wise pre-training, Bengio et al. 2007, NIPS 19, section 3, where the error
+    is that of a layer's own inputs; here it is that of the samples).
 
     Raises UserError as `Stack`.
     """

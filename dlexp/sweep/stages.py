@@ -160,7 +160,7 @@ def _train(found: Sequence[Chain], first: Stage, read: words.Words, name: str) -
         "status": "not started",
         "metrics": {},
         "seconds": None,
-        "error": "the stages before it came to no end",
+        "error": "its first stages did not end",
     }
     ends = [way.end or (ended.folder, left) for way in ways]
     if waiting := sum(report["status"] in UNDERWAY for _, report in ends):

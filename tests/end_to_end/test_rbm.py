@@ -127,7 +127,8 @@ def test_only_the_top_layer_is_trained(kind: type) -> None:
 
 def test_filters_of_a_higher_layer_are_sums_of_those_below() -> None:
     found = RBM(shape=[1, 2, 2], depth=2, width=3)
-    images, weights = filters(found), found.layer(2).weight @ found.layer(1).weight
+    with torch.no_grad():
+        images, weights = filters(found), found.layer(2).weight @ found.layer(1).weight
     assert images.shape == (3, 1, 2, 2) and float(images.min()) >= 0 and float(images.max()) <= 1
     assert torch.equal((images.flatten(1) > 0.5), weights > 0)
 

@@ -1,14 +1,18 @@
 """data.labelled: the labels of some training samples, chosen class by class and by `split_seed` alone."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
+from resuming import CNN
 from small import divided
 
+from dlexp import api
 from dlexp.config.cell import cell
 from dlexp.config.compose import compose
 from dlexp.data.splits import Split, Splits
+from dlexp.records.run_json import read_json
 
 CLASSES = torch.arange(200) % 4
 
@@ -52,3 +56,13 @@ def test_numbers_are_drawn_at_random() -> None:
 def test_it_is_a_part_of_the_experiment() -> None:
     one, other, same = (compose([f"data.labelled={each}"]).config for each in ("100", "200", "null"))
     assert cell(one) != cell(other) and cell(same) == cell(compose([]).config)
+
+
+def test_a_method_learns_from_those_without(tmp_path: Path) -> None:
+    """All samples train, and the figures are of those whose class is known."""
+    words = [*CNN, "epochs=1", "method=mean_teacher", "data.labelled=30", "task.ignore_index=-1"]
+    result = api.run(words, folder=tmp_path / "run")
+    facts = read_json(result.folder / "data.json")
+    assert facts["labelled"] == 30 and sum(facts["class_counts"]["train"].values()) == 30
+    told = (result.folder / "log.txt").read_text(encoding="utf-8")
+    assert facts["sizes"]["train"] == 108 and "labels of 30 of 108" in told
