@@ -91,7 +91,7 @@ def smallest_shape(model: str) -> list[str]:
 
 
 # Of these a smaller one of the same kind is quick enough for every run of the tests.
-DEEP = {"vgg11", "vgg13", "vgg19", "resnet34"}
+DEEP = {"vgg11", "vgg13", "vgg19", "resnet34", "course_vgg", "googlenet"}
 
 
 def slow_where_deep(model: str) -> Any:
@@ -233,7 +233,10 @@ def test_a_recipe_follows_the_model_and_the_command_line_wins() -> None:
 
 
 # Two steps with batches of thousands of images, or through a deep net, take five seconds and more.
-LARGE = ("cifar10_94", "cifar10_96", "cifar10_vgg16_short", "cifar10_vgg_512", "cifar10_vgg_2048")
+LARGE = {
+    *("cifar10_94", "cifar10_96", "cifar10_vgg16", "cifar10_vgg16_short", "cifar10_vgg_512", "cifar10_vgg_2048"),
+    *("cifar10_alexnet", "cifar10_googlenet", "cifar10_resnet18", "course_vgg_512", "course_vgg_2048"),
+}
 
 
 @pytest.mark.parametrize(
