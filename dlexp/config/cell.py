@@ -34,15 +34,14 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     What an option of ours calls enters by its name, wherever in the package it lies. Where the order of what was chosen
     counts, of augmentations and of an optimizer's parts, they stand as lists.
     """
-    kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
+    keys = [key for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)]
+    kept = {key: _by_name(config[key]) for key in keys if key not in LATER or config.get(key)}
     unused = {key for key in LATER_OF_DATA if kept["data"].get(key) is None}
     kept["data"] = {k: value for k, value in kept["data"].items() if k not in unused and not is_incidental(f"data.{k}")}
     if kept["task"].get("targets") != "values" or not kept["task"].get("standardise"):
         kept["task"].pop("standardise", None)
     if not kept["evaluation"].get("train"):
         kept["evaluation"].pop("train", None)
-    for key in [key for key in LATER if key in kept and not kept[key]]:
-        del kept[key]
     kept["augment"] = list(kept["augment"].items())
     if "view" in kept:
         kept["view"] = list(kept["view"].items())

@@ -112,7 +112,7 @@ def test_the_training_samples_are_evaluated_without_augmentation(
     workdir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    words = [*IMAGES, "augment=cutout", "augment.cutout.size=4", "epochs=6", "evaluation.train=true"]
+    words = [*IMAGES, "augment=cutout", "augment.cutout.size=4", "data.noise=6", "evaluation.train=true"]
     metrics = api.run(words, folder=workdir / "run").metrics
     model = api.load(workdir / "run")
     train = data_of(model.config).train
