@@ -14,8 +14,8 @@ INCIDENTAL, INCIDENTAL_OF_DATA = (marked(schema, Incidental) for schema in (Sett
 # What asks, tells and draws changes no result. All else may, and so may a file that is new.
 SHOWS = set(
     "__main__.py api.py errors.py commands compare sweep find search report profiling pictures console config/help.py"
-    " config/hydra_flags.py config/mistakes.py experiment/showing.py records/event_file.py records/hparams.py records/naming.py"
-    " records/result.py records/slurm_queue.py records/tracker.py".split()
+    " config/hydra_flags.py config/mistakes.py experiment/showing.py records/event_file.py records/hparams.py"
+    " records/naming.py records/result.py records/slurm_queue.py records/tracker.py".split()
 )
 
 
