@@ -14,8 +14,8 @@ INCIDENTAL, INCIDENTAL_OF_DATA = (marked(schema, Incidental) for schema in (Sett
 # What asks, tells and draws changes no result. All else may, and so may a file that is new.
 SHOWS = set(
     "__main__.py api.py errors.py commands compare sweep find search report profiling pictures console config/help.py"
-    " config/hydra_flags.py config/mistakes.py records/event_file.py records/hparams.py records/naming.py"
-    " records/result.py records/slurm_queue.py records/tracker.py".split()
+    " config/hydra_flags.py config/mistakes.py experiment/showing.py records/event_file.py records/hparams.py"
+    " records/naming.py records/result.py records/slurm_queue.py records/tracker.py".split()
 )
 
 
@@ -34,7 +34,8 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     What an option of ours calls enters by its name, wherever in the package it lies. Where the order of what was chosen
     counts, of augmentations and of an optimizer's parts, they stand as lists.
     """
-    kept = {key: _by_name(config[key]) for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)}
+    keys = [key for key in sorted(Settings.__dataclass_fields__) if not is_incidental(key)]
+    kept = {key: _by_name(config[key]) for key in keys if key not in LATER or config.get(key)}
     if config["init"] == OWN_INIT:
         del kept["init"]
     later = LATER_OF_MODELS.get(config["model"].get("_target_"), {})
@@ -46,8 +47,6 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     kept["criterion"].pop("outputs", None)  # what it does stands in the model
     if not kept["evaluation"].get("train"):
         kept["evaluation"].pop("train", None)
-    for key in [key for key in LATER if key in kept and not kept[key]]:
-        del kept[key]
     kept["augment"] = list(kept["augment"].items())
     if "view" in kept:
         kept["view"] = list(kept["view"].items())

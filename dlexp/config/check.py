@@ -74,6 +74,7 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
         *_fold_problems(config["data"]),
         *_patience_problems(config),
         *_label_problems(config),
+        *_evaluation_problems(config),
         *view_problems(config),
     ]
 
@@ -125,6 +126,13 @@ def _label_problems(config: Mapping[str, Any]) -> list[str]:
     if share is None or task == "classes":
         return []
     return [f"data.label_noise={share:g} replaces the classes of samples, and this task learns no class a sample"]
+
+
+def _evaluation_problems(config: Mapping[str, Any]) -> list[str]:
+    if not isinstance(config["evaluation"], dict) or not config["evaluation"].get("train"):
+        return []
+    few = "evaluation.train=true has nothing to add to overfit_batches, which evaluates what it trains on: leave it out"
+    return [few] if config["overfit_batches"] is not None else []
 
 
 def group_problems(group: str, node: Any) -> list[str]:

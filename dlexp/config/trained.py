@@ -142,8 +142,8 @@ class TrainedModel(nn.Module):
         if self.views and there:
             if there != [_by_value(self.config["view"][name]) for name in self.views]:
                 raise UserError(
-                    f"a model trained with view=[{','.join(self.views)}] is shown samples with"
-                    f" view=[{','.join(theirs)}]: train both with the same, or show it samples without"
+                    f"a model trained with the views {listed(list(self.views))} is shown samples with"
+                    f" {listed(list(theirs))} of other settings or in another order: give both runs the same views"
                 )
             self.views = {}
         for name, other in normalised.items():

@@ -189,7 +189,13 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task.moment = moment = Moment.beginning(plan.device)
     num_steps = plan.total_steps(len(train))
     inputs = {name: each for name, each in train.normalised.items() if name != "targets"}
-    load = partial(_loaded, device=plan.device, task=task, normalised=inputs, views=config["view"])
+
+    def load(folder: str) -> nn.Module:
+        from dlexp.config.trained import read_trained
+
+        trained = read_trained(Path(folder).expanduser()).for_data_of(inputs, config["view"])
+        return trained.answering_as(task).to(plan.device)
+
     method = _method(config, Start(model, task, load, inputs, num_steps))
     optimizer = build_optimizer(config["optimizer"], trained_parameters(model, task, method, may_thaw=bool(watchers)))
     idle = [name for name, part in config["optimizer"].get("parts", {}).items() if part and name not in optimizer.names]
@@ -222,14 +228,6 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     if not method.trains:
         method.requires_grad_(False)
     return method.to(next(start.model.parameters()).device)
-
-
-def _loaded(
-    folder: str, device: torch.device, task: Task, normalised: Mapping[str, Normalisation], views: Any
-) -> nn.Module:
-    from dlexp.config.trained import read_trained
-
-    return read_trained(Path(folder).expanduser()).for_data_of(normalised, views).answering_as(task).to(device)
 
 
 def _batches(

@@ -74,6 +74,8 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
     if augments:
         panels["augmented"] = _augmented(samples, config, generator)
     told = f"{len(few):,} of {len(whole):,} {split} samples of data={composed.choices['data']}"
+    if not views and (others := [name for name, node in (config["view"] or {}).items() if node]):
+        told += f"; view={listed(others)} changes none of these"
     names = data["class_names"] if are_classes else None
     if is_image:
         return _images(panels, unit, few, names, told), told

@@ -66,6 +66,7 @@ def fit(
         NonFiniteLoss: seen at the next yield after it happened, so before the state could be saved.
     """
     lines: list[Reading] = []  # logged, and still on their way from the device
+    look = look if plan.l1 is None else partial(_with_l1, state, plan.l1, look)
     with flushing_denormals():
         try:
             yield from _fit(state, batches, plan, is_due, look, lines)
@@ -86,7 +87,6 @@ def _fit(
     total_steps = plan.total_steps(num_batches)
     rest_finished(state.optimizer)
     divisors = state.counts if plan.accumulate > 1 else None  # a group's mean is over all that its batches count
-    look = look if plan.l1 is None else partial(_with_l1, state, plan.l1, look)
     gradients, update = halves(state, plan.grad_clip, look, compiles=plan.compile, weighs=divisors is not None)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
     looks = task.tells_moment or type(method) is not Method

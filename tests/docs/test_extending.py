@@ -18,6 +18,7 @@ SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=3", *SHORT]
 OWN = {
     "my_deep": ["model=deep"],
     "my_method": ["method=consistency"],
+    "my_view": ["view=negative", "view.negative.strength=0.5"],
     "my_watch": ["watch=embeddings", "watch.embeddings.every=2"],
     "my_optimizer": ["optimizer=lion"],
     "my_schedule": ["scheduler=inverse_root"],

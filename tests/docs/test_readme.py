@@ -111,7 +111,7 @@ def has_succeeded(ended: Ended) -> None:
 
 def trains(words: list[str]) -> bool:
     """Says whether a command starts a training."""
-    return not {"download", "--help", "--cfg", "dry_run=true"} & set(words)
+    return not {"download", "show", "--help", "--cfg", "dry_run=true"} & set(words)
 
 
 def test_every_command_is_collected() -> None:
@@ -283,7 +283,7 @@ def test_the_settings_documented_are_the_settings() -> None:
     settings = CONFIGURATION.partition("\n## Groups")[0]
     documented = dict(re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", settings, re.MULTILINE))
     config = yaml.safe_load((registry.CONF / "config.yaml").read_text(encoding="utf-8"))
-    parts = ("data", "task", "checkpoint")
+    parts = ("data", "task", "evaluation", "checkpoint")
     nested = {f"{part}.{key}": value for part in parts for key, value in config[part].items()}
     nested["data.root"] = None
     top = {key: value for key, value in config.items() if key not in ("defaults", "hydra", *parts)}

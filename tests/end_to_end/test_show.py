@@ -47,6 +47,10 @@ def test_a_mistake_draws_nothing(words: list[str], told: str, cli, workdir: Path
     assert not list(workdir.iterdir())
 
 
+def test_a_view_of_other_samples_is_told(cli, workdir: Path) -> None:
+    assert "; view=noise changes none of these" in cli("show", "view=noise", "view.noise.split=test").out
+
+
 def test_its_help_says_how_it_is_typed(cli) -> None:
     for words in (["show", "--help"], ["--help", "show"]):
         assert "Draw samples of a data set" in cli(*words).out
