@@ -95,8 +95,9 @@ def _fit(
         return Reading(state, plan.accumulate, plan.log_steps)
 
     while state.step < total_steps or state.batch:
-        for module in (state.model, task, method):
-            module.train()
+        for part in (state.model, task, method):
+            if not all(module.training for module in part.modules()):  # to set the mode takes five times as long
+                part.train()
         epoch_start = last_yield = time.perf_counter()
         seen_before = seen()
         for batch in batches.epoch(state.epoch, state.batch, state.position):
