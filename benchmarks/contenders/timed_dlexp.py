@@ -1,5 +1,5 @@
-"""(g) A run of dlexp in this process, told by its loop: steps, records, validation, console, and nothing of import, checks,
-last state, test and pictures."""
+"""(g) A run of dlexp in this process, told by the seconds of its loop: steps, records, console, and nothing of import,
+checks, last state, test and pictures."""
 
 import json
 import sys

@@ -31,7 +31,7 @@ class Recomposing:
         return cfg
 
     def _changed(self, cfg: DictConfig, others: Sequence[str], overrides: list[str]) -> DictConfig:
-        """Returns what was composed, with other values; Hydra, which says what is wrong with one, composes anew then."""
+        """Returns what was composed, with other values; where one is wrong Hydra, which says it, composes anew."""
         try:
             for word in others:
                 override = OverridesParser.create().parse_override(word)

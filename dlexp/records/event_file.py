@@ -14,8 +14,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dlexp.machine.appended_file import AppendedFile
-from dlexp.records.folder import EVENTS
 from dlexp.records.event_records import as_records
+from dlexp.records.folder import EVENTS
 
 # Events are for people's eyes: every ten seconds is soon enough, and costs the loop nothing.
 SECONDS = 10.0

@@ -5,7 +5,6 @@ import hashlib
 import torch
 from torch import Tensor
 
-
 NUMPYS = (torch.float32, torch.float64, torch.int64)  # what NumPy takes as it is; bfloat16, for one, it does not know
 
 
