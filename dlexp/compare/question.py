@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dlexp.config import words
 from dlexp.config.axes import Axis, axes_of
 from dlexp.config.meant import TOP
 from dlexp.errors import UserError, closest, did_you_mean, listed, to_type
+from dlexp.report.shown import setting
 
 FOLD = "data.fold"
 TRIALS, SEEDS = 8, list(range(1, 6))  # where nobody says how many
@@ -190,6 +192,9 @@ def _in_words(word: str) -> str:
     """Returns an arm's value by itself where it is a name, with its key where it is a number or a truth."""
     key, _, value = word.partition("=")
     is_name = value[:1].isalpha() and value.lower() not in ("true", "false", "null")
+    if "." in value or "e" in value:
+        with suppress(ValueError):  # 1e6 arrives as 1000000.0
+            value = setting(float(value))
     return value if is_name else f"{key.rpartition('.')[2]} {value}"
 
 

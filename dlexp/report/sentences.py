@@ -14,6 +14,8 @@ from dlexp.report.shown import subject
 from dlexp.report.verdicts import missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper, with_value
 
+LOST = "runs of each diverged or failed"
+
 
 def sentences(answer: Answer) -> list[str]:
     """Returns the answer: the verdict, the numbers it stands on, and what weakens it."""
@@ -102,7 +104,9 @@ def _headline(answer: Answer, differences: Sequence[Difference]) -> str:
     groups: dict[tuple[object, ...], list[Difference]] = {}
     for each in differences:
         shared = each.reference if answer.reference is not None or answer.pairs else each.arm
-        groups.setdefault((each.verdict, each.below_margin, each.why_not, shared), []).append(each)
+        # Why each arm has no verdict is told of each where its runs diverged or failed.
+        why = each.why_not if _arm(answer, each.arm).is_whole else LOST
+        groups.setdefault((each.verdict, each.below_margin, why, shared), []).append(each)
     order = ["better", "worse", "no_difference", "not_decided", None]
     verdicts = sorted(groups.values(), key=lambda group: order.index(group[0].verdict))
     phrases = [_phrase(answer, group) for group in verdicts[:MOST]]
@@ -129,7 +133,7 @@ def _phrase(answer: Answer, group: Sequence[Difference]) -> str:
         return f"no difference larger than {_margin(answer)}{between}, and which {of}is ahead is not decided"
     if first.verdict == "not_decided":
         return f"not decided{between}"
-    return f"no verdict{between} ({first.why_not})"
+    return f"no verdict{between} ({first.why_not if len({each.why_not for each in group}) == 1 else LOST})"
 
 
 def _numbers(answer: Answer, tested: Sequence[Difference]) -> str:

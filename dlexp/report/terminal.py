@@ -13,6 +13,7 @@ from dlexp.report.tree import Branch, branches
 WIDTH = 80
 MOST_LEFT_OUT = 8
 MOST_ROWS = 60
+DEEPEST = 12  # level of a tree that is set in farther than the one above
 SHORTEST = 8  # of a column of words that has to give way
 
 
@@ -47,9 +48,8 @@ def of_tree(branch: Branch, answer: Answer) -> str:
     value = f"  {tables.value_of(answer, branch.value)}" if branch.value is not None else ""
     changes = f"  {' '.join(branch.changes)}" if branch.changes else ""
     note = f"  “{branch.note}”" if branch.note else ""
-    return printable(
-        f"{'   ' * (branch.depth - 1)}{'└─ ' if branch.depth else ''}{branch.folder}{changes}{value}{note}"
-    )
+    indent = "   " * (min(branch.depth, DEEPEST) - 1)
+    return printable(f"{indent}{'└─ ' if branch.depth else ''}{branch.folder}{changes}{value}{note}")
 
 
 def _left_out(answer: Answer) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ def test_arms_are_the_keys_with_several_values() -> None:
         "model.batch_norm=false",
     ]
     assert list(ask(["augment=flip,[flip,mixup]"]).arms) == ["flip", "augment [flip,mixup]"]
+    assert list(ask(["optimizer.lr=1e-5,0.10,1e6"]).arms) == ["lr 1e-05", "lr 0.1", "lr 1e+06"]
 
 
 @pytest.mark.parametrize("text", ["Adam beats SGD", '"Adam beats SGD"', "'Adam beats SGD'", "“Adam beats SGD”"])

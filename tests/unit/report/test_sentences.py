@@ -187,6 +187,29 @@ SAID: dict[str, tuple[list[Sequence[float | str]], dict[str, Any], list[str]]] =
             ),
         ],
     ),
+    "two diverged": (
+        [SGD[:3], ADAM[:3], [0.9, "diverged", "diverged"], ["diverged"] * 3],
+        REFERENCE,
+        [
+            (
+                "Test accuracy: not decided between adam and sgd; no verdict: adamw and rmsprop against sgd (runs of"
+                " each diverged or failed)."
+            ),
+            (
+                "Means: adam 96.67 % (three seeds), sgd 96.49 % (three seeds). Difference: +0.18 points (corrected 95 %"
+                " interval −0.43 to +0.80; p = 0.483)."
+            ),
+            (
+                "Three seeds an arm see differences from roughly 0.81 points on; for the one measured about 10 would be"
+                " needed. “Not decided” does not mean equal."
+            ),
+            (
+                "2 of 3 runs of adamw diverged. The one that finished has 90.00 %: without the others that flatters"
+                " adamw, so it ranks behind arms without such runs."
+            ),
+            "All 3 runs of rmsprop diverged.",
+        ],
+    ),
     "the reference failed": (
         [["failed", *SGD[1:]], ADAM],
         REFERENCE,

@@ -81,8 +81,10 @@ def test_a_long_chain_is_no_recursion(tmp_path: Path) -> None:
         )
         for number in range(1100)
     ]
-    found = branches(replace(answer, arms=[replace(arm, runs=runs)]))
+    answer = replace(answer, arms=[replace(arm, runs=runs)])
+    found = branches(answer)
     assert [each.depth for each in found] == list(range(1100))
+    assert max(of_tree(each, answer).index("└") for each in found[1:]) < 40, "a line has room for what it tells"
 
 
 def test_a_parent_that_no_file_system_can_hold_is_none(tmp_path: Path) -> None:
