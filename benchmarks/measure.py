@@ -106,7 +106,8 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
     name = next(each for each in there if each in runs[0]["metrics"])
     values = [run["metrics"][name] for run in runs]
     if name.endswith("accuracy"):
-        result, ends = f"{100 * statistics.mean(values):.2f} %", [f"{100 * end(values):.2f}" for end in (min, max)]
+        result = f"{100 * statistics.mean(values):.2f} %"
+        ends = [f"{100 * end(values):.2f}" for end in (min, max)]
     else:
         form = ".2e" if max(values) < 1e-3 else ".4f"
         result, ends = (

@@ -61,7 +61,7 @@ def test_the_loss_is_that_of_torch() -> None:
     [
         (["criterion=cross_entropy"], "criterion=cross_entropy wants one score a class"),
         (["criterion.pos_weight=[1]"], "criterion.pos_weight lists 1 weights for 4 labels"),
-        (["task=classification"], "criterion=bce wants a score and a 0 or 1 (float) for each label"),
+        (["task=classification"], "takes one score a sample, which tells two classes apart, and the data has 4"),
         (["metric=ece"], "metric=ece measures classes, and task dlexp.tasks.multi_label.MultiLabel learns labels"),
         (["data.class_names=[a]"], "data.class_names lists 1 names but data.num_outputs is 4"),
     ],

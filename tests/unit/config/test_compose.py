@@ -18,6 +18,7 @@ from dlexp.config.axes import axes
 from dlexp.config.cell import cell
 from dlexp.config.compose import compose, composing
 from dlexp.config.composed import Composed
+from dlexp.config.registry import groups
 from dlexp.errors import UserError
 from dlexp.sweep.grid import grid
 from dlexp.sweep.plan import sweep_name
@@ -161,13 +162,15 @@ print([name for name in ("hydra", "omegaconf", "antlr4") if name in sys.modules]
 def test_the_axes_of_a_sweep(tmp_path: Path) -> None:
     (tmp_path / "optimizer").mkdir()
     (tmp_path / "optimizer" / "slow.yaml").write_text("lr: 1\n", encoding="utf-8")
+    ours = [name for name in groups()["optimizer"] if name.startswith("s")]
+    assert "sgd" in ours
     found = axes(
         ["epochs=3", "seed=range(1,3)", "optimizer=glob(s*)", "+a.b=1,2", "augment=flip,[flip,mixup]"], [tmp_path]
     )
     assert found == [
         ["epochs=3"],
         ["seed=1", "seed=2"],
-        ["optimizer=sgd", "optimizer=slow"],
+        sorted(f"optimizer={name}" for name in ("slow", *ours)),
         ["+a.b=1", "+a.b=2"],
         ["augment=flip", "augment=[flip,mixup]"],
     ]
