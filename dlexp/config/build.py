@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from dlexp.config.loaded_once import handed_on, keep
-from dlexp.config.schema import FILES_OF_DATA, GROUPS, PartSettings
+from dlexp.config.schema import FILES_OF_DATA, GROUPS, PartSettings, takes_one_score
 from dlexp.data.fingerprint import Content, beside, of_splits, teller
 from dlexp.errors import UserError
 
@@ -158,7 +158,6 @@ def _in_groups(parameters: list[Any]) -> list[Any]:
 
 def build_task(config: Mapping[str, Any]) -> Any:
     """Makes the task, with the criterion in it and the metrics that were chosen."""
-    from dlexp.config.check import takes_one_score
     from dlexp.methods.method import Moment
     from dlexp.tasks.chosen import choose_metrics
 
@@ -168,9 +167,8 @@ def build_task(config: Mapping[str, Any]) -> Any:
     if "targets" not in taken and not any(each.kind is each.VAR_KEYWORD for each in taken.values()):
         del node["targets"]
     task = build(node)
-    task.targets, task.moment = targets, Moment.beginning()
+    task.targets, task.moment, task.one_score = targets, Moment.beginning(), takes_one_score(config)
     task.criterion = criterion = build({key: value for key, value in config["criterion"].items() if key != "outputs"})
-    task.one_score = takes_one_score(config)
     task.tells_moment |= "moment" in inspect.signature(getattr(criterion, "forward", criterion)).parameters
     choose_metrics(task, build_each(config["metric"]), config["task"]["metric"])
     task.besides = getattr(target(config["method"]["_target_"]), "metrics", {})

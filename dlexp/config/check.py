@@ -18,6 +18,7 @@ from dlexp.config.schema import (
     Settings,
     TaskSettings,
     marked,
+    takes_one_score,
 )
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
 from dlexp.ranges import Later
@@ -79,18 +80,11 @@ def task_problems(config: Mapping[str, Any]) -> list[str]:
     criterion = config["criterion"]
     if targets == "classes" and outputs != 2 and takes_one_score(config):
         return [
-            f"criterion {criterion['_target_']} takes one score a sample, which tells two classes apart, and the data has"
-            f" {outputs}: criterion=cross_entropy or hinge takes a score for each; labels that go together are"
-            " task=multi_label"
+            f"criterion {criterion['_target_']} takes one score a sample, which tells two classes apart, and the data"
+            f" has {outputs}: criterion=cross_entropy or hinge takes a score for each; of labels that go together"
+            " task=multi_label does"
         ]
     return []
-
-
-def takes_one_score(config: Mapping[str, Any]) -> bool:
-    """Returns whether the criterion takes one score of two classes: `outputs: 1` says so, of classes alone."""
-    criterion, task = config["criterion"], config["task"]
-    are_nodes = isinstance(criterion, Mapping) and isinstance(task, Mapping)
-    return are_nodes and criterion.get("outputs") == 1 and task.get("targets") == "classes"
 
 
 def _fold_problems(data: Any) -> list[str]:

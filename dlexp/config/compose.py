@@ -20,10 +20,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlexp.config import mistakes, options, registry, stored, words
-from dlexp.config.check import COMMON, settings_problems, takes_one_score, task_problems
+from dlexp.config.check import COMMON, settings_problems, task_problems
 from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
-from dlexp.config.schema import GROUPS, Settings
+from dlexp.config.schema import GROUPS, Settings, takes_one_score
 from dlexp.data.facts import RESOLVERS
 from dlexp.errors import UserError, as_typed, closest
 from dlexp.records.folder import RECORD

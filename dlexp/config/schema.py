@@ -1,6 +1,7 @@
 """The run's own settings with their types and ranges, and what each group of conf/ stands for; values stand in YAML."""
 
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -156,3 +157,10 @@ LATER_OF_DATA = marked(DataSettings, Later)
 # Of those what names a file, or tells groups by the names of files.
 FILES_OF_DATA = [key for key in LATER_OF_DATA if key.partition("_")[2] in ("file", "pattern")]
 GROUPS: dict[str, Group] = marked(Settings, Group)
+
+
+def takes_one_score(config: Mapping[str, Any]) -> bool:
+    """Returns whether the criterion takes one score of two classes: `outputs: 1` says so, of classes alone."""
+    criterion, task = config["criterion"], config["task"]
+    are_nodes = isinstance(criterion, Mapping) and isinstance(task, Mapping)
+    return are_nodes and criterion.get("outputs") == 1 and task.get("targets") == "classes"

@@ -9,8 +9,8 @@ from dlexp.errors import UserError
 
 
 class BCE(nn.Module):
-    """Mean binary cross entropy of logits N×labels against 0 or 1, or probabilities, of the same shape (float), or of one
-    score N×1×… against class numbers 0 and 1 (int64 N×…), of which `IGNORED` counts nowhere: logistic regression.
+    """Mean binary cross entropy of logits N×labels against 0 or 1, or probabilities, of the same shape (float), or of
+    one score N×1×… against class numbers 0 and 1 (int64 N×…), of which `IGNORED` counts nowhere: logistic regression.
 
     pos_weight: of the samples that have it, for each label; None: the same as of the others. Raises UserError where
     shapes differ, or there are not as many weights as labels.

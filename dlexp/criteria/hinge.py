@@ -11,11 +11,11 @@ from dlexp.ranges import Range
 
 
 class Hinge(nn.Module):
-    """The loss of a support vector machine, of one score N×1×…: mean over samples of max(0, margin - y · score)^p, y being
-    1 for the second class and -1 for the first (Cortes and Vapnik 1995).
+    """Mean over samples of max(0, margin - y · score)^p, y being 1 for the second of two classes and -1 for the first,
+    of one score N×1×…: the loss of a support vector machine (Cortes and Vapnik 1995).
 
-    Of a score for each class: mean over samples and classes of max(0, margin - right score + other score)^p, scores N×classes×…,
-    targets N×… (int64), of which `IGNORED` counts nowhere.
+    Of a score for each class, N×classes×…: mean over samples and classes of max(0, margin - right score + other
+    score)^p. Targets N×… (int64), of which `IGNORED` counts nowhere.
 
     The multi-class hinge loss of Weston and Watkins 1999, divided by the number of classes as torch's
     MultiMarginLoss; written out because that one lacks bfloat16 and some devices.

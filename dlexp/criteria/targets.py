@@ -66,8 +66,8 @@ def sides(criterion: str, outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def as_numbers(criterion: str, outputs: Tensor, targets: Tensor) -> Tensor:
-    """Returns targets as numbers of the outputs' shape: values (float) as they are, class numbers as 1 for the class and
-    0 for all others, of one score as 1 and -1.
+    """Returns targets as numbers of the outputs' shape: values (float) as they are, class numbers as 1 for the class
+    and 0 for all others, of one score as 1 and -1.
 
     Raises UserError where targets are neither.
     """

@@ -85,7 +85,8 @@ def _look_back(
         if len(names) == len(weights):
             coefficients["feature_names"] = names
             weights = [f"{name}: {weight}" for name, weight in zip(names, weights, strict=True)]
-        log.info(f"learnt: w = [{', '.join(weights)}], b = {coefficients['b']:.4f}")
+        margin = f", margin {coefficients['margin']:.4g}" if "margin" in coefficients else ""
+        log.info(f"learnt: w = [{', '.join(weights)}], b = {coefficients['b']:.4f}{margin}")
     outputs = run.task.in_own_units(outputs)
     details = run.task.summary(outputs, on_cpu)
     for line in run.task.remarks(details):
@@ -97,6 +98,8 @@ def _look_back(
             from dlexp.pictures.style import noted
 
             figures = {key: noted(figure, "on the training samples") for key, figure in figures.items()}
+        if coefficients and isinstance(run.train.split.inputs, Tensor):
+            figures |= run.task.line_figures(coefficients, run.train.split.to("cpu"))
         tracker.figures(figures)
     last = run.task.last_look(outputs, on_cpu)
     run.task.besides = {**run.task.besides, **{key: facts for key, (_, facts) in last.items()}}

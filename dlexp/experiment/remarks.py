@@ -9,6 +9,7 @@ from dlexp.data.class_counts import are_unbalanced
 from dlexp.errors import listed
 from dlexp.experiment.advice import FEWEST_STEPS
 from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.curvature import too_fast
 from dlexp.train.step import wants_closure
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,11 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     counts = run.data_facts["class_counts"].get("train", {})
     is_whole = config["data"]["limit"] is None and config["overfit_batches"] is None
     few = _few_of_a_class(run, counts) or _few_that_validate(run, config) if is_whole else None
-    for sentence in filter(None, (few, _few_steps(run, config))):
+    for sentence in filter(None, (few, _few_steps(run, config), too_fast(run, config))):
         log.warning(f"warning: {sentence}")
     if run.state.method.whole:
-        told = "sets the weights in one step that sees all training samples: epochs, batch size and learning rate have no part"
-        log.info(f"method {type(run.state.method).__name__} {told} in it")
+        told = "sets the weights in one step that sees all training samples: epochs, batch size and learning rate"
+        log.info(f"method {type(run.state.method).__name__} {told} have no part in it")
     if counts and are_unbalanced(list(counts.values())):
         log.info(_unbalanced(counts, config["data"]["sampling"]))
 

@@ -51,6 +51,11 @@ class RunView:
             raise UserError(f"watch.{self.name} asks for the split '{split}', which this run does not have")
         return batches.epoch(0)
 
+    @torch.no_grad()
+    def loss(self, batch: Batch) -> Tensor:
+        task = self._run.task
+        return task.loss(task.predict(self.model, batch), batch)
+
     def log(self, name: str, value: Tensor | float) -> None:
         key = f"{PREFIX}/{self.name}/{name}"
         if self.is_within_step:

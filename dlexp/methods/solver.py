@@ -30,11 +30,10 @@ class Solver(Method):
 
     def step(self, loop: Loop, batch: Batch, moment: Moment) -> Outcome:
         """Solves, and returns what the solution gives on the same samples."""
+        loop.update()  # of no gradients: the schedule expects a step before its own
         with torch.no_grad():
             self.solve(loop.task, loop.model, batch)
-            outcome = self.loss(loop.task, loop.model, batch, moment)
-        loop.update()  # of no gradients: the schedule expects a step before its own
-        return outcome
+            return self.loss(loop.task, loop.model, batch, moment)
 
 
 def linear_problem(name: str, task: Task, model: nn.Module, batch: Batch) -> tuple[nn.Linear, Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """The support vector machine by its own solver, as a reference for the one that is trained by gradients."""
 
 import warnings
+from importlib import import_module
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,13 +23,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class SupportVectors(Solver):
-    """Minimises mean hinge loss + weight_decay / 2 · ‖w‖² of one score of two classes, by sequential minimal optimisation
-    (Platt 1998; libsvm, Chang and Lin 2011, by scikit-learn).
+    """Minimises mean hinge loss + weight_decay / 2 · ‖w‖² of one score of two classes, by sequential minimal
+    optimisation (Platt 1998; libsvm, Chang and Lin 2011, by scikit-learn).
 
     The same as ‖w‖² / 2 + C · Σ max(0, 1 - y · score) with C = 1 / (weight_decay · N). The bias is free, as in the
-    quadratic program; `optimizer=sgd_weights` leaves it free too, other optimizers decay it. weight_decay: 0 is the hard
-    margin, the widest one without a sample in it. Raises UserError where scikit-learn is not installed, the loss is
-    another, or the margin should be hard and classes overlap.
+    quadratic program; `optimizer=sgd_weights` leaves it free too, other optimizers decay it. weight_decay: 0 is the
+    hard margin, the widest one without a sample in it. Raises UserError where scikit-learn is not installed, the loss
+    is another, or the margin should be hard and classes overlap.
     """
 
     def __init__(self, *, weight_decay: Annotated[float, Range(ge=0)]) -> None:
@@ -58,24 +59,21 @@ class SupportVectors(Solver):
     def _border(self, points: Array, classes: Array) -> tuple[Array, Array]:
         """Returns w (1×features) and b (1) of the border between points N×features of two classes."""
         try:
-            from sklearn.exceptions import ConvergenceWarning
-            from sklearn.svm import SVC
-        except ImportError as error:
-            raise UserError(
-                f"method=support_vectors needs scikit-learn: pip install 'dlexp[sklearn]' ({error})"
-            ) from error
+            svm = import_module("sklearn.svm")
+        except ImportError:
+            raise UserError("method=support_vectors needs scikit-learn: pip install 'dlexp[sklearn]'") from None
         if is_hard := self.weight_decay == 0:
             _hold_to_border(points, classes)
         c = HARD if is_hard else 1 / (self.weight_decay * len(points))
-        machine = SVC(kernel="linear", C=c, tol=TOLERANCE, max_iter=MOST_STEPS, cache_size=500)
+        machine = svm.SVC(kernel="linear", C=c, tol=TOLERANCE, max_iter=MOST_STEPS, cache_size=500)
         with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
+            warnings.filterwarnings("error", "Solver terminated early")
             try:
                 machine.fit(points, classes)
-            except ConvergenceWarning as error:
+            except UserWarning as error:
                 raise UserError(
-                    f"method=support_vectors has no solution after {MOST_STEPS:,} steps: a larger method.weight_decay has"
-                    " one sooner"
+                    f"method=support_vectors has no solution after {MOST_STEPS:,} steps: a larger method.weight_decay"
+                    " has one sooner"
                 ) from error
         return machine.coef_, machine.intercept_
 

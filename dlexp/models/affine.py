@@ -25,17 +25,17 @@ def affine_layer(model: nn.Module) -> nn.Linear | None:
     return layers[0] if outputs.shape == expected.shape and torch.allclose(outputs, expected) else None
 
 
-def one_output(model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()) -> tuple[Tensor, Tensor] | None:
-    """Returns w (features) and b (no axes) of a model y = w·x + b with one output and up to 16 features, else None.
+def line_of(model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()) -> tuple[Tensor, Tensor] | None:
+    """Returns W (outputs×features) and b (outputs) of a model that is y = Wx + b of up to 16 features, else None.
 
     float64, on the CPU. With the `mean` and `std` its features were normalised by, they are those of the features as
     they came.
     """
     layer = affine_layer(model)
-    if layer is None or layer.out_features != 1 or layer.in_features > MOST_FEATURES:
+    if layer is None or layer.in_features > MOST_FEATURES:
         return None
-    weight = layer.weight.detach().cpu().double()[0]
-    bias = torch.zeros((), dtype=torch.float64) if layer.bias is None else layer.bias.detach().cpu().double()[0]
+    weight = layer.weight.detach().cpu().double()
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().cpu().double()
     if std:
         weight = weight / torch.tensor(std, dtype=torch.float64)
     if mean:

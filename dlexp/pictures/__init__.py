@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
     from dlexp.pictures.planes import decision_regions, prediction_against_truth
+    from dlexp.pictures.separating_line import separating_line
+    from dlexp.pictures.surface import weight_path
 
 __all__ = [
     "class_shares",
@@ -26,6 +28,8 @@ __all__ = [
     "per_label_f1",
     "prediction_against_truth",
     "segmentation",
+    "separating_line",
+    "weight_path",
 ]
 
 HOMES = {
@@ -34,6 +38,8 @@ HOMES = {
     "grids": ("image_grid", "image_rows", "mistakes", "segmentation"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),
+    "separating_line": ("separating_line",),
+    "surface": ("weight_path",),
     "planes": ("decision_regions", "prediction_against_truth"),
 }
 

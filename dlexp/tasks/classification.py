@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from dlexp.batch import IGNORED, Batch
+from dlexp.criteria.hinge import Hinge
 from dlexp.data.class_counts import are_unbalanced
 from dlexp.metric import Metric
 from dlexp.metrics.classes import Accuracy, Recall, TopK, right_answers
 from dlexp.metrics.measure import Measure
 from dlexp.metrics.ranking import AUC
+from dlexp.models.affine import line_of
 from dlexp.ranges import Choice, Range
 from dlexp.tasks.classes import Classes, with_zero
 
@@ -83,6 +85,43 @@ class Classification(Classes):
             last["top5"] = TopK(k=5)
         batch = {"targets": targets}
         return {name: (each.conclude(each.sums(outputs, batch), len(split)), each.facts) for name, each in last.items()}
+
+    def coefficients(
+        self, model: nn.Module, mean: Sequence[float] = (), std: Sequence[float] = ()
+    ) -> dict[str, Any] | None:
+        """Returns `{"w": [...], "b": ...}` of the border w·x + b = 0 between two classes, where the model is one linear
+        layer of up to 16 features; above 0 the second one is answered. Of two scores it is their difference.
+
+        With a hinge loss of one score also the `margin`: how far from the border the loss begins, in the data's unit.
+        """
+        found = line_of(model, mean, std) if self.num_outputs == 2 else None
+        if found is None:
+            return None
+        weight, bias = (each[-1] - each[0] if len(each) == 2 else each[0] for each in found)
+        told: dict[str, Any] = {"w": weight.tolist(), "b": bias.item()}
+        if self.one_score and isinstance(self.criterion, Hinge) and weight.any():
+            told["margin"] = self.criterion.margin / weight.norm().item()
+        return told
+
+    def line_figures(self, coefficients: Mapping[str, Any], trained: Split) -> dict[str, Figure]:
+        """Returns the border between two classes of two features, with its normal vector and margin."""
+        from dlexp import pictures
+        from dlexp.pictures.style import noted
+
+        inputs = trained.inputs
+        if len(coefficients["w"]) != 2 or not any(coefficients["w"]) or not isinstance(inputs, Tensor):
+            return {}
+        targets = self._answers(inputs, trained)
+        line = pictures.separating_line(
+            coefficients["w"],
+            coefficients["b"],
+            coefficients.get("margin"),
+            inputs.reshape(len(targets), 2),
+            targets,
+            self.class_names,
+            self.feature_names,
+        )
+        return {"separating_line": noted(line, "on the training samples")}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
         """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions,

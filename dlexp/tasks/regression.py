@@ -15,7 +15,7 @@ from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.metrics.measure import Measure
 from dlexp.metrics.values import MAE
-from dlexp.models.affine import one_output
+from dlexp.models.affine import line_of
 from dlexp.ranges import Choice
 from dlexp.tasks.task import Task, shape_in_words
 
@@ -94,10 +94,10 @@ class Regression(Task):
         None for every other model. With the `mean` and `std` its features were normalised by, w and b are those of the
         features as they came.
         """
-        found = one_output(model, mean, std)
-        if found is None:
+        found = line_of(model, mean, std)
+        if found is None or len(found[1]) != 1:
             return None
-        weight, bias = found
+        weight, bias = found[0][0], found[1][0]
         if self.units is not None:
             weight, bias = weight * self.units.std[0], bias * self.units.std[0] + self.units.mean[0]
         return {"w": weight.tolist(), "b": bias.item()}

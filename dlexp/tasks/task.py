@@ -181,6 +181,13 @@ class Task(nn.Module):
         """Returns `w` and `b` of a model that is y = Xw + b in the units of the data, else None."""
         return None
 
+    def line_figures(self, coefficients: Mapping[str, Any], trained: Split) -> dict[str, Figure]:
+        """Returns pictures, by file name, of what `coefficients` found and the samples that were trained on.
+
+        Both are in the units of the data, the samples on the CPU.
+        """
+        return {}
+
     def prepare(self, some: Batch) -> None:
         """Called once before a training with some of its samples, normalised. Raises UserError."""
 

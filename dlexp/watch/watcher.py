@@ -39,6 +39,9 @@ class View(Protocol):
     def batches(self, split: str) -> Iterator[Batch]:
         """Yields "train", "val" or (in `end` alone) "test" in order, not augmented, normalised, on the device."""
 
+    def loss(self, batch: Batch) -> Tensor:
+        """Returns the task's loss of a batch by `model`, in the mode that it is in, without gradients."""
+
     def log(self, name: str, value: Tensor | float) -> None:
         """Records a number as `watch/NAME/name`: a tensor is read when the losses are, so that nothing waits for it."""
 

@@ -1,0 +1,46 @@
+"""The loss over two weights, and the way that a training took on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dlexp.pictures.style import COLOURS, FAINT, INK, new_plot, shortened, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+GRID, LEVELS = 41, 16
+
+
+@styled
+def weight_path(loss: Callable[[float, float], float], path: Tensor, names: Sequence[str], title: str) -> Figure:
+    """Returns lines of equal loss over two weights, and on them the path, steps×2 in the order of the steps.
+
+    `loss` takes the values of both weights. The lines are those of even distances where the loss is a square.
+    """
+    path = path.detach().cpu().double()
+    low, high = path.amin(dim=0), path.amax(dim=0)
+    space = 0.25 * float((high - low).max()) + 1e-3
+    x, y = (torch.linspace(float(low[axis]) - space, float(high[axis]) + space, GRID) for axis in (0, 1))
+    heights = torch.tensor([[loss(float(column), float(row)) for column in x] for row in y], dtype=torch.float64)
+    least, most = float(heights.min()), float(heights.max())
+    levels = [least + (most - least) * (number / LEVELS) ** 2 for number in range(1, LEVELS + 1)]
+    figure, axes = new_plot(6.4, 5.4)
+    if most > least:
+        filled = axes.contourf(x, y, heights, levels=[least, *levels], cmap="Blues", alpha=0.55)
+        axes.contour(x, y, heights, levels=levels, colors=FAINT, linewidths=0.6)
+        figure.colorbar(filled, ax=axes, label="loss", format="%.3g")
+    is_short = len(path) <= 200
+    look: dict[str, Any] = {"linewidth": 1.6, "marker": ".", "markersize": 4} if is_short else {"linewidth": 0.8}
+    axes.plot(path[:, 0], path[:, 1], color=COLOURS[5], zorder=3, label="path", **look)
+    (x0, y0), (x1, y1) = path[0].tolist(), path[-1].tolist()
+    axes.scatter([x0], [y0], s=46, facecolors="white", edgecolors=INK, zorder=4, label="start")
+    axes.scatter([x1], [y1], s=60, marker="X", color=INK, linewidths=0, zorder=4, label="end")
+    axes.legend(loc="best", frameon=True, framealpha=0.85, edgecolor="none")
+    axes.set(xlabel=shortened(names[0], 40), ylabel=shortened(names[1], 40))
+    axes.set_title(title)
+    return figure

@@ -1,0 +1,94 @@
+"""The way that two weights take over the surface of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.batch import Batch, num_rows
+from dlexp.errors import UserError
+from dlexp.watch.watcher import View, Watcher
+
+# Points that are kept: of longer trainings every second, fourth, … step. And training samples that the surface is of.
+MOST_POINTS, MOST_SAMPLES = 20_000, 5_000
+
+
+class WeightPath(Watcher):
+    """Keeps two weights at each step, and draws their path over the loss of the training samples at the end.
+
+    weights: their numbers, counted over all parameters in the model's order, the first being 0. In the surface all
+    others are as the chosen weights have them. Raises UserError for numbers that the model does not have.
+    """
+
+    def __init__(self, *, weights: list[int]) -> None:
+        self.weights, self.points, self.stride = weights, list[Tensor](), 1
+        self.last: Tensor | None = None
+
+    def hold_to(self, model: nn.Module, metrics: Collection[str]) -> None:
+        count = sum(each.numel() for each in model.parameters())
+        if len(self.weights) != 2 or not all(0 <= number < count for number in self.weights):
+            raise UserError(
+                f"watch.path.weights={self.weights} must be the numbers of two weights, each below {count}: so many has"
+                " this model"
+            )
+
+    def before_update(self, view: View) -> None:
+        """Keeps the weights before the step."""
+        if view.step % self.stride == 0:
+            self.points.append(self._now(view.model))
+        if len(self.points) > MOST_POINTS:
+            self.points, self.stride = self.points[::2], 2 * self.stride
+
+    def epoch(self, view: View, metrics: Mapping[str, float]) -> None:
+        """Keeps the weights after the last step so far."""
+        self.last = self._now(view.model)
+
+    def end(self, view: View, metrics: Mapping[str, float]) -> None:
+        """Draws the path."""
+        from dlexp import pictures
+
+        if self.last is None:
+            return
+        batches, count = list[Batch](), 0
+        for batch in view.batches("train"):
+            batches.append(batch)
+            count += num_rows(batch)
+            if count >= MOST_SAMPLES:
+                break
+        view.model.eval()
+        places = [self._place(view.model, number) for number in self.weights]
+        before = [float(parameter.detach().view(-1)[at]) for _, parameter, at in places]
+
+        def loss(*values: float) -> float:
+            with torch.no_grad():
+                for (_, parameter, at), value in zip(places, values, strict=True):
+                    parameter.view(-1)[at] = value
+                return sum(float(view.loss(batch)) * num_rows(batch) for batch in batches) / count
+
+        names = [f"{name}, number {at}" if parameter.numel() > 1 else name for name, parameter, at in places]
+        title = f"Weights over the loss of {count:,} training samples\n{view.step:,} steps"
+        figure = pictures.weight_path(loss, torch.stack([*self.points, self.last]), names, title)
+        loss(*before)
+        view.figure("weight_path", figure)
+
+    def state_dict(self) -> dict[str, Any]:
+        points = torch.stack(self.points) if self.points else torch.zeros(0, 2)
+        return {"points": points, "last": self.last, "stride": self.stride}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.points, self.last, self.stride = list(state["points"]), state["last"], state["stride"]
+
+    def _now(self, model: nn.Module) -> Tensor:
+        places = (self._place(model, number) for number in self.weights)
+        return torch.stack([parameter.detach().view(-1)[at] for _, parameter, at in places]).clone()
+
+    def _place(self, model: nn.Module, number: int) -> tuple[str, Tensor, int]:
+        """Returns the parameter that has the weight of that number, with its name, and where in it the weight is."""
+        for name, parameter in model.named_parameters():
+            if number < parameter.numel():
+                return name, parameter, number
+            number -= parameter.numel()
+        raise AssertionError("held to before")
