@@ -49,4 +49,4 @@ def _dense(sizes: Sequence[int], activation: str) -> dict[str, nn.Module]:
     for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes[:-1]), start=1):
         layers[f"linear{number}"] = nn.Linear(inputs, outputs)
         layers[f"activation{number}"] = ACTIVATIONS[activation]()
-    return {**layers, "output": nn.Linear(*sizes[-2:])}
+    return {**layers, "output": nn.Linear(sizes[-2], sizes[-1])}
