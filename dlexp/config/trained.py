@@ -140,9 +140,9 @@ class TrainedModel(nn.Module):
         there = [_by_value(views[name]) for name, view in theirs.items() if not getattr(view, "draws", False)]
         if there:
             if there != [_by_value(self.config["view"][name]) for name in self.views]:
-                own = f"views {listed(list(self.views))}" if self.views else "no views"
+                told = f"views {listed(list(self.views))}" if self.views else "no views"
                 raise UserError(
-                    f"a model trained with {own} is shown samples with view={listed(list(theirs))}, of other settings"
+                    f"a model trained with {told} is shown samples with view={listed(list(theirs))}, of other settings"
                     " or in another order: give both runs the same views"
                 )
             self.views = {}
