@@ -1,10 +1,12 @@
 """draw samples of a data set, before and after its views; trains nothing: show data=NAME [view=NAME] OVERRIDES…"""
 
 import argparse
+import shutil
 
 from dlexp.commands import CommandParser
 
 SPLITS = ("train", "val", "test")
+MOST = 64
 
 
 def parser() -> CommandParser:
@@ -15,9 +17,6 @@ def parser() -> CommandParser:
     parser.add_argument("--count", type=_count, default=16, help="how many, of each class as many; of points all")
     parser.add_argument("--augment", action="store_true", help="each as an epoch's augmentation makes it, too")
     return parser
-
-
-MOST = 64
 
 
 def _count(text: str) -> int:
@@ -43,8 +42,12 @@ def main(words: list[str]) -> int:
     figure, told = samples_shown(composed, options.split, options.count, augments=options.augment)
     png, _, _ = render(figure)
     views = [name for name, node in (composed.config["view"] or {}).items() if node]
-    file = new_folder(OUTPUTS, plain_name("-".join(["show", composed.choices["data"], *views]))) / "samples.png"
-    file.write_bytes(png)
+    folder = new_folder(OUTPUTS, plain_name("-".join(["show", composed.choices["data"], *views])))
+    try:
+        (folder / "samples.png").write_bytes(png)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     print(told)
-    print(f"picture   {file}")
+    print(f"picture   {folder / 'samples.png'}")
     return 0

@@ -139,11 +139,12 @@ class TrainedModel(nn.Module):
         """
         theirs = build_views(views, "train")
         there = [_by_value(views[name]) for name, view in theirs.items() if not getattr(view, "draws", False)]
-        if self.views and there:
+        if there:
             if there != [_by_value(self.config["view"][name]) for name in self.views]:
+                told = f"views {listed(list(self.views))}" if self.views else "no views"
                 raise UserError(
-                    f"a model trained with the views {listed(list(self.views))} is shown samples with"
-                    f" {listed(list(theirs))} of other settings or in another order: give both runs the same views"
+                    f"a model trained with {told} is shown samples with view={listed(list(theirs))}, of other settings"
+                    " or in another order: give both runs the same views"
                 )
             self.views = {}
         for name, other in normalised.items():

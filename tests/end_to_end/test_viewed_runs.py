@@ -136,8 +136,16 @@ def test_a_teacher_is_shown_what_it_was_trained_on(workdir: Path) -> None:
     there = seen_already(samples, torch.Generator())
     found = read_trained(workdir / "teacher").for_data_of({}, views["same"])(there)
     assert torch.allclose(found, plain(samples), atol=1e-5)
-    with pytest.raises(UserError, match="trained with the views permutation is shown samples with permutation of"):
+    with pytest.raises(UserError, match="trained with views permutation is shown samples with view=permutation"):
         read_trained(workdir / "teacher").for_data_of({}, views["other"])
+
+
+def test_a_teacher_of_plain_samples_is_not_shown_others(workdir: Path) -> None:
+    api.run([*IMAGES, "max_steps=1"], folder=workdir / "teacher")
+    with pytest.raises(UserError, match="trained with no views is shown samples with view=permutation"):
+        api.run([*IMAGES, "view=permutation", "method=distillation", "method.teacher=teacher"])
+    words = ["view=noise", "method=distillation", "method.teacher=teacher", "max_steps=2"]
+    assert "test/accuracy" in api.run([*IMAGES, *words]).metrics, "noise is seen by both"
 
 
 @pytest.mark.parametrize(
