@@ -1,6 +1,6 @@
 """dlexp beside its neighbours: the same work on the same machine, one after the other, in turns.
 
-python benchmarks/compare.py mlp vgg airbench start sweep busy [--rounds 9] [--threads 2]
+python benchmarks/compare.py mlp vgg airbench start sweep busy spiral many [--rounds 9] [--threads 2]
 
 Each work runs its contenders once a round, each in a process of its own, and prints medians, and the median over the
 rounds of each one's ratio to the first. Run it on an idle machine, with DLEXP_DATA set; Lightning and timm take part
@@ -33,6 +33,9 @@ VGG = ["data=cifar10", "model=vgg16", "optimizer=sgd", "optimizer.lr=0.02", "sch
 # The port's recipe: the preset without what it adds.
 ORIGINAL = ["experiment=cifar10_94", "epochs=8", "augment=crop_alternating_flip", "augment.color_jitter=null",
             "augment.growing=null", "optimizer.parts.whitening.until=0.375"]  # fmt: skip
+# As the course has it: full batch, and what is trained on is what is told.
+SPIRAL = ["experiment=spiral_mlp", "data.val_size=0", "threads=1"]
+PLAIN = [*SPIRAL, "pictures=false"]
 RATES = [round(1e-4 * 1.4**i, 6) for i in range(16)]
 
 
@@ -203,7 +206,33 @@ def busy(args: argparse.Namespace) -> list[Contender]:
     return sides
 
 
-WORKS = {work.__name__: work for work in (mlp, vgg, airbench, start, sweep, busy)}
+def spiral(args: argparse.Namespace) -> list[Contender]:
+    """(g) seconds of 1,000 full-batch steps on the spiral: the loop (steps, loss and accuracy of each, records), and
+    the whole command, with its own bare script as the base."""
+    whole = "bare script, from start to exit"
+    return [
+        Contender("bare loop", script("bare_spiral"), printed),
+        Contender("dlexp, the loop", script("timed_dlexp", *PLAIN, "hydra.run.dir=FOLDER"), printed),
+        Contender(whole, script("bare_spiral"), wall, base=whole),
+        Contender("dlexp, no pictures", dlexp(*PLAIN, "hydra.run.dir=FOLDER"), wall, base=whole),
+        Contender("dlexp, pictures", dlexp(*SPIRAL, "hydra.run.dir=FOLDER"), wall, base=whole),
+    ]
+
+
+def many(args: argparse.Namespace) -> list[Contender]:
+    """(h) seconds of such runs with `--runs` seeds, from the start to the exit: one process, and a sweep."""
+    words = ["-m", *SPIRAL, f"seed=range({args.runs})", "hydra.sweep.dir=FOLDER"]
+    plain = [*words, "pictures=false"]
+    return [
+        Contender("one process, bare loops", script("bare_spiral", "--runs", str(args.runs)), wall),
+        Contender("dlexp -m, n_jobs=1, no pictures", dlexp(*plain), wall),
+        Contender("dlexp -m, n_jobs=2, no pictures", dlexp(*plain, "n_jobs=2"), wall),
+        Contender("dlexp -m, n_jobs=1, pictures", dlexp(*words), wall),
+        Contender("dlexp -m, n_jobs=2, pictures", dlexp(*words, "n_jobs=2"), wall),
+    ]
+
+
+WORKS = {work.__name__: work for work in (mlp, vgg, airbench, start, sweep, busy, spiral, many)}
 UNITS = {"mlp": "steps/s", "vgg": "images/s"}  # of the others: seconds
 
 
@@ -240,6 +269,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--steps", type=int, default=10, help="steps an epoch of vgg")
     parser.add_argument("--images", type=int, default=50_000, help="training images of airbench")
+    parser.add_argument("--runs", type=int, default=40, help="seeds of many")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of vgg and airbench")
     parser.add_argument("--only", nargs="*", help="contenders whose names contain one of these")
     args = parser.parse_args()

@@ -29,7 +29,7 @@ def tensors(name: str, limit: int | None = None) -> tuple[Tensor, Tensor, Tensor
     splits = load(root=os.environ["DLEXP_DATA"], download=False, url=None)
     assert splits.test is not None
     mean, std = (torch.tensor(values[name]).view(1, -1, 1, 1) for values in (MEAN, STD))
-    (x, y), (x_test, y_test) = ([tensor[:limit] for tensor in split] for split in (splits.train, splits.test))
+    (x, y), (x_test, y_test) = ((split.inputs[:limit], split.targets[:limit]) for split in (splits.train, splits.test))
     return (x / 255 - mean) / std, y, (x_test / 255 - mean) / std, y_test
 
 

@@ -23,6 +23,7 @@ from dlexp.config import mistakes, options, registry, words
 from dlexp.config.check import COMMON, settings_problems, task_problems
 from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
+from dlexp.config.recomposed import Recomposing
 from dlexp.config.schema import GROUPS, Settings
 from dlexp.data.facts import RESOLVERS
 from dlexp.errors import UserError, as_typed, closest
@@ -116,14 +117,12 @@ def composing(folders: Sequence[Path]) -> Iterator[Compose]:
     register()
     groups, places = registry.groups(folders), search_path(folders)
     with _lock, _hydra():
+        hydras = Recomposing(
+            lambda overrides: hydra.compose("config", [*places, *overrides], return_hydra_config=True), groups
+        )
 
         def compose_words(overrides: list[str]) -> tuple[Composed | None, list[str]]:
-            cfg, problems = mistakes.compose_or_explain(
-                lambda words: hydra.compose("config", [*places, *words], return_hydra_config=True),
-                overrides,
-                groups,
-                folders,
-            )
+            cfg, problems = mistakes.compose_or_explain(hydras, overrides, groups, folders)
             if cfg is None:
                 return None, problems
             try:

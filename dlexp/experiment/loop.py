@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -94,6 +95,7 @@ def _to_the_end(training: _Training) -> None:
                 except OSError as error:  # a state without its metrics would lose them
                     checkpoints.put_off(error)
                 else:
+                    training.best.write(is_due=True)
                     checkpoints.save(run.state)
             training.stops.obey()
             if run.state.batch == 0 and _is_over(training):
@@ -117,8 +119,11 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     if training.start is None:
         training.start = training.history[0]["train/loss"] if training.history else float(run.state.losses[0])
     is_last = event["step"] >= run.total_steps
-    with run.state.as_before_unless_finished():
-        if run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last):
+    validates = run.val is not None and (event["epoch"] % config["val_every"] == 0 or is_last)
+    # Nothing else here can end early, and to keep what would be put back takes a tenth of a small full-batch step.
+    may_end_early = validates or bool(run.state.watchers)
+    with run.state.as_before_unless_finished() if may_end_early else nullcontext():
+        if validates:
             event |= _validate(training)
         event["fingerprint/batch"] = run.state.first_batch
         event["fingerprint/weights"] = run.state.fingerprint()

@@ -4,7 +4,7 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dlexp.machine.appended_file import AppendedFile
+from dlexp.records.event_records import as_records
 from dlexp.records.folder import EVENTS
 
 # Events are for people's eyes: every ten seconds is soon enough, and costs the loop nothing.
@@ -32,10 +33,18 @@ class EventFile:
         name = f"{EVENTS}.{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers):03}{ending}"
         self._folder, self._file = folder, AppendedFile(folder / name, SECONDS)
         self._records = RecordWriter(self._file)
+        self._scalars: list[tuple[float, int, Mapping[str, float]]] = []  # when, at which step, and what
+        self._made_at = time.monotonic()
         self._add(purge_step, file_version="brain.Event:2")
         if purge_step is not None:
             self._add(purge_step, session_log=SessionLog(status=SessionLog.START))
         self._file.flush()
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Adds numbers by their tags at a step; as records they are made when they are written, all at once."""
+        self._scalars.append((time.time(), step, values))
+        if time.monotonic() - self._made_at >= SECONDS:
+            self._make()
 
     def summary(self, summary: Any, step: int | None = None) -> None:
         """Adds a summary (numbers, texts, pictures) at a step."""
@@ -69,12 +78,25 @@ class EventFile:
                 path.unlink()
 
     def _add(self, step: int | None, **content: Any) -> None:
+        self._make()
         self._records.write(Event(wall_time=time.time(), step=step, **content).SerializeToString())
+
+    def _make(self) -> None:
+        """Makes records of the numbers that wait."""
+        self._made_at = time.monotonic()
+        waiting, self._scalars = self._scalars, []
+        contents = []
+        for when, step, values in waiting:
+            summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+            contents.append(Event(wall_time=when, step=step, summary=summary).SerializeToString())
+        self._file.write(b"".join(as_records(contents)))
 
     def flush(self) -> None:
         """Gives everything added so far to the system, as far as the disk takes it."""
+        self._make()
         self._file.flush()
 
     def close(self) -> None:
         """Writes what still waits and closes the file; may be called twice."""
+        self._make()
         self._file.close()

@@ -68,10 +68,13 @@ class Tracker:
         """
         self._metrics.write(as_line(record))
         self._step = int(record["step"])
-        for key, value in record.items():
-            is_drawn = "/" in key or (key == "lr" and self._step != self._lr_step)
-            if is_drawn and isinstance(value, int | float):
-                self._scalar(self._tag(key), value)
+        self._scalars(
+            {
+                self._tag(key): value
+                for key, value in record.items()
+                if isinstance(value, int | float) and ("/" in key or (key == "lr" and self._step != self._lr_step))
+            }
+        )
         if "lr" in record:
             self._lr_step = self._step
         self._chart_splits_together(record)
@@ -84,9 +87,9 @@ class Tracker:
             return f"{FINAL}/{key}"
         return f"{CURVES if split in ('train', 'val') and name in self._leading else DETAILS}/{key}"
 
-    def _scalar(self, tag: str, value: float) -> None:
-        self._events.summary(self._protos.scalar(tag, value), self._step)
-        self._tags.add(tag)
+    def _scalars(self, values: Mapping[str, float]) -> None:
+        self._events.scalars(values, self._step)
+        self._tags.update(values)
 
     def _chart_splits_together(self, record: Mapping[str, Any]) -> None:
         """Lays out one chart a metric with its training and validation curves, as soon as there are both."""
@@ -162,9 +165,7 @@ class Tracker:
         from dlexp.records.hparams import row
 
         tags = {f"{FINAL}/{key}": key for key, value in metrics.items() if value is not None}
-        for tag, key in tags.items():
-            if tag not in self._tags:
-                self._scalar(tag, metrics[key] or 0.0)
+        self._scalars({tag: metrics[key] or 0.0 for tag, key in tags.items() if tag not in self._tags})
         self._events.row(row(params, tags, differing, arm))
 
     def flush(self) -> None:

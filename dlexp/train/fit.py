@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from dlexp.batch import added, num_rows
 from dlexp.errors import UnreadableError
@@ -95,8 +96,8 @@ def _fit(
         return Reading(state, plan.accumulate, plan.log_steps)
 
     while state.step < total_steps or state.batch:
-        for module in (state.model, task, method):
-            module.train()
+        for part in (state.model, task, method):
+            _into_training_mode(part)
         epoch_start = last_yield = time.perf_counter()
         seen_before = seen()
         for batch in batches.epoch(state.epoch, state.batch, state.position):
@@ -148,6 +149,11 @@ def _arrived(lines: list[Reading], *, waiting: bool) -> Iterator[dict[str, Any]]
     """Yields the lines that have come, in their order; all of them with `waiting`."""
     while lines and (waiting or lines[0].is_there()):
         yield {"kind": "steps"} | lines.pop(0).numbers()
+
+
+def _into_training_mode(part: nn.Module) -> None:
+    if not all(module.training for module in part.modules()):  # to set the mode takes five times as long
+        part.train()
 
 
 def _keep(state: TrainState, outcome: Outcome) -> None:

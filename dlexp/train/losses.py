@@ -1,5 +1,7 @@
 """The epoch's losses and sums on their way from the device to the loop, which trains on while they travel."""
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -22,8 +24,10 @@ class Reading:
         self._weighted = state.counts is not None
         weights = [] if state.counts is None else [state.counts[: state.batch]]
         self._watched = list(state.watched)
-        totals = [each.reshape(-1) for each in (*state.watched.values(), *state.sums.values())]
-        values = [state.losses[: state.batch], *weights, *totals]
+        values = [state.losses[: state.batch], *weights, *(each.reshape(-1) for each in state.watched.values())]
+        # On a CPU the sums need no journey: the next batch's are new tensors.
+        self._travels = state.losses.device.type != "cpu"
+        values += [each.reshape(-1) for each in state.sums.values()] if self._travels else []
         self._values, self._event = _sent(values)
 
     def is_there(self) -> bool:
@@ -41,8 +45,9 @@ class Reading:
         if self._event is not None:
             self._event.synchronize()
         losses = self._values[: self._batch]
-        bad = torch.nonzero(~torch.isfinite(losses))
-        if len(bad):
+        weights = self._values[self._batch : 2 * self._batch] if self._weighted else None
+        mean = _mean(losses, weights)
+        if not math.isfinite(mean) and len(bad := torch.nonzero(~torch.isfinite(losses))):
             batch = int(bad[0])
             first_step = self._step - -(-self._batch // self._accumulate)  # optimizer steps before this epoch
             raise NonFiniteLoss(
@@ -50,18 +55,24 @@ class Reading:
                 f" {first_step + batch // self._accumulate + 1} (learning rate {self._lr:g})"
             )
         numbers: dict[str, Any] = {"lr": self._lr, "epoch": self._epoch + 1, "step": self._step, "batch": self._batch}
-        weights = self._values[self._batch : 2 * self._batch] if self._weighted else None
-        numbers["train/recent_loss"] = _mean(losses[-self._recent :], weights)
-        numbers["train/loss"] = _mean(losses, weights)
-        sizes = [total.numel() for total in self._sums.values()]
+        is_all = self._recent >= self._batch
+        numbers["train/recent_loss"] = mean if is_all else _mean(losses[-self._recent :], weights)
+        numbers["train/loss"] = mean
         rest = self._values[(1 + self._weighted) * self._batch :]
-        numbers |= dict(zip(self._watched, rest[: len(self._watched)].tolist(), strict=True))
-        parts = torch.split(rest[len(self._watched) :], sizes)
-        sums = {
-            name: part.to(torch.int64).view(total.shape) if not total.is_floating_point() else part.view(total.shape)
+        if self._watched:
+            numbers |= dict(zip(self._watched, rest[: len(self._watched)].tolist(), strict=True))
+        found = self._conclude(self._arrived(rest[len(self._watched) :]), self._measured)
+        return numbers | {f"train/{name}": value for name, value in found.items()}
+
+    def _arrived(self, values: Tensor) -> dict[str, Tensor]:
+        """Returns the sums on the CPU, int64 or float64; of those that travelled, `values` one after the other."""
+        parts: Iterable[Tensor] = self._sums.values()
+        if self._travels:
+            parts = torch.split(values, [total.numel() for total in self._sums.values()])
+        return {
+            name: part.to(torch.float64 if total.is_floating_point() else torch.int64).view(total.shape)
             for (name, total), part in zip(self._sums.items(), parts, strict=True)
         }
-        return numbers | {f"train/{name}": value for name, value in self._conclude(sums, self._measured).items()}
 
 
 def _mean(losses: Tensor, weights: Tensor | None) -> float:

@@ -16,7 +16,7 @@ from dlexp.__main__ import main
 from dlexp.config import words
 from dlexp.config.axes import axes
 from dlexp.config.cell import cell
-from dlexp.config.compose import compose
+from dlexp.config.compose import compose, composing
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError
 from dlexp.sweep.grid import grid
@@ -43,8 +43,44 @@ def test_a_run_is_composed_once(cli, workdir: Path, compositions: list[list[str]
     assert cli(*TINY).code == 0 and len(compositions) == 1
 
 
-def test_a_job_is_composed_once(cli, workdir: Path, compositions: list[list[str]]) -> None:
-    assert cli("-m", "seed=1,2", *TINY).code == 0 and len(compositions) == 2
+def test_jobs_that_differ_in_plain_values_are_composed_once(cli, workdir: Path, compositions: list[list[str]]) -> None:
+    assert cli("-m", "seed=1,2", *TINY).code == 0 and len(compositions) == 1
+
+
+JOBS = [
+    ["optimizer=adam", "seed=1", "optimizer.lr=0.1"],
+    ["optimizer=adam", "seed=2", "optimizer.lr=0.1"],
+    ["optimizer=adam", "seed=2", "optimizer.lr=1e-3"],
+    ["optimizer=adam", "seed=two", "optimizer.lr=1e-3"],
+    ["optimizer=adam", "seed=2", "optimizer.lr=1e-3"],
+    ["optimizer=adam", "seed=null", "optimizer.lr=1e-3"],
+    ["optimizer=sgd", "seed=2", "optimizer.lr=1e-3"],
+    ["optimizer=sgd", "seed=2", "data.num_classes=5"],  # names of classes and outputs follow it
+    ["optimizer=sgd", "seed=2", "data.num_classes=4"],
+    ["optimizer=sgd", "seed=3", "data.num_classes=4"],
+    ["optimizer=sgd", "seed=3", "note=x"],
+    ["optimizer=sgd", "seed=3", "note=null"],
+    ["optimizer=sgd", "seed=3", "no_such_key=1"],
+    ["optimizer=sgd", "seed=3", "no_such_key=2"],
+    ["seed=4", "seed=3", "note=null"],
+    ["seed=5", "seed=3", "note=null"],
+    ["checkpoint={every_steps: 5}", "checkpoint.every_steps=1"],
+    ["checkpoint={every_steps: 5}", "checkpoint.every_steps=2"],
+    ["checkpoint.every_steps=1", "checkpoint={every_steps: 5}"],
+    ["checkpoint.every_steps=2", "checkpoint={every_steps: 5}"],
+    ["model=linear"],
+    ["model=mlp"],
+]
+
+
+@pytest.mark.slow
+def test_a_job_is_what_it_would_be_alone() -> None:
+    """Whatever was composed before it, and with the same words where it is wrong."""
+    with composing([]) as compose_words:
+        found = [compose_words(job) for job in JOBS]
+    for job, together in zip(JOBS, found, strict=True):
+        with composing([]) as compose_words:
+            assert compose_words(job) == together, job
 
 
 def test_a_run_that_may_go_on_is_composed_once(cli, workdir: Path, compositions: list[list[str]]) -> None:

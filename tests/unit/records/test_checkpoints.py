@@ -23,3 +23,24 @@ def test_weights_of_another_program_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "foreign.pt")
     with pytest.raises(UserError, match="not a file of dlexp"):
         checkpoints.load(tmp_path / "foreign.pt")
+
+
+def test_best_weights_wait_a_second_for_the_disk_but_not_for_what_belongs_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    best = checkpoints.BestWeights(tmp_path / "best.pt")
+
+    def written(epoch: int, **when: bool) -> int:
+        best.keep({"epoch": epoch})
+        best.write(**when)
+        return int(checkpoints.load(tmp_path / "best.pt")["epoch"])
+
+    assert written(1) == 1
+    assert written(2) == 1
+    assert written(3, is_due=True) == 3
+    assert written(4) == 3
+    now += checkpoints.BEST_SECONDS
+    assert written(5) == 5
+    assert written(6, is_last=True) == 6
