@@ -1,13 +1,11 @@
 """Everything that can be wrong before training, all of it in one go."""
 
 import inspect
-import math
-import types
-import typing
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from dlexp.config.build import target
+from dlexp.config.hinted import against_hints
 from dlexp.config.schema import (
     GROUPS,
     LATER,
@@ -23,7 +21,7 @@ from dlexp.config.schema import (
     takes_one_score,
 )
 from dlexp.config.viewed import view_problems
-from dlexp.errors import UserError, as_typed, did_you_mean, listed
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.ranges import Later
 
 # What every option of a group understands besides its own settings.
@@ -66,10 +64,10 @@ def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.
 
 def settings_problems(config: Mapping[str, Any]) -> list[str]:
     """Returns what is wrong with the run's own settings and the common ones of the data, without importing torch."""
-    problems = _against_hints(config, Settings, "")
+    problems = against_hints(config, Settings, "")
     for name, schema in {**COMMON, "checkpoint": CheckpointSettings}.items():
         if isinstance(config[name], dict):
-            problems += _against_hints(config[name], schema, f"{name}.")
+            problems += against_hints(config[name], schema, f"{name}.")
     return problems or [
         *_fold_problems(config["data"]),
         *_patience_problems(config),
@@ -96,10 +94,10 @@ def task_problems(config: Mapping[str, Any]) -> list[str]:
         return [f"task=classification chooses among two classes or more, and the data has {has}{instead}"]
     criterion = config["criterion"]
     if targets == "classes" and outputs != 2 and takes_one_score(config):
+        name = f"criterion {str(criterion['_target_']).rpartition('.')[2]}"
         return [
-            f"criterion {criterion['_target_']} takes one score a sample, which tells two classes apart, and the data"
-            f" has {outputs}: criterion=cross_entropy or hinge takes a score for each; of labels that go together"
-            " task=multi_label does"
+            f"{name} takes one score a sample, which tells two classes apart, and the data has {outputs}:"
+            " criterion=cross_entropy or hinge takes a score for each; of labels that go together task=multi_label does"
         ]
     return []
 
@@ -157,7 +155,7 @@ def _parts_problems(parts: Any) -> list[str]:
     for name, part in parts.items():
         if isinstance(part, dict):
             own = PartSettings.__dataclass_fields__
-            problems += _against_hints(part, PartSettings, f"optimizer.parts.{name}.")
+            problems += against_hints(part, PartSettings, f"optimizer.parts.{name}.")
             part = {key: value for key, value in part.items() if key not in own}
         if part is not None:
             problems += _node_problems(f"optimizer.parts.{name}", part, num_positional=1)
@@ -198,66 +196,14 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
             f" needs a line {key}: …"
             for key in missing
         ),
-        *_against_hints(values, function, f"{name}."),
+        *against_hints(values, function, f"{name}."),
     ]
 
 
 def _of_view(name: str, node: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """Returns what is wrong with a view's settings for the engine, and its others."""
     engines = ViewSettings.__dataclass_fields__
-    said = _against_hints({key: value for key, value in node.items() if key in engines}, ViewSettings, f"{name}.")
+    said = against_hints({key: value for key, value in node.items() if key in engines}, ViewSettings, f"{name}.")
     if "split" not in node:
         said.append(f"{name}.split is missing in the config: a view of your own needs a line split: both")
     return said, {key: value for key, value in node.items() if key not in engines}
-
-
-def hints_of(function: Any) -> dict[str, Any]:
-    """Returns the type hints of the parameters of a function or class by name; none where they can't be read."""
-    if inspect.isclass(function) and not hasattr(function, "__dataclass_fields__"):
-        function = function.__init__
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError):  # a stranger's signature may name types that are not there at run time
-        return {}
-
-
-def _against_hints(values: Mapping[str, Any], function: Any, prefix: str) -> list[str]:
-    """Returns what is wrong with those of the values that a function, or the schema, has a type hint for."""
-    hints = hints_of(function)
-    found = [(key, value, value_problem(value, hints[key])) for key, value in values.items() if key in hints]
-    return [
-        f"{prefix}{key}={as_typed(value)} {problem}{IN_QUOTES * ('a text' in problem and value is not None)}"
-        for key, value, problem in found
-        if problem
-    ]
-
-
-IN_QUOTES = "; without quotes YAML reads no, yes, on and off as false and true, and digits as a number"
-NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a mapping"}
-
-
-def value_problem(value: Any, hint: Any) -> str | None:
-    """Returns what is wrong with `value` under a type hint ("must be a whole number", "must be ≥ 1"), or None."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        problem = value_problem(value, args[0])
-        if problem or value is None:
-            return problem
-        return next((p for mark in args[1:] if hasattr(mark, "problem") and (p := mark.problem(value))), None)
-    if origin in (Union, types.UnionType):
-        # torch writes `lr: float | Tensor`, and no config holds a tensor.
-        found = [value_problem(value, arg) for arg in args if getattr(arg, "__name__", "") != "Tensor"]
-        return None if None in found else " or ".join(p for p in found if p).replace(" or must be", " or")
-    if origin in (list, tuple) or hint in (list, tuple):
-        if not isinstance(value, list):
-            return "must be a list like [1,2]"
-        problems = [value_problem(each, args[0]) for each in value] if origin is list else []
-        return next((f"must be a list in which each is {p.removeprefix('must be ')}" for p in problems if p), None)
-    if hint is type(None):
-        return None if value is None else "must be null"
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return None if math.isfinite(value) else "must be finite"
-    hint = origin or hint
-    if hint in NAMES and (not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))):
-        return f"must be {NAMES[hint]}"
-    return None

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
 from dlexp.config import meant, options, registry
-from dlexp.config.check import value_problem
+from dlexp.config.hinted import value_problem
 from dlexp.config.schema import GROUPS, Settings
 from dlexp.config.words import lost
 from dlexp.errors import closest, plain, to_type

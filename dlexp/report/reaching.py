@@ -6,7 +6,8 @@ from dlexp.console.wording import in_unit
 from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.report.answer import Arm
-from dlexp.report.reading.runs import Run, number_in, seconds_in
+from dlexp.report.reading.numbers import number_in, seconds_in
+from dlexp.report.reading.runs import Run
 
 
 def with_reached(arms: list[Arm], metric: str, value: float | None, facts: Metric) -> list[Arm]:

@@ -28,6 +28,7 @@ PUBLIC = {
     "dlexp.methods.method.Method",
     "dlexp.models.auxiliary.Auxiliary",
     "dlexp.methods.method.Outcome",
+    "dlexp.methods.solver.Solver",
     "dlexp.tasks.task.Task",
     "dlexp.tasks.classification.Classification",
     "dlexp.data.splits.Split",

@@ -74,7 +74,7 @@ def test_pictures_say_that_they_are_of_training_samples(xor: list[str], monkeypa
     notes: dict[str, str | None] = {}
     monkeypatch.setattr(Tracker, "figure", lambda self, name, figure, **_: notes.update({name: figure.get_supxlabel()}))
     api.run([*xor, "data.test_size=0", "data.val_size=0", "epochs=1"])
-    looked = {"decision_regions", "confusion_matrix", "per_class_accuracy"}
+    looked = {"decision_regions", "output_plane", "confusion_matrix", "per_class_accuracy"}
     assert {name for name, note in notes.items() if note == "on the training samples"} == looked
     api.run([*xor, "hydra.run.dir=other", "epochs=1"])
     assert not any(notes.values())

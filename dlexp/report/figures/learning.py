@@ -12,7 +12,8 @@ from dlexp.pictures.looks import GREY
 from dlexp.pictures.scales import plain
 from dlexp.report.answer import Answer, Arm
 from dlexp.report.figures.picture import Picture, first_arms, who
-from dlexp.report.reading.runs import Run, number_in, seconds_in
+from dlexp.report.reading.numbers import number_in, seconds_in
+from dlexp.report.reading.runs import Run
 from dlexp.report.shown import shown_metric
 from dlexp.report.verdicts import interval_of
 

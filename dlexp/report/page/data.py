@@ -5,7 +5,8 @@ from typing import Any
 
 from dlexp.report.answer import Answer
 from dlexp.report.data import as_data
-from dlexp.report.reading.runs import Run, number_in, seconds_in
+from dlexp.report.reading.numbers import number_in, seconds_in
+from dlexp.report.reading.runs import Run
 
 MOST_CURVES, MOST_EPOCHS = 100, 10_000  # of all runs together; of more the curves stay in their folders
 DIGITS = 5  # of a curve

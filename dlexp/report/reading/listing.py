@@ -15,7 +15,8 @@ from dlexp.records.folder import METRICS
 from dlexp.records.naming import in_a_name, plain_name
 from dlexp.report.reading.arms import key_of
 from dlexp.report.reading.conditions import matching
-from dlexp.report.reading.runs import Run, Trouble, number_in, read_runs
+from dlexp.report.reading.numbers import number_in
+from dlexp.report.reading.runs import Run, Trouble, read_runs
 
 TIME = ("seconds", "time")  # what a list can be sorted by besides a metric
 STATES = {"finished": "done"}  # what a list calls a status otherwise

@@ -14,10 +14,9 @@ from dlexp.records.folder import METRICS, RECORD
 from dlexp.records.metrics import read_epochs
 from dlexp.records.naming import LEDGER_FILE
 from dlexp.records.run_json import is_diverged, recorded
+from dlexp.report.reading.numbers import number
 from dlexp.report.reading.plan import PLAN_FILE, read_plan
 from dlexp.report.reading.run_files import (
-    LARGEST,
-    SMALLEST,
     Unreadable,
     entry_of,
     parameters_of,
@@ -183,11 +182,11 @@ def read_run(folder: Path, queues: dict[Path, dict[str, str | None]]) -> Run:
         words=entry["overrides"],
         seed=seed if type(seed) is int else entry["seed"],
         cell=entry.get("cell"),
-        metrics={name: _number(value) for name, value in entry["metrics"].items()},
+        metrics={name: number(value) for name, value in entry["metrics"].items()},
         metric=entry.get("metric"),
         measures=read_facts(entry.get("measures", {})),
         chosen_epoch=entry["chosen_epoch"],
-        seconds=_number(entry["seconds"]),
+        seconds=number(entry["seconds"]),
         parameters=parameters_of(folder),
         started=entry["started"],
         error=entry["error"],
@@ -212,24 +211,6 @@ def _tidied(path: Path) -> Path:
     """Returns a path without `..`, where that leads to the same place."""
     tidy = Path(os.path.normpath(path))
     return tidy if os.path.realpath(tidy) == os.path.realpath(path) else path
-
-
-def number_in(row: Mapping[str, Any], key: str) -> float | None:
-    """Returns a finite number of a row of metrics.jsonl; None where there is none, or a stranger's text."""
-    value = row.get(key)
-    return _number(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def seconds_in(row: Mapping[str, Any]) -> float:
-    """Returns the seconds of training and validation in an epoch's row."""
-    return sum(number_in(row, f"time/{part}") or 0.0 for part in ("train", "val"))
-
-
-def _number(value: float | None) -> float | None:
-    """Returns a number that statistics hold as a float, everything else as None; next to nothing is 0."""
-    if value is None or not abs(value) <= LARGEST:
-        return None
-    return float(value) if abs(value) >= SMALLEST else 0.0
 
 
 def _missing(folder: Path) -> str:

@@ -22,9 +22,9 @@ CONF = ROOT / "conf"
 FILES = sorted((CONF / "model").glob("*.yaml"))
 RECIPES = sorted((CONF / "recipe").rglob("*.yaml"))
 NAMES = [file.stem for file in FILES]
-# These answer for each pixel or token, or with their inputs; tests/end_to_end/test_segmentation.py, test_language.py
-# and test_autoencoding.py train them.
-OTHERS = ("unet", "transformer", "autoencoder", "conv_autoencoder", "pca")
+# These answer for each pixel or token, or with their inputs; tests/end_to_end/test_segmentation.py, test_language.py,
+# test_autoencoding.py, test_rbm.py and test_stages.py train them.
+OTHERS = ("unet", "transformer", "autoencoder", "conv_autoencoder", "pca", "rbm", "stacked_autoencoder")
 CLASSIFIERS = [name for name in NAMES if name not in OTHERS]
 FOR_ANY_SHAPE = {"linear", "mlp"}
 ONLY_COLOUR = {"torchvision"}
