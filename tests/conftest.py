@@ -43,6 +43,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Lets it be collected at the end: libraries that count their objects would report all of them as leaked."""
+    gc.unfreeze()
+
+
 class Ended(NamedTuple):
     """How a command ended: its exit code, and what it wrote."""
 

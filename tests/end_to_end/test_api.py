@@ -113,6 +113,7 @@ def test_a_sweep_returns_its_results_in_order(workdir: Path) -> None:
         api.run_sweep(["seed=0,1", "epochs=0"])
 
 
+@pytest.mark.slow
 def test_a_script_runs_a_sweep_without_running_again_in_its_jobs(workdir: Path) -> None:
     script = f"from dlexp import run_sweep\nprint('here')\nprint(len(run_sweep({[*TINY, 'seed=1,2', 'n_jobs=2']})))\n"
     (workdir / "script.py").write_text(script, encoding="utf-8")

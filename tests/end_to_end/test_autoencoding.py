@@ -30,7 +30,10 @@ def pictures_of(folder: Path) -> set[str]:
     return {file.stem for file in (folder / "plots").glob("*.png")} - {"loss", "mse", "training_images"}
 
 
-@pytest.mark.parametrize("words", [DENSE, CONV], ids=["dense", "convolutional"])
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(DENSE, id="dense"), pytest.param(CONV, id="convolutional", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("criterion", ["mse", "bce"])
 def test_inputs_are_learnt_again(words: list[str], criterion: str, workdir: Path) -> None:
     """What is measured is of values between 0 and 1, as what a loaded model returns, whatever the loss is of."""

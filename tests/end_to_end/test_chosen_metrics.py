@@ -96,6 +96,7 @@ METRICS = [
 ]
 
 
+@pytest.mark.slow
 def test_every_metric_is_measured_by_a_run_of_its_kind_or_refused(workdir: Path) -> None:
     """Of each kind of task all that measure it at once; every other one is refused in a sentence."""
     assert len(METRICS) >= 22
@@ -163,6 +164,7 @@ def test_they_replace_what_a_task_of_ones_own_measures(workdir: Path, monkeypatc
     assert {"test/auc", "test/torchmetrics"} < set(chosen) and "test/gap" not in chosen
 
 
+@pytest.mark.slow
 def test_ignored_classes_count_nowhere(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A third of the answers is unknown: loss and accuracy are those of the others."""
     (workdir / "my_unknown.py").write_text(

@@ -120,6 +120,7 @@ def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
     assert list(workdir.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
     words = [*ARMS, *SHORT, "epochs=9"]
     assert cli("-m", *words, "seed=1,2").code == 0

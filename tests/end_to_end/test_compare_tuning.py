@@ -20,6 +20,7 @@ def at_the_lower_edge(own: Space, *others: Any) -> dict[str, str]:
     return dict.fromkeys(own, "lower")
 
 
+@pytest.mark.slow
 def test_a_range_does_not_grow_to_what_cannot_be_trained(cli, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(course, "edges", at_the_lower_edge)
     words = ["tune=optimizer.weight_decay", "optimizer.weight_decay=interval(0,0.1)", "trials=2", "seeds=2"]
@@ -31,6 +32,7 @@ def test_a_range_does_not_grow_to_what_cannot_be_trained(cli, workdir: Path, mon
     assert "adam: its best optimizer.weight_decay lies at the lower edge" in ended.out
 
 
+@pytest.mark.slow
 def test_every_arm_gets_as_many_trials_as_the_one_with_the_fewest_settings(cli, workdir: Path) -> None:
     ended = cli("compare", *ARMS, *SHORT, "tune=batch_size", "batch_size=16,32", "trials=8", "seeds=2")
     assert ended.code == 0, ended

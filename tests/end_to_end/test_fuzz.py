@@ -93,6 +93,7 @@ overrides = st.lists(st.tuples(signs, keys, equals, values).map("".join), max_si
 @pytest.mark.timeout(3600)
 @examples(800)
 @given(words=overrides)
+@pytest.mark.slow
 def test_override_lines(words: list[str]) -> None:
     def compose_and_check() -> None:
         config = compose(words).config

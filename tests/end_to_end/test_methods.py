@@ -230,6 +230,7 @@ def test_a_teacher_is_as_good_within_the_run_as_its_record_says(workdir: Path, t
     assert not trained & {id(each) for each in run.state.method.parameters()}, "a teacher is not trained"
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_again_when_the_teacher_changed(cli, workdir: Path, teacher: Path) -> None:
     words = ["-m", *words_of("distillation"), "seed=0", "epochs=1"]
     assert cli(*words).code == 0 and "1 of them done already" in cli(*words).out

@@ -74,6 +74,7 @@ def test_names_that_are_not_utf8(workdir: Path, cli) -> None:
         (["batch_size=13", "overfit_batches=2"], r"\(14 for training, batch_size=13\)"),
     ],
 )
+@pytest.mark.slow
 def test_batch_norm_of_one_value_is_refused(workdir: Path, words: list[str], because: str) -> None:
     fill("images")
     small = ["model=resnet18", *SMALL[2:], "data.folder=images", "max_steps=1", "pictures=false"]

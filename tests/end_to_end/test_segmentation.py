@@ -18,7 +18,9 @@ WORDS = ["task=segmentation", "model=unet", "data=fake", "data.shape=[3,16,16]",
          "optimizer=adam", "optimizer.lr=0.02"]  # fmt: skip
 
 
-@pytest.mark.parametrize("criterion", ["cross_entropy", "dice", "cross_entropy_dice"])
+@pytest.mark.parametrize(
+    "criterion", ["cross_entropy", "dice", pytest.param("cross_entropy_dice", marks=pytest.mark.slow)]
+)
 def test_masks_are_learnt(criterion: str, workdir: Path) -> None:
     words = [*WORDS, f"criterion={criterion}", "augment=crop_flip", "epochs=8"]
     result = api.run(words, folder=workdir / "run")

@@ -293,6 +293,7 @@ def test_the_search_ends_at_the_training_split_or_at_the_clock() -> None:
         batch_size.search(pretended(0)[0], seconds=1)
 
 
+@pytest.mark.slow
 def test_batch_sizes_are_tried_in_processes_of_their_own(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_size, "FIRST", 64)
     ended = cli("find", "batch_size", "data.points_per_class=60", "threads=1", "device=cpu")
