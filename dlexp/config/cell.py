@@ -7,7 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.schema import LATER, LATER_OF_DATA, LATER_OF_MODELS, OWN_INIT, FileSettings, Settings, marked
+from dlexp.config.schema import (
+    LATER,
+    LATER_OF_DATA,
+    LATER_OF_MODELS,
+    LATER_OF_SETS,
+    OWN_INIT,
+    FileSettings,
+    Settings,
+    marked,
+)
 from dlexp.ranges import Incidental
 
 CODE = Path(__file__).parents[1]
@@ -39,8 +48,9 @@ def essentials(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: _by_name(config[key]) for key in keys if key not in LATER or config.get(key)}
     if config["init"] == OWN_INIT:
         del kept["init"]
-    later = LATER_OF_MODELS.get(config["model"].get("_target_"), {})
-    kept["model"] = {key: value for key, value in kept["model"].items() if key not in later or value != later[key]}
+    for group, later_of in (("model", LATER_OF_MODELS), ("data", LATER_OF_SETS)):
+        later = later_of.get(config[group].get("_target_"), {})
+        kept[group] = {key: value for key, value in kept[group].items() if key not in later or value != later[key]}
     unused = {key for key in LATER_OF_DATA if kept["data"].get(key) is None}
     kept["data"] = {k: value for k, value in kept["data"].items() if k not in unused and not is_incidental(f"data.{k}")}
     if kept["task"].get("targets") != "values" or not kept["task"].get("standardise"):

@@ -185,6 +185,8 @@ LATER_OF_MODELS: dict[str, dict[str, Any]] = {
     "dlexp.models.resnet.resnet": {"activation": "relu", "dropout": 0.0},
     "dlexp.models.vgg.vgg": {"activation": "relu", "pool": "max"},
 }
+# The same of data sets.
+LATER_OF_SETS: dict[str, dict[str, Any]] = {"dlexp.data.spiral.spiral": {"drawing": "cs231n", "test_size": 1.0}}
 LATER = marked(Settings, Later)
 LATER_OF_DATA = marked(DataSettings, Later)
 # Of those what names a file, or tells groups by the names of files.

@@ -12,7 +12,7 @@ import yaml
 
 from dlexp.config import meant
 from dlexp.config.cell import is_incidental
-from dlexp.config.schema import LATER, LATER_OF_DATA, LATER_OF_MODELS, OWN_INIT, Settings
+from dlexp.config.schema import LATER, LATER_OF_DATA, LATER_OF_MODELS, LATER_OF_SETS, OWN_INIT, Settings
 from dlexp.config.words import in_words
 from dlexp.errors import UserError, did_you_mean, listed, to_type
 from dlexp.records.folder import CONFIG, RECORD
@@ -48,7 +48,8 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if missing:
         raise UserError(f"{folder / CONFIG} lacks {', '.join(missing)}")
     if isinstance(stored["data"], dict):
-        stored["data"] = {**dict.fromkeys(LATER_OF_DATA), **stored["data"]}
+        later = LATER_OF_SETS.get(str(stored["data"].get("_target_")), {})
+        stored["data"] = {**dict.fromkeys(LATER_OF_DATA), **later, **stored["data"]}
     if isinstance(stored["model"], dict):
         stored["model"] = {**LATER_OF_MODELS.get(str(stored["model"].get("_target_")), {}), **stored["model"]}
     if isinstance(stored["task"], dict):  # runs from before that setting learnt values as they were

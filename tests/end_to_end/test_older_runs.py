@@ -121,10 +121,10 @@ def test_a_run_whose_files_were_divided_otherwise_is_loaded_and_does_not_go_on(
 
 
 def test_what_came_later_is_what_a_run_from_before_had(workdir: Path) -> None:
-    new = api.run(TINY, folder=workdir / "new").folder
+    new = api.run([*TINY, "data.drawing=cs231n"], folder=workdir / "new").folder
     old = Path(shutil.copytree(new, workdir / "old"))
     config = yaml.safe_load((old / CONFIG).read_text(encoding="utf-8"))
-    del config["init"], config["model"]["residual"]
+    del config["init"], config["model"]["residual"], config["data"]["drawing"], config["data"]["test_size"]
     (old / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
     entry = read_json(old / RECORD)
     write_json(old / RECORD, entry | {"choices": {k: v for k, v in entry["choices"].items() if k != "init"}})

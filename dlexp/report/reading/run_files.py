@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dlexp.config.schema import LATER_OF_MODELS, OWN_INIT
+from dlexp.config.schema import LATER_OF_MODELS, LATER_OF_SETS, OWN_INIT
 from dlexp.errors import UserError
 from dlexp.machine.lock_file import is_held
 from dlexp.records import slurm_queue
@@ -154,8 +154,10 @@ def settings_of(folder: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     text, choices = text_of(folder / CONFIG), dict(entry["choices"])
     seed = re.match(r"seed: (\d{1,19})\n", text)
     flat = _parsed(text) if seed is None else {"seed": int(seed[1])} | _parsed(text[seed.end() :])
-    later = LATER_OF_MODELS.get(str(flat.get("model._target_")), {})  # which a run from before had without saying so
-    before = {"init": "own", "init._target_": OWN_INIT["_target_"]} | {f"model.{key}": later[key] for key in later}
+    before = {"init": "own", "init._target_": OWN_INIT["_target_"]}  # which a run from before had without saying so
+    for group, later_of in (("model", LATER_OF_MODELS), ("data", LATER_OF_SETS)):
+        later = later_of.get(str(flat.get(f"{group}._target_")), {})
+        before |= {f"{group}.{key}": value for key, value in later.items()}
     return before | flat | choices
 
 
