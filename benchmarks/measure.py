@@ -1,11 +1,13 @@
-"""Runs presets as written and keeps the slim records behind the figures of docs/results.md.
+"""Runs presets as written and keeps the slim records behind the figures of docs/results.md and docs/course.md.
 
 python benchmarks/measure.py mnist_cnn lenet5 --seeds 3      # train, seeds 0, 1, 2; results to benchmarks/records
-python benchmarks/measure.py --table                         # write that table from the records
+python benchmarks/measure.py spiral_relu_sgd                 # the same for a `record` of benchmarks/course.yaml
+python benchmarks/measure.py --table                         # write both tables from the records
 """
 
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -17,13 +19,15 @@ import yaml
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
 RESULTS = HERE.parent / "docs" / "results.md"
+COURSE = HERE.parent / "docs" / "course.md"
+EXERCISES = HERE / "course.yaml"
 PRESETS = HERE.parent / "conf" / "experiment"
 REPORTED = ("test", "trained_on")  # the split whose figures a run ends in
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def main() -> None:
-    """Measures the presets named, or writes the table."""
+    """Measures the presets and exercises named, or writes the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
@@ -34,17 +38,36 @@ def main() -> None:
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             measure(preset, seed)
     if arguments.table:
-        write_table()
+        write_results()
+        write_between(COURSE, course_table())
+
+
+def exercises() -> dict[str, list[dict[str, str]]]:
+    """Returns the exercises of the course by chapter, each with the name of its record, "" where it has none."""
+    chapters: dict[str, list[dict[str, str]]] = yaml.safe_load(EXERCISES.read_text(encoding="utf-8"))
+    for exercise in (each for chapter in chapters.values() for each in chapter):
+        preset = exercise["type"].removeprefix("experiment=")
+        exercise.setdefault("record", preset if (PRESETS / f"{preset}.yaml").exists() else "")
+    return chapters
+
+
+def typed(name: str) -> list[str]:
+    """Returns the words of a preset or of the exercise that has this record."""
+    if (PRESETS / f"{name}.yaml").exists():
+        return [f"experiment={name}"]
+    return next(
+        shlex.split(each["type"]) for chapter in exercises().values() for each in chapter if each["record"] == name
+    )
 
 
 def measure(preset: str, seed: int) -> None:
-    """Trains one preset with one seed in a process of its own and keeps its slim record."""
+    """Trains one preset, or exercise, with one seed in a process of its own and keeps its slim record."""
     folder = Path("outputs") / "measure" / f"{preset}-seed-{seed}"
     number = 1
     while folder.exists():
         number += 1
         folder = folder.with_name(f"{preset}-seed-{seed}-{number}")
-    command = [f"experiment={preset}", f"seed={seed}", f"hydra.run.dir={folder}"]
+    command = [*typed(preset), f"seed={seed}", f"hydra.run.dir={folder}"]
     subprocess.run([sys.executable, "-m", "dlexp", *command], check=True)
     keep(folder, RECORDS / preset / f"seed-{seed}")
 
@@ -69,19 +92,57 @@ def keep(folder: Path, target: Path) -> None:
     (target / "metrics.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
-def write_table() -> None:
-    """Rewrites docs/results.md between the two markers, and the line `# measured: …` of every measured preset."""
-    rows = {
-        preset.name: figures([read(seed) for seed in sorted(preset.iterdir())]) for preset in sorted(RECORDS.iterdir())
-    }
-    lines = ["| preset | test result | seeds | minutes a run | machine | date |", "|---|---|---|---|---|---|"]
-    lines += [f"| `{name}` | {' | '.join(row)} |" for name, row in rows.items()]
-    head, _, rest = RESULTS.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    RESULTS.write_text("\n".join([f"{head}{BEGIN}", *lines, f"{END}{tail}"]), encoding="utf-8")
+def write_results() -> None:
+    """Rewrites the table of docs/results.md, and the line `# measured: …` of every measured preset."""
+    rows = {name: row for name, row in measured().items() if (PRESETS / f"{name}.yaml").exists()}
+    write_between(RESULTS, results_table())
     for name, (result, seeds, minutes, machine, date) in rows.items():
         header = f"# measured: {result}, seeds: {seeds}, {minutes} min a run, {machine}, {date}"
         write_header(PRESETS / f"{name}.yaml", header)
+
+
+def write_between(page: Path, lines: list[str]) -> None:
+    """Puts the lines between the two markers of a page."""
+    head, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    page.write_text("\n".join([f"{head}{BEGIN}", *lines, f"{END}{tail}"]), encoding="utf-8")
+
+
+def results_table() -> list[str]:
+    """Returns the lines of the table of docs/results.md."""
+    rows = [(name, row) for name, row in measured().items() if (PRESETS / f"{name}.yaml").exists()]
+    lines = ["| preset | test result | seeds | minutes a run | machine | date |", "|---|---|---|---|---|---|"]
+    return [*lines, *(f"| `{name}` | {' | '.join(row)} |" for name, row in rows)]
+
+
+def course_table() -> list[str]:
+    """Returns the lines of docs/course.md: a heading and a table for each chapter."""
+    lines, rows = [], measured()
+    for chapter, listed in exercises().items():
+        lines += [f"## {chapter}", "", "| exercise | I type `python -m dlexp` and | result | the course | picture |"]
+        lines += ["|---|---|---|---|---|"]
+        for each in listed:
+            result = each.get("result") or course_result(each["record"], rows)
+            cells = [each["exercise"], f"`{each['type']}`", result, each.get("course", ""), each["picture"]]
+            lines += [f"| {' | '.join(cells)} |"]
+        lines += [""]
+    return lines
+
+
+def course_result(record: str, rows: dict[str, list[str]]) -> str:
+    """Returns the figure of a record; without one the measured line of the preset of that name, if any."""
+    if record in rows:
+        result, seeds, *_ = rows[record]
+        return f"{result}; {seeds} seed{'s' * (seeds != '1')}"
+    file = PRESETS / f"{record}.yaml"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    told = [line.removeprefix("# measured: ") for line in lines if line.startswith("# measured: ")]
+    return told[0] if told else "not measured yet"
+
+
+def measured() -> dict[str, list[str]]:
+    """Returns the figures of all records by name."""
+    return {each.name: figures([read(seed) for seed in sorted(each.iterdir())]) for each in sorted(RECORDS.iterdir())}
 
 
 def write_header(file: Path, header: str) -> None:

@@ -1,24 +1,59 @@
-"""The command lines that benchmarks compare are ones that run; README names measured figures."""
+"""The command lines that benchmarks compare are ones that run; pages name measured figures, of presets as they are."""
 
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
 from conftest import ROOT
 
 from dlexp.config.check import config_problems
 from dlexp.config.compose import compose
 
 
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Returns a script of benchmarks/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)  # its dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("name", ["NETWORK", "CNN", "VGG", "ORIGINAL"])
 def test_the_words_compose_to_a_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
-    assert spec is not None and spec.loader is not None
-    compare = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "compare", compare)  # its dataclasses look there
-    spec.loader.exec_module(compare)
-    assert config_problems(compose(getattr(compare, name)).config) == []
+    assert config_problems(compose(getattr(script("compare", monkeypatch), name)).config) == []
+
+
+def test_the_tables_are_what_the_command_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = script("measure", monkeypatch)
+    for page, lines in ((measure.RESULTS, measure.results_table()), (measure.COURSE, measure.course_table())):
+        assert "\n".join([measure.BEGIN, *lines, measure.END]) in page.read_text(encoding="utf-8"), page
+
+
+def leaves(part: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every value of nested settings with its dotted name."""
+    for key, value in part.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{above}{key}.")
+        else:
+            yield above + key, value
+
+
+def test_a_figure_is_of_the_preset_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record whose settings are others now is none of this preset: it is measured again, or goes."""
+    measure = script("measure", monkeypatch)
+    for record in sorted(measure.RECORDS.iterdir()):
+        stored = yaml.safe_load((record / "seed-0" / "config.yaml").read_text(encoding="utf-8"))
+        then, now = dict(leaves(stored)), dict(leaves(compose([*measure.typed(record.name), "seed=0"]).config))
+        ignored = {"threads", "data.root", "data.class_names", "task.class_names"}
+        assert len(then.keys() & now.keys()) > 30
+        assert [key for key in then.keys() & now.keys() - ignored if then[key] != now[key]] == [], record.name
 
 
 def test_the_figures_in_readme_are_those_of_the_table() -> None:
