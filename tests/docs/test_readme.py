@@ -49,7 +49,7 @@ NEEDS = {
     "resume=": "again",
     "report ": "again",
     "list": "again",
-    "init_from=": "again",
+    "init_from=outputs": "again",
     "find ": "find",
     "compare ": "compare",
     "allow=": "own",
