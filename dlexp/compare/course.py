@@ -66,7 +66,7 @@ class Course:
             Unfinished: the same command goes on.
             UserError: no job of a stage could start, or nothing of an arm's trials can be chosen.
         """
-        if self.plan.tuning is not None:
+        if self.plan.tuning is not None and not self.plan.tuning.is_over:
             self._tune()
         return self._train(final_jobs(self._question, self.plan))
 
