@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.jobs import seed_of
@@ -11,6 +12,7 @@ from dlexp.compare.question import SEEDS, TRIALS, Question
 from dlexp.compare.said import key_of
 from dlexp.config.composed import Composed
 from dlexp.config.words import OF_SWEEPS
+from dlexp.console.wording import TRAINED_ON
 from dlexp.errors import UserError, as_typed, listed
 from dlexp.records.folder import RECORD
 from dlexp.records.naming import OUTPUTS, plain_name
@@ -193,6 +195,31 @@ def known(folder: Path | None, plan: Plan, stage: Stage) -> dict[str, list[str]]
         if is_over and not is_own and seed not in found.get(arm, []):
             found.setdefault(arm, []).append(seed)
     return found
+
+
+def with_found(departures: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Returns what departs from a plan, with how many of its final runs it found trained for something else."""
+    told = " final runs were not trained for this plan, but found in another folder"
+    found = sum(name.startswith("..") for name in names)
+    others = [each for each in departures if not each.endswith(told)]
+    return [*others, f"{found} of {len(names)}{told}"] if found else others
+
+
+def measured(plan: Plan, reports: Sequence[Mapping[str, Any]]) -> Plan:
+    """Returns a plan that compares what its final runs could measure: where the data has no test split, figures of
+    validation, without that too of the training samples. reports: of the final runs.
+    """
+    split, _, name = plan.metric.partition("/")
+    there = {key for found in reports if found["status"] == "finished" for key in found["metrics"]}
+    found = next((key for each in ("test", "val", TRAINED_ON) if (key := f"{each}/{name}") in there), plan.metric)
+    if split != "test" or found == plan.metric:
+        return plan
+    if found.startswith("val/"):
+        what = f"validation samples{' that chose their settings, which flatters them' * (plan.tuning is not None)}"
+    else:
+        what = "samples they were trained on, which says nothing of others"
+    log.warning(f"warning: the data has no test split, so the arms are compared on the {what}")
+    return replace(plan, metric=found)
 
 
 def _has_ended(folder: Path, plan: Plan) -> bool:

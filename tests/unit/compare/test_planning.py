@@ -4,9 +4,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from made_answers import plan_of, tuned_comparison
 from made_runs import made_run
 
-from dlexp.compare.planning import gone_on, stored
+from dlexp.compare.planning import gone_on, measured, stored
 from dlexp.compare.question import ask
 from dlexp.report.reading.plan import Plan, write_plan
 
@@ -56,3 +58,16 @@ def test_the_same_comparison_is_the_newest_over_the_same_folds(workdir: Path) ->
     other = stored(None, replace(PLAN, folds=both[::-1]))
     assert other is not None and other[0] == Path("outputs/b")
     assert stored(None, replace(PLAN, folds=both[:1])) is None
+
+
+def test_without_a_test_split_what_is_there_is_compared_and_called_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reports = [{"status": "failed", "metrics": {}}, {"status": "finished", "metrics": {"val/accuracy": 0.9}}]
+    assert measured(PLAN, reports).metric == "val/accuracy" and caplog.messages[-1].endswith("the validation samples")
+    assert measured(plan_of(tuned_comparison(tmp_path, trials=2)), reports).metric == "val/accuracy"
+    assert caplog.messages[-1].endswith("the validation samples that chose their settings, which flatters them")
+    reports[1]["metrics"] = {"trained_on/accuracy": 0.9}
+    assert measured(PLAN, reports).metric == "trained_on/accuracy" and "were trained on" in caplog.messages[-1]
+    reports.append({"status": "finished", "metrics": {"test/accuracy": 0.9}})
+    assert measured(PLAN, reports) == measured(PLAN, reports[:1]) == PLAN and len(caplog.messages) == 3
