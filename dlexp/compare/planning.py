@@ -145,7 +145,8 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     """Returns the stored plan as it goes on: what was planned before the first run stands, and what departs from it is
     noted in it. new: what the words at hand say.
     """
-    if not any(folder.glob(f"*/{RECORD}")) and not old.runs:
+    found = (folder / name / RECORD for its in old.trials.values() for name in its)  # some may lie elsewhere
+    if not any(folder.glob(f"*/{RECORD}")) and not old.runs and not any(file.is_file() for file in found):
         return new
     departures = []
     for name, word in STANDS.items():

@@ -45,6 +45,20 @@ def test_what_a_stored_question_says_was_not_typed(tmp_path: Path) -> None:
     assert (typed.seeds, typed.late, typed.margin) == ([1, 2, 3], [3], 1.0)
 
 
+def test_a_plan_stands_once_a_trial_is_there_wherever_it_lies(tmp_path: Path) -> None:
+    plan = replace(plan_of(tuned_comparison(tmp_path, trials=2)), runs={})
+    folder = tmp_path / "compare"
+    folder.mkdir()
+    elsewhere = {arm: [f"../{name}" for name in names] for arm, names in plan.trials.items()}
+    asked = ask(["optimizer=sgd,adam,adamw", "tune=optimizer.lr", "margin=3"])
+    typed = gone_on(folder, replace(plan, trials=elsewhere), replace(plan, margin=3.0), asked)
+    assert typed.margin == 0.5 and typed.departures == [
+        "margin=3.0 was typed after runs were there; 0.5 was planned, which stands"
+    ]
+    nowhere = {arm: [f"{name}-x" for name in names] for arm, names in elsewhere.items()}
+    assert gone_on(folder, replace(plan, trials=nowhere), replace(plan, margin=3.0), asked).margin == 3.0
+
+
 def test_the_same_comparison_is_the_newest_over_the_same_folds(workdir: Path) -> None:
     both = ["data.fold=0", "data.fold=1"]
     folds: list[str]
