@@ -144,6 +144,9 @@ def _same(one: Plan, other: Plan) -> bool:
 def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     """Returns the stored plan as it goes on: what was planned before the first run stands, and what departs from it is
     noted in it. new: what the words at hand say.
+
+    Raises:
+        UserError: fewer trials are typed than were tried before anything was chosen.
     """
     found = (folder / name / RECORD for its in old.trials.values() for name in its)  # some may lie elsewhere
     if not any(folder.glob(f"*/{RECORD}")) and not old.runs and not any(file.is_file() for file in found):
@@ -171,6 +174,11 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     if tuned is not None and "trials" in question.typed and now != tuned.trials:
         if tuned.chosen:
             departures.append(f"trials={now} was typed after the settings were chosen from {tuned.trials} an arm")
+        elif now < (tried := _num_tried(folder, old)):
+            raise UserError(
+                f"trials={now} leaves out results that may have been seen, since {tried} an arm were tried already;"
+                f" trials={tried} or more goes on"
+            )
         else:
             planned = f"{tuned.trials} trial{'s' * (tuned.trials != 1)} an arm planned"
             departures.append(f"{planned}, {now} typed before anything was chosen")
@@ -221,6 +229,17 @@ def measured(plan: Plan, reports: Sequence[Mapping[str, Any]]) -> Plan:
         what = "samples they were trained on, which says nothing of others"
     log.warning(f"warning: the data has no test split, so the arms are compared on the {what}")
     return replace(plan, metric=found)
+
+
+def _num_tried(folder: Path, plan: Plan) -> int:
+    """Returns how many of the trials planned for each arm gave a result, of the arm that is farthest."""
+    ended = (
+        number
+        for names in plan.trials.values()
+        for number, name in enumerate(names[: plan.tuning.trials if plan.tuning else 0], start=1)
+        if recorded(folder / name / RECORD, "status") in ENDS
+    )
+    return max(ended, default=0)
 
 
 def _has_ended(folder: Path, plan: Plan) -> bool:

@@ -1,6 +1,7 @@
 """A stored plan as it goes on: what is typed later is noted, what the stored question says is not typed."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from made_runs import made_run
 
 from dlexp.compare.planning import gone_on, measured, stored
 from dlexp.compare.question import ask
+from dlexp.errors import UserError
 from dlexp.report.reading.plan import Plan, write_plan
 
 PLAN = Plan(
@@ -57,6 +59,24 @@ def test_a_plan_stands_once_a_trial_is_there_wherever_it_lies(tmp_path: Path) ->
     ]
     nowhere = {arm: [f"{name}-x" for name in names] for arm, names in elsewhere.items()}
     assert gone_on(folder, replace(plan, trials=nowhere), replace(plan, margin=3.0), asked).margin == 3.0
+
+
+def test_trials_only_grow_once_some_were_tried(tmp_path: Path) -> None:
+    plan = plan_of(tuned_comparison(tmp_path, trials=3))
+    assert plan.tuning is not None
+    old = replace(plan, runs={}, tuning=replace(plan.tuning, chosen={}))
+    for names in plan.trials.values():
+        shutil.rmtree(tmp_path / names[2])
+
+    def typed(count: int) -> Plan:
+        asked = ask(["optimizer=sgd,adam,adamw", "tune=optimizer.lr", f"trials={count}"])
+        return gone_on(tmp_path, old, replace(old, tuning=replace(plan.tuning, trials=count)), asked)
+
+    with pytest.raises(UserError, match="trials=1 leaves out results that may have been seen, since 2 an arm"):
+        typed(1)
+    for count in (2, 4):
+        assert (found := typed(count).tuning) is not None and found.trials == count
+        assert typed(count).departures == [f"3 trials an arm planned, {count} typed before anything was chosen"]
 
 
 def test_the_same_comparison_is_the_newest_over_the_same_folds(workdir: Path) -> None:
