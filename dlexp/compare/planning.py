@@ -186,7 +186,9 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     for each in departures:
         log.warning(f"warning: {each}")
     noted = [*old.departures, *(each for each in departures if each not in old.departures)]
-    return replace(old, seeds=seeds, late=late, tuning=tuned, departures=noted)
+    is_more = (seeds, tuned) != (old.seeds, old.tuning)
+    command = new.command if is_more else old.command  # that which ends in the plan as it is now
+    return replace(old, command=command, seeds=seeds, late=late, tuning=tuned, departures=noted)
 
 
 def known(folder: Path | None, plan: Plan, stage: Stage) -> dict[str, list[str]]:

@@ -38,6 +38,7 @@ def test_what_a_stored_question_says_was_not_typed(tmp_path: Path) -> None:
     made_run(tmp_path / "sgd_seed-1")
     now = replace(PLAN, seeds=[1, 2, 3], margin=0.5, question="Which?")
     assert gone_on(tmp_path, PLAN, now, ask(["sgd_vs_adam"])) == PLAN
+    now = replace(now, command="… seeds=3")
     typed = gone_on(tmp_path, PLAN, now, ask(["sgd_vs_adam", "margin=0.5", "seeds=3", "question=Which?"]))
     assert typed.departures == [
         "question=Which? was typed after runs were there; SGD or Adam? was planned, which stands",
@@ -45,6 +46,9 @@ def test_what_a_stored_question_says_was_not_typed(tmp_path: Path) -> None:
         "seed 3 added after final runs had ended",
     ]
     assert (typed.seeds, typed.late, typed.margin) == ([1, 2, 3], [3], 1.0)
+    assert typed.command == "… seeds=3", "what trains all of it"
+    fewer = gone_on(tmp_path, typed, replace(now, seeds=[1], command="… seeds=1"), ask(["sgd_vs_adam", "seeds=1"]))
+    assert fewer.command == "… seeds=3", "a command that was not followed is not the one to type again"
 
 
 def test_a_plan_stands_once_a_trial_is_there_wherever_it_lies(tmp_path: Path) -> None:
