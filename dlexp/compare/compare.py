@@ -9,7 +9,8 @@ from typing import Any
 from dlexp.compare import tuning
 from dlexp.compare.course import Course, Unfinished
 from dlexp.compare.jobs import arm_jobs
-from dlexp.compare.planning import folder_name, gone_on, measured, new_plan, stored
+from dlexp.compare.outcome import measured
+from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.prospect import counts, num_there, tell
 from dlexp.compare.question import Question, with_words

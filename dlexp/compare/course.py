@@ -9,7 +9,8 @@ from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.jobs import final_jobs, seed_of, trial_jobs
-from dlexp.compare.planning import known, stored, with_found
+from dlexp.compare.outcome import departed, known
+from dlexp.compare.planning import stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.question import Question
 from dlexp.config.composed import Composed
@@ -216,7 +217,7 @@ class Course:
             self.plan = replace(self.plan, known=known(folder, self.plan, self._stage))
         self.plan = replace(self.plan, runs=runs or self.plan.runs, trials=trials or self.plan.trials)
         if runs:
-            self.plan = replace(self.plan, departures=with_found(self.plan.departures, names))
+            self.plan = replace(self.plan, departures=departed(folder, self.plan))
         write_plan(folder, self.plan)
         self._progress.at(num_done if trials else num_done + sum(map(len, self.plan.trials.values())))
         self._progress.clear()

@@ -4,22 +4,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dlexp.compare import tuning
-from dlexp.compare.jobs import seed_of
 from dlexp.compare.question import SEEDS, TRIALS, Question
 from dlexp.compare.said import key_of
 from dlexp.config.composed import Composed
 from dlexp.config.words import OF_SWEEPS
-from dlexp.console.wording import TRAINED_ON
 from dlexp.errors import UserError, as_typed, listed
 from dlexp.records.folder import RECORD
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.records.run_json import recorded
 from dlexp.report.reading.plan import PLAN_FILE, Plan, Tuning, read_plan
-from dlexp.sweep.ledger import cells_in, with_others
-from dlexp.sweep.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -159,16 +154,20 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
             departures.append(f"{word}={as_typed(now)} was typed after runs were there; {was}, which stands")
     seeds, late = old.seeds, old.late
     if "seeds" in question.typed and set(new.seeds) != set(old.seeds):
-        when = f"after a verdict on {_seeds(old.looks[-1])} was shown" if old.looks else "after final runs had ended"
+        when = (
+            f"after a verdict on {told_seeds(old.looks[-1])} was shown" if old.looks else "after final runs had ended"
+        )
         more = [seed for seed in new.seeds if seed not in old.seeds]
         if not old.looks and not _has_ended(folder, old):
             seeds = new.seeds
-            departures.append(f"{_seeds(old.seeds)} planned, {_seeds(seeds)} typed before a final run had ended")
+            departures.append(
+                f"{told_seeds(old.seeds)} planned, {told_seeds(seeds)} typed before a final run had ended"
+            )
         elif more:
             seeds, late = [*old.seeds, *more], [*late, *more]
-            departures.append(f"{_seeds(more)} added {when}")
+            departures.append(f"{told_seeds(more)} added {when}")
         else:
-            departures.append(f"{_seeds(new.seeds)} typed {when}; {_seeds(old.seeds)} planned, which stands")
+            departures.append(f"{told_seeds(new.seeds)} typed {when}; {told_seeds(old.seeds)} planned, which stands")
     tuned = old.tuning
     now = new.tuning.trials if new.tuning is not None else 0
     if tuned is not None and "trials" in question.typed and now != tuned.trials:
@@ -191,48 +190,6 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     return replace(old, command=command, seeds=seeds, late=late, tuning=tuned, departures=noted)
 
 
-def known(folder: Path | None, plan: Plan, stage: Stage) -> dict[str, list[str]]:
-    """Returns by arm what of the final runs has a result that this plan did not lead to: it may have been seen.
-
-    folder: of the plan, None where it has none yet. stage: of all final runs.
-    """
-    names = {own: job.name for own, job in zip(stage.identities, stage.jobs, strict=True)}
-    cells = with_others(cells_in(folder or OUTPUTS, names)[1])
-    found = {arm: list(its) for arm, its in plan.known.items()}
-    for own, job in zip(stage.identities, stage.jobs, strict=True):
-        arm, seed, cell = job.varied["arm"], seed_of(job), cells[own]
-        is_over = cell.entry is not None and cell.entry["status"] in ENDS
-        is_own = cell.folder.parent == folder and seed in plan.runs.get(arm, {})
-        if is_over and not is_own and seed not in found.get(arm, []):
-            found.setdefault(arm, []).append(seed)
-    return found
-
-
-def with_found(departures: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Returns what departs from a plan, with how many of its final runs it found trained for something else."""
-    told = " final runs were not trained for this plan, but found in another folder"
-    found = sum(name.startswith("..") for name in names)
-    others = [each for each in departures if not each.endswith(told)]
-    return [*others, f"{found} of {len(names)}{told}"] if found else others
-
-
-def measured(plan: Plan, reports: Sequence[Mapping[str, Any]]) -> Plan:
-    """Returns a plan that compares what its final runs could measure: where the data has no test split, figures of
-    validation, without that too of the training samples. reports: of the final runs.
-    """
-    split, _, name = plan.metric.partition("/")
-    there = {key for found in reports if found["status"] == "finished" for key in found["metrics"]}
-    found = next((key for each in ("test", "val", TRAINED_ON) if (key := f"{each}/{name}") in there), plan.metric)
-    if split != "test" or found == plan.metric:
-        return plan
-    if found.startswith("val/"):
-        what = f"validation samples{' that chose their settings, which flatters them' * (plan.tuning is not None)}"
-    else:
-        what = "samples they were trained on, which says nothing of others"
-    log.warning(f"warning: the data has no test split, so the arms are compared on the {what}")
-    return replace(plan, metric=found)
-
-
 def _num_tried(folder: Path, plan: Plan) -> int:
     """Returns how many of the trials planned for each arm gave a result, of the arm that is farthest."""
     ended = (
@@ -250,5 +207,6 @@ def _has_ended(folder: Path, plan: Plan) -> bool:
     return any(recorded(folder / name / RECORD, "status") in ENDS for name in names)
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def told_seeds(seeds: Sequence[int]) -> str:
+    """Returns `seed 1` or `seeds 1, 2`."""
     return f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}"

@@ -162,7 +162,7 @@ def num_there(plan: Plan, folder: Path) -> int:
     trials = [name for its in plan.trials.values() for name in its]
     is_tuned = plan.tuning is not None and plan.tuning.is_over  # then a trial that failed is not tried again
     entries = [read_entry(folder / name) for name in (finals if is_tuned else [*finals, *trials])]
-    over = sum(each is not None and (each["status"] == "finished" or is_diverged(each)) for each in entries)
+    over: int = sum(each is not None and (each["status"] == "finished" or is_diverged(each)) for each in entries)
     return over + len(trials) * is_tuned
 
 
