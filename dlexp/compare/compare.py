@@ -9,6 +9,7 @@ from typing import Any
 from dlexp.compare import tuning
 from dlexp.compare.course import Course, Unfinished
 from dlexp.compare.jobs import arm_jobs
+from dlexp.compare.outcome import measured
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.prospect import counts, num_there, tell
@@ -70,6 +71,7 @@ def compare(question: Question) -> tuple[int, Path | None]:
         where = f" with {to_type(f'hydra.sweep.dir={course.folder}')}" if anew and place is None else ""
         log.info(f"{unfinished}; the same command{where} goes on")
         return unfinished.ended.exit_code, None
+    course.store(measured(course.plan, ended.reports))
     if len(course.plan.seeds) > 1 and not question.folds:
         course.look()
     return int(any(_has_failed(report) for report in ended.reports)), course.folder

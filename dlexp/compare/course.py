@@ -9,7 +9,8 @@ from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.jobs import final_jobs, seed_of, trial_jobs
-from dlexp.compare.planning import known, stored
+from dlexp.compare.outcome import departed, known
+from dlexp.compare.planning import stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.question import Question
 from dlexp.config.composed import Composed
@@ -66,16 +67,21 @@ class Course:
             Unfinished: the same command goes on.
             UserError: no job of a stage could start, or nothing of an arm's trials can be chosen.
         """
-        if self.plan.tuning is not None:
+        if self.plan.tuning is not None and not self.plan.tuning.is_over:
             self._tune()
         return self._train(final_jobs(self._question, self.plan))
 
+    def store(self, plan: Plan) -> None:
+        """Stores what became of the plan."""
+        assert self.folder is not None
+        if plan != self.plan:
+            self.plan = plan
+            write_plan(self.folder, plan)
+
     def look(self) -> None:
         """Notes that a verdict on all seeds is about to be shown, if it is not the one that was shown last."""
-        assert self.folder is not None
         if not self.plan.looks or self.plan.looks[-1] != self.plan.seeds:
-            self.plan = replace(self.plan, looks=[*self.plan.looks, self.plan.seeds])
-            write_plan(self.folder, self.plan)
+            self.store(replace(self.plan, looks=[*self.plan.looks, self.plan.seeds]))
 
     def _tune(self) -> None:
         assert self.plan.tuning is not None
@@ -156,9 +162,8 @@ class Course:
 
     def _note(self, **changes: Any) -> None:
         """Changes what the stored plan says of the tuning."""
-        assert self.plan.tuning is not None and self.folder is not None
-        self.plan = replace(self.plan, tuning=replace(self.plan.tuning, **changes))
-        write_plan(self.folder, self.plan)
+        assert self.plan.tuning is not None
+        self.store(replace(self.plan, tuning=replace(self.plan.tuning, **changes)))
 
     def _train(self, jobs: Sequence[Job]) -> Ended:
         part = Part(self.folder, self, is_settled, takes_others=not self._anew, claim=self._claim)
@@ -212,7 +217,7 @@ class Course:
             self.plan = replace(self.plan, known=known(folder, self.plan, self._stage))
         self.plan = replace(self.plan, runs=runs or self.plan.runs, trials=trials or self.plan.trials)
         if runs:
-            self.plan = replace(self.plan, departures=_with_found(self.plan.departures, names))
+            self.plan = replace(self.plan, departures=departed(folder, self.plan))
         write_plan(folder, self.plan)
         self._progress.at(num_done if trials else num_done + sum(map(len, self.plan.trials.values())))
         self._progress.clear()
@@ -236,14 +241,6 @@ def is_settled(cell: Cell) -> bool:
 def _is_failure(entry: Mapping[str, Any] | None) -> bool:
     """Returns whether a run failed for another reason than a full disk."""
     return entry is not None and entry["status"] == "failed" and "can't be written" not in str(entry["error"])
-
-
-def _with_found(departures: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Returns what departs from a plan, with how many of its final runs it found trained for something else."""
-    told = " final runs were not trained for this plan, but found in another folder"
-    found = sum(name.startswith("..") for name in names)
-    others = [each for each in departures if not each.endswith(told)]
-    return [*others, f"{found} of {len(names)}{told}"] if found else others
 
 
 def _stage(jobs: Sequence[Job]) -> str:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlexp.compare import tuning
-from dlexp.compare.jobs import seed_of
 from dlexp.compare.question import SEEDS, TRIALS, Question
 from dlexp.compare.said import key_of
 from dlexp.config.composed import Composed
@@ -16,8 +15,6 @@ from dlexp.records.folder import RECORD
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.records.run_json import recorded
 from dlexp.report.reading.plan import PLAN_FILE, Plan, Tuning, read_plan
-from dlexp.sweep.ledger import cells_in, with_others
-from dlexp.sweep.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +139,12 @@ def _same(one: Plan, other: Plan) -> bool:
 def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     """Returns the stored plan as it goes on: what was planned before the first run stands, and what departs from it is
     noted in it. new: what the words at hand say.
+
+    Raises:
+        UserError: fewer trials are typed than were tried before anything was chosen.
     """
-    if not any(folder.glob(f"*/{RECORD}")) and not old.runs:
+    found = (folder / name / RECORD for its in old.trials.values() for name in its)  # some may lie elsewhere
+    if not any(folder.glob(f"*/{RECORD}")) and not old.runs and not any(file.is_file() for file in found):
         return new
     departures = []
     for name, word in STANDS.items():
@@ -153,21 +154,30 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
             departures.append(f"{word}={as_typed(now)} was typed after runs were there; {was}, which stands")
     seeds, late = old.seeds, old.late
     if "seeds" in question.typed and set(new.seeds) != set(old.seeds):
-        when = f"after a verdict on {_seeds(old.looks[-1])} was shown" if old.looks else "after final runs had ended"
+        when = (
+            f"after a verdict on {told_seeds(old.looks[-1])} was shown" if old.looks else "after final runs had ended"
+        )
         more = [seed for seed in new.seeds if seed not in old.seeds]
         if not old.looks and not _has_ended(folder, old):
             seeds = new.seeds
-            departures.append(f"{_seeds(old.seeds)} planned, {_seeds(seeds)} typed before a final run had ended")
+            departures.append(
+                f"{told_seeds(old.seeds)} planned, {told_seeds(seeds)} typed before a final run had ended"
+            )
         elif more:
             seeds, late = [*old.seeds, *more], [*late, *more]
-            departures.append(f"{_seeds(more)} added {when}")
+            departures.append(f"{told_seeds(more)} added {when}")
         else:
-            departures.append(f"{_seeds(new.seeds)} typed {when}; {_seeds(old.seeds)} planned, which stands")
+            departures.append(f"{told_seeds(new.seeds)} typed {when}; {told_seeds(old.seeds)} planned, which stands")
     tuned = old.tuning
     now = new.tuning.trials if new.tuning is not None else 0
     if tuned is not None and "trials" in question.typed and now != tuned.trials:
         if tuned.chosen:
             departures.append(f"trials={now} was typed after the settings were chosen from {tuned.trials} an arm")
+        elif now < (tried := _num_tried(folder, old)):
+            raise UserError(
+                f"trials={now} leaves out results that may have been seen, since {tried} an arm were tried already;"
+                f" trials={tried} or more goes on"
+            )
         else:
             planned = f"{tuned.trials} trial{'s' * (tuned.trials != 1)} an arm planned"
             departures.append(f"{planned}, {now} typed before anything was chosen")
@@ -175,24 +185,20 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     for each in departures:
         log.warning(f"warning: {each}")
     noted = [*old.departures, *(each for each in departures if each not in old.departures)]
-    return replace(old, seeds=seeds, late=late, tuning=tuned, departures=noted)
+    is_more = (seeds, tuned) != (old.seeds, old.tuning)
+    command = new.command if is_more else old.command  # that which ends in the plan as it is now
+    return replace(old, command=command, seeds=seeds, late=late, tuning=tuned, departures=noted)
 
 
-def known(folder: Path | None, plan: Plan, stage: Stage) -> dict[str, list[str]]:
-    """Returns by arm what of the final runs has a result that this plan did not lead to: it may have been seen.
-
-    folder: of the plan, None where it has none yet. stage: of all final runs.
-    """
-    names = {own: job.name for own, job in zip(stage.identities, stage.jobs, strict=True)}
-    cells = with_others(cells_in(folder or OUTPUTS, names)[1])
-    found = {arm: list(its) for arm, its in plan.known.items()}
-    for own, job in zip(stage.identities, stage.jobs, strict=True):
-        arm, seed, cell = job.varied["arm"], seed_of(job), cells[own]
-        is_over = cell.entry is not None and cell.entry["status"] in ENDS
-        is_own = cell.folder.parent == folder and seed in plan.runs.get(arm, {})
-        if is_over and not is_own and seed not in found.get(arm, []):
-            found.setdefault(arm, []).append(seed)
-    return found
+def _num_tried(folder: Path, plan: Plan) -> int:
+    """Returns how many of the trials planned for each arm gave a result, of the arm that is farthest."""
+    ended = (
+        number
+        for names in plan.trials.values()
+        for number, name in enumerate(names[: plan.tuning.trials if plan.tuning else 0], start=1)
+        if recorded(folder / name / RECORD, "status") in ENDS
+    )
+    return max(ended, default=0)
 
 
 def _has_ended(folder: Path, plan: Plan) -> bool:
@@ -201,5 +207,6 @@ def _has_ended(folder: Path, plan: Plan) -> bool:
     return any(recorded(folder / name / RECORD, "status") in ENDS for name in names)
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def told_seeds(seeds: Sequence[int]) -> str:
+    """Returns `seed 1` or `seeds 1, 2`."""
     return f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}"

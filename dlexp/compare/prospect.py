@@ -159,8 +159,11 @@ def num_there(plan: Plan, folder: Path) -> int:
     """Returns how many trainings of a stored plan are over, as their records tell."""
     seeds = {str(seed) for seed in plan.seeds}
     finals = [name for its in plan.runs.values() for seed, name in its.items() if seed.partition(" ")[0] in seeds]
-    entries = (read_entry(folder / name) for name in [*finals, *(name for its in plan.trials.values() for name in its)])
-    return sum(each is not None and (each["status"] == "finished" or is_diverged(each)) for each in entries)
+    trials = [name for its in plan.trials.values() for name in its]
+    is_tuned = plan.tuning is not None and plan.tuning.is_over  # then a trial that failed is not tried again
+    entries = [read_entry(folder / name) for name in (finals if is_tuned else [*finals, *trials])]
+    over: int = sum(each is not None and (each["status"] == "finished" or is_diverged(each)) for each in entries)
+    return over + len(trials) * is_tuned
 
 
 def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: int) -> None:

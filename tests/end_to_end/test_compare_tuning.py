@@ -45,6 +45,15 @@ def test_every_arm_gets_as_many_trials_as_the_one_with_the_fewest_settings(cli, 
     assert "each had two trials of batch_size" in " ".join(ended.out.split())
 
 
+def test_all_there_is_was_trained_on(cli, workdir: Path) -> None:
+    words = ["compare", "data=gates", "model.width=2,4", "seeds=2", "epochs=1", "pictures=false", "threads=1"]
+    ended = cli(*words)
+    assert ended.code == 0 and "compared on the samples they were trained on, which says nothing" in ended.out, ended
+    assert "of samples that training has seen" in " ".join(ended.out.split())
+    (folder,) = (workdir / "outputs").glob("compare-*")
+    assert plan_of(folder).metric == "trained_on/accuracy" and plan_of(folder).departures == []
+
+
 def test_what_chose_is_not_what_is_compared(cli, workdir: Path) -> None:
     study = workdir / "conf" / "study"
     study.mkdir(parents=True)

@@ -37,6 +37,11 @@ class Tuning:
     edges: dict[str, list[str]]  # by arm, the keys whose best value lies at an edge of the last range
     further: int = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the settings of all arms are chosen: they stay, and no trial is tried again."""
+        return self.chosen.keys() >= self.spaces.keys()
+
 
 @dataclass(frozen=True)
 class Plan:

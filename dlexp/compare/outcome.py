@@ -1,0 +1,69 @@
+"""How a comparison turns out otherwise than its plan says: what was known before, tried again, or can't be measured."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dlexp.compare.jobs import seed_of
+from dlexp.compare.planning import ENDS, told_seeds
+from dlexp.console.wording import TRAINED_ON
+from dlexp.records.naming import OUTPUTS
+from dlexp.records.run_json import is_diverged, read_entry
+from dlexp.report.reading.plan import Plan
+from dlexp.sweep.ledger import cells_in, with_others
+from dlexp.sweep.stage import Stage
+
+log = logging.getLogger(__name__)
+
+
+def known(folder: Path | None, plan: Plan, stage: Stage) -> dict[str, list[str]]:
+    """Returns by arm what of the final runs has a result that this plan did not lead to: it may have been seen.
+
+    folder: of the plan, None where it has none yet. stage: of all final runs.
+    """
+    names = {own: job.name for own, job in zip(stage.identities, stage.jobs, strict=True)}
+    cells = with_others(cells_in(folder or OUTPUTS, names)[1])
+    found = {arm: list(its) for arm, its in plan.known.items()}
+    for own, job in zip(stage.identities, stage.jobs, strict=True):
+        arm, seed, cell = job.varied["arm"], seed_of(job), cells[own]
+        is_over = cell.entry is not None and cell.entry["status"] in ENDS
+        is_own = cell.folder.parent == folder and seed in plan.runs.get(arm, {})
+        if is_over and not is_own and seed not in found.get(arm, []):
+            found.setdefault(arm, []).append(seed)
+    return found
+
+
+def departed(folder: Path, plan: Plan) -> list[str]:
+    """Returns what departs from a plan whose final runs are about to be trained: which of them failed before the
+    verdict shown last and are tried again, and how many were trained for something else.
+    """
+    told = " final runs were not trained for this plan, but found in another folder"
+    names = {f"{arm} seed {seed}": name for arm, its in plan.runs.items() for seed, name in its.items()}
+    found = sum(name.startswith("..") for name in names.values())
+    noted = [each for each in plan.departures if not each.endswith(told)]
+    for run, name in names.items() if plan.looks else ():
+        entry = read_entry(folder / name)
+        note = f"{run} had failed and was trained again after a verdict on {told_seeds(plan.looks[-1])} was shown"
+        if entry is not None and entry["status"] == "failed" and not is_diverged(entry) and note not in noted:
+            log.warning(f"warning: {note}")
+            noted.append(note)
+    return [*noted, f"{found} of {len(names)}{told}"] if found else noted
+
+
+def measured(plan: Plan, reports: Sequence[Mapping[str, Any]]) -> Plan:
+    """Returns a plan that compares what its final runs could measure: where the data has no test split, figures of
+    validation, without that too of the training samples. reports: of the final runs.
+    """
+    split, _, name = plan.metric.partition("/")
+    there = {key for found in reports if found["status"] == "finished" for key in found["metrics"]}
+    found = next((key for each in ("test", "val", TRAINED_ON) if (key := f"{each}/{name}") in there), plan.metric)
+    if split != "test" or found == plan.metric:
+        return plan
+    if found.startswith("val/"):
+        what = f"validation samples{' that chose their settings, which flatters them' * (plan.tuning is not None)}"
+    else:
+        what = "samples they were trained on, which says nothing of others"
+    log.warning(f"warning: the data has no test split, so the arms are compared on the {what}")
+    return replace(plan, metric=found)
