@@ -1,5 +1,6 @@
 """From made run folders to an answer: metric, arms, numbers, what is left out."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -77,6 +78,31 @@ def test_another_metric_has_its_own_direction(sweep: Path) -> None:
     answer = make_answer([sweep], metric="loss")
     assert answer.metric == "test/loss" and answer.arms[0].name == "sgd"
     assert answer.sentences[0].startswith("Test loss (lower is better): ")
+
+
+@pytest.mark.parametrize("num_seeds", [1, 5])
+def test_losses_that_are_different_measures_get_no_verdict(num_seeds: int, tmp_path: Path) -> None:
+    for number, name in enumerate(["mse", "huber", "own"]):
+        for seed in range(num_seeds):
+            value = 1 + number / 2 + seed / 100
+            metrics = {"val/loss": value, "val/mae": 2.0 + seed, "test/loss": value, "test/mae": 2.1 + seed}
+            settings = {"criterion": name, "task.targets": "values"}
+            facts: dict[str, Any] = {"metric": "val/loss", "measures": MAE, "metrics": metrics, "settings": settings}
+            made_run(tmp_path / f"{name}-{seed}", seed=seed, **facts)
+    answer, text = make_answer([tmp_path]), " ".join(make_answer([tmp_path]).sentences)
+    assert answer.metric == "test/loss" and {each.value for each in answer.differences} == {None}
+    assert {each.why_not for each in answer.differences} == {"losses that differ in criterion can't be compared"}
+    assert "--metric mae compares them" in text and "order" not in text, text
+    assert any(each.verdict for each in make_answer([tmp_path], metric="mae").differences) == (num_seeds > 1)
+
+
+def test_losses_in_other_units_get_no_verdict(tmp_path: Path) -> None:
+    for seed, is_standardised in itertools.product(range(2), [True, False]):
+        settings = {"task.standardise": is_standardised, "task.targets": "values"}
+        facts: dict[str, Any] = {"metric": "val/loss", "settings": settings, "seed": seed}
+        made_run(tmp_path / f"{is_standardised}-{seed}", 1 + seed / 10, **facts)
+    (found,) = make_answer([tmp_path]).differences
+    assert found.why_not == "losses that differ in task.standardise can't be compared"
 
 
 @pytest.mark.parametrize(
