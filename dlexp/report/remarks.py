@@ -21,7 +21,7 @@ def remarks(answer: Answer) -> Iterator[str]:
     if equal and "each is identical" not in said:
         yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
     if apart := apart_in_loss(answer.arms, answer.metric):
-        yield f"Arms that differ in {listed(apart)} have losses that measure different things: {_measured_alike(answer)}."
+        yield f"Losses of arms that differ in {listed(apart)} are not one measure: {_measured_alike(answer)}."
     if {"data", DATA} & set(answer.varied) and len(answer.arms) > 1:
         yield "The arms were measured on different data, so a difference may be that of the samples alone."
     if STARTS & set(answer.varied) and set(answer.varied) - STARTS and len(answer.arms) > 1:

@@ -174,17 +174,11 @@ def apart_in_loss(arms: Sequence[Arm], metric: str) -> list[str]:
     """Returns which settings make the losses of arms different measures; none where the metric is no loss."""
     if metric.partition("/")[2] != "loss":
         return []
-    kept = [
-        {
-            key: value
-            for key, value in arm.runs[0].settings.items()
-            if decides_the_loss(key) and (key != "task.standardise" or arm.runs[0].settings.get("task.targets") == "values")
-        }
-        for arm in arms
-        if arm.runs
-    ]
-    keys = dict.fromkeys(key for each in kept for key in each)
-    found = [key for key in keys if any(each.get(key) != kept[0].get(key) for each in kept)]
+    own = [arm.runs[0].settings for arm in arms if arm.runs]
+    keys = dict.fromkeys(key for settings in own for key in settings if decides_the_loss(key))
+    found = [key for key in keys if any(settings.get(key) != own[0].get(key) for settings in own)]
+    if not any(settings.get("task.targets") == "values" for settings in own):  # it has no effect then
+        found = [key for key in found if key != "task.standardise"]
     return [key for key in found if "criterion" not in found or not key.startswith("criterion.")]
 
 
