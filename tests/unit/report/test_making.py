@@ -455,6 +455,20 @@ def test_an_arm_that_does_not_scatter_is_told_beside_one_that_failed(tmp_path: P
     ), "the verdict has said it"
 
 
+def test_runs_that_the_plan_no_longer_names_are_told_and_are_no_arms(tmp_path: Path) -> None:
+    comparison = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
+    stray = made_run(comparison / "adam" / "old", 0.5, seed=1, settings={**ARMS["adam"], "optimizer.lr": 0.3})
+    made_run(comparison / "adam" / "stopped", seed=2, state="stopped", settings=ARMS["adam"])
+    single = made_run(tmp_path / "single", settings=ARMS["sgd"])
+    for folders, is_planned in (([comparison], True), ([comparison, single], False)):
+        answer = make_answer(folders)
+        left_out = {each.folder: each.reason for each in answer.troubles}
+        assert left_out[stray].endswith("names it neither as a final run nor as a trial"), left_out
+        assert (answer.plan is not None) == is_planned and not answer.num_unfinished
+        assert {run.folder for arm in answer.arms for run in arm.runs}.isdisjoint({stray})
+        assert answer.metric == "test/accuracy"
+
+
 def test_trials_are_no_arms_in_a_report_of_more_folders(tmp_path: Path) -> None:
     comparison = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
     single = made_run(tmp_path / "single", settings=ARMS["sgd"])
