@@ -86,6 +86,7 @@ def make_answer(
             columns=columns,
             reach=reach,
             pairs=pairs,
+            was_seen=shared.was_seen_in_tuning(arms, found.trials, key),
             elsewhere=found.elsewhere,
             reference_is=chosen,
         )

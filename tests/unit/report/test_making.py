@@ -5,12 +5,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import child_environment
+from made_answers import plan_of
 from made_runs import made_run, made_sweep
 from scipy import stats
 
@@ -20,6 +22,7 @@ from dlexp.records.folder import DATA, RECORD
 from dlexp.report import tables
 from dlexp.report.making import make_answer
 from dlexp.report.page.layout import page
+from dlexp.report.plan_lines import plan_lines
 from dlexp.report.reading.plan import Plan, Tuning, write_plan
 
 ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
@@ -383,6 +386,31 @@ def test_a_comparison_is_reported_as_planned(tmp_path: Path) -> None:
     assert not any(flatters in each for each in answer.scope)
     on_validation = made_comparison(tmp_path / "val", {"sgd": SGD, "adam": ADAM}, metric="val/accuracy")
     assert any(flatters in each for each in make_answer([on_validation]).scope)
+
+
+@pytest.mark.parametrize(
+    ("key", "held_out", "was_seen"),
+    [
+        ("data.split_seed", ["data.test_size", "data.val_size"], True),
+        ("data.split_seed", ["data.val_size"], False),
+        ("data.data_seed", ["data.test_size"], False),
+        ("model.width", ["data.test_size"], False),
+    ],
+)
+def test_a_test_set_that_each_seed_draws_is_not_sealed_while_tuning(
+    key: str, held_out: list[str], was_seen: bool, tmp_path: Path
+) -> None:
+    folder = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
+    for name, seed in itertools.product(ARMS, range(1, 6)):
+        value = (SGD if name == "sgd" else ADAM)[seed - 1]
+        settings = {**ARMS[name], "optimizer.lr": 0.1, "data.split_seed": 0, key: seed}
+        made_run(folder / f"{name}-{seed}", value, seed=seed, settings=settings, held_out=held_out)
+    runs = {name: {str(seed): f"{name}-{seed}" for seed in range(1, 6)} for name in ARMS}
+    write_plan(folder, replace(plan_of(folder), runs=runs))
+    answer = make_answer([folder])
+    lines = {name: done for name, _, done in plan_lines(answer, plan_of(folder))}
+    assert lines["test set"].startswith("Not sealed") == was_seen, lines
+    assert any("that tuning never saw" in each for each in answer.scope) == was_seen
 
 
 def test_the_margin_is_that_of_the_planned_metric(tmp_path: Path) -> None:
