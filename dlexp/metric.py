@@ -1,6 +1,6 @@
 """What a metric is: its unit and its direction. `run.json` keeps both, so that readers of a run need no task."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +19,16 @@ class Metric:
 
 
 LOSS = Metric(unit="", higher_is_better=False)
+
+
+def decides_the_loss(key: str) -> bool:
+    """Returns whether a setting decides what a loss measures: with other values of it losses can't be compared."""
+    return key.partition(".")[0] == "criterion" or key == "task.standardise"
+
+
+def another_metric(names: Iterable[str]) -> str:
+    """Returns the word that has a training led by one of these metrics, or by a further one, in place of its loss."""
+    return next((f"task.metric={name}" for name in names if name != "loss"), "'metric=[rmse]' or 'metric=[accuracy]'")
 
 
 def facts_of(measures: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:

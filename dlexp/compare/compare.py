@@ -15,11 +15,12 @@ from dlexp.compare.progress import Progress
 from dlexp.compare.prospect import counts, num_there, tell
 from dlexp.compare.question import Question, with_words
 from dlexp.config.build import build_task
+from dlexp.config.cell import essentials
 from dlexp.config.check import check
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError, listed, to_type
-from dlexp.metric import LOSS, Metric
+from dlexp.metric import LOSS, Metric, another_metric, decides_the_loss
 from dlexp.records.run_json import is_diverged
 from dlexp.sweep.launchers.launcher import is_here
 from dlexp.sweep.stage import Stage, checked
@@ -91,6 +92,11 @@ def _metric(question: Question, stage: Stage) -> tuple[str, Metric]:
     names = dict.fromkeys(str(task.metric) for task in tasks)
     if len(names) > 1:
         raise UserError(f"the arms are led by different metrics ({', '.join(names)}): task.metric=… names one for all")
+    if names.keys() == {"loss"} and (apart := _apart_in_loss(question, stage)):
+        raise UserError(
+            f"the arms are compared by their loss, and {listed(apart)} makes that another one in each;"
+            f" {another_metric(tasks[0].metrics)} measures all alike"
+        )
     configs: list[dict[str, Any]] = [run.config for run in stage.runs]
     if question.ranges:
         blind = [
@@ -119,6 +125,17 @@ def _metric(question: Question, stage: Stage) -> tuple[str, Metric]:
     (name,) = names
     split = "test" if configs[0]["test"] and not question.folds else "val"
     return f"{split}/{name}", tasks[0].metrics.get(name, LOSS)
+
+
+def _apart_in_loss(question: Question, stage: Stage) -> list[str]:
+    """Returns which settings make the losses of arms, or of trials of one, different measures."""
+    kept = [essentials(run.config) for run in stage.runs]
+    found = {
+        "criterion": [each["criterion"] for each in kept],
+        "task.standardise": [each["task"].get("standardise") for each in kept],
+    }
+    differing = [key for key, values in found.items() if any(value != values[0] for value in values)]
+    return list(dict.fromkeys([*differing, *filter(decides_the_loss, question.ranges)]))
 
 
 def _problems_of(question: Question) -> tuning.Problems:

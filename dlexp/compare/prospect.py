@@ -155,6 +155,17 @@ def pilot_scatter(plan: Plan, runs: Mapping[str, Composed]) -> float | None:
     return math.sqrt(squares / degrees) if degrees and squares else None
 
 
+def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
+    """Returns whether trials may train on samples of a final test set: the seed divides the data, and theirs is another
+    one. Whether the data brings its test set shows when it is read.
+    """
+    if plan.tuning is None or not plan.metric.startswith("test/"):
+        return False
+    divided = [run for run in runs.values() if run.follows.get("data.split_seed") == "seed"]
+    # What a data_seed draws has a test set that is drawn too, and divided off nothing.
+    return any(run.config["data"].get("test_size") and "data_seed" not in run.config["data"] for run in divided)
+
+
 def num_there(plan: Plan, folder: Path) -> int:
     """Returns how many trainings of a stored plan are over, as their records tell."""
     seeds = {str(seed) for seed in plan.seeds}
@@ -170,6 +181,12 @@ def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequenc
     """Says what a plan takes and shows. there: how many of its trainings are there already."""
     for line in in_words(plan, len(folds)):
         log.info(line)
+    if is_read_in_tuning(plan, runs):
+        log.warning(
+            "warning: with data.split_seed=${seed} each seed has a test set of its own where data.test_size divides it"
+            " off, so the trials train and choose on samples of these, which flatters the arms; one data.split_seed for"
+            " all, such as 0, keeps it sealed"
+        )
     missing = sum(counts(plan, len(folds))) - there
     if missing <= 0:
         log.info("nothing of it is missing")

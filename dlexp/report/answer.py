@@ -139,6 +139,7 @@ class Answer:
     elsewhere: dict[Path, int] = field(default_factory=dict)  # runs of comparisons whose plan is not `plan`, by folder
     reference_is: Choice = "chosen"  # moved: the first arm has failed or diverged runs
     pairs: dict[str, str] = field(default_factory=dict)
+    was_seen: bool = False  # tuning trained or chose on samples that the metric is of
 
     def decimals_of(self, low: float | None, high: float | None) -> int:
         """Returns with how many decimals a number with this interval is shown."""

@@ -152,6 +152,11 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
             f" {few(tuning.keys)} on one seed. Another tuning may find other values, and where they matter much, even"
             " equal arms come out different more often than in 5 of 100 cases."
         )
+        if answer.was_seen:
+            yield (
+                "Nothing about samples that tuning never saw: each seed has a test set of its own, and the trials, with"
+                " another seed, trained or chose on samples of these. That flatters the arms."
+            )
         if answer.plan.metric.startswith("val/"):
             yield (
                 "Nothing about samples that chose nothing: the arms are compared on the validation samples that chose"

@@ -52,7 +52,7 @@ def make_answer(
     pairs = plan.pairs if plan and against is None and not all_pairs else {}
     reference, chosen = (None, "chosen") if all_pairs or pairs else _reference(arms, against, plan)
     title, arms = _title(folders, keys, [arm.name for arm in arms], plan), ranked(arms, facts)
-    family = _family(arms, runs, reference, pairs, facts, margin, plan)
+    family = _family(arms, runs, reference, pairs, facts, margin, plan, key)
     differences = verdicts.differences(arms, family)
     around = shared.surroundings(runs)
     (num_samples, error), is_drawn = shared.error_of_the_samples(arms, key), shared.draws_its_samples(runs, key)
@@ -86,6 +86,7 @@ def make_answer(
             columns=columns,
             reach=reach,
             pairs=pairs,
+            was_seen=shared.was_seen_in_tuning(arms, found.trials, key),
             elsewhere=found.elsewhere,
             reference_is=chosen,
         )
@@ -197,12 +198,14 @@ def _family(
     facts: Metric,
     margin: float | None,
     plan: Plan | None,
+    metric: str,
 ) -> verdicts.Family:
     hypothesis = plan.hypothesis if plan else None
     return verdicts.family(
         arms,
         reference,
         pairs=pairs,
+        metric=metric,
         higher_is_better=facts.higher_is_better,
         margin=None if margin is None else margin / in_unit(1.0, facts),
         folds=arms_of.is_folded(runs),

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from dlexp.errors import to_type
+from dlexp.errors import listed, to_type
+from dlexp.metric import another_metric
 from dlexp.report.answer import Answer
 from dlexp.report.reading.arms import CONTENTS
+from dlexp.report.verdicts import apart_in_loss
 from dlexp.report.words import counted, few, upper
 
 START = "init_from"
@@ -18,6 +20,8 @@ def remarks(answer: Answer) -> Iterator[str]:
     equal = [arm.name for arm in answer.arms if arm.std == 0 and len(answer.arms) > 1 and not answer.folds]
     if equal and "each is identical" not in said:
         yield f"{few(equal)} {'is' if len(equal) == 1 else 'are each'} identical in every seed."
+    if apart := apart_in_loss(answer.arms, answer.metric):
+        yield f"Losses of arms that differ in {listed(apart)} are not one measure: {_measured_alike(answer)}."
     if {"data", DATA} & set(answer.varied) and len(answer.arms) > 1:
         yield "The arms were measured on different data, so a difference may be that of the samples alone."
     if STARTS & set(answer.varied) and set(answer.varied) - STARTS and len(answer.arms) > 1:
@@ -30,3 +34,13 @@ def remarks(answer: Answer) -> Iterator[str]:
             f"{upper(counted(count, 'run'))} {belong} to a comparison, whose plan is not followed here:"
             f" python -m dlexp report {to_type(folder.as_posix())} tells what came of it."
         )
+
+
+def _measured_alike(answer: Answer) -> str:
+    """Returns how arms of different losses can be compared: by what all measured, else by what a training measures."""
+    split = answer.metric.partition("/")[0]
+    names = [name for name in answer.arms[0].others if name.startswith(f"{split}/") and not name.endswith("/loss")]
+    shared = [name for name in names if all(name in arm.others for arm in answer.arms)]
+    if shared:
+        return f"--metric {shared[0].partition('/')[2]} compares them"
+    return f"{another_metric(answer.arms[0].runs[0].measures)} has trainings measure them alike"

@@ -11,7 +11,7 @@ from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.planned import hypothesis_in_words
 from dlexp.report.remarks import remarks
 from dlexp.report.shown import subject
-from dlexp.report.verdicts import missing_runs
+from dlexp.report.verdicts import apart_in_loss, missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper, with_value
 
 LOST = "runs of each diverged or failed"
@@ -77,9 +77,10 @@ def _folds(answer: Answer) -> list[str]:
 def _one_run_each(answer: Answer) -> list[str]:
     arms = [arm for arm in answer.arms if arm.values]
     order = ", ".join(with_value(arm.name, _value(answer, arm.values[0])) for arm in arms[:MOST])
+    told = upper(subject(answer)) if apart_in_loss(arms, answer.metric) else f"In order of {subject(answer)}"
     return [
         "One run each, so nothing is decided: how far another seed would move these figures is not known.",
-        f"In order of {subject(answer)}{_direction(answer)}: {order}{_rest(len(arms) - MOST)}.",
+        f"{told}{_direction(answer)}: {order}{_rest(len(arms) - MOST)}.",
         *_missing(answer),
     ]
 
@@ -89,7 +90,7 @@ def _compared(answer: Answer) -> list[str]:
     found = [_headline(answer, answer.differences), _numbers(answer, tested)]
     open_ones = [each for each in tested if each.verdict == "not_decided"]
     found += [_not_decided(answer, open_ones)] if open_ones else []
-    if len(answer.arms) > 2:
+    if len(answer.arms) > 2 and not apart_in_loss(answer.arms, answer.metric):
         whole = [arm.name for arm in answer.arms if arm.is_whole and arm.values]
         found += (
             [f"By the mean the order is {few(whole, ', ')}; that of neighbours may be chance."]

@@ -118,11 +118,31 @@ def draws_its_samples(runs: Sequence[Run], metric: str) -> bool:
     return any(_is_held_out(run, metric.partition("/")[0]) for run in runs if run.is_finished)
 
 
+def was_seen_in_tuning(arms: Sequence[Arm], trials: Mapping[str, Sequence[Run]], metric: str) -> bool:
+    """Whether trials trained and chose on samples of a final test set: another `data.split_seed` divides the same data
+    otherwise, where a setting divides the test set off.
+    """
+    return metric.startswith("test/") and any(
+        run.settings.get(SPLIT) != trial.settings.get(SPLIT)
+        and run.settings.get(DATA_SEED) == trial.settings.get(DATA_SEED)
+        and "data.test_size" in (_divided_by(json_of(run.folder / DATA)) or ())
+        for arm in arms
+        for trial in trials.get(arm.name, [])[:1]  # all have one seed
+        for run in arm.finished
+    )
+
+
+def _divided_by(data: Any) -> list[Any] | None:
+    """Returns the settings that held samples out, as a run's data file tells; None where it does not."""
+    known = data.get("divided_by") if isinstance(data, Mapping) else None
+    return known if isinstance(known, list) else None
+
+
 def _is_held_out(run: Run, split: str) -> bool:
     data = json_of(run.folder / DATA)
     size, limit = _within(data, "sizes", split), run.settings.get("data.limit")
-    known = data.get("divided_by") if isinstance(data, Mapping) else None
-    if not isinstance(known, list) or (limit is not None and size == limit):
+    known = _divided_by(data)
+    if known is None or (limit is not None and size == limit):
         return True
     if split == "test":
         return "data.test_size" in known

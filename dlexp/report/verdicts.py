@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.metric import decides_the_loss
 from dlexp.report import statistics
 from dlexp.report.answer import Arm, Difference, Interval, Verdict
 from dlexp.report.planned import Hypothesis
@@ -31,6 +32,7 @@ class Family:
     higher_is_better: bool
     margin: float | None
     folds: bool
+    metric: str
 
 
 def follows_the_seed(runs: Sequence[Run]) -> list[str]:
@@ -57,6 +59,7 @@ def family(
     folds: bool,
     hypothesis: Hypothesis | None,
     pairs: Mapping[str, str] = MappingProxyType({}),
+    metric: str = "",
 ) -> Family:
     """Returns what is compared, best arm first: each arm with the reference, without one with that of `pairs`, or
     without any each with each.
@@ -76,7 +79,7 @@ def family(
         compared += [pair] if pair not in compared and pair[::-1] not in compared else []
     several = {arm.name for arm in arms if len(arm.runs) > 1}
     comparisons = sum(several.issuperset(pair) for pair in compared)
-    return Family(compared, 0 if folds else comparisons, higher_is_better, margin, folds)
+    return Family(compared, 0 if folds else comparisons, higher_is_better, margin, folds, metric)
 
 
 def differences(arms: Sequence[Arm], family: Family) -> list[Difference]:
@@ -96,6 +99,8 @@ def _compared(one: Arm, other: Arm, family: Family) -> Difference:
     sign = 1 if family.higher_is_better else -1
     ahead = None if pairs is None else sum(sign * (value - another) > 0 for value, another in zip(*pairs, strict=True))
     gap = None
+    if apart := apart_in_loss([one, other], family.metric):
+        return _unclaimed(one, other, None, None, f"losses that differ in {listed(apart)} can't be compared")
     if one.is_whole and other.is_whole and one.values and other.values:
         gap = statistics.sample(one.values).mean - statistics.sample(other.values).mean
     if (why_not := next(_hindrances(one, other, family), None)) is not None:
@@ -163,6 +168,18 @@ def _hindrances(one: Arm, other: Arm, family: Family) -> Iterator[str]:
             yield f"several runs of {arm.name} have one seed"
     if all(statistics.are_identical(arm.values) for arm in (one, other)):
         yield "each is identical in every seed"
+
+
+def apart_in_loss(arms: Sequence[Arm], metric: str) -> list[str]:
+    """Returns which settings make the losses of arms different measures; none where the metric is no loss."""
+    if metric.partition("/")[2] != "loss":
+        return []
+    own = [arm.runs[0].settings for arm in arms if arm.runs]
+    keys = dict.fromkeys(key for settings in own for key in settings if decides_the_loss(key))
+    found = [key for key in keys if any(settings.get(key) != own[0].get(key) for settings in own)]
+    if not any(settings.get("task.targets") == "values" for settings in own):  # it has no effect then
+        found = [key for key in found if key != "task.standardise"]
+    return [key for key in found if "criterion" not in found or not key.startswith("criterion.")]
 
 
 def missing_runs(arm: Arm) -> str:

@@ -29,7 +29,7 @@ class Told:
 class Search:
     """Settings of conf/search/NAME.yaml, which says what they mean.
 
-    sampler: of `sequence.proposals`. is_even: which of its results tell what a part of the trials would have found.
+    sampler: of `sequence.proposals`. asks_while_running: whether it takes what runs so far into its next points.
     """
 
     sampler: ClassVar[str]

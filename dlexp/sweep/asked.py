@@ -8,12 +8,13 @@ from typing import Any
 
 from dlexp.config import words
 from dlexp.config.axes import Axis, axes_of, held_to
-from dlexp.config.build import allowed_modules, build
+from dlexp.config.build import allowed_modules, build, build_task
 from dlexp.config.cell import is_incidental
 from dlexp.config.check import group_problems, settings_problems
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
 from dlexp.errors import UserError, to_type
+from dlexp.metric import another_metric, decides_the_loss
 from dlexp.records.run_json import is_diverged
 from dlexp.search.settings import Search, refuse_unknown
 from dlexp.search.space import Proposal, Space
@@ -180,6 +181,11 @@ def _problems_of_words(several: Sequence[Axis], found: Asked) -> Iterator[str]:
             yield f"{axis.word}: {key} is no setting to choose; {key}=0,1,2 takes the mean over these"
         elif key in JUDGES:
             yield f"{axis.word}: trials that differ in {key} are judged by figures that can't be compared"
+        elif decides_the_loss(key) and (task := build_task(found.first.config)).metric == "loss":
+            yield (
+                f"{axis.word}: trials that differ in {key} are judged by losses that can't be compared;"
+                f" {another_metric(task.metrics)} judges all alike"
+            )
         elif key == "epochs" and found.search.epochs is not None:
             yield f"{axis.word} and search.epochs={found.search.epochs} both say how long a trial is; leave one out"
 

@@ -6,7 +6,7 @@ from typing import Any
 from dlexp.console.tables import aligned
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import TRAINED_ON, number, told_gap
-from dlexp.metric import LOSS, Metric, read_facts
+from dlexp.metric import LOSS, Metric, decides_the_loss, read_facts
 
 FOLD, SEED = "data.fold", "seed"
 Rows = Sequence[tuple[Mapping[str, str], dict[str, Any]]]
@@ -73,7 +73,7 @@ def compared(rows: Rows) -> str | None:
     if len(tasks) != 1 or {"data", FOLD} & rows[0][0].keys():
         return None
     ((metric, _),) = tasks
-    if metric == "val/loss" and any(key.partition(".")[0] == "criterion" for key in rows[0][0]):
+    if metric == "val/loss" and any(map(decides_the_loss, rows[0][0])):
         return None
     return metric if any(found["metrics"].get(metric) is not None for _, found in rows) else None
 

@@ -163,10 +163,14 @@ def _slice(answer: Answer, arms: Sequence[Arm], setting_key: str, key: str, word
 
 def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -> Picture | None:
     looks, series = who(answer), []
+    tuning = answer.plan.tuning if answer.plan else None
     for arm in arms:
-        values = [value for run in answer.trials[arm.name] if (value := trial_value(run, key)) is not None]
+        runs = answer.trials[arm.name]
+        if tuning is not None and tuning.widened.get(arm.name):  # its later ones lie where the first results led
+            runs = runs[: tuning.trials]
+        values = [value for run in runs if (value := trial_value(run, key)) is not None]
         if values:  # a trial without a number was tried as well
-            lost = sum(run.is_ended and trial_value(run, key) is None for run in answer.trials[arm.name])
+            lost = sum(run.is_ended and trial_value(run, key) is None for run in runs)
             values += [(min if answer.facts.higher_is_better else max)(values)] * lost
         best = list(enumerate(expected_best(values, answer.facts.higher_is_better), start=1))
         line = [(float(m), words.scaled(value)) for m, value in best]
@@ -177,4 +181,7 @@ def _tuning_curve(answer: Answer, arms: Sequence[Arm], key: str, words: Shown) -
     if drawing is None:
         return None
     said = "What the best of so many trials is expected to reach (Tang et al. 2020), up to half of those made;"
-    return Picture([drawing], f"{said} a trial without a number counts as the worst.")
+    said += " a trial without a number counts as the worst."
+    if tuning is not None and any(tuning.widened.get(arm.name) for arm in arms):
+        said += " Trials in a range that was widened are left out: results led there."
+    return Picture([drawing], said)

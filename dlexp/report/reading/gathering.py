@@ -11,7 +11,8 @@ from dlexp.report.reading.conditions import matching
 from dlexp.report.reading.plan import PLAN_FILE, Plan, read_plan, why_unread
 from dlexp.report.reading.runs import Run, Trouble, read_runs
 
-# Why a stage is left out, in words that follow the name of its folder.
+# Why a run is left out, in words that follow the name of its folder.
+UNNAMED = "lies in the folder of a comparison whose plan names it neither as a final run nor as a trial"
 HANDED_ON = "is a stage whose weights were handed on to a later one"
 
 
@@ -60,11 +61,16 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
         folder: {id(run) for names in each.runs.values() for run in of_plan(list(names.values()), folder)}
         for folder, each in plans.items()
     }
+    named = trials.union(*final.values())
+    strays = [run for run in found if id(run) not in named and not run.hands_on and plans.keys() & set(_above(run))]
+    out = {id(run) for run in strays}
+    found = [run for run in found if id(run) not in out]
     ended = {id(run) for run in found if run.is_ended} - trials
     covering = [folder for folder, own in final.items() if ended <= own and _is_within(folder, folders)]
     home = folders[0] if len(folders) == 1 and folders[0] in plans else covering[0] if len(covering) == 1 else None
     plan = None if home is None else plans[home]
     runs = matching([run for run in found if id(run) not in trials], where)
+    troubles = [*troubles, *(Trouble(run.folder, UNNAMED) for run in strays if run.is_ended)]
     if any(not run.hands_on for run in runs):  # of stages the last one is the result
         troubles = [*troubles, *(Trouble(run.folder, HANDED_ON) for run in runs if run.hands_on and run.is_ended)]
         runs = [run for run in runs if not run.hands_on]

@@ -9,7 +9,7 @@ from dlexp.compare import prospect
 from dlexp.config.compose import compose
 from dlexp.find import trial
 from dlexp.metric import LOSS
-from dlexp.report.reading.plan import Plan
+from dlexp.report.reading.plan import Plan, Tuning
 
 PLAN = Plan(
     **{"question": None, "command": "", "arms": {"a": [], "b": [], "c": []}, "shared": [], "reference": "a"},
@@ -58,3 +58,21 @@ def test_steps_of_a_dry_run_keep_nothing(is_dry: bool, monkeypatch: pytest.Monke
     sender = Sender()
     trial._in_child(sender, {"device": "cpu", "dry_run": is_dry}, 4, None, {})  # type: ignore[arg-type]
     assert sender == [f"keeps {not is_dry}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_read"),
+    [
+        (["data=iris", "data.split_seed=${seed}"], True),
+        (["data=iris", "data.split_seed=${seed}", "data.test_size=0"], False),
+        (["data=iris", "data.split_seed=7"], False),
+        (["data=mnist", "data.split_seed=${seed}"], False),
+        (["data=moons", "data.split_seed=${seed}"], False),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_a_test_set_that_the_seed_draws_is_read_in_tuning(words: list[str], is_read: bool) -> None:
+    tuned = replace(PLAN, tuning=Tuning(["optimizer.lr"], {}, 4, "qmc", 0, 0, {}, {}, {}))
+    runs = {"a": compose(["model=mlp", *words])}
+    assert prospect.is_read_in_tuning(tuned, runs) == is_read
+    assert not prospect.is_read_in_tuning(PLAN, runs)

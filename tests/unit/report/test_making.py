@@ -1,15 +1,18 @@
 """From made run folders to an answer: metric, arms, numbers, what is left out."""
 
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import child_environment
+from made_answers import plan_of
 from made_runs import made_run, made_sweep
 from scipy import stats
 
@@ -19,6 +22,7 @@ from dlexp.records.folder import DATA, RECORD
 from dlexp.report import tables
 from dlexp.report.making import make_answer
 from dlexp.report.page.layout import page
+from dlexp.report.plan_lines import plan_lines
 from dlexp.report.reading.plan import Plan, Tuning, write_plan
 
 ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
@@ -77,6 +81,31 @@ def test_another_metric_has_its_own_direction(sweep: Path) -> None:
     answer = make_answer([sweep], metric="loss")
     assert answer.metric == "test/loss" and answer.arms[0].name == "sgd"
     assert answer.sentences[0].startswith("Test loss (lower is better): ")
+
+
+@pytest.mark.parametrize("num_seeds", [1, 5])
+def test_losses_that_are_different_measures_get_no_verdict(num_seeds: int, tmp_path: Path) -> None:
+    for number, name in enumerate(["mse", "huber", "own"]):
+        for seed in range(num_seeds):
+            value = 1 + number / 2 + seed / 100
+            metrics = {"val/loss": value, "val/mae": 2.0 + seed, "test/loss": value, "test/mae": 2.1 + seed}
+            settings = {"criterion": name, "task.targets": "values"}
+            facts: dict[str, Any] = {"metric": "val/loss", "measures": MAE, "metrics": metrics, "settings": settings}
+            made_run(tmp_path / f"{name}-{seed}", seed=seed, **facts)
+    answer, text = make_answer([tmp_path]), " ".join(make_answer([tmp_path]).sentences)
+    assert answer.metric == "test/loss" and {each.value for each in answer.differences} == {None}
+    assert {each.why_not for each in answer.differences} == {"losses that differ in criterion can't be compared"}
+    assert "--metric mae compares them" in text and "order" not in text, text
+    assert any(each.verdict for each in make_answer([tmp_path], metric="mae").differences) == (num_seeds > 1)
+
+
+def test_losses_in_other_units_get_no_verdict(tmp_path: Path) -> None:
+    for seed, is_standardised in itertools.product(range(2), [True, False]):
+        settings = {"task.standardise": is_standardised, "task.targets": "values"}
+        facts: dict[str, Any] = {"metric": "val/loss", "settings": settings, "seed": seed}
+        made_run(tmp_path / f"{is_standardised}-{seed}", 1 + seed / 10, **facts)
+    (found,) = make_answer([tmp_path]).differences
+    assert found.why_not == "losses that differ in task.standardise can't be compared"
 
 
 @pytest.mark.parametrize(
@@ -359,6 +388,31 @@ def test_a_comparison_is_reported_as_planned(tmp_path: Path) -> None:
     assert any(flatters in each for each in make_answer([on_validation]).scope)
 
 
+@pytest.mark.parametrize(
+    ("key", "held_out", "was_seen"),
+    [
+        ("data.split_seed", ["data.test_size", "data.val_size"], True),
+        ("data.split_seed", ["data.val_size"], False),
+        ("data.data_seed", ["data.test_size"], False),
+        ("model.width", ["data.test_size"], False),
+    ],
+)
+def test_a_test_set_that_each_seed_draws_is_not_sealed_while_tuning(
+    key: str, held_out: list[str], was_seen: bool, tmp_path: Path
+) -> None:
+    folder = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
+    for name, seed in itertools.product(ARMS, range(1, 6)):
+        value = (SGD if name == "sgd" else ADAM)[seed - 1]
+        settings = {**ARMS[name], "optimizer.lr": 0.1, "data.split_seed": 0, key: seed}
+        made_run(folder / f"{name}-{seed}", value, seed=seed, settings=settings, held_out=held_out)
+    runs = {name: {str(seed): f"{name}-{seed}" for seed in range(1, 6)} for name in ARMS}
+    write_plan(folder, replace(plan_of(folder), runs=runs))
+    answer = make_answer([folder])
+    lines = {name: done for name, _, done in plan_lines(answer, plan_of(folder))}
+    assert lines["test set"].startswith("Not sealed") == was_seen, lines
+    assert any("that tuning never saw" in each for each in answer.scope) == was_seen
+
+
 def test_the_margin_is_that_of_the_planned_metric(tmp_path: Path) -> None:
     folder = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
     for place, path in enumerate(sorted(folder.glob(f"*/seed-*/{RECORD}"))):
@@ -427,6 +481,20 @@ def test_an_arm_that_does_not_scatter_is_told_beside_one_that_failed(tmp_path: P
         "sgd and adam are each" in each or "is identical in every seed." in each
         for each in make_answer([tmp_path / "t"]).sentences[1:]
     ), "the verdict has said it"
+
+
+def test_runs_that_the_plan_no_longer_names_are_told_and_are_no_arms(tmp_path: Path) -> None:
+    comparison = made_comparison(tmp_path / "compare", {"sgd": SGD, "adam": ADAM})
+    stray = made_run(comparison / "adam" / "old", 0.5, seed=1, settings={**ARMS["adam"], "optimizer.lr": 0.3})
+    made_run(comparison / "adam" / "stopped", seed=2, state="stopped", settings=ARMS["adam"])
+    single = made_run(tmp_path / "single", settings=ARMS["sgd"])
+    for folders, is_planned in (([comparison], True), ([comparison, single], False)):
+        answer = make_answer(folders)
+        left_out = {each.folder: each.reason for each in answer.troubles}
+        assert left_out[stray].endswith("names it neither as a final run nor as a trial"), left_out
+        assert (answer.plan is not None) == is_planned and not answer.num_unfinished
+        assert {run.folder for arm in answer.arms for run in arm.runs}.isdisjoint({stray})
+        assert answer.metric == "test/accuracy"
 
 
 def test_trials_are_no_arms_in_a_report_of_more_folders(tmp_path: Path) -> None:

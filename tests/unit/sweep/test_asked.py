@@ -1,6 +1,9 @@
 """What the words of a search ask for: the jobs of a trial, and which runs are trials of it."""
 
+import pytest
+
 from dlexp.config import words
+from dlexp.errors import UserError
 from dlexp.ranges import Interval
 from dlexp.sweep.asked import Asked, asked
 
@@ -68,3 +71,13 @@ def test_what_is_not_trained_again() -> None:
         False, True, False, True, False,
     ]  # fmt: skip
     assert prunes.is_done(pruned)
+
+
+@pytest.mark.parametrize(
+    "searched", [["criterion=mse,huber"], ["criterion=huber", "criterion.delta=interval(0.1,2)"]], ids=" ".join
+)
+def test_a_search_does_not_choose_the_loss_that_is_smallest_by_definition(searched: list[str]) -> None:
+    typed = ["-m", "search=qmc", "trials=4", "data=linear", *searched]
+    with pytest.raises(UserError, match="judged by losses that can't be compared; task.metric=mae judges all alike"):
+        asked(words.read(typed))
+    assert asked(words.read([*typed, "task.metric=mae"])).trials == 4

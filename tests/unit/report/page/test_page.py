@@ -266,3 +266,13 @@ def test_a_diverged_trial_counts_in_what_trials_reach(tmp_path: Path) -> None:
     assert len(answer.trials["sgd"]) == 8
     points = [mark for mark in pictures(answer)["tuning_curve"].drawings[0].marks if mark.shape == "dot"]
     assert len(points) == 3 * 4  # half of all trials of three arms, the diverged ones among them
+
+
+def test_trials_that_results_led_to_are_not_in_the_tuning_curve(tmp_path: Path) -> None:
+    answer = make_answer([tuned_comparison(tmp_path / "runs")])
+    assert answer.plan is not None and answer.plan.tuning is not None
+    grown = replace(answer.plan.tuning, trials=4, further=4, widened={"sgd": {"optimizer.lr": "interval(1,30)"}})
+    picture = pictures(replace(answer, plan=replace(answer.plan, tuning=grown)))["tuning_curve"]
+    points = [mark for mark in picture.drawings[0].marks if mark.shape == "dot"]
+    assert len(points) == 2 + 4 + 4, "half of the first four of SGD, of all eight of the others"
+    assert "range that was widened are left out" in picture.caption
