@@ -22,6 +22,7 @@ from dlexp.records.run_json import is_diverged, read_entry
 from dlexp.report.planned import read_hypothesis
 from dlexp.report.reading.plan import Plan
 from dlexp.report.statistics import Sample, visible, visible_in_deviations
+from dlexp.report.verdicts import DATA_SEED, SPLIT
 from dlexp.sweep.forecast import PACE, Forecast, finished_runs, forecasts
 from dlexp.sweep.launchers.launcher import is_here
 
@@ -122,13 +123,25 @@ def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, nu
         return "warning: one seed an arm tells nothing of chance: no interval and no verdict; seeds=5 gives both"
     told = f"{n} seeds an arm show differences"
     scatter = pilot_scatter(plan, runs) if plan.tuning is None else None
+    in_pairs = (
+        "; that is of Welch's test, and the report takes the paired one, which sees smaller ones where the runs of a"
+        " pair go together"
+    ) * _are_paired(runs)
     if scatter is None:
-        return f"{told} from {visible_in_deviations(n, comparisons):.1f} standard deviations of a run on, 8 times in 10"
+        deviations = f"{visible_in_deviations(n, comparisons):.1f} standard deviations of a run"
+        found = " at the settings found, whose scatter is not known before" * (plan.tuning is not None)
+        return f"{told} from {deviations}{found} on, 8 times in 10{in_pairs}"
     one = Sample(n, 0.0, scatter**2)
     least = visible(one, one, comparisons)
     assert least is not None
     shown = f"{in_unit(least, facts):.2g}{unit_of_difference(facts)}"
-    return f"{told} from {shown} on, 8 times in 10, if runs scatter as earlier ones did"
+    return f"{told} from {shown} on, 8 times in 10, if runs scatter as earlier ones did{in_pairs}"
+
+
+def _are_paired(runs: Mapping[str, Composed]) -> bool:
+    """Returns whether the seed draws the data of all arms, so that the report compares pairs of a seed."""
+    drawn = [{key for key in (SPLIT, DATA_SEED) if run.follows.get(key) == "seed"} for run in runs.values()]
+    return bool(drawn and set.intersection(*drawn))
 
 
 def _num_comparisons(plan: Plan) -> int:
@@ -161,7 +174,7 @@ def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
     """
     if plan.tuning is None or not plan.metric.startswith("test/"):
         return False
-    divided = [run for run in runs.values() if run.follows.get("data.split_seed") == "seed"]
+    divided = [run for run in runs.values() if run.follows.get(SPLIT) == "seed"]
     # What a data_seed draws has a test set that is drawn too, and divided off nothing.
     return any(run.config["data"].get("test_size") and "data_seed" not in run.config["data"] for run in divided)
 

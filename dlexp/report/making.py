@@ -41,8 +41,7 @@ def make_answer(
     Raises:
         UserError: a folder, an arm, a metric or a key is not there, nothing is left, or a number is out of range.
     """
-    found = gathered(folders, where)
-    plan = found.plan
+    plan = (found := gathered(folders, where)).plan
     key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)

@@ -286,3 +286,22 @@ def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/run.json")}
     assert cli(*words).code == 0
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*/run.json")} == before, "it is not trained again"
+
+
+@pytest.mark.parametrize(
+    ("words", "apart"),
+    [
+        (["criterion=mse,huber"], "criterion"),
+        (["criterion=huber", "criterion.delta=0.5,1"], "criterion"),
+        (["task.standardise=true,false"], "task.standardise"),
+        (["optimizer=sgd,adam", "criterion=huber", "tune=criterion.delta"], "criterion.delta"),
+    ],
+    ids=" ".join,
+)
+def test_losses_that_are_different_measures_are_not_compared(words: list[str], apart: str, cli, workdir: Path) -> None:
+    words = ["compare", "data=linear", "dry_run=true", "threads=1", *words]
+    refused = cli(*words)
+    assert refused.code == 1 and f"by their loss, and {apart} makes that another one in each" in refused.err, refused
+    assert "task.metric=mae measures all alike" in refused.err
+    assert cli(*words, "task.metric=mae").code == 0, "and that is true"
+    assert not list(workdir.iterdir())

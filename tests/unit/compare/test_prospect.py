@@ -16,6 +16,8 @@ PLAN = Plan(
     **{"seeds": [1, 2, 3], "metric": "test/accuracy", "margin": None, "hypothesis": None, "size": None},
     **{"picture": None, "tuning": None, "runs": {}, "trials": {}, "looks": []},
 )
+TUNED = replace(PLAN, tuning=Tuning(["optimizer.lr"], {}, 4, "qmc", 0, 0, {}, {}, {}))
+PAIRED = ["data.split_seed=${seed}"]
 
 
 @pytest.mark.parametrize(("at_once", "told"), [(1, "45 s"), (2, "25 s; 2 run at a time"), (4, "15 s; 4 run at a time")])
@@ -30,6 +32,17 @@ def test_a_hypothesis_about_two_other_arms_is_one_comparison_more(monkeypatch: p
     for hypothesis in (None, "b beats c", "b beats a", "all is well"):
         prospect.visible_in_words(replace(PLAN, hypothesis=hypothesis), {}, LOSS, 0)
     assert counts == [2, 3, 2, 2]
+
+
+def test_what_is_seen_is_told_with_the_test_that_it_is_of(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = {name: compose(["model=mlp", "data=iris", *words]) for name, words in (("a", []), ("b", PAIRED))}
+    of_pairs, found = "the report takes the paired one", "at the settings found, whose scatter is not known before"
+    for own, is_paired in ((["a"], False), (["a", "b"], False), (["b"], True)):
+        told = prospect.visible_in_words(PLAN, {name: runs[name] for name in own}, LOSS, 0)
+        assert (of_pairs in told) == is_paired and found not in told, told
+    told = prospect.visible_in_words(TUNED, runs, LOSS, 0)
+    assert f"standard deviations of a run {found} on, 8 times in 10" in told, told
 
 
 def test_steps_are_timed_where_nothing_is_known(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +85,6 @@ def test_steps_of_a_dry_run_keep_nothing(is_dry: bool, monkeypatch: pytest.Monke
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )
 def test_a_test_set_that_the_seed_draws_is_read_in_tuning(words: list[str], is_read: bool) -> None:
-    tuned = replace(PLAN, tuning=Tuning(["optimizer.lr"], {}, 4, "qmc", 0, 0, {}, {}, {}))
     runs = {"a": compose(["model=mlp", *words])}
-    assert prospect.is_read_in_tuning(tuned, runs) == is_read
+    assert prospect.is_read_in_tuning(TUNED, runs) == is_read
     assert not prospect.is_read_in_tuning(PLAN, runs)
