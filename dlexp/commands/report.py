@@ -65,9 +65,14 @@ def main(words: list[str]) -> int:
     out = None if options.json and options.out is None else place_of(folders, options.out and options.out.expanduser())
     if not options.json or options.reach is not None:  # else nobody asks for the curves, which takes longest
         answer = with_curves_checked(answer)
-    if not options.json:
+    is_read_along = sys.stdout.isatty()  # pictures take longer than all else; a reader such as `| head` may go before
+    if not options.json and is_read_along:
         _show(answer)
-    written = [] if out is None else write(answer, out)
+    try:
+        written = [] if out is None else write(answer, out)
+    finally:  # what the runs say is said also where there is no room for its files
+        if not options.json and not is_read_along:
+            _show(answer)
     if options.json:
         from dlexp.console.wording import printable_json
         from dlexp.report.data import as_data
@@ -87,7 +92,7 @@ def _refuse_options(options: argparse.Namespace) -> None:
 
 
 def _show(answer: "Answer") -> None:
-    """Prints a report, at a terminal in bold and grey; before its pictures, which take longer than all else."""
+    """Prints a report, at a terminal in bold and grey."""
     from dlexp.report.terminal import lines
 
     told = list(lines(answer))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from dlexp.console.training_progress import format_seconds
-from dlexp.console.wording import fixed, printable, signed, unit, unit_of_difference
+from dlexp.console.wording import amount, fixed, printable, signed, unit, unit_of_difference
 from dlexp.errors import UserError, as_typed, did_you_mean, listed
 from dlexp.report.answer import Answer, Arm, Difference, Interval
 from dlexp.report.shown import facts_of, of_some, setting, shown_metric, subject
@@ -92,7 +92,7 @@ def verdict(answer: Answer, found: Difference, reasons: bool = True) -> str:
     """Returns a verdict in two or three words, or why there is none."""
     if found.verdict is None:
         return f"none: {printable(found.why_not or '')}" if reasons else "none"
-    margin = f"{answer.margin:g}{unit_of_difference(answer.facts)}" if answer.margin is not None else ""
+    margin = amount(f"{answer.margin:g}", answer.facts) if answer.margin is not None else ""
     if found.verdict == "no_difference":
         return f"not larger than {margin}"
     return found.verdict.replace("_", " ") + (f", by less than {margin}" if found.below_margin else "")

@@ -113,6 +113,16 @@ def test_it_needs_no_torch(workdir: Path) -> None:
     assert Path("s/report/differences.png").is_file()
 
 
+def test_a_reader_that_goes_early_leaves_the_files(cli: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `report s | head -1`."""
+
+    there: list[bool] = []
+    made()
+    monkeypatch.setattr("dlexp.commands.report._show", lambda answer: there.append(Path("out/report.html").exists()))
+    assert cli("report", "s", "--out", "out").code == 0
+    assert there == [True], "what follows may find nobody who reads"
+
+
 def test_folders_that_are_read_only_are_read(cli: Callable[..., Ended]) -> None:
     made()
     for path in [*Path("s").rglob("*"), Path("s")]:
