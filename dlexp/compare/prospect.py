@@ -129,8 +129,8 @@ def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, nu
     ) * _are_paired(runs)
     if scatter is None:
         deviations = f"{visible_in_deviations(n, comparisons):.1f} standard deviations of a run"
-        found = " at the settings found, whose scatter is not known before" * (plan.tuning is not None)
-        return f"{told} from {deviations}{found} on, 8 times in 10{in_pairs}"
+        found = "; how far runs scatter at the settings found shows only then" * (plan.tuning is not None)
+        return f"{told} from {deviations} on, 8 times in 10{found}{in_pairs}"
     one = Sample(n, 0.0, scatter**2)
     least = visible(one, one, comparisons)
     assert least is not None

@@ -296,7 +296,7 @@ def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:
         (["task.standardise=true,false"], "task.standardise"),
         (["optimizer=sgd,adam", "criterion=huber", "tune=criterion.delta"], "criterion.delta"),
     ],
-    ids=" ".join,
+    ids=lambda each: each if isinstance(each, str) else " ".join(each),
 )
 def test_losses_that_are_different_measures_are_not_compared(words: list[str], apart: str, cli, workdir: Path) -> None:
     words = ["compare", "data=linear", "dry_run=true", "threads=1", *words]

@@ -461,6 +461,8 @@ def test_jobs_stand_in_the_order_of_validation_and_the_best_is_marked() -> None:
         assert names_in(table(unsorted))[:5] == list("abcde") and "best" not in table(unsorted), key
     losses_of_their_own = [({"criterion": name["model"]}, found) for name, found in losses]
     assert names_in(table(losses_of_their_own)) == list("ace") and "best" not in table(losses_of_their_own)
+    in_other_units = [({"task.standardise": name["model"]}, found) for name, found in losses]
+    assert names_in(table(in_other_units)) == list("ace") and "best" not in table(in_other_units)
 
 
 def test_means_over_seeds_by_arm() -> None:

@@ -37,12 +37,12 @@ def test_a_hypothesis_about_two_other_arms_is_one_comparison_more(monkeypatch: p
 def test_what_is_seen_is_told_with_the_test_that_it_is_of(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runs = {name: compose(["model=mlp", "data=iris", *words]) for name, words in (("a", []), ("b", PAIRED))}
-    of_pairs, found = "the report takes the paired one", "at the settings found, whose scatter is not known before"
+    of_pairs, found = "the report takes the paired one", "how far runs scatter at the settings found shows only then"
     for own, is_paired in ((["a"], False), (["a", "b"], False), (["b"], True)):
         told = prospect.visible_in_words(PLAN, {name: runs[name] for name in own}, LOSS, 0)
         assert (of_pairs in told) == is_paired and found not in told, told
     told = prospect.visible_in_words(TUNED, runs, LOSS, 0)
-    assert f"standard deviations of a run {found} on, 8 times in 10" in told, told
+    assert f"standard deviations of a run on, 8 times in 10; {found}" in told, told
 
 
 def test_steps_are_timed_where_nothing_is_known(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
