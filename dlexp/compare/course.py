@@ -217,7 +217,7 @@ class Course:
             self.plan = replace(self.plan, known=known(folder, self.plan, self._stage))
         self.plan = replace(self.plan, runs=runs or self.plan.runs, trials=trials or self.plan.trials)
         if runs:
-            self.plan = replace(self.plan, departures=departed(folder, self.plan))
+            self.plan = replace(self.plan, departures=departed(self.plan))
         write_plan(folder, self.plan)
         self._progress.at(num_done if trials else num_done + sum(map(len, self.plan.trials.values())))
         self._progress.clear()

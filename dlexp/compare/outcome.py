@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.compare.jobs import seed_of
-from dlexp.compare.planning import ENDS, told_seeds
+from dlexp.compare.planning import ENDS
 from dlexp.console.wording import TRAINED_ON
 from dlexp.records.naming import OUTPUTS
-from dlexp.records.run_json import is_diverged, read_entry
 from dlexp.report.reading.plan import Plan
 from dlexp.sweep.ledger import cells_in, with_others
 from dlexp.sweep.stage import Stage
@@ -35,20 +34,14 @@ def known(folder: Path | None, plan: Plan, stage: Stage) -> dict[str, list[str]]
     return found
 
 
-def departed(folder: Path, plan: Plan) -> list[str]:
-    """Returns what departs from a plan whose final runs are about to be trained: which of them failed before the
-    verdict shown last and are tried again, and how many were trained for something else.
+def departed(plan: Plan) -> list[str]:
+    """Returns what departs from a plan whose final runs are about to be trained: how many were trained for something
+    else. That one is tried again after a full disk or a kill departs from nothing: its numbers are the same.
     """
     told = " final runs were not trained for this plan, but found in another folder"
-    names = {f"{arm} seed {seed}": name for arm, its in plan.runs.items() for seed, name in its.items()}
-    found = sum(name.startswith("..") for name in names.values())
+    names = [name for its in plan.runs.values() for name in its.values()]
+    found = sum(name.startswith("..") for name in names)
     noted = [each for each in plan.departures if not each.endswith(told)]
-    for run, name in names.items() if plan.looks else ():
-        entry = read_entry(folder / name)
-        note = f"{run} had failed and was trained again after a verdict on {told_seeds(plan.looks[-1])} was shown"
-        if entry is not None and entry["status"] == "failed" and not is_diverged(entry) and note not in noted:
-            log.warning(f"warning: {note}")
-            noted.append(note)
     return [*noted, f"{found} of {len(names)}{told}"] if found else noted
 
 

@@ -9,7 +9,7 @@ import pytest
 from made_answers import plan_of, tuned_comparison
 from made_runs import made_run
 
-from dlexp.compare.outcome import departed, measured
+from dlexp.compare.outcome import measured
 from dlexp.compare.planning import gone_on, stored
 from dlexp.compare.question import ask
 from dlexp.errors import UserError
@@ -50,21 +50,6 @@ def test_what_a_stored_question_says_was_not_typed(tmp_path: Path) -> None:
     assert typed.command == "… seeds=3", "what trains all of it"
     fewer = gone_on(tmp_path, typed, replace(now, seeds=[1], command="… seeds=1"), ask(["sgd_vs_adam", "seeds=1"]))
     assert fewer.command == "… seeds=3", "a command that was not followed is not the one to type again"
-
-
-def test_a_final_run_that_is_tried_again_after_a_verdict_is_noted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    shown = replace(PLAN, runs={"sgd": {"1": "a", "2": "b"}, "adam": {"1": "c", "2": "../d"}}, looks=[[1, 2]])
-    states = {"a": "finished", "b": "failed", "c": "diverged", "../d": "finished"}
-    for name, state in states.items():
-        made_run(tmp_path / "compare" / name, state=state)
-    found = "1 of 4 final runs were not trained for this plan, but found in another folder"
-    assert departed(tmp_path / "compare", replace(shown, looks=[])) == [found]
-    again = "sgd seed 2 had failed and was trained again after a verdict on seeds 1, 2 was shown"
-    noted = departed(tmp_path / "compare", shown)
-    assert noted == [again, found] and caplog.messages == [f"warning: {again}"]
-    assert departed(tmp_path / "compare", replace(shown, departures=noted)) == noted and len(caplog.messages) == 1
 
 
 def test_a_plan_stands_once_a_trial_is_there_wherever_it_lies(tmp_path: Path) -> None:
