@@ -353,6 +353,7 @@ def test_a_models_own_mistake_is_told_alone(cli, workdir: Path) -> None:
     heads = "criterion._target_=mine_broken.Heads"
     ended = cli(*words, heads)
     assert ended.code == 1 and "Linear" in ended.err and "criterion" not in ended.err, ended.err
+    assert "2 things are wrong" in cli(*words, "device=cuda:99").err, "what is wrong elsewhere is told beside it"
     assert "criterion mine_broken.Heads does not go with" in cli("allow=mine_broken", heads).err
     sys.modules.pop("mine_broken", None)
 
