@@ -49,7 +49,7 @@ def sessions(folder: Path) -> int:
 @pytest.mark.slow
 def test_kill_9_at_random_moments(workdir: Path) -> None:
     """One run, killed again and again while the same command goes on with it, ends as if nothing had happened."""
-    words = [*TRAINING, "checkpoint.every_steps=7", f"epochs={240 if FULL else 60}"]
+    words = [*TRAINING, "checkpoint.every_steps=7", f"epochs={480 if FULL else 180}"]
     whole = start([*words, "hydra.run.dir=whole"], workdir)
     out, _ = whole.communicate(timeout=300)
     assert whole.returncode == 0, out
