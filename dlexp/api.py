@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlexp.config.check import check, group_problems
+from dlexp.config.check import check
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
 from dlexp.config.loaded_once import loading_once
+from dlexp.config.problems import group_problems
 from dlexp.config.stored import is_free
 from dlexp.config.words import SWEEP_FLAGS
 from dlexp.console.streams import log_to

@@ -17,6 +17,11 @@ def num_rows(batch: Batch) -> int:
     return next(iter(batch.values())).shape[0]  # a tensor's `len` takes four times as long
 
 
+def first_of(batch: Batch) -> Tensor:
+    """Returns the first field of a batch that is not its targets."""
+    return next(field for name, field in batch.items() if name != "targets")
+
+
 def added(totals: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns totals by name with those of another batch added."""
     return {name: totals[name] + value if name in totals else value for name, value in found.items()}

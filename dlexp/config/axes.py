@@ -14,8 +14,8 @@ from hydra.errors import HydraException
 
 from dlexp.config import mistakes, registry
 from dlexp.config.build import target
-from dlexp.config.check import COMMON
 from dlexp.config.hinted import hints_of, value_problem
+from dlexp.config.problems import COMMON
 from dlexp.config.schema import CheckpointSettings, Settings
 from dlexp.config.stored import value_of
 from dlexp.errors import UserError

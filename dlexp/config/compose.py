@@ -20,9 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlexp.config import mistakes, options, registry, stored, words
-from dlexp.config.check import COMMON, settings_problems, task_problems
 from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
+from dlexp.config.problems import COMMON, settings_problems, task_problems
 from dlexp.config.recomposed import Recomposing
 from dlexp.config.schema import GROUPS, Settings, takes_one_score
 from dlexp.config.viewed import shape_seen

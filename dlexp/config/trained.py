@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.config.build import build, build_task
-from dlexp.config.check import config_problems
+from dlexp.config.problems import config_problems
 from dlexp.config.stored import stored_run
 from dlexp.config.viewed import build_views
 from dlexp.data.features import as_inputs

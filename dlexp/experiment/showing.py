@@ -12,8 +12,8 @@ from torch import Tensor
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change
 from dlexp.config.build import build_each, load_data, prepared
-from dlexp.config.check import config_problems
 from dlexp.config.composed import Composed
+from dlexp.config.problems import config_problems
 from dlexp.config.steps import try_views
 from dlexp.config.viewed import build_views, fields_of_data
 from dlexp.data.fields import hold_to_classes, hold_to_fields

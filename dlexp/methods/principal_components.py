@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch
+from dlexp.batch import Batch, first_of
 from dlexp.criteria.mse import MeanSquaredError
 from dlexp.errors import UserError
 from dlexp.methods.solver import Solver
 from dlexp.models.pca import PCA
-from dlexp.tasks.autoencoding import Autoencoding, first_of
+from dlexp.tasks.autoencoding import Autoencoding
 from dlexp.tasks.task import Task
 
 ROWS = 4096  # that are in float64 at once

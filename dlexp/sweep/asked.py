@@ -10,9 +10,9 @@ from dlexp.config import words
 from dlexp.config.axes import Axis, axes_of, held_to
 from dlexp.config.build import allowed_modules, build, build_task
 from dlexp.config.cell import is_incidental
-from dlexp.config.check import group_problems, settings_problems
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
+from dlexp.config.problems import group_problems, settings_problems
 from dlexp.errors import UserError, to_type
 from dlexp.metric import another_metric, decides_the_loss
 from dlexp.records.run_json import is_diverged

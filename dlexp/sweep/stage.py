@@ -12,9 +12,10 @@ from typing import Any
 
 from dlexp.config import words
 from dlexp.config.build import build
-from dlexp.config.check import check, group_problems
+from dlexp.config.check import check
 from dlexp.config.compose import composing, problems_of
 from dlexp.config.composed import Composed
+from dlexp.config.problems import group_problems
 from dlexp.data.stream.kept_figures import keeping_nothing
 from dlexp.errors import UserError, listed
 from dlexp.experiment.identity import Identity, identity

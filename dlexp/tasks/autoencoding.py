@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.augment.seeds import mixed_bits
-from dlexp.batch import Batch
+from dlexp.batch import Batch, first_of
 from dlexp.console.wording import number
 from dlexp.criteria.bce import BCE
 from dlexp.data.normalisation import Normalisation
@@ -168,11 +168,6 @@ class Autoencoding(Task):
 
     def _target(self, batch: Batch) -> Tensor:
         return batch[UNCHANGED] if UNCHANGED in batch else first_of(batch)
-
-
-def first_of(batch: Batch) -> Tensor:
-    """Returns the first field of a batch that is not its targets."""
-    return next(field for name, field in batch.items() if name != "targets")
 
 
 def _draws(inputs: Tensor, key: int) -> Tensor:

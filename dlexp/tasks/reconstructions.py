@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from dlexp.batch import Batch, joined
+from dlexp.batch import Batch, first_of, joined
 from dlexp.console.wording import number
 from dlexp.metric import LOSS
 from dlexp.pictures.style import shortened
-from dlexp.tasks.autoencoding import first_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
     from dlexp.data.splits import Split
-    from dlexp.tasks.autoencoding import Autoencoding
 
 COLUMNS = 10
 MOST_CODES = 2000
@@ -28,7 +26,21 @@ CHUNK = 2**22  # values that are read at once
 Predict = Callable[..., Any]
 
 
-def figures(task: Autoencoding, split: Split, predict: Predict) -> dict[str, Figure]:
+class Reconstructing(Protocol):
+    """What the pictures ask of a task, which is `Autoencoding`."""
+
+    class_names: list[str] | None
+
+    @property
+    def spoils(self) -> bool: ...
+    def __call__(self, model: nn.Module, batch: Batch) -> Any: ...
+    def spoiled(self, inputs: Tensor) -> Tensor: ...
+    def judged(self, outputs: Any, batch: Batch) -> tuple[Tensor, Batch]: ...
+    def answer(self, outputs: Tensor) -> Tensor: ...
+    def in_unit(self, values: Tensor) -> Tensor: ...
+
+
+def figures(task: Reconstructing, split: Split, predict: Predict) -> dict[str, Figure]:
     """Returns the pictures of a split by file name. Predict takes fields as they came, and what asks the model."""
     from dlexp import pictures
 
@@ -67,20 +79,20 @@ def _asked(split: Split, predict: Predict, ask: Callable[..., Any], rows: Tensor
     return joined([predict(split.read(part), ask) for part in torch.split(rows, size)])
 
 
-def _judged(task: Autoencoding, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+def _judged(task: Reconstructing, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
     """Returns reconstructions, inputs, and what the model was shown, all in the unit of pictures."""
     outputs, truth = task.judged(task(model, batch), batch)
     shown = task.in_unit(task.spoiled(first_of(batch)))
     return {"inputs": truth["targets"], "shown": shown, "outputs": outputs}
 
 
-def _error(task: Autoencoding, model: nn.Module, batch: Batch) -> Tensor:
+def _error(task: Reconstructing, model: nn.Module, batch: Batch) -> Tensor:
     """Returns the mean squared error of each sample, in the unit of pictures."""
     outputs, truth = task.judged(task(model, batch), batch)
     return (outputs - truth["targets"]).square().flatten(1).mean(dim=1)
 
 
-def _encoded(task: Autoencoding, model: Any, batch: Batch) -> Tensor | None:
+def _encoded(task: Reconstructing, model: Any, batch: Batch) -> Tensor | None:
     """Returns the codes of clean inputs; None where the model has none."""
     if not callable(getattr(model, "encode", None)):
         return None
@@ -88,11 +100,11 @@ def _encoded(task: Autoencoding, model: Any, batch: Batch) -> Tensor | None:
     return codes if isinstance(codes, Tensor) else None
 
 
-def _decoded(task: Autoencoding, model: Any, batch: Batch) -> Tensor | None:
+def _decoded(task: Reconstructing, model: Any, batch: Batch) -> Tensor | None:
     return task.answer(model.decode(batch["codes"])) if callable(getattr(model, "decode", None)) else None
 
 
-def _rows(task: Autoencoding, split: Split, predict: Predict, rows: Tensor) -> list[tuple[str, Tensor]]:
+def _rows(task: Reconstructing, split: Split, predict: Predict, rows: Tensor) -> list[tuple[str, Tensor]]:
     found = _asked(split, predict, _judged, rows)
     shown = [("shown", found["shown"])] if task.spoils else []
     return [("original", found["inputs"]), *shown, ("reconstruction", found["outputs"])]
@@ -106,7 +118,7 @@ def _walks(predict: Predict, codes: Tensor) -> list[Tensor]:
     return [each for each in images if each is not None]
 
 
-def _names(task: Autoencoding, split: Split, rows: Tensor) -> list[str]:
+def _names(task: Reconstructing, split: Split, rows: Tensor) -> list[str]:
     """Returns what samples are called: their class, else their place in the split, the first being 0."""
     if split.labels is None:
         return [str(row) for row in rows.tolist()]

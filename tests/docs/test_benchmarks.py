@@ -11,8 +11,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from dlexp.config.check import config_problems
 from dlexp.config.compose import compose
+from dlexp.config.problems import config_problems
 
 
 def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

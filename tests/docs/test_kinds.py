@@ -20,9 +20,9 @@ from torch.utils.data import TensorDataset
 import dlexp
 from dlexp import api
 from dlexp.batch import mapped
-from dlexp.config.check import config_problems
 from dlexp.config.compose import compose
 from dlexp.config.composed import Composed
+from dlexp.config.problems import config_problems
 from dlexp.config.rehearsal import rehearse
 from dlexp.data.fields import examples, fields_of
 from dlexp.experiment import resume

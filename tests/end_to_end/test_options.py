@@ -13,8 +13,9 @@ from PIL import Image
 
 from dlexp import api
 from dlexp.config import build, registry
-from dlexp.config.check import check, config_problems
+from dlexp.config.check import check
 from dlexp.config.compose import compose
+from dlexp.config.problems import config_problems
 from dlexp.config.words import Words
 from dlexp.data import splits as data_splits
 from dlexp.data.facts import RESOLVERS
