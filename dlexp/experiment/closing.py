@@ -49,7 +49,7 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
             found |= _look_back(run, composed, tracker, evaluation.outputs, batches.split.to("cpu"), split)
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
     if config["evaluation"]["train"] and config["overfit_batches"] is None and split != TRAINED_ON:
-        seen = run.in_order("train")
+        seen = run.in_order("train", None)
         assert seen is not None
         found = evaluate(module, run.task, run.state.method, run.ask, seen, run.plan).metrics
         metrics |= {f"{TRAINED_ON}/{name}": value for name, value in found.items()}
@@ -73,7 +73,7 @@ def _looked_at(run: Assembly, *, is_sealed: bool) -> tuple[str, Batches | None]:
     if run.test is not None and not is_sealed:
         return "test", run.test
     if run.val is None and run.test is None and run.train.can_be_seen_again:
-        return TRAINED_ON, run.in_order("train")
+        return TRAINED_ON, run.in_order("train", None)
     return "val", run.val
 
 
