@@ -180,9 +180,11 @@ OWN_INIT = {"_target_": "dlexp.inits.own.own"}
 LATER_OF_MODELS: dict[str, dict[str, Any]] = {
     "dlexp.models.alexnet.alexnet": {"local_norm": False, "activation": "relu", "pool": "max"},
     "dlexp.models.cnn.cnn": {"kernel": 3, "activation": "relu", "pool": "max", "batch_norm": True},
+    "dlexp.models.googlenet.GoogLeNet": {"activation": "relu"},
     "dlexp.models.lenet.lenet": {"dropout": 0.0},
     "dlexp.models.mlp.mlp": {"residual": False},
     "dlexp.models.resnet.resnet": {"activation": "relu", "dropout": 0.0},
+    "dlexp.models.unet.UNet": {"activation": "relu"},
     "dlexp.models.vgg.vgg": {"activation": "relu", "pool": "max"},
 }
 # The same of data sets.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.models.auxiliary import Auxiliary
-from dlexp.models.parts import image_size, initialise, sequence
+from dlexp.models.parts import Activation, activation_of, image_size, initialise, sequence
 from dlexp.ranges import Choice, Range
 
 STEM = 192  # channels
@@ -29,12 +29,14 @@ HEADS = ("4a", "4d")  # an auxiliary head looks at what comes out of them
 class Inception(nn.Module):
     """Four branches side by side whose channels are put together: 1×1, 3×3, 5×5, and a pool with a 1×1."""
 
-    def __init__(self, channels: int, one: int, three: tuple[int, int], five: tuple[int, int], pool: int) -> None:
+    def __init__(
+        self, channels: int, one: int, three: tuple[int, int], five: tuple[int, int], pool: int, activation: str
+    ) -> None:
         super().__init__()
-        self.one = _convolution(channels, one, 1)
-        self.three = nn.Sequential(_convolution(channels, three[0], 1), _convolution(*three, 3))
-        self.five = nn.Sequential(_convolution(channels, five[0], 1), _convolution(*five, 5))
-        self.pool = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), _convolution(channels, pool, 1))
+        self.one = _convolution(channels, one, 1, activation)
+        self.three = nn.Sequential(_convolution(channels, three[0], 1, activation), _convolution(*three, 3, activation))
+        self.five = nn.Sequential(_convolution(channels, five[0], 1, activation), _convolution(*five, 5, activation))
+        self.pool = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), _convolution(channels, pool, 1, activation))
         self.maps = one + three[1] + five[1] + pool
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,6 +59,7 @@ class GoogLeNet(nn.Module):
         shape: list[int],
         num_outputs: Annotated[int, Range(ge=1)],
         stem: Annotated[str, Choice("small", "large")],
+        activation: Activation,
         dropout: Annotated[float, Range(ge=0, lt=1)],
         auxiliary: bool,
         auxiliary_weight: Annotated[float, Range(ge=0)],
@@ -65,16 +68,16 @@ class GoogLeNet(nn.Module):
         reduction = {"small": 2, "large": 16}[stem]  # of the image, where the heads look at it
         smallest = 4 * reduction + 1 if auxiliary else 1
         channels, *sides = image_size(shape, f"googlenet with auxiliary={str(auxiliary).lower()}", smallest)
-        self.stem = _small_stem(channels) if stem == "small" else _large_stem(channels)
+        self.stem = (_small_stem if stem == "small" else _large_stem)(channels, activation)
         self.inceptions, self.heads = nn.ModuleDict(), nn.ModuleDict()
         self.weight = auxiliary_weight
         channels = STEM
         for name, sizes in INCEPTIONS.items():
-            self.inceptions[name] = inception = Inception(channels, *sizes)
+            self.inceptions[name] = inception = Inception(channels, *sizes, activation)
             channels = inception.maps
             if auxiliary and name in HEADS:
                 height, width = ((-(-side // reduction) - 5) // 3 + 1 for side in sides)
-                self.heads[name] = _head(channels, height * width, num_outputs)
+                self.heads[name] = _head(channels, height * width, num_outputs, activation)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dropout = nn.Dropout(dropout)
@@ -92,35 +95,35 @@ class GoogLeNet(nn.Module):
         return Auxiliary(outputs, tuple(others), (self.weight,) * len(others)) if others else outputs
 
 
-def _convolution(channels: int, maps: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def _convolution(channels: int, maps: int, kernel: int, activation: str, stride: int = 1) -> nn.Sequential:
     conv = nn.Conv2d(channels, maps, kernel, stride=stride, padding=kernel // 2, bias=False)
-    return sequence({"conv": conv, "norm": nn.BatchNorm2d(maps), "relu": nn.ReLU(inplace=True)})
+    return sequence({"conv": conv, "norm": nn.BatchNorm2d(maps), "relu": activation_of(activation)})
 
 
-def _small_stem(channels: int) -> nn.Sequential:
-    return sequence({"conv1": _convolution(channels, STEM, 3)})
+def _small_stem(channels: int, activation: str) -> nn.Sequential:
+    return sequence({"conv1": _convolution(channels, STEM, 3, activation)})
 
 
-def _large_stem(channels: int) -> nn.Sequential:
+def _large_stem(channels: int, activation: str) -> nn.Sequential:
     return sequence(
         {
-            "conv1": _convolution(channels, 64, 7, stride=2),
+            "conv1": _convolution(channels, 64, 7, activation, stride=2),
             "pool1": nn.MaxPool2d(3, stride=2, padding=1),
-            "conv2": _convolution(64, 64, 1),
-            "conv3": _convolution(64, STEM, 3),
+            "conv2": _convolution(64, 64, 1, activation),
+            "conv3": _convolution(64, STEM, 3, activation),
             "pool3": nn.MaxPool2d(3, stride=2, padding=1),
         }
     )
 
 
-def _head(channels: int, places: int, num_outputs: int) -> nn.Sequential:
+def _head(channels: int, places: int, num_outputs: int, activation: str) -> nn.Sequential:
     return sequence(
         {
             "pool": nn.AvgPool2d(5, stride=3),
-            "conv": _convolution(channels, 128, 1),
+            "conv": _convolution(channels, 128, 1, activation),
             "flatten": nn.Flatten(),
             "linear": nn.Linear(128 * places, 1024),
-            "relu": nn.ReLU(inplace=True),
+            "relu": activation_of(activation),
             "dropout": nn.Dropout(0.7),
             "output": nn.Linear(1024, num_outputs),
         }

@@ -492,6 +492,21 @@ def test_means_over_seeds_by_arm() -> None:
     assert arms_table([({"data": varied["model"], **varied}, found) for varied, found in rows]) == ""
 
 
+def test_the_gap_to_the_training_samples_has_its_mean_too() -> None:
+    values = {"a": [0.5, 0.6, 0.7], "b": [0.8, 0.8, 0.8]}
+    rows = [
+        ({"model": model, "seed": str(seed)}, ended_with(value))
+        for model, own in values.items()
+        for seed, value in enumerate(own)
+    ]
+    for _, found in rows:
+        found["metrics"]["trained_on/accuracy"] = 0.9
+    head, _, best, second, _ = arms_table(rows).strip().splitlines()
+    assert head.split() == ["model", "val/accuracy", "test/accuracy", "trained_on/accuracy", "gap", "seeds"]
+    assert best.split("  ")[0] == "b" and "  +50 points" in best and second.split("  ")[0] == "a", (best, second)
+    assert "  +60 ± 12 points" in second and "  90.00 %" in second, second
+
+
 def test_a_sweep_ends_with_its_report_and_hparams_with_the_means_of_its_arms(cli, workdir: Path) -> None:
     from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
     from tensorboard.context import RequestContext

@@ -218,6 +218,12 @@ def test_resnet_and_lenet_take_dropout_and_activation():
     assert kinds(on_meta("lenet", (1, 28, 28), dropout=0.3)).count("Dropout") == 2
 
 
+@pytest.mark.parametrize(("name", "changes"), [("googlenet", {"auxiliary": True}), ("unet", {})])
+def test_an_activation_is_everywhere_or_nowhere(name, changes):
+    plain, other = (kinds(on_meta(name, (3, 32, 32), activation=each, **changes)) for each in ("relu", "elu"))
+    assert plain.count("ReLU") == other.count("ELU") > 9 and "ReLU" not in other
+
+
 def test_the_course_has_vgg11_and_the_lenet_of_its_time():
     assert kinds(on_meta("course_vgg", (3, 32, 32))) == kinds(on_meta("vgg11", (3, 32, 32)))
     assert {"Sigmoid", "AvgPool2d"} <= set(kinds(on_meta("course_lenet", (3, 32, 32))))
