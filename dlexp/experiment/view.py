@@ -106,6 +106,8 @@ class Watchers:
 
     def epoch(self, metrics: dict[str, Any]) -> None:
         """Shows an epoch's metrics, adds what is logged of it, and notes why the training should end."""
+        if not self._views:
+            return
         shown = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
         for watcher, view in self._each("epoch"):
             view.found = {}
