@@ -23,24 +23,48 @@ START = "init_from"
 VAGUE = ("none", "plain")  # options of several groups
 
 
-def names_of(keys: Sequence[str], arms: Sequence[tuple[Mapping[str, Any], Sequence[Run]]]) -> list[str]:
-    """Returns a name for each arm of a `split`, from what tells it from the others: `adam`; `sgd lr 0.1` and `sgd lr
-    0.01`. A single one is called after its model, data and optimizer.
+def names_of(
+    keys: Sequence[str], arms: Sequence[tuple[Mapping[str, Any], Sequence[Run]]]
+) -> tuple[list[str], list[str]]:
+    """Returns a name for each arm of a `split`, `adam lr 0.01`, `sgd lr 0.1` and `sgd lr 0.01`, and the keys that names
+    do not tell of all arms that have them.
+
+    A name tells all of what varies that an arm has; where that is too long for one of them, each tells only what sets
+    its arm apart. A single one is called after its model, data and optimizer.
     """
-    settings = [own for own, _ in arms]
     if len(arms) == 1:
-        told = [["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]
-    else:
-        told = _told_apart(keys, settings)
+        return _short([["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]), []
+    settings = [own for own, _ in arms]
+    apart = _told_apart(keys, settings)
+    # What was read is no setting, and that an arm began from no weights is told of all of them at once.
+    has = [
+        [key for key in keys if key in told or (key in runs[0].settings and (key != START or own[key] is not None))]
+        for (own, runs), told in zip(arms, apart, strict=True)
+    ]
+
+    def labels(told: Sequence[Sequence[str]]) -> list[list[str]]:
+        return [
+            [_label(key, own.get(key), keys, settings) for key in each]
+            for each, own in zip(told, settings, strict=True)
+        ]
+
+    if all(len(" ".join(each)) <= LONGEST for each in labels(has)):
+        return _short(labels(has)), []
+    untold = {key for all_, told in zip(has, apart, strict=True) for key in all_ if key not in told}
+    return _short(labels(apart)), [key for key in keys if key in untold]
+
+
+def _short(labels: Sequence[Sequence[str]]) -> list[str]:
+    """Returns a name of labels for each arm, no two alike."""
     names: list[str] = []
-    for labels in told:
-        name = printable(" ".join(labels))
+    for each in labels:
+        name = printable(" ".join(each))
         names.append(unique(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…", set(names)))
     return names
 
 
 def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Returns the labels of each arm: of a key only where arms that are equal so far differ in it."""
+    """Returns what tells each arm from the others: a key only where arms that are equal so far differ in it."""
     told: list[list[str]] = [[] for _ in arms]
     groups = [list(range(len(arms)))]
     for key in keys:
@@ -53,7 +77,7 @@ def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[
             for number in group:
                 # Where weights began tells more than what else an arm differs in.
                 if len(values) > 1 or (key == START and arms[number].get(key) is not None):
-                    told[number].append(_label(key, arms[number].get(key), keys, arms))
+                    told[number].append(key)
         groups = split
     return told
 
@@ -64,8 +88,9 @@ def _label(key: str, value: Any, keys: Sequence[str], arms: Sequence[Mapping[str
         return f"{key} {value}" if value in (*VAGUE, None) or value in elsewhere else str(value)
     short = key.rpartition(".")[2]
     is_shared = [other.rpartition(".")[2] for other in keys].count(short) > 1 or short == "_target_"
+    name = key if is_shared else short
     text = Path(value).name if key == START and isinstance(value, str) else setting(value)
-    return f"{key if is_shared else short} {text}"
+    return f"no {name}" if value is None else f"{name} {text}"
 
 
 def words_of(runs: Sequence[Run]) -> list[str]:

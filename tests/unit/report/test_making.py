@@ -111,7 +111,9 @@ def test_losses_in_other_units_get_no_verdict(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"metric": "f1"}, "no run has the metric 'f1'; there are test/accuracy,"),
+        ({"metric": "f1"}, "no run has the metric 'f1'. There are: test/accuracy,"),
+        ({"metric": "acuracy"}, r"no run has the metric 'acuracy'. Did you mean 'accuracy'\? There are: test/accu"),
+        ({"metric": "val/los"}, r"Did you mean 'val/loss'\?"),
         ({"metric": "val/f1"}, "no run has the metric 'val/f1'"),
         ({"against": "adm"}, "there is no arm 'adm'; arms are adam, sgd"),
         ({"margin": 0.0}, "margin=0 must be above 0"),

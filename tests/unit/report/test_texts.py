@@ -113,8 +113,11 @@ def test_a_table_by_rows_and_columns(tmp_path: Path) -> None:
     ]
     for options, sentence in {
         ("optimizer.lr", None): r"several arms fall on one place of the table, since optimizer varies too",
-        ("optimizer.l", None): r"--rows optimizer\.l: it does not vary .* Did you mean 'optimizer.lr'\?",
-        ("epochs", "optimizer"): r"--rows epochs: it does not vary between these runs; what does is optimizer",
+        (
+            "optimizer.l",
+            None,
+        ): r"--rows optimizer\.l: no run has a setting 'optimizer.l'\. Did you mean",
+        ("epochs", "optimizer"): r"--rows epochs: all these runs have the same\. Arms differ in optimizer",
         ("optimizer", "optimizer"): r"are both optimizer",
     }.items():
         with pytest.raises(UserError, match=sentence):
