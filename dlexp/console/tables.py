@@ -12,7 +12,8 @@ from collections.abc import Container, Iterator, Sequence
 
 from dlexp.console.wording import printable
 
-SHORTEST = 12  # of a column of words that has to give way, where whole words have no room
+# What a cell is broken into where there is no room: words, `val/` and `accuracy`, a few letters.
+PIECES = (r"\S+", r"[^\s/_.,=-]*[/_.,=-]?", r"\S{1,6}")
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
@@ -23,22 +24,19 @@ def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[s
 
 def fitted(rows: Sequence[Sequence[str]], space: int | None, right: Container[int] = ()) -> list[list[str]]:
     """Returns the lines of each row, in at most so many columns of a terminal (None: as many as it takes): cells of the
-    widest columns are wrapped, and none is cut. The heads of numbers, in `right`, give way to words; numbers never.
+    widest columns are wrapped, and none is cut. Of numbers, in `right`, only the head gives way.
     """
     rows = [list(map(printable, row)) for row in rows]
-    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
-    least = [
-        max(_needs(head), *map(width_of, cells)) if place in right else max(map(_needs, (head, *cells)))
-        for place, (head, *cells) in enumerate(zip(*rows, strict=True))
-    ]
-    for smallest in (least, [min(own, SHORTEST) if place not in right else own for place, own in enumerate(least)]):
-        while space is not None and (over := sum(widths) + 2 * (len(widths) - 1) - space) > 0:
-            wider = [place for place, width in enumerate(widths) if width > smallest[place]]
-            if not wider:
-                break
-            widest = max(wider, key=lambda place: widths[place])
-            second = max((widths[place] for place in wider if place != widest), default=0)
-            widths[widest] = max(smallest[widest], widths[widest] - over, min(second, widths[widest] - 1))
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(width_of, column)) for column in columns]
+    for piece in PIECES if space is not None else ():
+        least = [
+            max(_longest(head, piece), *map(width_of, cells))
+            if place in right
+            else max(_longest(cell, piece) for cell in (head, *cells))
+            for place, (head, *cells) in enumerate(columns)
+        ]
+        widths = _narrowed(widths, least, space or 0)
     found = []
     for row in rows:
         cells = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
@@ -46,9 +44,22 @@ def fitted(rows: Sequence[Sequence[str]], space: int | None, right: Container[in
     return found
 
 
-def _needs(cell: str) -> int:
-    """Returns how wide a number is, or the longest word of another cell."""
-    return max(map(width_of, [cell] if re.match(r"[-+−\d]", cell) else cell.split()), default=0)
+def _longest(cell: str, piece: str) -> int:
+    """Returns how wide a number is, or the longest piece of another cell."""
+    return max(map(width_of, [cell] if re.match(r"[-+−\d]", cell) else re.findall(piece, cell)), default=0)
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], space: int) -> list[int]:
+    """Returns widths of columns that together have room, as far as they can: the widest gives way first."""
+    found = list(widths)
+    while (over := sum(found) + 2 * (len(found) - 1) - space) > 0:
+        wider = [place for place, width in enumerate(found) if width > least[place]]
+        if not wider:
+            break
+        widest = max(wider, key=lambda place: found[place])
+        second = max((found[place] for place in wider if place != widest), default=0)
+        found[widest] = max(least[widest], found[widest] - over, min(second, found[widest] - 1))
+    return found
 
 
 def wrapped(text: str, space: int) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from dlexp.console.wording import beside, gap
 from dlexp.metric import Metric
-from dlexp.report.reading.plan import Plan, Tuning
+from dlexp.report.reading.plan import Plan
 from dlexp.report.reading.runs import Run, Trouble
 
 Verdict = Literal["better", "worse", "no_difference", "not_decided"]
@@ -136,12 +136,11 @@ class Answer:
     sentences: list[str] = field(default_factory=list)
     method: list[str] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
-    elsewhere: dict[Path, int] = field(default_factory=dict)  # runs of comparisons whose plan is not `plan`, by folder
+    # By folder, how many runs are of a comparison whose plan is not `plan`, and that.
+    elsewhere: dict[Path, tuple[int, Plan]] = field(default_factory=dict)
     reference_is: Choice = "chosen"  # moved: the first arm has failed or diverged runs
     pairs: dict[str, str] = field(default_factory=dict)
     was_seen: bool = False  # tuning trained or chose on samples that the metric is of
-    unnamed: list[str] = field(default_factory=list)  # keys that arms differ in and their names leave out
-    tunings: dict[Path, Tuning] = field(default_factory=dict)  # of comparisons whose plan is not `plan`, by folder
 
     def decimals_of(self, low: float | None, high: float | None) -> int:
         """Returns with how many decimals a number with this interval is shown."""

@@ -169,7 +169,8 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
         found = [
             f"those of {folder.as_posix()} found {few(tuning.keys)} in"
             f" {counted(tuning.trials + tuning.further, 'trial')} an arm on one seed"
-            for folder, tuning in answer.tunings.items()
+            for folder, (_, plan) in answer.elsewhere.items()
+            if (tuning := plan.tuning) is not None
         ]
         told = "each ran at the settings given, and how these were found is not recorded"
         told = f"{'; '.join(found)}. How other settings were found is not recorded" if found else told

@@ -46,7 +46,7 @@ def make_answer(
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)
     _check(facts, margin := _margin(margin, plan, key), reach, against, all_pairs)
-    keys, arms, unnamed = _arms(runs, key, found)
+    keys, arms = _arms(runs, key, found)
     arms = with_reached(arms, key, reach, facts)
     pairs = plan.pairs if plan and against is None and not all_pairs else {}
     reference, chosen = (None, "chosen") if all_pairs or pairs else _reference(arms, against, plan)
@@ -88,8 +88,6 @@ def make_answer(
             was_seen=shared.was_seen_in_tuning(arms, found.trials, key),
             elsewhere=found.elsewhere,
             reference_is=chosen,
-            unnamed=unnamed,
-            tunings=found.tunings,
         )
     )
 
@@ -147,23 +145,20 @@ def make_arm(name: str, settings: dict[str, Any], words: list[str], runs: list[R
     )
 
 
-def _arms(runs: Sequence[Run], metric: str, found: Gathered) -> tuple[list[str], list[Arm], list[str]]:
-    """Returns the keys that vary and the arms: those of the plan, else found by themselves; and which of the keys the
-    names of these leave out.
-    """
+def _arms(runs: Sequence[Run], metric: str, found: Gathered) -> tuple[list[str], list[Arm]]:
+    """Returns the keys that vary and the arms: those of the plan, else found by themselves."""
     keys, groups = arms_of.split(runs)
     plan = found.plan
     if plan is None:
-        names, unnamed = names_of(keys, groups)
-        named = zip(names, groups, strict=True)
-        return keys, [make_arm(name, settings, words_of(own), own, metric) for name, (settings, own) in named], unnamed
+        named = zip(names_of(keys, groups), groups, strict=True)
+        return keys, [make_arm(name, settings, words_of(own), own, metric) for name, (settings, own) in named]
     arms, left = [], {id(run) for run in runs}
     for name, words in plan.arms.items():
         own = [run for run in found.planned[name] if id(run) in left]
         chosen = plan.tuning.chosen.get(name, []) if plan.tuning else []
         settings = {key: own[0].settings.get(key) for key in keys} if own else {}
         arms.append(make_arm(name, settings, [*words, *chosen, *plan.shared], own, metric))
-    return keys, arms, []
+    return keys, arms
 
 
 def _check(facts: Metric, margin: float | None, reach: float | None, against: str | None, all_pairs: bool) -> None:

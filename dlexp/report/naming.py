@@ -15,6 +15,8 @@ from dlexp.report.reading.plan import Plan
 from dlexp.report.reading.runs import Run
 from dlexp.report.shown import setting
 
+Split = tuple[Mapping[str, Any], Sequence[Run]]  # an arm of `reading.arms.split`: what varies, and its runs
+
 ALLOW = "allow"  # lets a module of somebody's own run
 COMMAND = ["python", "-m", "dlexp", "compare"]
 LONGEST = 60
@@ -23,44 +25,52 @@ START = "init_from"
 VAGUE = ("none", "plain")  # options of several groups
 
 
-def names_of(
-    keys: Sequence[str], arms: Sequence[tuple[Mapping[str, Any], Sequence[Run]]]
-) -> tuple[list[str], list[str]]:
-    """Returns a name for each arm of a `split`, `adam lr 0.01`, `sgd lr 0.1` and `sgd lr 0.01`, and the keys that names
-    do not tell of all arms that have them.
-
-    A name tells all of what varies that an arm has; where that is too long for one of them, each tells only what sets
-    its arm apart. A single one is called after its model, data and optimizer.
+def names_of(keys: Sequence[str], arms: Sequence[Split]) -> list[str]:
+    """Returns a name for each arm of a `split`, `adam lr 0.01`, `sgd lr 0.1` and `sgd lr 0.01`: it tells all of what
+    varies that the arm has, or, where one is too long so, only what sets it apart (see `unnamed`). A single one is
+    called after its model, data and optimizer.
     """
     if len(arms) == 1:
-        return _short([["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]), []
-    settings = [own for own, _ in arms]
-    apart = _told_apart(keys, settings)
-    # What was read is no setting, and that an arm began from no weights is told of all of them at once.
-    has = [
-        [key for key in keys if key in told or (key in runs[0].settings and (key != START or own[key] is not None))]
-        for (own, runs), told in zip(arms, apart, strict=True)
-    ]
-
-    def labels(told: Sequence[Sequence[str]]) -> list[list[str]]:
-        return [
-            [_label(key, own.get(key), keys, settings) for key in each]
-            for each, own in zip(told, settings, strict=True)
-        ]
-
-    if all(len(" ".join(each)) <= LONGEST for each in labels(has)):
-        return _short(labels(has)), []
-    untold = {key for all_, told in zip(has, apart, strict=True) for key in all_ if key not in told}
-    return _short(labels(apart)), [key for key in keys if key in untold]
-
-
-def _short(labels: Sequence[Sequence[str]]) -> list[str]:
-    """Returns a name of labels for each arm, no two alike."""
+        labels = [["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]
+    else:
+        labels = _labels(_named(keys, arms), keys, arms)
     names: list[str] = []
     for each in labels:
         name = printable(" ".join(each))
         names.append(unique(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…", set(names)))
     return names
+
+
+def unnamed(keys: Sequence[str], arms: Sequence[Split]) -> list[str]:
+    """Returns the keys that arms of a `split` differ in, and that the names of some that have them do not tell."""
+    told, held = _named(keys, arms), _held(keys, arms)
+    left_out = {key for own, every in zip(told, held, strict=True) for key in every if key not in own}
+    return [key for key in keys if key in left_out]
+
+
+def _named(keys: Sequence[str], arms: Sequence[Split]) -> list[list[str]]:
+    """Returns the keys that the name of each arm tells."""
+    held = _held(keys, arms)
+    fits = all(len(" ".join(each)) <= LONGEST for each in _labels(held, keys, arms))
+    return held if fits else _told_apart(keys, [own for own, _ in arms])
+
+
+def _held(keys: Sequence[str], arms: Sequence[Split]) -> list[list[str]]:
+    """Returns the keys that each arm has. What was read is no setting, and which arms began from no weights is told of
+    all at once: they count where they tell arms apart.
+    """
+    apart = _told_apart(keys, [own for own, _ in arms])
+    return [
+        [key for key in keys if key in told or (key in runs[0].settings and (key != START or own[key] is not None))]
+        for (own, runs), told in zip(arms, apart, strict=True)
+    ]
+
+
+def _labels(told: Sequence[Sequence[str]], keys: Sequence[str], arms: Sequence[Split]) -> list[list[str]]:
+    settings = [own for own, _ in arms]
+    return [
+        [_label(key, own.get(key), keys, settings) for key in each] for each, own in zip(told, settings, strict=True)
+    ]
 
 
 def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -145,7 +145,6 @@ def _fit(
         if state.batch < num_batches:
             return  # cut short by max_steps: it stays open for a resume with more
         state.epoch, state.batch, state.measured, state.sums, state.position = state.epoch + 1, 0, 0, {}, None
-        state.rates = []
         yield {"kind": "save"} | numbers
 
 
@@ -174,6 +173,8 @@ def _into_training_mode(part: nn.Module) -> None:
 def _keep(state: TrainState, outcome: Outcome) -> None:
     """Keeps the loss of a batch and what is measured of it, on the device."""
     state.losses[state.batch] = outcome.counted
+    if state.batch == 0:
+        state.rates = []  # a new one: those of the epoch before may still be on their way to be told
     state.rates.append(state.lr)
     if state.counts is not None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight

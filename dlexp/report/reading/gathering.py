@@ -8,7 +8,7 @@ from pathlib import Path
 from dlexp.errors import UserError, listed
 from dlexp.report.reading.arms import each_once
 from dlexp.report.reading.conditions import matching
-from dlexp.report.reading.plan import PLAN_FILE, Plan, Tuning, read_plan, why_unread
+from dlexp.report.reading.plan import PLAN_FILE, Plan, read_plan, why_unread
 from dlexp.report.reading.runs import Run, Trouble, read_runs
 
 # Why a run is left out, in words that follow the name of its folder.
@@ -20,8 +20,8 @@ HANDED_ON = "is a stage whose weights were handed on to a later one"
 class Gathered:
     """What lies in the folders of a report: runs that are over, by arm of the plan where there is one.
 
-    elsewhere: how many of the runs belong to comparisons whose plan is not that of the report, by their folders.
-    tunings: of those that tuned their arms.
+    elsewhere: by their folders, how many of the runs belong to comparisons whose plan is not that of the report, and
+    the plans of these.
     """
 
     runs: list[Run]
@@ -30,8 +30,7 @@ class Gathered:
     planned: dict[str, list[Run]]
     trials: dict[str, list[Run]]
     num_unfinished: int
-    elsewhere: dict[Path, int]
-    tunings: dict[Path, Tuning]
+    elsewhere: dict[Path, tuple[int, Plan]]
 
 
 def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
@@ -90,8 +89,6 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
         troubles = [*troubles, *repeats]
     if not runs:
         raise UserError(f"no run of {listed(folders)} is at its end, so there is nothing to report yet")
-    elsewhere = {} if plan else {folder: sum(id(run) in own for run in runs) for folder, own in final.items()}
-    elsewhere = {folder: count for folder, count in elsewhere.items() if count}
     return Gathered(
         runs=runs,
         troubles=troubles,
@@ -99,8 +96,11 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
         planned=planned,
         trials={name: of_plan(names, home) for name, names in plan.trials.items()} if plan and home else {},
         num_unfinished=sum(run.cell is None or run.cell not in done for run in waiting),
-        elsewhere=elsewhere,
-        tunings={folder: tuning for folder in elsewhere if (tuning := plans[folder].tuning) is not None},
+        elsewhere={
+            folder: (count, plans[folder])
+            for folder, own in final.items()
+            if not plan and (count := sum(id(run) in own for run in runs))
+        },
     )
 
 

@@ -442,6 +442,8 @@ def test_a_folder_that_holds_one_comparison_is_reported_as_planned(tmp_path: Pat
     assert make_answer([comparison / "sgd"]).plan is None, "a part of it is none"
     made_run(tmp_path / "outputs" / "else", 0.7, settings=ARMS["adam"], seed=9)
     mixed = make_answer([tmp_path / "outputs"])
+    told = f"those of {comparison.as_posix()} found optimizer.lr in two trials an arm on one seed. How other settings"
+    assert any(told in each for each in mixed.scope)
     assert mixed.plan is None and any(
         each.startswith("Ten runs belong to a comparison") and each.count(f"report {comparison.as_posix()} tells") == 1
         for each in mixed.sentences

@@ -139,7 +139,7 @@ SAID: dict[str, tuple[list[Sequence[float | str]], dict[str, Any], list[str]]] =
                 "Means of five seeds each: adam 96.76 %, adamw 96.56 %, sgd 96.51 %. Differences: adam − "
                 "adamw: +0.19 points (corrected 95 % interval 0.00 to +0.39; p = 0.051); adam − sgd: "
                 "+0.24 points (−0.01 to +0.49; p = 0.060); adamw − sgd: +0.05 points (−0.19 to +0.29; p "
-                "= 1)."
+                "= 1.000)."
             ),
             (
                 "Five seeds an arm see differences from roughly 0.26 to 0.35 points on; for those "

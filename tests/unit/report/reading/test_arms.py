@@ -8,7 +8,7 @@ from made_runs import made_config, made_run, made_sweep
 
 from dlexp.errors import UserError
 from dlexp.report.making import make_answer
-from dlexp.report.naming import names_of, words_of
+from dlexp.report.naming import names_of, unnamed, words_of
 from dlexp.report.reading.arms import brought_along, each_once, is_folded, split
 from dlexp.report.reading.conditions import matching
 from dlexp.report.reading.runs import Run, read_runs
@@ -21,7 +21,7 @@ def runs_of(folder: Path) -> list[Run]:
 def arms_of(runs: list[Run]) -> tuple[list[str], dict[str, list[int]]]:
     """Returns the keys that vary, and the seeds of each arm by its name."""
     keys, arms = split(runs)
-    names, _ = names_of(keys, arms)
+    names = names_of(keys, arms)
     return keys, {name: [run.seed for run in own] for name, (_, own) in zip(names, arms, strict=True)}
 
 
@@ -195,7 +195,7 @@ def test_what_names_have_no_room_for_is_told(tmp_path: Path) -> None:
     assert [arm.name for arm in answer.arms] == ["sgd", "adam lr 0.01", "adam lr 0.02"]
     (told,) = (each for each in answer.sentences if each.startswith("Names tell arms apart"))
     assert "leave out what would make them too long: optimizer.lr (0.01 to 0.5), model.width (64 to 128)" in told
-    assert names_of(*split(runs))[1] == answer.unnamed
+    assert unnamed(*split(runs)) == ["optimizer.lr", *(key for key in long if key != "optimizer.lr")]
 
 
 def test_long_names_stay_unique(tmp_path: Path) -> None:
