@@ -1,10 +1,10 @@
 """The end of a sweep: how each job ended, and a table of what varied against what came out."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dlexp.console.tables import fitted, terminal_width
+from dlexp.console.tables import aligned, fitted, terminal_width, width_of, wrapped
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import TRAINED_ON, number, told_gap
 from dlexp.metric import LOSS, Metric, decides_the_loss, read_facts
@@ -64,7 +64,29 @@ def table(rows: Rows) -> str:
         status = found["status"] + (f": {found['error']}" if found["error"] else mark)
         values += [told] if "gap" in ends else []
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
-    return in_columns(cells) + "".join(f"{line}\n" for line in _means_over_folds(rows, shown))
+    apart, reasons = _reasons_apart(cells)
+    return in_columns(apart) + lines_of([*reasons, *_means_over_folds(rows, shown)])
+
+
+def _reasons_apart(cells: Sequence[list[str]]) -> tuple[Sequence[list[str]], list[str]]:
+    """Returns the rows of a table, with numbers in place of the reasons of failures where a terminal has no room for
+    these, and what they mean.
+    """
+    space, reasons = terminal_width(), dict[str, str]()
+    if space is None or max(map(width_of, aligned(cells))) <= space:
+        return cells, []
+    found = []
+    for *others, told in cells:
+        status, colon, why = told.partition(": ")
+        note = reasons.setdefault(why, f"[{len(reasons) + 1}]") if colon else ""
+        found.append([*others, f"{status} {note}".strip()])
+    return found, [f"{note} {why}" for why, note in reasons.items()]
+
+
+def lines_of(texts: Iterable[str]) -> str:
+    """Returns texts a line each, at a terminal in as many as have room."""
+    space = terminal_width()
+    return "".join(f"{line}\n" for text in texts for line in (wrapped(text, space) if space else [text]))
 
 
 def compared(rows: Rows) -> str | None:

@@ -432,8 +432,10 @@ def test_the_table_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlexp.sweep.table.terminal_width", lambda: 80)
     varied = {"model.activation": "leaky_relu", "data.points_per_class": "100", "optimizer.weight_decay": "0.0005"}
     lost = ended_with(None, "failed") | {"error": "the loss became nan in epoch 2 at step 3 (learning rate 2.5e+09)"}
-    text = table([(varied, ended_with(0.5)), ({**varied, "model.activation": "relu"}, lost)])
+    rows = [(varied, ended_with(0.5)), *(({**varied, "model.activation": name}, lost) for name in ("relu", "tanh"))]
+    text = table(rows)
     assert max(map(len, text.splitlines())) <= 80
+    assert text.split().count("[1]") == 3 and text.count("[1] the loss became nan in epoch 2 at step 3") == 1
     for word in "50.00 25.00 % 100 0.0005 nan 3 2.5e+09) activation weight_ decay relu".split():
         assert word in text, "nothing is cut"
 
