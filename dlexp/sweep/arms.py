@@ -9,7 +9,7 @@ from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.report.answer import Interval
 from dlexp.report.shown import Shown
 from dlexp.report.statistics import are_identical, interval, of_mean, sample
-from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns
+from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns, lines_of
 
 GAP = "gap"
 MEANING = "± half of the 95 % interval over seeds, of each arm alone; the report compares them"
@@ -46,7 +46,7 @@ def arms_table(rows: Rows) -> str:
         same = ", the same in every seed" if _is_same(arms[arm], metric) else ""
         cells.append([*arm, *told, f"{num - left} of {num}" if left else f"{num}", f"{mark}{same}".removeprefix(", ")])
     has_interval = any(each.low is not None for each in means[metric].values())
-    return in_columns(cells) + (f"{MEANING}\n" if has_interval else "")
+    return in_columns(cells) + lines_of([MEANING] if has_interval else [])
 
 
 def _mean(reports: list[dict[str, Any]], key: str) -> Interval:

@@ -174,6 +174,9 @@ def _into_training_mode(parts: Iterable[tuple[nn.Module, list[nn.Module]]]) -> N
 def _keep(state: TrainState, outcome: Outcome) -> None:
     """Keeps the loss of a batch and what is measured of it, on the device."""
     state.losses[state.batch] = outcome.counted
+    if state.batch == 0:
+        state.rates = []  # a new one: those of the epoch before may still be on their way to be told
+    state.rates.append(state.lr)
     if state.counts is not None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
     batch = outcome.batch or {}

@@ -19,6 +19,7 @@ class Reading:
 
     def __init__(self, state: TrainState, accumulate: int, log_steps: int) -> None:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
+        self._rates = state.rates[-state.batch :]
         self._accumulate, self._recent, self._measured = accumulate, log_steps * accumulate, state.measured
         self._conclude, self._sums = state.task.results, state.sums
         self._weighted = state.counts is not None
@@ -53,7 +54,8 @@ class Reading:
             first_step = self._step - -(-self._batch // self._accumulate)  # optimizer steps before this epoch
             raise NonFiniteLoss(
                 f"the loss became {losses[batch].item():g} in epoch {self._epoch + 1} at step"
-                f" {first_step + batch // self._accumulate + 1} (learning rate {self._lr:g})"
+                f" {first_step + batch // self._accumulate + 1} (learning rate"
+                f" {self._rates[batch - self._batch]:g})"  # of a run that went on within the epoch the last ones
             )
         numbers: dict[str, Any] = {"lr": self._lr, "epoch": self._epoch + 1, "step": self._step, "batch": self._batch}
         is_all = self._recent >= self._batch
