@@ -132,7 +132,8 @@ def test_command(words: list[str], run_cli: RunCli) -> None:
     shortened = SHORT if trains(words) else ["data.download=false"] if {"download", "show"} & set(words) else []
     ended = run_cli([word.replace("range(100)", "range(2)") for word in [*words[3:], *shortened]])
     has_succeeded(ended)
-    # A run, one that holds nothing out, two of values, a sweep, one that tests nothing, its metric, a trial, a search.
+    # A run, one that holds nothing out, two of values, a sweep, one of values, one that tests nothing, its metric, a
+    # trial, a search.
     said = (
         "test accuracy",
         "on the training samples",
@@ -140,6 +141,7 @@ def test_command(words: list[str], run_cli: RunCli) -> None:
         "test mse",
         "trained_on/",
         "test/accuracy",
+        "test/loss",
         "test macro_f1",
         "learnt by heart",
         "trials: val/accuracy",
