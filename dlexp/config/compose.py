@@ -21,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlexp.config import mistakes, options, registry, stored, words
+from dlexp.config.another_option import leave_out
 from dlexp.config.composed import Composed
-from dlexp.config.left_out import leave_out
 from dlexp.config.own_options import search_path
 from dlexp.config.problems import COMMON, settings_problems, task_problems
 from dlexp.config.recomposed import Recomposing
