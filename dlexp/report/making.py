@@ -41,7 +41,10 @@ def make_answer(
     Raises:
         UserError: a folder, an arm, a metric or a key is not there, nothing is left, or a number is out of range.
     """
-    plan = (found := gathered(folders, where)).plan
+    found = gathered(folders, where)
+    if (plan := found.plan) is not None:
+        there = {each for run in found.runs if run.is_finished for each in run.metrics}
+        found = replace(found, plan=(plan := replace(plan, metric=compared_metric.measurable(plan.metric, there))))
     key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)

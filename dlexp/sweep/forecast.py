@@ -3,12 +3,14 @@
 The time is a guess from earlier runs under outputs/.
 """
 
+import itertools
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from dlexp.config.build import build, build_optimizer, build_task, load_data, pr
 from dlexp.config.composed import Composed
 from dlexp.config.stored import stored_run
 from dlexp.data.fetch.files import find, search_roots
+from dlexp.data.splits import Splits
 from dlexp.errors import UserError
 from dlexp.experiment.initial_weights import freeze
 from dlexp.experiment.length import make_plan, one_step
@@ -34,15 +37,25 @@ from dlexp.sweep.launchers.launcher import is_here
 # A state holds besides: the losses of an epoch's batches, generators, names, zip headers.
 STATE_BYTES = 20_000
 # What the time of a step depends on, besides the data's shape.
-PACE = ("model", "augment", "batch_size", "accumulate", "precision", "compile", "deterministic", "device")
+PACE = (
+    *("model", "method", "augment", "batch_size", "accumulate"),
+    *("precision", "compile", "deterministic", "device", "threads"),
+)
+# Of so many of the longest earlier runs the median is told: one of them may have run beside others.
+LOOKED_AT = 5
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would take; None: nobody knows before it runs. doubt: why its steps are not known."""
+    """What a run would take; None: nobody knows before it runs. doubt: why its steps are not known.
+
+    splits: those that the data has, by name; none where that is not known.
+    """
 
     parameters: int
     steps: int | None
+    validations: int
+    splits: frozenset[str]
     ends_early: bool  # patience, or what is learnt by heart, may end it before all steps
     seconds: float | None
     bytes: int
@@ -71,10 +84,10 @@ class Earlier:
         return None if cpu is None else (str(cpu), gpu)
 
     @cached_property
-    def num_train(self) -> int | None:
-        """Its training samples, without those of validation; None where that is not recorded."""
-        count = recorded(self.folder / DATA, "sizes", "train")
-        return count if isinstance(count, int) else None
+    def sizes(self) -> dict[str, int] | None:
+        """The samples of each split, those of training without those of validation; None where that is not recorded."""
+        found = recorded(self.folder / DATA, "sizes")
+        return found if isinstance(found, dict) and isinstance(found.get("train"), int) else None
 
     @cached_property
     def epochs(self) -> list[dict[str, Any]]:
@@ -117,59 +130,69 @@ def finished_runs(parent: Path, model: str, data: str) -> Iterator[Earlier]:
 
 def forecasts(runs: Sequence[Composed]) -> list[Forecast]:
     """Returns what each run would take; data and earlier runs that several of them share are looked at once."""
-    samples: dict[str, int | UserError] = {}
+    sizes: dict[str, dict[str, int] | UserError] = {}
     earlier: dict[tuple[str, str], list[Earlier]] = {}
     found = []
     for run in runs:
         data, pair = run.config["data"], (run.choices["model"], run.choices["data"])
         if pair not in earlier:
             earlier[pair] = list(finished_runs(OUTPUTS, *pair))
-        if repr(data) not in samples:
-            samples[repr(data)] = _num_samples(data, earlier[pair])
-        found.append(_forecast(run, samples[repr(data)], earlier[pair]))
+        if repr(data) not in sizes:
+            sizes[repr(data)] = _sizes(data, earlier[pair])
+        found.append(_forecast(run, sizes[repr(data)], earlier[pair]))
     return found
 
 
-def _num_samples(data: Mapping[str, Any], earlier: Sequence[Earlier]) -> int | UserError:
+def _sizes(data: Mapping[str, Any], earlier: Sequence[Earlier]) -> dict[str, int] | UserError:
     try:
-        return num_training_samples(data)
+        return {name: len(split) for name, split in splits_of(data).named.items()}
     except UserError as error:
-        known = (each.num_train for each in earlier if each.config["data"] == data)
-        return next((count for count in known if count), error)
+        known = (each.sizes for each in earlier if each.config["data"] == data)
+        return next((sizes for sizes in known if sizes), error)
 
 
-def _forecast(run: Composed, samples: int | UserError, earlier: Sequence[Earlier]) -> Forecast:
+def _forecast(run: Composed, sizes: dict[str, int] | UserError, earlier: Sequence[Earlier]) -> Forecast:
     config = run.config
     with torch.device("meta"):
         model: nn.Module = build(config["model"])
     freeze(model, config["freeze"])
     steps = seconds = None
-    if isinstance(samples, int):
-        steps, epochs = num_steps(config, samples)
-        seconds = _seconds(run, steps, -(-epochs // config["val_every"]), earlier)
+    validations = 0
+    if isinstance(sizes, dict):
+        steps, epochs = num_steps(config, sizes["train"])
+        validations = -(-epochs // config["val_every"])
+        seconds = _seconds(run, steps, validations, earlier)
     return Forecast(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         steps=steps,
+        validations=validations,
+        splits=frozenset(sizes if isinstance(sizes, dict) else ()),
         ends_early=config["patience"] is not None or config["overfit_batches"] is not None,
         seconds=seconds,
         bytes=num_bytes(config, model, seconds),
-        doubt=str(samples) if isinstance(samples, UserError) else None,
+        doubt=str(sizes) if isinstance(sizes, UserError) else None,
     )
 
 
 def _seconds(run: Composed, steps: int, num_validations: int, earlier: Sequence[Earlier]) -> float | None:
-    """Returns the time at the pace of the longest earlier run of this kind; jobs of a cluster may have run anywhere."""
+    """Returns the time at the pace of the longest earlier runs of this kind, of those that draw and test as it would
+    where there are any; jobs of a cluster may have run anywhere.
+    """
     alike = [each for each in earlier if each.has_pace_of(run.config)]
     if is_here(run.config):
         device = select_device(run.config["device"])
         here = environment.cpu_name(), torch.cuda.get_device_name(device) if device.type == "cuda" else None
         alike = [each for each in alike if each.machine == here]
-    alike.sort(key=lambda each: each.num_steps, reverse=True)
-    return next((found for each in alike if (found := each.seconds(steps, num_validations)) is not None), None)
+    ends = ("pictures", "test")
+    same = [each for each in alike if all(each.config[key] == run.config[key] for key in ends)]
+    longest = sorted(same or alike, key=lambda each: each.num_steps, reverse=True)
+    told = (found for each in longest if (found := each.seconds(steps, num_validations)) is not None)
+    known = list(itertools.islice(told, LOOKED_AT))
+    return median(known) if known else None
 
 
-def num_training_samples(data: Mapping[str, Any]) -> int:
-    """Returns how many samples a training would see an epoch, where that costs little and writes nothing.
+def splits_of(data: Mapping[str, Any]) -> Splits:
+    """Returns the samples that a run would see, where that costs little and writes nothing.
 
     Sets of dlexp are generated or read from where they lie (images are only counted).
 
@@ -183,7 +206,8 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
     if source is not None and find(source, search_roots(data["root"])) is None:
         raise UserError(f"{source.name} is not on this machine yet")
     kept = {"in_memory": False} if "in_memory" in data else {}
-    return len(prepared(load_data({**data, **kept}), {**data, "sampling": None}).train)  # it draws as many
+    splits: Splits = prepared(load_data({**data, **kept}), {**data, "sampling": None})  # it draws as many
+    return splits
 
 
 def num_steps(config: Mapping[str, Any], num_samples: int) -> tuple[int, int]:

@@ -137,7 +137,7 @@ def test_files_are_counted_where_they_lie(workdir: Path) -> None:
         (["data=fake", "data.num_samples=64"], 58),
         (["data=linear"], 900),
     ]:
-        assert forecast.num_training_samples(compose(words).config["data"]) == expected, words
+        assert len(forecast.splits_of(compose(words).config["data"]).train) == expected, words
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,4 @@ def test_the_disk_is_what_a_run_keeps(cli, workdir: Path, words: list[str]) -> N
 def test_a_data_set_that_is_wrong_is_said(workdir: Path) -> None:
     data = compose(["data.val_size=999999"]).config["data"]
     with pytest.raises(UserError, match="would leave nothing of the 3000 training samples"):
-        forecast.num_training_samples(data)
+        forecast.splits_of(data)
