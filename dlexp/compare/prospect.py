@@ -235,7 +235,8 @@ def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequenc
             " off, so the trials train and choose on samples of these, which flatters the arms; one data.split_seed for"
             " all, such as 0, keeps it sealed"
         )
-    elsewhere = f", {there.num_elsewhere} of them in other folders" if there.num_elsewhere else ""
+    which = "all" if there.num_elsewhere == there.num_there else f"{there.num_elsewhere} of them"
+    elsewhere = f", {which} in other folders" if there.num_elsewhere else ""
     if not there.num_left:
         log.info(f"nothing is left to train: all {there.num_there} trainings are there{elsewhere}")
         return

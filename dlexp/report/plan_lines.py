@@ -77,7 +77,7 @@ def _final_runs(answer: Answer, plan: Plan) -> str:
     told = ", ".join([f"{finished} finished", *(f"{count} {word}" for count, word in lost if count)])
     added = sorted(set(plan.seeds) - set(plan.planned_seeds))
     dropped = sorted(set(plan.planned_seeds) - set(plan.seeds))
-    told += f"; {_seeds(added)} added" * bool(added) + f"; {_seeds(dropped)} left out" * bool(dropped)
+    told += "".join(f"; {_seeds(its)} {what}" for its, what in ((added, "added"), (dropped, "left out")) if its)
     if answer.exploratory:
         return f"{told}. Exploratory: {answer.exploratory}"
     due = len(plan.arms) * len(plan.seeds)

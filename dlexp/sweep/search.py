@@ -115,7 +115,8 @@ def _dry(search: Asked, stage: Stage, proposals: Sequence[Proposal]) -> Ended:
         )
     more = 0
     if search.search.asks_while_running:
-        more = min(search.trials, size(search.space) or search.trials) * search.repeats - len(stage.jobs)
+        most = min(search.trials, size(search.space) or search.trials)
+        more = max(0, most * search.repeats - len(stage.jobs))
     if more > 0:
         log.info(f"{more} further jobs are proposed from the results of those below, and take about as long each")
     if search.search.top is not None:
