@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlexp.config.composed import Composed
+from dlexp.console.training_progress import estimate
 from dlexp.errors import UserError
 from dlexp.find.trial import attempt
 from dlexp.machine.cores import SHARERS
@@ -62,6 +63,16 @@ def seconds_of(
             found[name] = forecast.steps * each + forecast.validations * validation + besides
             known_by.add("steps" if others[kind] is None else "short")
     return found, known_by
+
+
+def estimate_between(least: float, most: float) -> str:
+    """Returns `about 20 to 40 s`, or one time where both ends read the same."""
+    low, high = estimate(least, 1), estimate(most, 1)
+    if low == high or least < 1:
+        return high if low == high else f"up to {high}"
+    number, low_unit = low.rsplit(" ", 1)
+    told = number if high.endswith(f" {low_unit}") else low
+    return f"{told} to {high.removeprefix('about ')}"
 
 
 def _sharers(run: Composed) -> int:

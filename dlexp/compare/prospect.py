@@ -5,12 +5,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from dlexp.compare import tuning
-from dlexp.compare.duration import seconds_of
+from dlexp.compare.duration import estimate_between, seconds_of
 from dlexp.compare.outcome import untested
 from dlexp.compare.there import Kind, There
 from dlexp.config.cell import essentials
 from dlexp.config.composed import Composed
-from dlexp.console.training_progress import estimate_between
 from dlexp.console.wording import amount, in_unit
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import Metric

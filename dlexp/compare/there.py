@@ -1,7 +1,7 @@
 """What of a comparison is there before it goes on, in its own folder or another one, and what is left to train."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ Kind = tuple[str, str]  # an arm, and `trials` or `finals`
 
 @dataclass(frozen=True)
 class There:
-    """trials, finals: what is left to train of each arm; of final runs whose settings are not chosen yet what they are
-    before. num_there: trainings that are over, num_elsewhere of them in other folders. values: of final runs that have
-    finished, by arm and seed, their metrics.
+    """trials, finals: what is left to train of each arm, by which its time is told: before settings are chosen with the
+    arm's own optimizer. num_there: trainings that are over, num_elsewhere of them in other folders. values: the metrics
+    of final runs that have finished, by arm and seed.
     """
 
     trials: Mapping[str, list[Composed]]
@@ -53,6 +53,9 @@ def look(question: Question, plan: Plan, runs: Mapping[str, Composed], folder: P
         tried = {arm: tuning.trials(plan.tuning, arm, run.config) for arm, run in runs.items()}
         stage = checked(trial_jobs(question, tried), question.read)
         left, cells = _left(stage, folder, anew=anew)
+        # At a rate that is tried a training may diverge, and would not tell how long others take.
+        own = {arm: {"optimizer": run.config["optimizer"]} for arm, run in runs.items()}
+        left = {arm: [replace(run, config=run.config | own[arm]) for run in its] for arm, its in left.items()}
         finals = {arm: [run] * len(plan.seeds) * max(1, len(question.folds)) for arm, run in runs.items()}
         return There(left, finals, *_counts(cells, folder), {})
     stage = checked(final_jobs(question, plan), question.read)

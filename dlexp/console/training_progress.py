@@ -246,16 +246,6 @@ class Pace:
         return f"{estimate(seconds / steps, self._num_steps)} for {epochs} (validation not counted)"
 
 
-def estimate_between(least: float, most: float) -> str:
-    """Returns `about 20 to 40 s`, or one time where both ends read the same."""
-    low, high = estimate(least, 1), estimate(most, 1)
-    if low == high or least < 1:
-        return high if low == high else f"up to {high}"
-    number, low_unit = low.rsplit(" ", 1)
-    told = number if high.endswith(f" {low_unit}") else low
-    return f"{told} to {high.removeprefix('about ')}"
-
-
 def estimate(seconds_per_step: float, steps: int) -> str:
     """Returns `about 12 min`: the time `steps` steps take, in one rounded unit, since it is a guess."""
     seconds = seconds_per_step * steps

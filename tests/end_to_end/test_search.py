@@ -99,6 +99,10 @@ def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
     assert ended.code == 0 and "[12/12]" in ended.out and "best of 12 trials" in ended.out, ended
     before = entries(workdir)
     assert len(before) == 12 and "expected best" not in ended.out
+    told = cli(*words, "trials=12", "dry_run=true").out
+    assert "nothing is left to do" in told and "further jobs" not in told and told.count("  done") == 12
+    told = cli(*words, "trials=14", "dry_run=true").out
+    assert "2 jobs to do, 2 of them not proposed yet" in told and "nothing is left" not in told
     again = cli(*words, "trials=12")
     assert again.code == 0 and entries(workdir) == before and "best of 12 trials" in again.out, again
     more = cli(*words, "trials=13")
