@@ -96,13 +96,13 @@ def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
     ended = cli("compare", *ARMS, *SHORT, *TUNED, "dry_run=true")
     assert ended.code == 0 and "8 trainings" in ended.out and "standard deviations" in ended.out, ended
     assert "  sgd: optimizer.lr=tag(log,interval(0.0033,3))\n" in ended.out and "the test set sealed" in ended.out
+    assert "  adam: optimizer.lr=tag(log,interval(0.00033,0.3))\n" in ended.out
     words = [*ARMS, *SHORT, "dry_run=true"]
     ended = cli("compare", *words, "hypothesis=Adam beats SGD", "data.test_size=0", *TUNED)
     assert "hypothesis “Adam beats SGD”: it is judged, adam against sgd\n" in ended.out and "sealed" not in ended.out
     assert "the data has no test split, so the arms are compared on the validation samples that chose" in ended.out
     ended = cli("compare", *words, "hypothesis=all will be well")
     assert ended.code == 0 and "it stands as typed and is not judged" in ended.out, ended
-    assert "  adam: optimizer.lr=tag(log,interval(0.00033,0.3))\n" in ended.out
     for words, told in (
         ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting. Did you mean 'model.dropout'?"),
         ([*ARMS, "tune=model.xyz"], "error: tune=model.xyz: there is no such setting; model has shape, "),
