@@ -183,9 +183,11 @@ def _fewest(sees: Callable[[int], bool], difference: float, variance: float, com
 
 def _of_welch(one: Sample, other: Sample, level: float) -> tuple[Any, Any]:
     """Returns what |Z + shift| has to exceed, and the weights of these; one of the variances may be 0."""
-    _, weights = _points()
+    from scipy.special import betaincinv
+
+    points, weights = _points()
     degrees = one.n - 1, other.n - 1
-    share = _shares(*degrees)
+    share = betaincinv(degrees[0] / 2, degrees[1] / 2, points)
     parts = one.squared_error * share / degrees[0], other.squared_error * (1 - share) / degrees[1]
     found = degrees_of(one, other, *parts)
     true = one.squared_error + other.squared_error
@@ -197,14 +199,6 @@ def _of_welch(one: Sample, other: Sample, level: float) -> tuple[Any, Any]:
 def _of_pairs(n: int, level: float) -> tuple[Any, Any]:
     roots, weights = _roots_of_chi_square(n - 1)
     return quantile(n - 1, level) / (n - 1) ** 0.5 * roots, weights
-
-
-@lru_cache(maxsize=4096)
-def _shares(degrees: int, others: int) -> Any:
-    """Returns points of the first of two equal variances' share of their sum, in degrees (a beta distribution)."""
-    from scipy.special import betaincinv
-
-    return betaincinv(degrees / 2, others / 2, _points()[0])
 
 
 @lru_cache(maxsize=4096)
@@ -233,13 +227,10 @@ def _power(shift: float, asked: Any, weights: Any) -> float:
 
 def _shift(asked: Any, weights: Any) -> float:
     """Returns the difference in standard errors that is found with probability POWER."""
-    low, high = 0.0, 1.0
-    below, above = -POWER, _power(high, asked, weights) - POWER
-    while above < 0:
+    low, high, below, side = 0.0, 1.0, -POWER, 0
+    while (above := _power(high, asked, weights) - POWER) < 0:
         low, high, below = high, 2 * high, above
-        above = _power(high, asked, weights) - POWER
     # Regula falsi; an end that stays counts half, which lets the other one come nearer (Illinois).
-    side = 0
     while high - low > 1e-7 * high and above > 1e-9:
         middle = (low * above - high * below) / (above - below)
         found = _power(middle, asked, weights) - POWER
