@@ -27,7 +27,9 @@ HEADS = ("4a", "4d")  # an auxiliary head looks at what comes out of them
 
 
 class Inception(nn.Module):
-    """Four branches side by side whose channels are put together: 1×1, 3×3, 5×5, and a pool with a 1×1."""
+    """Four branches side by side, 1×1, 3×3, 5×5, and a pool with a 1×1, whose channels are put together: N×channels×H×W
+    to N×maps×H×W (figure 2b).
+    """
 
     def __init__(self, channels: int, one: int, three: tuple[int, int], five: tuple[int, int], pool: int) -> None:
         super().__init__()

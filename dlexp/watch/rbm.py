@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlexp.batch import first_of
 from dlexp.errors import UserError
 from dlexp.watch.watcher import View, Watcher
 
@@ -51,7 +52,7 @@ class LooksAtRBM(Watcher):
         view.figure("filters", image_grid(images, heading=told))
         has_val = any(key.startswith("val/") for key in metrics)
         samples = next(iter(view.batches("val" if has_val else "train")))
-        visible = machine.below(_inputs(samples)[:CHAINS])
+        visible = machine.below(first_of(samples)[:CHAINS])
         rows = [("start", _shown(machine, visible))]
         for after in STEPS:
             visible, step = machine.chain(visible, after - step), after
@@ -77,15 +78,11 @@ def _free_energy(machine: Any, view: View, split: str, count: int | None) -> tup
     """Returns the mean free energy of a split, or of about `count` samples of it, and of how many that is."""
     total, seen = 0.0, 0
     for batch in view.batches(split):
-        energies = machine.free_energy(machine.below(_inputs(batch)))
+        energies = machine.free_energy(machine.below(first_of(batch)))
         total, seen = total + float(energies.double().sum()), seen + len(energies)
         if count is not None and seen >= count:
             break
     return total / seen, seen
-
-
-def _inputs(batch: Mapping[str, Tensor]) -> Tensor:
-    return next(field for name, field in batch.items() if name != "targets")
 
 
 def _shown(machine: Any, visible: Tensor) -> Tensor:
