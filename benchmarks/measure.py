@@ -179,6 +179,12 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
         result += f" ({' – '.join(ends)})"
     if not name.startswith("test"):
         result += " of the points trained on"
+    for key, told in (
+        (f"{REPORTED[0]}/robust_accuracy", "{} of attacked ones"),
+        (f"{REPORTED[1]}/accuracy", "{} of those trained on"),
+    ):
+        if name == f"{REPORTED[0]}/accuracy" and key in runs[0]["metrics"]:
+            result += "; " + told.format(f"{100 * statistics.mean(run['metrics'][key] for run in runs):.2f} %")
     learnt = runs[0]["results"].get("coefficients")
     if learnt:
         result += f"; seed 0: w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"

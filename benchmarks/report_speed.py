@@ -1,4 +1,4 @@
-"""What a report of many runs takes: seconds from cold files and from warm ones, and peak memory.
+"""What a report and a list of many runs take: seconds from cold files and from warm ones, and peak memory.
 
 python benchmarks/report_speed.py --runs 1000
 
@@ -20,7 +20,7 @@ from pathlib import Path
 WORDS = ["experiment=spiral_mlp", "data.points_per_class=300", "epochs=100", "optimizer=sgd", "optimizer.lr=0.1",
          "checkpoint.keep=metrics", "pictures=false", "threads=1"]  # fmt: skip
 ARMS = 20
-COMMANDS = ("report", "report --json")
+COMMANDS = ("report", "report --json", "list")
 
 
 def main() -> None:

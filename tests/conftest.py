@@ -101,6 +101,17 @@ def start(words: list[str], folder: Path, **options: Any) -> subprocess.Popen[st
     )
 
 
+def jobs_of(parent: int) -> list[int]:
+    """Returns the jobs of a process that leads a session: each leads a group of its own in it."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, encoding="ascii", check=True).stdout
+    found = []
+    for number in map(int, listed.split()):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(number) == parent and os.getpgid(number) == number != parent:
+                found.append(number)
+    return found
+
+
 @pytest.fixture
 def run_cli(workdir: Path) -> Callable[..., Ended]:
     """Runs `python -m dlexp ARGS` as a process of its own, in the empty folder."""

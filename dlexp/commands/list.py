@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlexp.commands import CommandParser
-from dlexp.console.tables import line, width_of
+from dlexp.console.tables import line, width_of, wrapped
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import gap, number, printable, printable_json, told_gap
 from dlexp.records.naming import OUTPUTS
 
 if TYPE_CHECKING:
-    from dlexp.report.reading.listing import Entry
-    from dlexp.report.reading.runs import Trouble
+    from dlexp.report.reading.listing import Entry, Question
 
 PLAIN_WIDTH = 80  # off a terminal
 STYLES = {"failed": "red", "died": "red", "running": "green", "pending": "green"}
@@ -41,7 +40,7 @@ def parser() -> CommandParser:
 def main(words: list[str]) -> int:
     """Prints the runs of a folder; returns 0."""
     options = parser().parse_args(words)
-    from dlexp.report.reading.listing import read_list
+    from dlexp.report.reading.listing import questions, read_list
 
     entries, troubles = read_list(options.folder.expanduser(), options.where, options.sort)
     if options.json:
@@ -49,7 +48,12 @@ def main(words: list[str]) -> int:
         return 0
     is_terminal = sys.stdout.isatty()
     space = shutil.get_terminal_size().columns if is_terminal else PLAIN_WIDTH
-    lines = list(_table(entries, troubles, space, is_flat=options.sort is not None))
+    asked = questions(options.folder.expanduser()) if options.sort is None else {}
+    lines = list(_table(entries, asked, space, is_flat=options.sort is not None))
+    lines += [] if options.where else _of_found_runs(asked, space)
+    if troubles:
+        lines.append(("", ""))
+    lines += [(text, "red") for each in troubles for text in wrapped(_shown(f"{each.folder} {each.reason}"), space)]
     if not is_terminal:
         print("\n".join(text for text, _ in lines))
         return 0
@@ -61,7 +65,7 @@ def main(words: list[str]) -> int:
 
 
 def _table(
-    entries: Sequence[Entry], troubles: Sequence[Trouble], space: int, *, is_flat: bool
+    entries: Sequence[Entry], asked: Mapping[Path, Question], space: int, *, is_flat: bool
 ) -> Iterator[tuple[str, str]]:
     """Yields lines, each with the style that a terminal shows it in."""
     metrics = list(dict.fromkeys(each.metric for each in entries if each.metric))
@@ -84,19 +88,36 @@ def _table(
             shared = notes.pop() if group is not None and len(notes) == 1 else ""
             for text in _wrapped([_shown(word) for word in (*_in_sum(members), shared) if word], space):
                 yield text, "bold"
+            if group is not None and group in asked:
+                yield from _in_words(asked[group], space)
         style = STYLES.get(each.run.status, "")
         if width_of(name) > wide:
-            yield name, style
+            yield name, style  # whole, so that it can be copied
             name = ""
         yield line([name, *row], [wide, *widths], right), style
         indent = " " * (4 + 2 * (each.group is not None and not is_flat))
         remarks = [_shown(word) for word in _remarks(each) if word and word != shared]
         for text in _wrapped(remarks, space - len(indent)):
             yield indent + text, "dim"
-    if troubles:
-        yield "", ""
-    for trouble in troubles:
-        yield _shown(f"{trouble.folder} {trouble.reason}"), "red"
+
+
+def _in_words(asked: Question, space: int) -> Iterator[tuple[str, str]]:
+    """Yields what a comparison asks, and where those of its final runs lie that it found in other folders."""
+    for text in wrapped(_shown(f"compare {asked.words}"), space - 4):
+        yield f"    {text}", "dim"
+    for folder, count in asked.elsewhere.items():
+        runs = f"{count} final run{'s' * (count != 1)}"
+        for text in wrapped(_shown(f"{runs} of it {'lie' if count != 1 else 'lies'} in {folder}"), space - 4):
+            yield f"    {text}", "dim"
+
+
+def _of_found_runs(asked: Mapping[Path, Question], space: int) -> Iterator[tuple[str, str]]:
+    """Yields the comparisons that no run of their own stands for."""
+    for folder, question in asked.items():
+        if question.is_bare and question.elsewhere:
+            for text in _wrapped([_shown(f"{folder.as_posix()}/"), "a comparison of runs that were there"], space):
+                yield text, "bold"
+            yield from _in_words(question, space)
 
 
 def _cells(entry: Entry, *, tells_metric: bool) -> list[str]:

@@ -206,7 +206,10 @@ def _refuse_what_is_said_twice(
         f"tune={key} is what the arms differ in; it can be tuned or compared" for key in ranges if key in differ
     ]
     if not ranges and "trials" in told:
-        problems.append(f"trials={told['trials']} tune what tune= names: tune=optimizer.lr trials={told['trials']}")
+        problems.append(
+            f"trials={told['trials']} is how many settings each arm tries, and tune= names what it tries:"
+            f" tune=optimizer.lr trials={told['trials']}"
+        )
     for each in dict.fromkeys(sum(told.get("lines", {}).values(), [])):
         problems += _unknown(each, arms)
     if problems:

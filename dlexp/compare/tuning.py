@@ -11,10 +11,12 @@ from dlexp.compare.question import Question
 from dlexp.config import registry
 from dlexp.config.axes import axes_of, held_to, hint_of
 from dlexp.config.composed import Composed
+from dlexp.config.meant import setting
 from dlexp.config.stored import value_of
 from dlexp.errors import UserError, as_typed, closest, listed
 from dlexp.metric import LOSS, read_facts
 from dlexp.ranges import Choice, Interval
+from dlexp.records.result import loss_of
 from dlexp.report.reading.plan import Tuning
 from dlexp.search.sequence import distinct, proposals
 from dlexp.search.space import Proposal, Space, in_words
@@ -63,10 +65,10 @@ def _part(key: str, text: str | None, run: Composed) -> Interval | tuple[str, ..
     node = value_of(run.config, parents)
     if not isinstance(node, Mapping) or name not in node:
         names = [str(each) for each in node if each != "_target_"] if isinstance(node, Mapping) else []
-        near = closest(name, names)
+        near = closest(name, names) if parents and names else None
+        meant = ".".join([*parents, near]) if near else None if parents and names else setting(key)
         known = f"; {'.'.join(parents)} has {', '.join(names)}" if parents and names else ""
-        meant = f". Did you mean '{'.'.join([*parents, near])}'?" if near else ""
-        raise UserError(f"there is no such setting{meant or known}")
+        raise UserError(f"there is no such setting{f'. Did you mean {meant!r}?' if meant else known}")
     if text is not None:
         return read_range(key, text, run.config)
     value = node[name]
@@ -172,8 +174,7 @@ def best(reports: Sequence[Mapping[str, Any]]) -> int | None:
         value = found["metrics"].get(found.get("metric", ""))
         if found["status"] == "finished" and value is not None and math.isfinite(value):
             facts = read_facts(found.get("measures", {})).get(found["metric"].partition("/")[2], LOSS)
-            loss = found["metrics"].get("val/loss")
-            values[place] = (value if facts.higher_is_better else -value, -math.inf if loss is None else -loss)
+            values[place] = (value if facts.higher_is_better else -value, -loss_of(found))
     return max(values, key=lambda place: values[place]) if values else None
 
 

@@ -230,11 +230,12 @@ def hold_to_files(node: Mapping[str, Any], is_here: bool = True) -> None:
         per_sample.hold_to_files(target(node["_target_"]), **named, is_here=is_here)
 
 
-def prepared(splits: Any, node: Mapping[str, Any]) -> Any:
-    """Returns loaded `Splits` as the common settings of the data divide and shorten them."""
+def prepared(splits: Any, node: Mapping[str, Any], task: Any) -> Any:
+    """Returns loaded `Splits` as the common settings of the data divide and shorten them for a task."""
     from dlexp.data.partition import prepare
 
-    return _called(functools.partial(prepare, splits), node)
+    told = {"ignored": getattr(task, "ignore_index", None), "is_supervised": task.targets != "none"}
+    return _called(functools.partial(prepare, splits), {**node, **told})
 
 
 def told_content(node: Mapping[str, Any]) -> Content | None:
@@ -250,8 +251,7 @@ def _called(function: Callable[..., Any], node: Mapping[str, Any]) -> Any:
 def content_of(node: Mapping[str, Any]) -> Content:
     """Returns the content of a data set, which is loaded only where its function does not tell.
 
-    Raises:
-        UserError: the data is missing or damaged.
+    Raises UserError where the data is missing or damaged.
     """
     if told := told_content(node):
         return told

@@ -6,9 +6,10 @@ The one place that composes, for a command line, a notebook, a command and each 
 import inspect
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import hydra
@@ -111,8 +112,9 @@ def register() -> None:
 
 
 @contextmanager
-def composing(folders: Sequence[Path]) -> Iterator[Compose]:
-    """Yields what composes overrides, with conf/ and these folders of a person's own options.
+def composing(folders: Sequence[Path], said: Mapping[str, str] = MappingProxyType({})) -> Iterator[Compose]:
+    """Yields what composes overrides, with conf/ and these folders of a person's own options. said: see
+    `mistakes.compose_or_explain`.
 
     A program that uses Hydra itself finds it afterwards as it was.
     """
@@ -124,7 +126,7 @@ def composing(folders: Sequence[Path]) -> Iterator[Compose]:
         )
 
         def compose_words(overrides: list[str]) -> tuple[Composed | None, list[str]]:
-            cfg, problems = mistakes.compose_or_explain(hydras, overrides, groups, folders)
+            cfg, problems = mistakes.compose_or_explain(hydras, overrides, groups, folders, said)
             if cfg is None:
                 return None, problems
             try:

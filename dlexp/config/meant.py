@@ -50,8 +50,12 @@ PATH_KEY = r"\+{0,2}(?:(?:[\w@/-]+\.)*(?:root|path|dir|url|file|folder)|init_fro
 
 
 def setting(key: str) -> str | None:
-    """Returns the setting that was meant by a key which is none: one that `named` finds, else a similar one."""
-    return named(key) or closest(key, TOP)
+    """Returns the setting that was meant by a key which is none: one that `named` finds, else a similar one. Within a
+    mistyped group it is called as it was typed: `modle.width` means model.width.
+    """
+    first, dot, rest = key.replace("-", "_").partition(".")
+    group = named(first) or closest(first, TOP) if dot else None
+    return named(key) or (f"{group}.{rest}" if group in (*GROUPS, "checkpoint") else None if dot else closest(key, TOP))
 
 
 def named(key: str) -> str | None:

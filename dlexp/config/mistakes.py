@@ -4,6 +4,7 @@ import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -18,6 +19,8 @@ from dlexp.config.words import lost
 from dlexp.errors import closest, plain, to_type
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+NO_SETTING = "there is no setting"
+NEEDS_A_SWEEP = re.compile(r"which (only a sweep can take|a search tries): add -m")
 QUOTES = ("'", '"')
 HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
 
@@ -39,10 +42,12 @@ def compose_or_explain(
     overrides: list[str],
     groups: Mapping[str, Sequence[str]],
     folders: Sequence[Path] = (),
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[DictConfig | None, list[str]]:
     """Composes; where that fails, names the guilty override and composes without it: once for each that is wrong.
 
     In place of a mistyped option comes the one that was meant, so that its settings are not taken for those of another.
+    said: of an override that stands for several values, the word that was typed.
 
     Returns what the blameless overrides compose to (None when they do not) and a sentence for each of the others.
     """
@@ -66,12 +71,27 @@ def compose_or_explain(
             if not is_hydras(error):
                 raise
             guilty = next((word for word in overrides if _is_named(word, error)), None)
-            problem = sentence(error, guilty)
+            problem = sentence(error, guilty, said.get(guilty or ""))
             if guilty is None:
                 return None, [*problems, problem]
+            if NEEDS_A_SWEEP.search(problem):
+                problem = _of_its_key(compose, guilty, overrides) or problem
             is_sentence = isinstance(error, HYDRA_ERRORS)
             problems.append(problem if is_sentence else f"{guilty} can't be used: {problem}")
             overrides = _without(guilty, overrides)
+
+
+def _of_its_key(compose: Callable[[list[str]], DictConfig], word: str, overrides: Sequence[str]) -> str | None:
+    """Returns the answer to a word with several values whose key is no setting, as any value of it shows."""
+    one = f"{word.partition('=')[0]}=x"
+    try:
+        compose([one if each == word else each for each in overrides])
+    except Exception as error:
+        if not is_hydras(error):
+            raise
+        found = sentence(error, one, word) if _is_named(one, error) else ""
+        return found if found.startswith(NO_SETTING) else None
+    return None
 
 
 def _without(guilty: str, overrides: Sequence[str]) -> list[str]:
@@ -89,8 +109,11 @@ def _is_named(word: str, error: Exception) -> bool:
     return f"'{key}'" in text or f"'{word}'" in text or text.endswith(f"override {word}") or f"Override {word} " in text
 
 
-def sentence(error: Exception, word: str | None = None) -> str:
-    """Returns an error of Hydra, OmegaConf or YAML as one sentence; `word` is the override that it speaks of."""
+def sentence(error: Exception, word: str | None = None, said: str | None = None) -> str:
+    """Returns an error of Hydra, OmegaConf or YAML as one sentence.
+
+    word: the override that it speaks of. said: what was typed in its place.
+    """
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         return options.no_option(group, name, sorted(error.options or registry.groups().get(group, [])))
@@ -129,7 +152,11 @@ def sentence(error: Exception, word: str | None = None) -> str:
     if isinstance(cause, ValidationError):
         return where + _wrong_type(cause, word)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
-        return where + unknown(str(cause.full_key), _value(word), cause.parent_node)
+        full, typed = str(cause.full_key), (word or "").lstrip("+~").partition("=")[0]
+        is_within = "." not in full and typed.startswith(f"{full}.")  # of a group that is not there
+        return where + unknown(
+            typed if is_within else full, _value(said or word), None if is_within else cause.parent_node
+        )
     if isinstance(cause, OmegaConfBaseException):
         return where + unresolved(cause)
     # OmegaConf has no words for the first file that a person may write: one of a single text.
@@ -180,7 +207,7 @@ def unknown(key: str, value: str | None, parent: object = None) -> str:
     group, _, name = key.rpartition(".")
     siblings = [str(each) for each in parent] if group and isinstance(parent, DictConfig) else []
     if not siblings:
-        return f"there is no setting '{key}'.{_meaning(meant.setting(key), value) or ' See --help'}"
+        return f"{NO_SETTING} '{key}'.{_meaning(meant.setting(key), value) or ' See --help'}"
     near = closest(name, siblings)
     elsewhere = meant.ELSEWHERE.get(plain(name), "").rpartition(".")[2]
     near = near if near and plain(near) == plain(name) else elsewhere if elsewhere in siblings else near
@@ -189,14 +216,14 @@ def unknown(key: str, value: str | None, parent: object = None) -> str:
         first, *others = having
         if not others:
             instead = meant.typed(f"{group}={first} {group}.{having[first]}", value)
-            return f"there is no setting '{key}' here, {group}={first} has it: {instead}"
+            return f"{NO_SETTING} '{key}' here, {group}={first} has it: {instead}"
         own = f"; {group} has {_names(siblings)}" if _names(siblings) else ""
-        return f"there is no setting '{key}' here, {group}={' or '.join(having)} has it{own}"
+        return f"{NO_SETTING} '{key}' here, {group}={' or '.join(having)} has it{own}"
     if near:
-        return f"there is no setting '{key}'.{_meaning(f'{group}.{near}', value)}"
+        return f"{NO_SETTING} '{key}'.{_meaning(f'{group}.{near}', value)}"
     # Whether it takes that key only its function can tell, for which torch would be imported.
     adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""
-    return f"there is no setting '{key}': {group} has {_names(siblings)}{adding}"
+    return f"{NO_SETTING} '{key}': {group} has {_names(siblings)}{adding}"
 
 
 def _names(siblings: Sequence[str]) -> str:

@@ -161,7 +161,10 @@ def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tu
     criterion, ignored = config["criterion"]["_target_"], getattr(task, "ignore_index", None)
     if ignored is not None:
         batch["targets"][0] = ignored
-    goes_with = "classes take criterion=cross_entropy, nll, hinge or dice, values mse or huber, labels bce"
+    goes_with = (
+        "classes take criterion=cross_entropy, nll, hinge, mse, mse_softmax, huber or dice, two of them bce or"
+        " perceptron too; values take mse or huber, labels bce"
+    )
     for answer, is_training in zip(_or_assumed(config, outputs, fields), (True, False), strict=True):
         task.train(is_training)
         with _explained(f"criterion {criterion} does not go with task {name}", f"; {goes_with}"):

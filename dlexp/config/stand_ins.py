@@ -72,10 +72,10 @@ class ViewStandIn:
         for parameter in self.model.parameters():
             parameter.grad = torch.ones_like(parameter)
 
-    def batches(self, split: str) -> list[Batch]:
+    def batches(self, split: str, count: int | None = None) -> list[Batch]:
         return [self.batch]
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
         return torch.zeros(())
 
     def log(self, name: str, value: Any) -> None: ...

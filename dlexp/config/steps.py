@@ -47,6 +47,8 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
     clash = method.metrics.keys() & {"loss", *task.metrics}
     if clash:
         raise UserError(f"method {name} and the task both measure {listed(sorted(clash))}; give one another name")
+    if method.whole:
+        _hold_to_whole(config, name)
     if method.views > 1:
         _try_views(config, name, fields)
     copied = shadow(model)
@@ -136,6 +138,23 @@ def _hold_to_single(
     set_frozen(copied, to_freeze(copied, config["freeze"]))
     name, what = str(config["model"]["_target_"]).rpartition(".")[2], f"batches of one sample ({because})"
     asked(copied, lambda single: task.predict(single, examples(fields, 1)), name, what)
+
+
+def _hold_to_whole(config: Mapping[str, Any], name: str) -> None:
+    """Raises UserError where settings would change or draw what a method solves for, or have no part in it."""
+    data, augments = config["data"], [key for key, node in config["augment"].items() if node is not None]
+    told = {
+        f"data.sampling={data['sampling']} draws some of them twice and others never": data["sampling"],
+        f"data.weight_file={data['weight_file']} draws some of them twice and others never": data["weight_file"],
+        f"augment changes them ({listed(augments)}), which augment=none leaves out": augments,
+    }
+    problems = [
+        f"method {name} takes all training samples once, as they are, and {each}" for each in told if told[each]
+    ]
+    if config["l1"] is not None:
+        problems.append(f"method {name} minimises without l1, which is for steps by gradients: l1=null")
+    if problems:
+        raise UserError(*problems)
 
 
 def _step(config: Mapping[str, Any], method: Method, model: nn.Module, task: Task, batch: Batch) -> tuple[Any, Batch]:

@@ -1,10 +1,9 @@
 """What a process ends with, and the sentence for what a person can mend."""
 
-import os
 import sys
 from collections.abc import Callable
 
-from dlexp.console.streams import setup_console
+from dlexp.console.streams import forget_reader, setup_console
 from dlexp.errors import UserError
 from dlexp.machine.shortage import disk_is_full
 from dlexp.machine.signals import StopRequested, exit_code_of, listening
@@ -17,7 +16,7 @@ def answering(work: Callable[[], int]) -> int:
         with listening():
             return work()
     except BrokenPipeError:  # the reader (`| head`) has gone; Python would complain once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_reader()
         return 1
     except (UserError, OSError) as error:
         sentence = disk_is_full(error) if isinstance(error, OSError) else str(error)

@@ -44,6 +44,20 @@ def _escaped(character: str) -> str:
     return f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff" else "?"
 
 
+def forget_reader() -> None:
+    """Lets all that is said from here on go nowhere: who read it (`| head`) has gone, and nothing ends by that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Writes a line to stdout, at once, if anybody still reads there."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        forget_reader()
+
+
 class ConsoleHandler(logging.StreamHandler[TextIO]):
     """Writes to whatever `sys.stdout` is at that moment: a progress bar replaces it to keep lines above itself."""
 
@@ -53,6 +67,12 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stdout
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            forget_reader()
+        else:
+            super().handleError(record)
 
 
 def log_to_console() -> None:

@@ -1,18 +1,96 @@
 """Text in aligned columns, by hand: off a terminal nothing else loads rich.console, which takes 0.07 s of every start.
 
-rich.table then took 0.17 s for 120 rows, which take 0.2 ms here, and wraps cells to the width of a terminal.
+rich.table then took 0.17 s for 120 rows, which take 0.2 ms here.
 """
 
+import itertools
+import re
+import shutil
+import sys
 import unicodedata
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from dlexp.console.wording import printable
+
+# What a cell is broken into where there is no room: words, `val/` and `accuracy`, a few letters.
+PIECES = (r"\S+", r"[^\s/_.,=-]*[/_.,=-]?", r"\S{1,6}")
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
     """Returns a line a row, as wide in each column as its widest cell; columns in `right` are flush right."""
     widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
     return [line(row, widths, right) for row in rows]
+
+
+def fitted(rows: Sequence[Sequence[str]], space: int | None, right: Container[int] = ()) -> list[list[str]]:
+    """Returns the lines of each row, in at most so many columns of a terminal (None: as many as it takes): cells of the
+    widest columns are wrapped, and none is cut. Of numbers, in `right`, only the head gives way.
+    """
+    rows = [list(map(printable, row)) for row in rows]
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(width_of, column)) for column in columns]
+    for piece in PIECES if space is not None else ():
+        least = [
+            max(_longest(head, piece), *map(width_of, cells))
+            if place in right
+            else max(_longest(cell, piece) for cell in (head, *cells))
+            for place, (head, *cells) in enumerate(columns)
+        ]
+        widths = _narrowed(widths, least, space or 0)
+    found = []
+    for row in rows:
+        cells = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+        found.append([line(each, widths, right) for each in itertools.zip_longest(*cells, fillvalue="")])
+    return found
+
+
+def _longest(cell: str, piece: str) -> int:
+    """Returns how wide a number is, or the longest piece of another cell."""
+    return max(map(width_of, [cell] if re.match(r"[-+−\d]", cell) else re.findall(piece, cell)), default=0)
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], space: int) -> list[int]:
+    """Returns widths of columns that together have room, as far as they can: the widest gives way first."""
+    found = list(widths)
+    while (over := sum(found) + 2 * (len(found) - 1) - space) > 0:
+        wider = [place for place, width in enumerate(found) if width > least[place]]
+        if not wider:
+            break
+        widest = max(wider, key=lambda place: found[place])
+        second = max((found[place] for place in wider if place != widest), default=0)
+        found[widest] = max(least[widest], found[widest] - over, min(second, found[widest] - 1))
+    return found
+
+
+def wrapped(text: str, space: int) -> list[str]:
+    """Returns a text in lines of at most so many columns. A word that is longer ends where a part of it does."""
+    lines = [""]
+    for word in text.split(" "):
+        between = " " if lines[-1] else ""
+        if width_of(lines[-1]) + len(between) + width_of(word) <= space:
+            lines[-1] += between + word
+            continue
+        if lines[-1]:
+            lines.append("")
+        *others, last = _broken(word, space)
+        lines[-1:] = [*others, last]
+    return [each.rstrip() for each in lines]
+
+
+def _broken(word: str, space: int) -> Iterator[str]:
+    """Yields a word in pieces that have room, each as long as can be, and to the end of a part (`outputs/`) if any."""
+    while width_of(word) > space:
+        most = next(end for end in range(len(word), 0, -1) if width_of(word[:end]) <= space or end == 1)
+        parts = [found.end() for found in re.finditer(r"[/_.,=-]", word[:most])]
+        end = parts[-1] if parts else most
+        yield word[:end]
+        word = word[end:]
+    yield word
+
+
+def terminal_width() -> int | None:
+    """Returns how many columns the terminal has; None where a file or a program reads, which has no end of a line."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def line(cells: Sequence[str], widths: Sequence[int], right: Container[int] = ()) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, TextIO
 
+from dlexp.console.streams import write_line
 from dlexp.console.wording import describe
 from dlexp.metric import Metric
 
@@ -109,8 +110,7 @@ class Progress:
             self._line(record)
 
     def _write(self, text: str) -> None:
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        write_line(self._stream, text)
 
     def close(self) -> None:
         """Ends the display; may be called twice."""

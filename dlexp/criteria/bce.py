@@ -16,6 +16,7 @@ class BCE(nn.Module):
     shapes differ, or there are not as many weights as labels.
     """
 
+    gives_probabilities = True  # to pictures, which draw other outputs as scores
     pos_weight: Tensor | None
 
     def __init__(self, *, pos_weight: list[float] | None) -> None:

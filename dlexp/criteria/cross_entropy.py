@@ -20,6 +20,7 @@ class CrossEntropy(nn.Module):
     as classes.
     """
 
+    gives_probabilities = True  # to pictures, which draw other outputs as scores
     weight: Tensor | None
 
     def __init__(self, *, label_smoothing: Annotated[float, Range(ge=0, lt=1)], weight: list[float] | None) -> None:

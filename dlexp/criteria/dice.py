@@ -18,6 +18,8 @@ class Dice(nn.Module):
     that the batch has. cross_entropy: how much of the mean cross entropy is added.
     """
 
+    gives_probabilities = True  # to pictures, which draw other outputs as scores
+
     def __init__(self, *, cross_entropy: Annotated[float, Range(ge=0)]) -> None:
         super().__init__()
         self.cross_entropy = cross_entropy

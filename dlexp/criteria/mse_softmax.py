@@ -20,6 +20,8 @@ class SoftmaxError(nn.Module):
     Targets are class numbers (int64 N×…), of which `IGNORED` counts nowhere, or probabilities N×classes (float).
     """
 
+    gives_probabilities = True  # to pictures, which draw other outputs as scores
+
     # nn.Module's own constructor takes any keyword, so the check of config keys would find nothing to object to.
     def __init__(self) -> None:
         super().__init__()

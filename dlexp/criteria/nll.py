@@ -13,6 +13,8 @@ class NLL(nn.Module):
     steps.
     """
 
+    gives_probabilities = True  # to pictures, which draw other outputs as scores
+
     # nn.Module's own constructor takes any keyword, so the check of config keys would find nothing to object to.
     def __init__(self) -> None:
         super().__init__()

@@ -37,4 +37,4 @@ def with_label_noise(
     steps = torch.randint(1, len(kept), (count,), generator=generator)
     places = torch.searchsorted(numbers, classes[rows])
     noisy = targets.index_copy(0, rows, numbers[(places + steps) % len(kept)].to(targets.dtype))
-    return Split(**{**split.fields, "targets": noisy}, groups=split.groups, weights=split.weights), count
+    return split.changed(targets=noisy), count

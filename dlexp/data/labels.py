@@ -33,4 +33,4 @@ def with_labels(train: Split, count: int, seed: int, ignored: int | None, is_sup
         return train.take(known.nonzero()[:, 0])
     log.info(f"{told}; the others train as of the class task.ignore_index={ignored}")
     targets = torch.where(known.to(train.targets.device), train.targets, ignored)
-    return Split(**{**train.fields, "targets": targets}, groups=train.groups, weights=train.weights)
+    return train.changed(targets=targets)

@@ -32,5 +32,4 @@ def put_in(inputs: Tensor, means: Tensor) -> Tensor:
 
 
 def _without_gaps(split: Split, means: Tensor) -> Split:
-    fields = {**split.fields, split.first: put_in(split.inputs, means)}  # type: ignore[arg-type]
-    return Split(**fields, groups=split.groups, weights=split.weights)
+    return split.changed(**{split.first: put_in(split.inputs, means)})  # type: ignore[arg-type]

@@ -34,9 +34,9 @@ def prepare(
     sampling: str | None,
     label_noise: float | None,
     num_outputs: int,
-    labelled: int | None = None,
-    ignored: int | None = None,
-    is_supervised: bool = True,
+    labelled: int | None,
+    ignored: int | None,
+    is_supervised: bool,
 ) -> Splits:
     """Splits validation samples off the training split and shortens all three to `limit` samples each, that for
     training also to `train_limit`; fewer are some of those that more would be.

@@ -115,6 +115,12 @@ class Split:
         found.labels = self.classes
         return found
 
+    def changed(self, **columns: Column) -> "Split":
+        """Returns the same samples with other columns for these fields; all else that is known of them stays."""
+        found = Split(**{**self.fields, **columns}, groups=self.groups, weights=self.weights)
+        found.labels = self.labels
+        return found
+
     def described(self, *, groups: PerSample | None = None, weights: PerSample | None = None) -> "Split":
         """Returns the same samples with these groups and weights; None keeps their own. Raises UserError as `Split`."""
         own = (self.groups if groups is None else groups, self.weights if weights is None else weights)

@@ -16,12 +16,12 @@ def usage(
 ) -> dict[str, Any]:
     """Returns the content of `data.json`.
 
-    data: the settings, and `ignored`, a class that counts nowhere. splits: as they train. normalised: how, by field.
+    data: the settings, `ignored`, a class that counts nowhere, and `feature_names` as the data has them, before views.
+    splits: as they train. normalised: how, by field.
     fill: what `filled` put where a value was missing.
     """
     return {
-        **{key: data[key] for key in ("shape", "num_outputs", "class_names")},
-        "feature_names": splits.feature_names,
+        **{key: data[key] for key in ("shape", "num_outputs", "class_names", "feature_names")},
         "fill": None if fill is None else {splits.train.first: fill},
         "normalisation": {name: each.as_json() for name, each in normalised.items()},
         "sizes": {name: len(split) for name, split in splits.named.items()},

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlexp.augment.seeds import derived_seed
 from dlexp.data.normalisation import BYTES
-from dlexp.data.splits import Column, Split, Splits
+from dlexp.data.splits import Splits
 from dlexp.data.statistics import chunks
 from dlexp.data.stream.stored import Stored
 from dlexp.errors import UserError, listed
@@ -22,6 +22,7 @@ Views = Mapping[str, Callable[[Tensor, torch.Generator], Tensor]]  # as of dlexp
 # What validates was held out of the training samples, and chooses as these would have it: it is seen as they are.
 SIDES = {"train": "train", "val": "train", "test": "test"}
 AS_THEY_ARE = (0.0, 1.0)
+TRIED = 8  # samples that tell which feature another one is made of
 
 
 def seen(samples: Tensor, views: Sequence[Any], unit: tuple[float, float], generator: torch.Generator) -> Tensor:
@@ -67,16 +68,54 @@ def viewed(
                     " read when they are needed: of images data.in_memory=true reads all"
                 )
             show = partial(seen, views=list(own.values()), unit=unit, generator=torch.Generator())
-            parts[name] = _with_first(split, column.changed(show, shape))
+            parts[name] = split.changed(**{split.first: column.changed(show, shape)})
         elif own and len(split):
             generator = torch.Generator().manual_seed(derived_seed(seed, number))
             assert isinstance(column, Tensor)
             found = torch.cat([seen(each, list(own.values()), unit, generator) for each in chunks(column)])
             if torch.equal(found, column):
                 log.warning(f"warning: view={listed(list(own))} changes none of the {name} samples")
-            parts[name] = _with_first(split, found)
-    return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"))
+            parts[name] = split.changed(**{split.first: found})
+    names = _names_of_all(splits, views, sides, unit)
+    return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"), feature_names=names)
 
 
-def _with_first(split: Split, column: Column) -> Split:
-    return Split(**{**split.fields, split.first: column}, groups=split.groups, weights=split.weights)
+def names_seen(
+    names: Sequence[str] | None, views: Sequence[Any], unit: tuple[float, float], dtype: torch.dtype
+) -> list[str] | None:
+    """Returns what features are called once views have shown them: each as the one that it is made of, None where one
+    is made of none or of several.
+
+    Found by trying: one after the other is another number, and all else as it was. unit, dtype: of the features.
+    """
+    if names is None or not views:
+        return None if names is None else list(names)
+
+    def shown(samples: Tensor) -> Tensor:
+        return seen(samples.to(dtype), views, unit, torch.Generator().manual_seed(0))
+
+    draws = torch.Generator().manual_seed(1)
+    before, other = torch.rand((2, TRIED, len(names)), generator=draws)
+    follows = []
+    for place in range(len(names)):
+        after = before.clone()
+        after[:, place] = other[:, place]
+        follows.append((shown(after) != shown(before)).any(dim=0))
+    made_of = torch.stack(follows)
+    if not bool((made_of.sum(dim=0) == 1).all()):
+        return None
+    return [names[place] for place in made_of.int().argmax(dim=0).tolist()]
+
+
+def _names_of_all(
+    splits: Splits, views: Views, sides: Mapping[str, str], unit: tuple[float, float]
+) -> list[str] | None:
+    """Returns what the features of all splits are called as they are seen; None where one name would not be true."""
+    found = []
+    for side in sorted({SIDES[name] for name in splits.named}):
+        own = [view for key, view in views.items() if sides[key] in ("both", side)]
+        found.append(names_seen(splits.feature_names, own, unit, splits.train.inputs.dtype))
+    names = found[0] if all(each == found[0] for each in found) else None
+    if splits.feature_names is not None and names is None:
+        log.info(f"view={listed(list(views))} leaves the features without names: none is one of the data's, everywhere")
+    return names

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,19 +25,19 @@ from dlexp.config.build import (
 from dlexp.config.new_model import build_model
 from dlexp.config.steps import hold_to_smallest
 from dlexp.config.viewed import fields_of_data, fields_seen
-from dlexp.data.fields import Field, examples, hold_to_classes, hold_to_fields
+from dlexp.data.fields import examples, hold_to_classes, hold_to_fields
 from dlexp.data.fingerprint import of_splits
 from dlexp.data.missing import filled
-from dlexp.data.normalisation import Normalisation
 from dlexp.data.other_units import tell_other_units
-from dlexp.data.partition import some_of_each
-from dlexp.data.splits import Split, Splits
+from dlexp.data.splits import Split
 from dlexp.data.units import hold_to_one_unit, normalised_fields
 from dlexp.data.usage import usage
 from dlexp.errors import UserError
+from dlexp.experiment.batching import InOrder, make_batches
+from dlexp.experiment.guessing import tell_guess
 from dlexp.experiment.identity import sources_of
 from dlexp.experiment.initial_weights import fingerprint_of_all, freeze, initialise
-from dlexp.experiment.length import make_plan, one_step
+from dlexp.experiment.length import hold_to_one_step, make_plan, one_step
 from dlexp.experiment.target_units import some_targets, standardised, tell_samples, tell_units
 from dlexp.experiment.views import as_seen
 from dlexp.machine import device as machine
@@ -70,7 +70,7 @@ class Assembly:
     state: TrainState
     ask: Ask
     only_look: set[str]  # watchers that change no result
-    in_order: Callable[[str], Batches | None]  # a split by name as evaluation sees it
+    in_order: InOrder
     data_facts: dict[str, Any]
     model_summary: dict[str, Any]
     device_facts: dict[str, Any]
@@ -119,8 +119,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
     loaded = load_data(data)
     content = content or of_splits(loaded)
     ignored: int | None = getattr(task, "ignore_index", None)
-    is_supervised = config["task"]["targets"] != "none"
-    splits, fill = filled(prepared(loaded, {**data, "ignored": ignored, "is_supervised": is_supervised}))
+    splits, fill = filled(prepared(loaded, data, task))
     if ignored is not None and data["class_names"] and 0 <= ignored < data["num_outputs"]:
         log.info(f"the class {data['class_names'][ignored]} (number {ignored}) counts nowhere: task.ignore_index")
     if "targets" not in fields:
@@ -131,22 +130,24 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
             hold_to_classes(split, data["num_outputs"], ignored, name)
     hold_to_one_unit(splits.named, fields, device)
     tell_other_units(splits.named, fields, splits.feature_names)
+    names = splits.feature_names
     splits, given = as_seen(config, splits)
     normalised = normalised_fields(splits.train, fields, **given, feature_names=splits.feature_names)
     splits, of_targets = standardised(config, skeleton, fields, splits)
     normalised |= of_targets
     splits = splits.each(lambda split: split.to(device))
-    train, val, test, evaluation = _batches(config, splits, fields, normalised, convolutional)
+    train, val, test, in_order = make_batches(config, splits, fields, normalised, convolutional)
     if config["evaluation"]["train"] and not train.can_be_seen_again:
         raise UserError(
             "evaluation.train=true reads the training samples once more, and a stream is read once an epoch"
         )
     hold_to_smallest(config, skeleton, task, fields, train)
+    hold_to_one_step(config, train.split)
 
     plan = make_plan(config, len(train), device, precision)
     state = _state(config, plan, train, convolutional, is_resumed)
     train.views, train.unchanged = state.method.views, state.task.unchanged
-    facts = {**data, "shape": fields[train.split.first].shape, "ignored": ignored}
+    facts = {**data, "shape": fields[train.split.first].shape, "ignored": ignored, "feature_names": names}
     state.data, state.task.feature_names = asdict(content), splits.feature_names
     return Assembly(
         plan=plan,
@@ -156,7 +157,7 @@ def assemble(config: Mapping[str, Any], *, is_resumed: bool = False) -> Assembly
         state=state,
         ask=build_evaluation(config["evaluation"]),
         only_look={name for name, node in config["watch"].items() if node and node.get("only_looks")},
-        in_order=lambda name: {"val": val, "test": test}.get(name) if name != "train" else evaluation(train.split),
+        in_order=in_order,
         data_facts=usage(facts, splits, normalised, fill),
         model_summary=summary,
         device_facts=machine.device_facts(device, precision, threads),
@@ -184,6 +185,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task.normalised = train.normalised
     watchers = build_each(config["watch"], ("only_looks",))
     tell_units(task, train)
+    tell_guess(task, train)
     tell_samples(task, train)
     prepare_metrics(task, partial(some_targets, task, train))
     task.moment = moment = Moment.beginning(plan.device)
@@ -228,27 +230,3 @@ def _method(config: Mapping[str, Any], start: Start) -> Method:
     if not method.trains:
         method.requires_grad_(False)
     return method.to(next(start.model.parameters()).device)
-
-
-def _batches(
-    config: Mapping[str, Any],
-    splits: Splits,
-    fields: Mapping[str, Field],
-    normalised: Mapping[str, Normalisation],
-    channels_last: bool,
-) -> tuple[Batches, Batches | None, Batches | None, Callable[[Split | None], Batches | None]]:
-    size = config["batch_size"] or len(splits.train)
-    make = partial(Batches, fields=fields, normalised=normalised, seed=config["seed"], channels_last=channels_last)
-    # Evaluation keeps no activations for a backward pass, so its batches may be larger; big images stay with few.
-    eval_size = max(config["batch_size"] or 0, min(1000, 2**22 // math.prod(next(iter(fields.values())).sizes)))
-
-    def evaluation(split: Split | None) -> Batches | None:
-        if split is None or not len(split):
-            return None
-        return make(split, batch_size=eval_size, augment=[], shuffle=False)
-
-    if config["overfit_batches"] is None:
-        train = make(splits.train, batch_size=size, augment=list(build_each(config["augment"]).values()), shuffle=True)
-        return train, evaluation(splits.val), evaluation(splits.test), evaluation
-    few = some_of_each(splits.train, config["overfit_batches"] * size, config["data"]["split_seed"])
-    return make(few, batch_size=size, augment=[], shuffle=False), evaluation(few), None, evaluation

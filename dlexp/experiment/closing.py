@@ -49,7 +49,7 @@ def finish(run: Assembly, composed: Composed, tracker: Tracker, history: list[di
             found |= _look_back(run, composed, tracker, evaluation.outputs, batches.split.to("cpu"), split)
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
     if config["evaluation"]["train"] and config["overfit_batches"] is None and split != TRAINED_ON:
-        seen = run.in_order("train")
+        seen = run.in_order("train", None)
         assert seen is not None
         found = evaluate(module, run.task, run.state.method, run.ask, seen, run.plan).metrics
         metrics |= {f"{TRAINED_ON}/{name}": value for name, value in found.items()}
@@ -73,7 +73,7 @@ def _looked_at(run: Assembly, *, is_sealed: bool) -> tuple[str, Batches | None]:
     if run.test is not None and not is_sealed:
         return "test", run.test
     if run.val is None and run.test is None and run.train.can_be_seen_again:
-        return TRAINED_ON, run.in_order("train")
+        return TRAINED_ON, run.in_order("train", None)
     return "val", run.val
 
 
@@ -145,8 +145,10 @@ def _arm(composed: Composed, folder: Path) -> str:
     return f"{', '.join(others) or 'all seeds'} in {folder.parent.name}" if "seed" in composed.varied else ""
 
 
-def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> list[str]:
-    """Returns the last lines a person reads: the result, where it is, and how to look at it."""
+def closing_words(run: Assembly, folder: Path, metrics: dict[str, float], *, is_job: bool) -> list[str]:
+    """Returns the last lines a person reads: the result, where it is, and how to look at it, which of a sweep's jobs
+    its end tells once.
+    """
     epoch = run.state.best_epoch
     weights = "weights of the last epoch" if epoch is None else f"weights of epoch {epoch}, the best in validation"
     split = told_split(metrics)
@@ -159,7 +161,8 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float]) -> lis
         f"{result(metrics, run.measures)} ({weights}{few})",
         *([f"{told}: a gap of {gap}"] if gap else []),
         f"run folder   {shown(folder)}",
-        f"look at it   tensorboard --logdir {to_type(shown(folder.parent))}",  # with the runs beside this one
+        # With the runs beside this one.
+        *([] if is_job else [f"look at it   tensorboard --logdir {to_type(shown(folder.parent))}"]),
     ]
 
 

@@ -50,7 +50,7 @@ def largest_curvature(run: Assembly) -> float | None:
     """
     if not isinstance(run.task.criterion, MeanSquaredError | nn.MSELoss):
         return None
-    layer, batches = affine_layer(run.state.model), run.in_order("train")
+    layer, batches = affine_layer(run.state.model), run.in_order("train", None)
     if layer is None or batches is None or batches.stored:
         return None
     if len(batches.split) * layer.in_features**2 > MOST_PRODUCTS:

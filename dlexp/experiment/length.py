@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 from dlexp.config.build import target
+from dlexp.data.splits import Split
+from dlexp.errors import UserError
 from dlexp.train.fit import Plan
 
 # With `overfit_batches` a training is this long at least: enough for a few batches to be learnt by heart.
@@ -21,6 +23,15 @@ def is_one_step(config: Mapping[str, Any]) -> bool:
 def one_step(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the config as it is carried out: with such a method one epoch of one batch, whose size None is all."""
     return {**config, "epochs": 1, "batch_size": None} if is_one_step(config) else config
+
+
+def hold_to_one_step(config: Mapping[str, Any], train: Split) -> None:
+    """Raises UserError where such a method would see some samples twice and others never: by weights they are drawn."""
+    if is_one_step(config) and train.weights is not None:
+        raise UserError(
+            f"method {config['method']['_target_']} takes all training samples once, and this data weighs them: leave"
+            " its weights out"
+        )
 
 
 def make_plan(config: Mapping[str, Any], num_batches: int, device: torch.device, precision: torch.dtype) -> Plan:

@@ -40,6 +40,7 @@ class _Training:
         self.busy = BusyCores(run.device_facts["threads"], has_readers=isinstance(run.train.split.inputs, Stored))
         self.watchers = Watchers(run, tracker)
         self.advice_is_due = self.divergence_is_unsaid = True
+        self.lower_rate = lower_rate(config["optimizer"], config["recipe"])
         self.start: float | None = None  # the first batch's loss; of a run that goes on, the mean of its first epoch
 
 
@@ -131,7 +132,7 @@ def _close_epoch(training: _Training, event: dict[str, Any]) -> None:
     training.tracker.log(event)
     training.history.append(event)
     training.progress.epoch(event, is_best=run.state.best_epoch == event["epoch"])
-    sentence = diverging(recent, training.start, run.task, lower_rate(config["optimizer"], config["recipe"]))
+    sentence = diverging(recent, training.start, run.task, training.lower_rate)
     if sentence and training.divergence_is_unsaid:
         training.divergence_is_unsaid = training.advice_is_due = False
         training.progress.message(sentence)

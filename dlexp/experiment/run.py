@@ -62,7 +62,7 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
                     train(run, config, tracker, stops, history)
                 metrics = closing.finish(run, composed, tracker, history)
                 entry.finished(metrics, chosen_epoch=run.state.best_epoch, measures=facts_of(run.measures))
-        for line in closing.closing_words(run, folder, metrics):
+        for line in closing.closing_words(run, folder, metrics, is_job=shares):
             log.info(line)
         if config["overfit_batches"] is not None:
             log.info(overfit_verdict(history[-1], run.task, config["overfit_batches"]))

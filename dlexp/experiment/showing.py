@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change
-from dlexp.config.build import build_each, load_data, prepared
+from dlexp.config.build import build_each, build_task, load_data, prepared
 from dlexp.config.composed import Composed
 from dlexp.config.problems import config_problems
 from dlexp.config.steps import try_views
@@ -21,14 +21,14 @@ from dlexp.data.missing import filled
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split
 from dlexp.data.units import ends
-from dlexp.data.viewing import AS_THEY_ARE, SIDES, seen
+from dlexp.data.viewing import AS_THEY_ARE, SIDES, names_seen, seen
 from dlexp.errors import UserError, listed
 from dlexp.experiment.description import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DRAWN = ("data", "task", "view", "augment")
+DRAWN = ("data", "task", "criterion", "metric", "view", "augment")
 MOST_POINTS = 3000
 
 
@@ -46,9 +46,8 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
     if problems := config_problems(config, DRAWN):
         raise UserError(*problems)
     try_views(config)
-    data, fields, ignored = config["data"], fields_of_data(config), config["task"].get("ignore_index")
-    ignored = ignored if isinstance(ignored, int) else None
-    splits, _ = filled(prepared(load_data(data), {**data, "ignored": ignored}))
+    data, fields, task = config["data"], fields_of_data(config), build_task(config)
+    splits, _ = filled(prepared(load_data(data), data, task))
     if "targets" not in fields:
         splits = splits.each(Split.without_targets)
     if split not in splits.named:
@@ -57,7 +56,7 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
     hold_to_fields(whole, fields, split)
     are_classes = config["task"]["targets"] == "classes"
     if are_classes:
-        hold_to_classes(whole, data["num_outputs"], ignored, split)
+        hold_to_classes(whole, data["num_outputs"], getattr(task, "ignore_index", None), split)
     field = fields[whole.first]
     is_image = len(field.shape) == 3
     if not is_image and field.shape not in ([1], [2]):
@@ -65,14 +64,18 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
             f"show draws images, and points of one or two features; these samples have the shape {field.shape}"
         )
     few = some_of_each(whole, count if is_image else MOST_POINTS, data["split_seed"])
-    unit = ends(splits.train.fields[whole.first], field.kind, data["range"])
+    unit = ends(splits.train.fields[whole.first], field.kind, data["range"]) or AS_THEY_ARE
     views, generator = build_views(config["view"], SIDES[split]), torch.Generator().manual_seed(config["seed"])
-    samples = few.inputs[:]
-    panels = {"as it is": samples}
+    samples, called = few.inputs[:], splits.feature_names
+    panels, feature_names = {"as it is": samples}, [called]
     if views:
-        samples = panels[" + ".join(views)] = seen(samples, list(views.values()), unit or AS_THEY_ARE, generator)
+        shown = list(views.values())
+        called = names_seen(called, shown, unit, samples.dtype)
+        samples = panels[" + ".join(views)] = seen(samples, shown, unit, generator)
+        feature_names.append(called)
     if augments:
         panels["augmented"] = _augmented(samples, config, generator)
+        feature_names.append(called)
     told = f"{len(few):,} of {len(whole):,} {split} samples of data={composed.choices['data']}"
     if not views and (others := [name for name, node in (config["view"] or {}).items() if node]):
         told += f"; view={listed(others)} changes none of these"
@@ -82,7 +85,7 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
     from dlexp.pictures import points
 
     targets = few.fields.get("targets")
-    return points(panels, targets, names, splits.feature_names, told), told  # type: ignore[arg-type]
+    return points(panels, targets, names, feature_names, told), told  # type: ignore[arg-type]
 
 
 def _augmented(samples: Tensor, config: Mapping[str, Any], generator: torch.Generator) -> Tensor:
@@ -98,7 +101,7 @@ def _augmented(samples: Tensor, config: Mapping[str, Any], generator: torch.Gene
 
 
 def _images(
-    panels: Mapping[str, Tensor], unit: tuple[float, float] | None, few: Split, names: list[str] | None, told: str
+    panels: Mapping[str, Tensor], unit: tuple[float, float], few: Split, names: list[str] | None, told: str
 ) -> Figure:
     from dlexp.pictures import image_grid, side_by_side
 
@@ -110,8 +113,8 @@ def _images(
     return side_by_side(dict(zip(panels, same_size, strict=True)), titles, told)
 
 
-def _in_fractions(images: Tensor, unit: tuple[float, float] | None) -> Tensor:
+def _in_fractions(images: Tensor, unit: tuple[float, float]) -> Tensor:
     """Returns images from 0 (black) to 1; floats that augmentation makes of bytes are that already."""
-    low, high = unit or AS_THEY_ARE
+    low, high = unit
     are_bytes_of_floats = images.is_floating_point() and unit == (0.0, 255.0) and float(images.max()) <= 1
     return images.float() if are_bytes_of_floats else ((images.float() - low) / (high - low)).clamp(0, 1)

@@ -16,12 +16,13 @@ from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Column, Split, Splits
 from dlexp.data.statistics import statistics
 from dlexp.data.stream.stored import Stored
+from dlexp.experiment.guessing import loss_of
 from dlexp.machine import generators
 from dlexp.metric import LOSS
 from dlexp.models.layers import shadow
 from dlexp.tasks.regression import Regression, shaped_as
 from dlexp.tasks.task import Task
-from dlexp.train.batches import Batches
+from dlexp.train.batches import Batches, evenly_spaced
 
 log = logging.getLogger(__name__)
 
@@ -70,17 +71,12 @@ def tell_units(task: Task, train: Batches) -> None:
     if not some.is_floating_point():
         return
     task.guess = task.units.mean if task.units else _statistics(some)[0]
-    with generators.kept(some.device):
-        probe = copy.deepcopy(task).eval()  # a criterion may count what it has seen
-        targets, guess = some, shaped_as(some.double(), task.guess)
-        if task.units is not None:
-            targets, guess = task.units(targets), torch.zeros_like(guess)
-        try:
-            with torch.no_grad():
-                loss = probe.loss(guess.to(targets.dtype).expand_as(targets), {"targets": targets})
-            task.chance = {"loss": float(loss), **task.chance}
-        except Exception:  # a loss of a person's own may ask for other outputs, or for more of the batch
-            return
+    targets, guess = some, shaped_as(some.double(), task.guess)
+    if task.units is not None:
+        targets, guess = task.units(targets), torch.zeros_like(guess)
+    loss = loss_of(task, guess.to(targets.dtype).expand_as(targets), {"targets": targets})
+    if loss is not None:
+        task.chance = {"loss": loss, **task.chance}
 
 
 def tell_samples(task: Task, train: Batches) -> None:
@@ -152,8 +148,7 @@ def _some(column: Column) -> Tensor:
         return column
     if not column.source.chooses:
         return column.whole()
-    count = min(FEW, len(column))
-    return column[torch.arange(count) * len(column) // count]
+    return column[evenly_spaced(FEW, len(column))]
 
 
 def _statistics(column: Column) -> tuple[list[float], list[float]]:
@@ -171,7 +166,7 @@ def _as_float32(splits: Splits) -> Splits:
         column = split.fields.get("targets")
         if not isinstance(column, Tensor) or column.dtype != torch.float64:
             return split
-        return Split(**split.fields | {"targets": column.float()}, groups=split.groups, weights=split.weights)
+        return split.changed(targets=column.float())
 
     parts: Any = {name: narrow(split) for name, split in splits.named.items()}
     return replace(splits, **parts)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlexp.batch import Batch
 from dlexp.errors import UserError, listed
@@ -43,18 +43,18 @@ class RunView:
     def step(self) -> int:
         return self._run.state.step
 
-    def batches(self, split: str) -> Iterator[Batch]:
+    def batches(self, split: str, count: int | None = None) -> Iterator[Batch]:
         if split == "test" and not self.is_at_end:
             raise UserError(f"watch.{self.name} asks for the test samples before the end, where they choose nothing")
-        batches = self._run.in_order(split)
+        batches = self._run.in_order(split, count)
         if batches is None:
             raise UserError(f"watch.{self.name} asks for the split '{split}', which this run does not have")
         return batches.epoch(0)
 
     @torch.no_grad()
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
         task = self._run.task
-        return task.loss(task.predict(self.model, batch), batch)
+        return task.loss(task.predict(model or self.model, batch), batch)
 
     def log(self, name: str, value: Tensor | float) -> None:
         key = f"{PREFIX}/{self.name}/{name}"
@@ -106,6 +106,8 @@ class Watchers:
 
     def epoch(self, metrics: dict[str, Any]) -> None:
         """Shows an epoch's metrics, adds what is logged of it, and notes why the training should end."""
+        if not self._views:
+            return
         shown = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
         for watcher, view in self._each("epoch"):
             view.found = {}

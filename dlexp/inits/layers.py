@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from dlexp.errors import UserError
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 
 
 def layers_of(model: nn.Module) -> list[nn.Module]:
@@ -25,10 +26,13 @@ def layers_of(model: nn.Module) -> list[nn.Module]:
 
 @torch.no_grad()
 def fill(model: nn.Module, rule: Callable[[Tensor], Any]) -> None:
-    """Has a rule fill the weights of each of these layers; biases become 0."""
+    """Has a rule fill the weights of each of these layers, outputs × inputs × kernel; biases become 0."""
     for layer in layers_of(model):
         for parameter in layer.parameters(recurse=False):
-            if parameter.ndim > 1:
-                rule(parameter)
-            else:
+            if parameter.ndim == 1:
                 nn.init.zeros_(parameter)
+            elif isinstance(layer, TRANSPOSED):  # torch keeps theirs as inputs × outputs of a group × kernel
+                for group in parameter.chunk(layer.groups):
+                    rule(group.transpose(0, 1))
+            else:
+                rule(parameter)

@@ -1,4 +1,8 @@
-"""First weights that keep the size of signals, each for its kind of activation."""
+"""First weights that keep the size of signals, each for its kind of activation.
+
+Inputs and outputs of a convolution, transposed or not, are its channels times the places of its kernel, whatever its
+stride.
+"""
 
 from functools import partial
 from typing import Annotated

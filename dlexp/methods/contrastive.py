@@ -10,6 +10,7 @@ from torch.nn import functional
 from dlexp.batch import Batch, num_rows
 from dlexp.errors import UserError
 from dlexp.methods.method import Method, Moment, Outcome, Start, follow_mode
+from dlexp.models.auxiliary import Auxiliary
 from dlexp.ranges import Range
 from dlexp.tasks.task import Task
 
@@ -62,6 +63,11 @@ class Contrastive(Method):
         follow_mode(self._twin[0], model)
         outputs = task.predict(self._twin[0], batch)
         features, self.features = self.features, None
+        if isinstance(outputs, Auxiliary):
+            raise UserError(
+                "method=contrastive lets no target reach what comes before the last layer, and the auxiliary outputs of"
+                " this model learn from them there; leave them out: model.auxiliary=false"
+            )
         if features.ndim != 2:
             raise UserError(f"method=contrastive wants one row of features a sample, not {list(features.shape[1:])}")
         apart = told_apart(self.projection(features.float()), self.temperature)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import MOST_LAYERS, WIDEST, image_size, sequence
+from dlexp.models.parts import MOST_LAYERS, WIDEST, Activation, activation_of, image_size, sequence
 from dlexp.ranges import Range, Sizes
 
 
@@ -26,6 +26,7 @@ class UNet(nn.Module):
         num_outputs: Annotated[int, Range(ge=1)],
         widths: Annotated[list[int], Sizes()],
         convolutions: Annotated[int, Range(ge=1, le=MOST_LAYERS)],
+        activation: Activation,
         dropout: Annotated[float, Range(ge=0, lt=1)],
     ) -> None:
         super().__init__()
@@ -39,12 +40,14 @@ class UNet(nn.Module):
                 f" multiples of {stride}, and data has shape {shape}; give fewer model.widths, or other images"
             )
         wide = [channels, *widths]
-        self.down = nn.ModuleList(_stage(wide[each], wide[each + 1], convolutions) for each in range(len(widths)))
+        self.down = nn.ModuleList(
+            _stage(wide[each], wide[each + 1], convolutions, activation) for each in range(len(widths))
+        )
         self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(dropout)
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, beside, 2, stride=2) for below, beside in pairs)
-        self.joined = nn.ModuleList(_stage(2 * beside, beside, convolutions) for _, beside in pairs)
+        self.joined = nn.ModuleList(_stage(2 * beside, beside, convolutions, activation) for _, beside in pairs)
         self.output = nn.Conv2d(widths[0], num_outputs, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -58,11 +61,11 @@ class UNet(nn.Module):
         return outputs
 
 
-def _stage(channels: int, width: int, convolutions: int) -> nn.Sequential:
+def _stage(channels: int, width: int, convolutions: int, activation: str) -> nn.Sequential:
     layers: dict[str, nn.Module] = {}
     for number in range(1, convolutions + 1):
         layers[f"conv{number}"] = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         layers[f"norm{number}"] = nn.BatchNorm2d(width)
-        layers[f"relu{number}"] = nn.ReLU(inplace=True)
+        layers[f"activation{number}"] = activation_of(activation)
         channels = width
     return sequence(layers)

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from dlexp.pictures.grids import image_grid, image_rows, mistakes, segmentation, side_by_side
     from dlexp.pictures.lines import curves, learning_rates
     from dlexp.pictures.one_feature import class_shares, fitted_curve
-    from dlexp.pictures.planes import decision_regions, output_plane, points, prediction_against_truth
+    from dlexp.pictures.planes import decision_regions, output_plane
+    from dlexp.pictures.samples import points, prediction_against_truth
     from dlexp.pictures.separating_line import separating_line
     from dlexp.pictures.surface import weight_path
 
@@ -41,7 +42,8 @@ HOMES = {
     "grids": ("image_grid", "image_rows", "mistakes", "segmentation", "side_by_side"),
     "lines": ("curves", "learning_rates"),
     "one_feature": ("class_shares", "fitted_curve"),
-    "planes": ("decision_regions", "output_plane", "points", "prediction_against_truth"),
+    "planes": ("decision_regions", "output_plane"),
+    "samples": ("points", "prediction_against_truth"),
     "separating_line": ("separating_line",),
     "surface": ("weight_path",),
 }

@@ -61,12 +61,19 @@ class Images(Protocol):
 
 @styled
 def mistakes(
-    images: Images, targets: Tensor, predictions: Tensor, confidences: Tensor, class_names: Sequence[str]
+    images: Images,
+    targets: Tensor,
+    predictions: Tensor,
+    confidences: Tensor,
+    class_names: Sequence[str],
+    *,
+    are_shares: bool,
 ) -> Figure:
     """Returns the wrong answers given with the highest confidence, surest first.
 
     Images N×C×H×W (uint8, or float in [0, 1]), of which only those shown are taken; targets and predictions N
-    (int64), those below 0 counting nowhere; confidences N in [0, 1].
+    (int64), those below 0 counting nowhere; confidences N in [0, 1], or with are_shares=False how far the score of the
+    answer is ahead of the next.
     """
     counts = targets >= 0
     wrong, total = ((predictions != targets) & counts).nonzero().flatten(), int(counts.sum())
@@ -77,7 +84,9 @@ def mistakes(
     are_short = max(map(len, class_names)) <= LONGEST_BESIDE
     for index in surest.tolist():
         answer, truth = class_names[int(predictions[index])], class_names[int(targets[index])]
-        answer, sure = shortened(answer, 10), f"({percent(float(confidences[index]), 0)}),"
+        confidence = float(confidences[index])
+        told = percent(confidence, 0) if are_shares else f"+{confidence:.3g}"
+        answer, sure = shortened(answer, 10), f"({told}),"
         if are_short:
             lines.append([(f"predicted {answer}", WRONG), (f"{sure} is {truth}", INK)])
         else:
@@ -85,7 +94,8 @@ def mistakes(
     share = f"{len(wrong)} of {total} wrong ({percent(len(wrong) / total)})"
     columns = 8 if len(surest) > 12 else max(4, math.ceil(len(surest) / 2))
     separator = ", " if columns == 8 else "\n"
-    return _tiles(images[surest], lines, columns, f"Most confident mistakes{separator}{share}")
+    title = "Most confident mistakes" if are_shares else "Mistakes with the widest lead of scores"
+    return _tiles(images[surest], lines, columns, f"{title}{separator}{share}")
 
 
 @styled

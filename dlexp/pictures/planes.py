@@ -1,23 +1,13 @@
-"""What a model makes of plain numbers: the regions it divides a plane into, and predictions against the truth."""
+"""What a model makes of two numbers: the regions it divides a plane into, and of two classes its output over it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlexp.pictures.style import (
-    COLOURS,
-    FAINT,
-    INK,
-    class_colours,
-    in_per_cent,
-    new_figure,
-    new_plot,
-    shortened,
-    styled,
-)
+from dlexp.pictures.style import INK, class_colours, in_per_cent, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,22 +28,24 @@ def decision_regions(
     targets: Tensor,
     class_names: Sequence[str],
     feature_names: Sequence[str] | None = None,
+    *,
+    are_shares: bool,
 ) -> Figure:
     """Returns the plane in the colours of the classes, pale where the model is unsure, with the points N×2 on it.
 
-    `predict` takes such points (float32 or float64, as they stand in the data) and returns logits N×classes. Wrong ones
-    are ringed; those with a class below 0, which counts nowhere, are left out.
+    `predict` takes such points (float32 or float64, as they stand in the data) and returns logits N×classes, or with
+    are_shares=False scores whose softmax is no probability: unsure is where the best one is not far ahead of the next.
+    Wrong points are ringed; those with a class below 0, which counts nowhere, are left out.
     """
     from matplotlib.colors import to_rgb
 
     points = points.detach().cpu().to(torch.promote_types(points.dtype, torch.float32))
     targets = targets.cpu()
-    shares, extent = _over(predict, points)
-    confidences, classes = shares.max(dim=-1)
+    scores, extent = _over(predict, points)
+    classes = scores.argmax(dim=-1)
     colours = torch.tensor([to_rgb(colour) for colour in class_colours(len(class_names))])
     figure, axes = new_plot(6.4, 5.4)
-    chance = 1 / len(class_names)
-    strength = (0.12 + 0.38 * ((confidences - chance) / (1 - chance)).clamp(0, 1)).unsqueeze(-1)
+    strength = (0.12 + 0.38 * _sureness(scores, are_shares)).unsqueeze(-1)
     plane = 1 - strength * (1 - colours[classes])
     axes.imshow(plane.numpy(), extent=extent, origin="lower", interpolation="bilinear", aspect="equal")
     _borders(axes, classes, extent)
@@ -68,39 +60,50 @@ def output_plane(
     targets: Tensor,
     class_names: Sequence[str],
     feature_names: Sequence[str] | None = None,
+    *,
+    are_shares: bool,
 ) -> Figure:
     """Returns how much of two classes' share the second has over the plane, with lines of equal shares and the points.
 
-    Arguments are those of `decision_regions`; logits are N×2, and the share is their softmax.
+    Arguments are those of `decision_regions`; logits are N×2, and the share is their softmax. Of scores it is how far
+    the second is ahead of the first.
     """
     from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.ticker import MaxNLocator
 
     points = points.detach().cpu().to(torch.promote_types(points.dtype, torch.float32))
-    shares, extent = _over(predict, points)
-    second = shares[..., 1].numpy()
+    scores, extent = _over(predict, points)
+    name = shortened(class_names[1], 24)
+    if are_shares:
+        second, low, high, levels = scores.softmax(dim=-1)[..., 1].numpy(), 0.0, 1.0, list(LEVELS)
+    else:
+        second = (scores[..., 1] - scores[..., 0]).numpy()
+        high = float(abs(second).max()) or 1.0
+        low, levels = -high, [float(each) for each in MaxNLocator(7).tick_values(-high, high)]
     first_colour, second_colour = class_colours(2)
     colours = LinearSegmentedColormap.from_list("shares", [first_colour, "white", second_colour])
     figure, axes = new_plot(6.4, 5.4)
-    plane: dict[str, Any] = {"cmap": colours, "vmin": 0, "vmax": 1, "interpolation": "bilinear", "aspect": "equal"}
+    plane: dict[str, Any] = {"cmap": colours, "vmin": low, "vmax": high, "interpolation": "bilinear", "aspect": "equal"}
     image = axes.imshow(second, extent=extent, origin="lower", alpha=0.65, **plane)
-    bar = figure.colorbar(image, ax=axes, shrink=0.62, anchor=(0, 0), label=f"share of {shortened(class_names[1], 24)}")
-    in_per_cent(bar.ax.yaxis)
+    label = f"share of {name}" if are_shares else f"how far the score of {name} is ahead"
+    bar = figure.colorbar(image, ax=axes, shrink=0.62, anchor=(0, 0), label=label)
+    if are_shares:
+        in_per_cent(bar.ax.yaxis)
     bar.outline.set_visible(False)
-    levels = [each for each in LEVELS if second.min() < each < second.max()]
-    if levels:
+    if levels := [each for each in levels if second.min() < each < second.max()]:
         lines = axes.contour(second, levels=levels, extent=extent, origin="lower", colors=INK, linewidths=0.7)
-        axes.clabel(lines, fmt=lambda level: f"{100 * level:.0f} %", fontsize=7.5)
+        axes.clabel(lines, fmt=lambda level: f"{100 * level:.0f} %" if are_shares else f"{level:g}", fontsize=7.5)
     _finish(axes, "Output over the plane", predict, points, targets.cpu(), class_names, feature_names)
     return figure
 
 
 def _over(predict: Callable[[Tensor], Tensor], points: Tensor) -> tuple[Tensor, tuple[float, float, float, float]]:
-    """Returns the shares of the classes around the points, GRID×GRID×classes, and left, right, lower and upper end."""
+    """Returns the scores of the classes around the points, GRID×GRID×classes, and left, right, lower and upper end."""
     low, high = points.amin(dim=0).double(), points.amax(dim=0).double()  # float32 may have no digit for the margin
     margin = 0.08 * float((high - low).max()) + 1e-6
     low, high = low - margin, high + margin
-    shares = _answers(predict, _lattice(low.to(points.dtype), high.to(points.dtype)))
-    return shares, (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
+    scores = _answers(predict, _lattice(low.to(points.dtype), high.to(points.dtype)))
+    return scores, (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
 
 
 def _finish(
@@ -129,12 +132,20 @@ def _lattice(low: Tensor, high: Tensor) -> Tensor:
 
 
 def _answers(predict: Callable[[Tensor], Tensor], lattice: Tensor) -> Tensor:
-    """Returns the classes' probabilities at each point of the lattice, GRID×GRID×classes."""
+    """Returns the classes' scores at each point of the lattice, GRID×GRID×classes."""
     with torch.no_grad():
-        shares = torch.cat(
-            [predict(part).detach().cpu().float().softmax(dim=1) for part in torch.split(lattice, 16384)]
-        )
-    return shares.reshape(GRID, GRID, -1)
+        scores = torch.cat([predict(part).detach().cpu().float() for part in torch.split(lattice, 16384)])
+    return scores.reshape(GRID, GRID, -1)
+
+
+def _sureness(scores: Tensor, are_shares: bool) -> Tensor:
+    """Returns from 0 to 1 how sure an answer is: by its probability, else by its lead, of which the largest is 1."""
+    if are_shares:
+        chance = 1 / scores.shape[-1]
+        return ((scores.softmax(dim=-1).amax(dim=-1) - chance) / (1 - chance)).clamp(0, 1)
+    best, second = scores.topk(2, dim=-1).values.unbind(dim=-1)
+    lead = best - second
+    return lead / lead.max().clamp(min=torch.finfo(lead.dtype).tiny)
 
 
 def _borders(axes: Axes, classes: Tensor, extent: tuple[float, float, float, float]) -> None:
@@ -177,69 +188,3 @@ def _scatter(
             markerscale=(34 / size) ** 0.5,
         )
     return int(is_wrong.sum())
-
-
-@styled
-def points(
-    panels: Mapping[str, Tensor],
-    targets: Tensor | None,
-    class_names: Sequence[str] | None,
-    feature_names: Sequence[str] | None,
-    heading: str,
-) -> Figure:
-    """Returns points N×2 in a plane, or N×1 over their targets, as many plots as there are panels, side by side.
-
-    targets: N class numbers where there are `class_names`, else N or N×values, of which the first is drawn, as a colour
-    or as a height.
-    """
-    figure = new_figure(1.2 + 4.6 * len(panels), 4.4)
-    values = None if targets is None else targets.reshape(len(targets), -1)[:, 0]
-    names = [shortened(name, 40) for name in feature_names or ("feature 1", "feature 2")]
-    for axes, (name, shown) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-        is_plane = shown.shape[1] == 2
-        height = shown[:, 1] if is_plane else torch.zeros(len(shown)) if values is None else values
-        if class_names is None or values is None:
-            colours = values if is_plane and values is not None else COLOURS[0]
-            axes.scatter(shown[:, 0], height, s=11, c=colours, linewidths=0)
-        for number, (word, colour) in enumerate(
-            zip(class_names or [], class_colours(len(class_names or [])), strict=True)
-        ):
-            own = values == number
-            axes.scatter(shown[own, 0], height[own], s=11, color=colour, linewidths=0, label=shortened(word, 16))
-        axes.set(xlabel=names[0], ylabel=names[1] if is_plane else "target")
-        if len(panels) > 1:
-            axes.set_title(name)
-    if class_names and len(class_names) <= MOST_IN_THE_LEGEND:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
-    figure.suptitle(heading)
-    return figure
-
-
-@styled
-def prediction_against_truth(predictions: Tensor, targets: Tensor) -> Figure:
-    """Returns a point a sample, one colour an output (the first eight), perfect ones diagonal; both N×outputs."""
-    predictions, targets = (values.detach().cpu().double() for values in (predictions, targets))
-    every = -(-len(targets) // MOST_POINTS)
-    figure, axes = new_plot(5.2, 5.0)
-    low = float(torch.minimum(predictions.min(), targets.min()))
-    high = float(torch.maximum(predictions.max(), targets.max()))
-    margin = 0.04 * (high - low) or 0.5
-    ends = [low - margin, high + margin]
-    axes.plot(ends, ends, color=FAINT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
-    outputs = min(targets.shape[1], len(COLOURS))
-    for index in range(outputs):
-        label = f"output {index + 1}" if outputs > 1 else None
-        x, y = targets[::every, index], predictions[::every, index]
-        axes.scatter(x, y, s=13, color=COLOURS[index], alpha=0.55, linewidths=0, label=label, zorder=2)
-    if outputs > 1:
-        axes.legend(loc="upper left", markerscale=1.5)
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="truth", ylabel="prediction")
-    axes.grid()
-    error = float((predictions - targets).abs().mean())
-    axes.set_title(f"Prediction against truth\nmean absolute error {error:.3g}{_r2(predictions, targets)}")
-    return figure
-
-
-def _r2(predictions: Tensor, targets: Tensor) -> str:
-    spread = float(((targets - targets.mean(dim=0)) ** 2).sum())
-    return f", R² {1 - float(((predictions - targets) ** 2).sum()) / spread:.4f}" if spread else ""

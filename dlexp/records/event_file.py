@@ -40,9 +40,9 @@ class EventFile:
             self._add(purge_step, session_log=SessionLog(status=SessionLog.START))
         self._file.flush()
 
-    def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Adds numbers by their tags at a step; as records they are made when they are written, all at once."""
-        self._scalars.append((time.time(), step, values))
+    def scalars(self, values: Mapping[str, float], step: int, when: float) -> None:
+        """Adds numbers by their tags at a step and a time; they become records when they are written, all at once."""
+        self._scalars.append((when, step, values))
         if time.monotonic() - self._made_at >= SECONDS:
             self._make()
 

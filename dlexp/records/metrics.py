@@ -14,6 +14,7 @@ from dlexp.records.run_json import as_json
 MOST_BYTES = 2**30  # a million lines have 0.5 GB
 LARGEST = 2**53  # of an epoch and a step: what a float can count
 KINDS = ("epoch", "steps", "test")  # `kind` says which one a line is
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -85,7 +86,11 @@ def _lies_before(row: Mapping[str, Any], epoch: int, step: int) -> bool:
 
 def as_line(row: Mapping[str, Any]) -> bytes:
     """Returns a row as the file holds it: NaN and infinities, which JSON has no numbers for, as null."""
-    return (json.dumps(as_json(row), ensure_ascii=False) + "\n").encode("utf-8")
+    try:
+        text = _encode(row)  # nearly every row: `as_json` takes as long again
+    except (ValueError, TypeError):
+        text = json.dumps(as_json(row), ensure_ascii=False)
+    return (text + "\n").encode("utf-8")
 
 
 def write_metrics(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:

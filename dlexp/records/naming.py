@@ -72,14 +72,14 @@ def remove_empty(folders: Iterable[Path]) -> None:
 
 def plain_name(text: str) -> str:
     """Returns `text` in letters, digits, `.`, `_` and `-`, at most 98 characters (a longer one ends in a hash)."""
+    text = re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + would show as -: another number
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
     return name if len(name) <= 98 else f"{name[:89]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def in_a_name(word: str) -> str:
     """Returns a word as it stands in the name of a job, `lr-0.1` for `lr=0.1`."""
-    text = word.replace("=[", "-").replace("=", "-")
-    return re.sub(r"(?<=\de)\+(?=\d)", "", text)  # 1e+30, whose + a folder's name would show as -
+    return word.replace("=[", "-").replace("=", "-")
 
 
 def unique(name: str, taken: set[str]) -> str:

@@ -1,5 +1,6 @@
 """What a run leaves in memory."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,3 +34,11 @@ def objective_of(entry: Mapping[str, Any]) -> float | None:
     """Returns the value that sweeps compare, of a run.json: of the metric that chose the epoch; None without one."""
     value: float | None = entry["metrics"].get(entry.get("metric"))
     return value
+
+
+def loss_of(entry: Mapping[str, Any]) -> float:
+    """Returns the loss in validation, by which runs of the same objective are told apart everywhere: the lower one is
+    better, as shares of a few samples often tie; infinite without one.
+    """
+    value = entry["metrics"].get("val/loss")
+    return math.inf if value is None or math.isnan(value) else float(value)

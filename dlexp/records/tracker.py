@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import logging
+import time
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
+
+# Lines of epochs that take less than SHORT_EPOCH wait for up to WAIT, to be made all at once: alone, between two steps
+# that leave nothing of it in the processor's caches, one takes three times as long.
+SHORT_EPOCH, WAIT = 0.05, 0.5
 
 # TensorBoard sorts groups of tags by name and opens the first two: what is looked at first is called so that it stands
 # there, and pictures, a card a run each, stand below everything.
@@ -49,6 +54,8 @@ class Tracker:
         self._events = EventFile(folder, purge_step=None if resumed_step is None else resumed_step + 1)
         self._protos: Any = summary
         self._step = 0
+        self._waiting: list[tuple[float, Mapping[str, Any]]] = []  # when, and what was logged
+        self._written_at = 0.0
         # The last step of an epoch may have a line of kind "steps" too, written before the state that is gone on from.
         before = [] if resumed_step is None else read_metrics(folder)
         self._lr_step = before[-1]["step"] if before else None
@@ -64,20 +71,35 @@ class Tracker:
     def log(self, record: Mapping[str, float | int | str]) -> None:
         """Appends one line to `metrics.jsonl` and draws its numbers named `split/metric`, and `lr` (once a step), at
         `record["step"]`. Its `kind` is one of `metrics.KINDS`. In TensorBoard NaN and infinities stand as themselves.
-        A tag is the number's key behind its group: `curves/train/loss`.
+        A tag is the number's key behind its group: `curves/train/loss`. Of epochs that take under 0.05 s some lines are
+        written together, half a second later at most; nothing may be changed in a record that was logged.
         """
-        self._metrics.write(as_line(record))
+        now = time.time()
         self._step = int(record["step"])
-        self._scalars(
-            {
-                self._tag(key): value
-                for key, value in record.items()
-                if isinstance(value, int | float) and ("/" in key or (key == "lr" and self._step != self._lr_step))
-            }
-        )
-        if "lr" in record:
-            self._lr_step = self._step
-        self._chart_splits_together(record)
+        self._waiting.append((now, record))
+        seconds = float(record.get("time/train", SHORT_EPOCH)) + float(record.get("time/val", 0.0))
+        if seconds >= SHORT_EPOCH or not 0 <= now - self._written_at < WAIT:  # a clock may be set back
+            self._write()
+
+    def _write(self) -> None:
+        """Writes what waits."""
+        self._written_at = time.time()
+        waiting, self._waiting = self._waiting, []
+        self._metrics.write(b"".join(as_line(record) for _, record in waiting))
+        for when, record in waiting:
+            step = int(record["step"])
+            self._scalars(
+                {
+                    self._tag(key): value
+                    for key, value in record.items()
+                    if isinstance(value, int | float) and ("/" in key or (key == "lr" and step != self._lr_step))
+                },
+                step,
+                when,
+            )
+            if "lr" in record:
+                self._lr_step = step
+            self._chart_splits_together(record)
 
     def _tag(self, key: str) -> str:
         split, _, name = key.partition("/")
@@ -87,8 +109,8 @@ class Tracker:
             return f"{FINAL}/{key}"
         return f"{CURVES if split in ('train', 'val') and name in self._leading else DETAILS}/{key}"
 
-    def _scalars(self, values: Mapping[str, float]) -> None:
-        self._events.scalars(values, self._step)
+    def _scalars(self, values: Mapping[str, float], step: int, when: float) -> None:
+        self._events.scalars(values, step, when)
         self._tags.update(values)
 
     def _chart_splits_together(self, record: Mapping[str, Any]) -> None:
@@ -102,7 +124,7 @@ class Tracker:
             name: ["Multiline", [self._tag(f"{split}/{name}") for split in ("train", "val")]]
             for name in sorted(self._charts, key=lambda name: (name != "loss", name not in self._leading, name))
         }
-        self._events.summary(self._protos.custom_scalars({"training and validation": charts}), self._step)
+        self._events.summary(self._protos.custom_scalars({"training and validation": charts}), int(record["step"]))
 
     def text(self, tag: str, markdown: str) -> None:
         """Shows `markdown` in the Text tab."""
@@ -164,8 +186,10 @@ class Tracker:
         """
         from dlexp.records.hparams import row
 
+        self._write()
         tags = {f"{FINAL}/{key}": key for key, value in metrics.items() if value is not None}
-        self._scalars({tag: metrics[key] or 0.0 for tag, key in tags.items() if tag not in self._tags})
+        own = {tag: metrics[key] or 0.0 for tag, key in tags.items() if tag not in self._tags}
+        self._scalars(own, self._step, time.time())
         self._events.row(row(params, tags, differing, arm))
 
     def flush(self) -> None:
@@ -173,10 +197,12 @@ class Tracker:
 
         Raises OSError when the disk does not take them.
         """
+        self._write()
         self._events.flush()
         self._metrics.sync()
 
     def close(self) -> None:
         """Writes what is still queued and closes the files; may be called twice."""
+        self._write()
         self._metrics.close()
         self._events.close()

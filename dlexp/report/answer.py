@@ -136,7 +136,8 @@ class Answer:
     sentences: list[str] = field(default_factory=list)
     method: list[str] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
-    elsewhere: dict[Path, int] = field(default_factory=dict)  # runs of comparisons whose plan is not `plan`, by folder
+    # By folder, how many runs are of a comparison whose plan is not `plan`, and that.
+    elsewhere: dict[Path, tuple[int, Plan]] = field(default_factory=dict)
     reference_is: Choice = "chosen"  # moved: the first arm has failed or diverged runs
     pairs: dict[str, str] = field(default_factory=dict)
     was_seen: bool = False  # tuning trained or chose on samples that the metric is of

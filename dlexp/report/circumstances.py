@@ -70,9 +70,12 @@ def _runs(arms: Sequence[Arm]) -> str:
         (seeds,) = plans
         told = f"seed{'' if len(set(seeds)) == 1 else 's'} {ranges(seeds)}"
         return f"{upper(counted(len(seeds), 'run'))}{of}, {told}."
-    each = [f"{arm.name} {ranges([run.seed for run in arm.runs])}" for arm in arms if arm.runs]
-    rest = f"; and {len(each) - MOST} more" if len(each) > MOST else ""
-    return f"Seeds: {'; '.join(each[:MOST])}{rest}."
+    having: dict[str, list[str]] = {}
+    for arm in arms:
+        if arm.runs:
+            having.setdefault(ranges([run.seed for run in arm.runs]), []).append(arm.name)
+    each = [f"{seeds} of {few(names)}" for seeds, names in having.items()]
+    return f"Seeds {'; '.join(each[:MOST])}{'; and others in further arms' * (len(each) > MOST)}."
 
 
 def _measured(answer: Answer) -> str:
@@ -163,10 +166,15 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
                 " their settings, which flatters them."
             )
     else:
-        yield (
-            "Nothing about the arms at their best: each ran at the settings given, and how these were found is not"
-            " recorded."
-        )
+        found = [
+            f"those of {folder.as_posix()} found {few(tuning.keys)} in"
+            f" {counted(tuning.trials + tuning.further, 'trial')} an arm on one seed"
+            for folder, (_, plan) in answer.elsewhere.items()
+            if (tuning := plan.tuning) is not None
+        ]
+        told = "each ran at the settings given, and how these were found is not recorded"
+        told = f"{'; '.join(found)}. How other settings were found is not recorded" if found else told
+        yield f"Nothing about the arms at their best: {told}."
     if answer.plan is None and any(each.verdict for each in answer.differences):
         yield (
             f"No plan of a comparison covers {'all of ' if answer.elsewhere else ''}these runs: false alarms stay at"

@@ -15,6 +15,8 @@ from dlexp.report.reading.plan import Plan
 from dlexp.report.reading.runs import Run
 from dlexp.report.shown import setting
 
+Split = tuple[Mapping[str, Any], Sequence[Run]]  # an arm of `reading.arms.split`: what varies, and its runs
+
 ALLOW = "allow"  # lets a module of somebody's own run
 COMMAND = ["python", "-m", "dlexp", "compare"]
 LONGEST = 60
@@ -23,24 +25,56 @@ START = "init_from"
 VAGUE = ("none", "plain")  # options of several groups
 
 
-def names_of(keys: Sequence[str], arms: Sequence[tuple[Mapping[str, Any], Sequence[Run]]]) -> list[str]:
-    """Returns a name for each arm of a `split`, from what tells it from the others: `adam`; `sgd lr 0.1` and `sgd lr
-    0.01`. A single one is called after its model, data and optimizer.
+def names_of(keys: Sequence[str], arms: Sequence[Split]) -> list[str]:
+    """Returns a name for each arm of a `split`, `adam lr 0.01`, `sgd lr 0.1` and `sgd lr 0.01`: it tells all of what
+    varies that the arm has, or, where one is too long so, only what sets it apart (see `unnamed`). A single one is
+    called after its model, data and optimizer.
     """
-    settings = [own for own, _ in arms]
     if len(arms) == 1:
-        told = [["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]
+        labels = [["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]
     else:
-        told = _told_apart(keys, settings)
+        labels = _labels(_named(keys, arms), keys, arms)
     names: list[str] = []
-    for labels in told:
-        name = printable(" ".join(labels))
+    for each in labels:
+        name = printable(" ".join(each))
         names.append(unique(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…", set(names)))
     return names
 
 
+def unnamed(keys: Sequence[str], arms: Sequence[Split]) -> list[str]:
+    """Returns the keys that arms of a `split` differ in, and that the names of some that have them do not tell."""
+    told, held = _named(keys, arms), _held(keys, arms)
+    left_out = {key for own, every in zip(told, held, strict=True) for key in every if key not in own}
+    return [key for key in keys if key in left_out]
+
+
+def _named(keys: Sequence[str], arms: Sequence[Split]) -> list[list[str]]:
+    """Returns the keys that the name of each arm tells."""
+    held = _held(keys, arms)
+    fits = all(len(" ".join(each)) <= LONGEST for each in _labels(held, keys, arms))
+    return held if fits else _told_apart(keys, [own for own, _ in arms])
+
+
+def _held(keys: Sequence[str], arms: Sequence[Split]) -> list[list[str]]:
+    """Returns the keys that each arm has. What was read is no setting, and which arms began from no weights is told of
+    all at once: they count where they tell arms apart.
+    """
+    apart = _told_apart(keys, [own for own, _ in arms])
+    return [
+        [key for key in keys if key in told or (key in runs[0].settings and (key != START or own[key] is not None))]
+        for (own, runs), told in zip(arms, apart, strict=True)
+    ]
+
+
+def _labels(told: Sequence[Sequence[str]], keys: Sequence[str], arms: Sequence[Split]) -> list[list[str]]:
+    settings = [own for own, _ in arms]
+    return [
+        [_label(key, own.get(key), keys, settings) for key in each] for each, own in zip(told, settings, strict=True)
+    ]
+
+
 def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Returns the labels of each arm: of a key only where arms that are equal so far differ in it."""
+    """Returns what tells each arm from the others: a key only where arms that are equal so far differ in it."""
     told: list[list[str]] = [[] for _ in arms]
     groups = [list(range(len(arms)))]
     for key in keys:
@@ -53,7 +87,7 @@ def _told_apart(keys: Sequence[str], arms: Sequence[Mapping[str, Any]]) -> list[
             for number in group:
                 # Where weights began tells more than what else an arm differs in.
                 if len(values) > 1 or (key == START and arms[number].get(key) is not None):
-                    told[number].append(_label(key, arms[number].get(key), keys, arms))
+                    told[number].append(key)
         groups = split
     return told
 
@@ -64,8 +98,9 @@ def _label(key: str, value: Any, keys: Sequence[str], arms: Sequence[Mapping[str
         return f"{key} {value}" if value in (*VAGUE, None) or value in elsewhere else str(value)
     short = key.rpartition(".")[2]
     is_shared = [other.rpartition(".")[2] for other in keys].count(short) > 1 or short == "_target_"
+    name = key if is_shared else short
     text = Path(value).name if key == START and isinstance(value, str) else setting(value)
-    return f"{key if is_shared else short} {text}"
+    return f"no {name}" if value is None else f"{name} {text}"
 
 
 def words_of(runs: Sequence[Run]) -> list[str]:

@@ -118,5 +118,7 @@ def _tuning_done(answer: Answer, tuning: Tuning) -> str:
         if edges
         else "no best value lies at an edge"
     )
+    if chosen := [f"{name} {' '.join(words)}" for name, words in tuning.chosen.items()]:
+        told.append(f"chosen: {', '.join(chosen)}")
     whole = counts == {tuning.trials} and not widened
     return f"{AS_PLANNED}: {'; '.join(told)}" if whole else _departed(told)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dlexp.errors import listed, to_type
 from dlexp.metric import another_metric
 from dlexp.report.answer import Answer
+from dlexp.report.naming import unnamed
 from dlexp.report.reading.arms import CONTENTS
+from dlexp.report.shown import setting
 from dlexp.report.verdicts import apart_in_loss
 from dlexp.report.words import counted, few, upper
 
@@ -28,12 +30,24 @@ def remarks(answer: Answer) -> Iterator[str]:
         bare = [arm.name for arm in answer.arms if arm.settings.get(START, "") is None]
         told = f"{few(bare)} untrained, the others from trained weights" if bare else "from other weights"
         yield f"Not all arms began alike ({told}), so a difference may be that of the start alone."
-    for folder, count in answer.elsewhere.items():
+    if answer.plan is None and (keys := unnamed(answer.varied, [(arm.settings, arm.runs) for arm in answer.arms])):
+        told = few([f"{key} ({_values(answer, key)})" for key in keys])
+        yield f"Names tell arms apart and leave out what would make them too long: {told}. table.csv has all settings."
+    for folder, (count, _) in answer.elsewhere.items():
         belong = "belongs" if count == 1 else "belong"
         yield (
             f"{upper(counted(count, 'run'))} {belong} to a comparison, whose plan is not followed here:"
             f" python -m dlexp report {to_type(folder.as_posix())} tells what came of it."
         )
+
+
+def _values(answer: Answer, key: str) -> str:
+    """Returns what a setting is in the arms: `0.003 to 0.05`, `relu and tanh`."""
+    found = [arm.settings[key] for arm in answer.arms if arm.settings.get(key) is not None]
+    if all(type(value) in (int, float) for value in found):
+        ends = dict.fromkeys(setting(end) for end in (min(found), max(found)))
+        return " to ".join(ends)
+    return few(list(dict.fromkeys(map(setting, found))))
 
 
 def _measured_alike(answer: Answer) -> str:

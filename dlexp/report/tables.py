@@ -137,15 +137,13 @@ def cross_table(answer: Answer) -> Table | None:
         return None
     for flag, key in (("--rows", answer.rows), ("--columns", answer.columns)):
         if key is not None and key not in answer.varied:
-            near = did_you_mean(key, answer.varied)
-            values = {as_typed(run.settings.get(key)) for arm in answer.arms for run in arm.runs}
-            why = (
-                "it makes no arm, though it varies between runs"
-                if len(values) > 1
-                else "it does not vary between these runs"
-            )
-            varied = f"what does is {listed(answer.varied)}" if answer.varied else "nothing does"
-            raise UserError(f"{flag} {key}: {why};{near or ''} {varied}".replace(";  ", "; "))
+            runs = [run.settings for arm in answer.arms for run in arm.runs]
+            why = f"no run has a setting {key!r}"
+            if any(key in settings for settings in runs):
+                differs = len({as_typed(settings.get(key)) for settings in runs}) > 1
+                why = "it makes no arm, though it varies between runs" if differs else "all these runs have the same"
+            varied = f"Arms differ in {listed(answer.varied)}" if answer.varied else "The runs differ in no setting"
+            raise UserError(f"{flag} {key}: {why}.{did_you_mean(key, answer.varied)} {varied}")
     if answer.rows == answer.columns:
         raise UserError(f"--rows and --columns are both {answer.rows}; name another key for one of them")
     others = [key for key in answer.varied if key not in (answer.rows, answer.columns)]

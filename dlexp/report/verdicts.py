@@ -205,14 +205,17 @@ def _pairs(one: Arm, other: Arm) -> tuple[list[float], list[float]] | None:
 
 
 def named(arms: Sequence[Arm], against: str) -> str:
-    """Returns the name of the arm that a person means: by its name, or by a word that trains it alone.
+    """Returns the name of the arm that a person means: by its name or how that alone begins, or by a word that trains
+    it alone.
 
     Raises:
         UserError: no arm is called so.
     """
     names = [arm.name for arm in arms]
     by_word = [arm.name for arm in arms if against in arm.words]
-    found = [name for name in names if name.casefold() == against.casefold()] or by_word
+    typed = against.casefold()
+    begun = [name for name in names if name.casefold().startswith(f"{typed} ")]
+    found = [name for name in names if name.casefold() == typed] or by_word or begun
     if len(found) == 1:
         return found[0]
     raise UserError(f"there is no arm {against!r}; arms are {listed(names)}.{did_you_mean(against, names)}".rstrip("."))

@@ -40,8 +40,8 @@ def in_range(values: Sequence[float]) -> str:
 
 def p_in_words(p: float) -> str:
     """Returns `p = 0.060`, with as many digits as tell it from 0.05."""
-    if p < 0.001 or p == 1:
-        return "p < 0.001" if p < 0.001 else "p = 1"
+    if p < 0.001:
+        return "p < 0.001"
     digits = next(digits for digits in range(3, 18) if (round(p, digits) < 0.05) == (p < 0.05))
     return f"p = {p:.{digits}f}"
 

@@ -1,5 +1,6 @@
 """What every search can be told, and what it is asked: the points to try first, and the next ones."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
@@ -16,13 +17,14 @@ class Told:
     """A trial so far: what it tries, and how far it is.
 
     value: what chose its best epoch, the higher the better; of a trial on several seeds their mean. curve: the same for
-    each step at which it was seen.
+    each step at which it was seen. loss: in validation, by which equal ones are told apart.
     """
 
     proposal: Proposal
     state: State
     value: float | None = None
     curve: dict[int, float] = field(default_factory=dict)
+    loss: float = math.inf
 
 
 @dataclass(kw_only=True)

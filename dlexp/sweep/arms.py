@@ -4,45 +4,49 @@ from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import Any
 
-from dlexp.console.wording import decimals, in_unit, number
+from dlexp.console.wording import TRAINED_ON, decimals, gap, in_unit, number, unit, unit_of_difference
 from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.report.answer import Interval
 from dlexp.report.shown import Shown
 from dlexp.report.statistics import are_identical, interval, of_mean, sample
-from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns
+from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns, lines_of
 
+GAP = "gap"
 MEANING = "± half of the 95 % interval over seeds, of each arm alone; the report compares them"
 
 
 def arms_table(rows: Rows) -> str:
     """Returns the means of jobs that differ in the seed alone, the best in validation first, those with a failed job
-    last; nothing where no seed varies, folds do, or jobs can't be compared.
+    last, with the mean gap where the training samples were evaluated; nothing where no seed varies, folds do, or jobs
+    can't be compared.
     """
     metric, keys = compared(rows), [key for key in rows[0][0] if key != SEED]
     if metric is None or FOLD in keys or SEED not in rows[0][0]:
         return ""
-    arms: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for varied, found in rows:
-        arms.setdefault(tuple(varied[key] for key in keys), []).append(found)
-    if all(len(reports) == 1 for reports in arms.values()):
-        return ""
     name = metric.partition("/")[2]
-    there = [f"{split}/{name}" for split in ("val", "test")]
-    columns = [key for key in there if any(key in found["metrics"] for _, found in rows)]
     known = (read_facts(found.get("measures", {})) for _, found in rows)
     facts = next((own[name] for own in known if name in own), LOSS)
+    arms: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for varied, found in rows:
+        metrics = found["metrics"] | {GAP: gap(found["metrics"], name, facts)}
+        arms.setdefault(tuple(varied[key] for key in keys), []).append({**found, "metrics": metrics})
+    if all(len(reports) == 1 for reports in arms.values()):
+        return ""
+    there = [*(f"{split}/{name}" for split in ("val", "test", TRAINED_ON)), GAP]
+    all_of = [found["metrics"] for reports in arms.values() for found in reports]
+    columns = [key for key in there if any(metrics.get(key) is not None for metrics in all_of)]
     means = {key: {arm: _mean(reports, key) for arm, reports in arms.items()} for key in columns}
     ranks = {arm: _rank(means[metric][arm].mean, _left(reports), facts) for arm, reports in arms.items()}
     order = sorted(arms, key=lambda arm: ranks[arm])
     marks = best_marks([ranks[arm] for arm in order], [found for _, found in rows])
     cells = [[*keys, *columns, "seeds", ""]]
     for arm, mark in zip(order, marks, strict=True):
-        told = [_told(means[key][arm], facts, list(means[key].values())) for key in columns]
+        told = [_told(means[key][arm], facts, list(means[key].values()), key == GAP) for key in columns]
         left, num = _left(arms[arm]), len(arms[arm])
         same = ", the same in every seed" if _is_same(arms[arm], metric) else ""
         cells.append([*arm, *told, f"{num - left} of {num}" if left else f"{num}", f"{mark}{same}".removeprefix(", ")])
     has_interval = any(each.low is not None for each in means[metric].values())
-    return in_columns(cells) + (f"{MEANING}\n" if has_interval else "")
+    return in_columns(cells) + lines_of([MEANING] if has_interval else [])
 
 
 def _mean(reports: list[dict[str, Any]], key: str) -> Interval:
@@ -63,14 +67,13 @@ def _half(mean: Interval) -> float | None:
     return None if mean.low is None or mean.high is None else (mean.high - mean.low) / 2
 
 
-def _told(mean: Interval, facts: Metric, column: Sequence[Interval]) -> str:
-    """Returns `96.8 ± 1.9 %`, with two digits of the column's median interval."""
+def _told(mean: Interval, facts: Metric, column: Sequence[Interval], is_gap: bool) -> str:
+    """Returns `96.8 ± 1.9 %`, with two digits of the column's median interval; of a gap `+3.0 ± 0.2 points`."""
     if mean.mean is None:
         return "-"
     halves = [in_unit(half, facts) for each in column if (half := _half(each)) is not None]
-    if not halves:
-        return number(mean.mean, facts)
-    return Shown("", facts, decimals(median_low(halves))).mean(mean)
+    told = Shown("", facts, decimals(median_low(halves))).mean(mean) if halves else number(mean.mean, facts)
+    return f"{'+' * (mean.mean > 0)}{told.removesuffix(unit(facts))}{unit_of_difference(facts)}" if is_gap else told
 
 
 def _has_ended(found: Mapping[str, Any], key: str) -> bool:

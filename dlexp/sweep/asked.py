@@ -134,8 +134,9 @@ def asked(read: words.Words) -> Asked:
     """
     try:
         found = axes_of(read.overrides, read.folders)
-        with composing(read.folders) as compose:
-            first, wrong = compose([_first_word(axis) for axis in found])
+        said = {_first_word(axis): axis.word for axis in found}
+        with composing(read.folders, said) as compose:
+            first, wrong = compose(list(said))
         if problems := problems_of(first, wrong, read):
             raise UserError(*problems)
         assert first is not None

@@ -121,6 +121,14 @@ def _problems(stages: Any, to_all: Sequence[str], addressed: Mapping[str, Sequen
     if any(key_of(word) == "init_from" for word in to_all):
         one = f"{KEY}.{next(iter(stages))}.init_from="
         yield f"init_from= said to all stages would begin each of them anew; {one} says it to one"
+    for word in to_all:
+        own = {name: each for name, its in stages.items() for each in its if key_of(each) == key_of(word)}
+        if key_of(word).partition(".")[0] == "model" and len(set(own.values())) > 1:
+            told = ", ".join(f"{name} with {each}" for name, each in own.items())
+            yield (
+                f"{word} said to all stages would leave none of them its own, and each builds on the one before"
+                f" ({told}); {KEY}.{next(iter(own))}.{word} says it to one"
+            )
     before: list[str] = []
     for name, its in stages.items():
         for word in [*its, *addressed.get(name, [])]:

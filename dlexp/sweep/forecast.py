@@ -121,20 +121,25 @@ def forecasts(runs: Sequence[Composed]) -> list[Forecast]:
     earlier: dict[tuple[str, str], list[Earlier]] = {}
     found = []
     for run in runs:
-        data, pair = run.config["data"], (run.choices["model"], run.choices["data"])
+        divided, pair = repr(_divided_by(run.config)), (run.choices["model"], run.choices["data"])
         if pair not in earlier:
             earlier[pair] = list(finished_runs(OUTPUTS, *pair))
-        if repr(data) not in samples:
-            samples[repr(data)] = _num_samples(data, earlier[pair])
-        found.append(_forecast(run, samples[repr(data)], earlier[pair]))
+        if divided not in samples:
+            samples[divided] = _num_samples(run.config, earlier[pair])
+        found.append(_forecast(run, samples[divided], earlier[pair]))
     return found
 
 
-def _num_samples(data: Mapping[str, Any], earlier: Sequence[Earlier]) -> int | UserError:
+def _divided_by(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Returns what says how many samples train: the data, and what the task makes of classes that nobody knows."""
+    return config["data"], config["task"]["targets"], config["task"].get("ignore_index")
+
+
+def _num_samples(config: Mapping[str, Any], earlier: Sequence[Earlier]) -> int | UserError:
     try:
-        return num_training_samples(data)
+        return num_training_samples(config)
     except UserError as error:
-        known = (each.num_train for each in earlier if each.config["data"] == data)
+        known = (each.num_train for each in earlier if _divided_by(each.config) == _divided_by(config))
         return next((count for count in known if count), error)
 
 
@@ -168,7 +173,7 @@ def _seconds(run: Composed, steps: int, num_validations: int, earlier: Sequence[
     return next((found for each in alike if (found := each.seconds(steps, num_validations)) is not None), None)
 
 
-def num_training_samples(data: Mapping[str, Any]) -> int:
+def num_training_samples(config: Mapping[str, Any]) -> int:
     """Returns how many samples a training would see an epoch, where that costs little and writes nothing.
 
     Sets of dlexp are generated or read from where they lie (images are only counted).
@@ -176,6 +181,7 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
     Raises:
         UserError: it can't be known without a download, or without calling what a person wrote; or the data is wrong.
     """
+    data = config["data"]
     function: Any = target(data["_target_"])
     if not function.__module__.startswith("dlexp."):
         raise UserError(f"{function.__module__} is your own: it would have to run")
@@ -183,7 +189,8 @@ def num_training_samples(data: Mapping[str, Any]) -> int:
     if source is not None and find(source, search_roots(data["root"])) is None:
         raise UserError(f"{source.name} is not on this machine yet")
     kept = {"in_memory": False} if "in_memory" in data else {}
-    return len(prepared(load_data({**data, **kept}), {**data, "sampling": None}).train)  # it draws as many
+    loaded = load_data({**data, **kept})
+    return len(prepared(loaded, {**data, "sampling": None}, build_task(config)).train)  # it draws as many
 
 
 def num_steps(config: Mapping[str, Any], num_samples: int) -> tuple[int, int]:

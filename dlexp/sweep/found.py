@@ -44,9 +44,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def ranked(trials: Sequence[Trial]) -> list[Told]:
-    """Returns the trials that have a value, the best first; of equal ones that which was tried first."""
+    """Returns the trials that have a value, the best first; of equal ones that with the lower loss, else the first."""
     found = [each for each in map(told, trials) if each.value is not None]
-    return sorted(found, key=lambda each: -(each.value or 0.0))
+    return sorted(found, key=lambda each: (-(each.value or 0.0), each.loss))
 
 
 def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial], reports: Reports) -> Iterator[str]:
@@ -73,7 +73,7 @@ def what_was_found(asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial
     among = f"{len(trials)} trial{'s' * (len(trials) != 1)}{', trained whole' * bool(finals)}"
     yield f"best of {among}: {metric} {shown(first.value)}{over}, with {_words(first.proposal)}"
     if equal := sum(each.value == first.value for each in best) - 1:
-        yield f"{equal} more of them reach{'es' * (equal == 1)} the same; of equal ones the first is taken"
+        yield f"{equal} more of them reach{'es' * (equal == 1)} the same; of equal ones the lower loss decides"
     yield from _at_edges(asked, trials, first.proposal)
     if len(of_trials) > 1:
         yield "it was chosen for this figure, which is too good by itself: runs with new seeds tell what to expect"

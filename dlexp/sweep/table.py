@@ -1,12 +1,14 @@
 """The end of a sweep: how each job ended, and a table of what varied against what came out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dlexp.console.tables import aligned
+from dlexp.console.tables import aligned, fitted, terminal_width, width_of, wrapped
 from dlexp.console.training_progress import format_seconds
 from dlexp.console.wording import TRAINED_ON, number, told_gap
 from dlexp.metric import LOSS, Metric, decides_the_loss, read_facts
+from dlexp.records.result import loss_of
 
 FOLD, SEED = "data.fold", "seed"
 Rows = Sequence[tuple[Mapping[str, str], dict[str, Any]]]
@@ -37,12 +39,12 @@ def table(rows: Rows) -> str:
     A column for each split shows the metric that chose the epoch, with its name where the jobs' tasks differ; further
     ones show what was measured at the end alone; then come the gap to the training samples, where they were evaluated,
     seconds, and why a job failed. Jobs that can be compared
-    stand in the order of validation, and the best is marked where no seed varies; what failed stands last. Where folds
-    varied, a line below tells the mean over them.
+    stand in the order of validation, equal ones by their loss, and the best is marked where no seed varies; what failed
+    stands last. Where folds varied, a line below tells the mean over them.
     """
     metric = compared(rows)
     if metric is not None:
-        rows = sorted(rows, key=lambda row: _rank(row[1], metric))
+        rows = sorted(rows, key=lambda row: (_rank(row[1], metric), loss_of(row[1])))
     ranks = [] if metric is None or SEED in rows[0][0] else [_rank(found, metric) for _, found in rows]
     marks = best_marks(ranks, [found for _, found in rows]) or [""] * len(rows)
     keys, reports = list(rows[0][0]), [found for _, found in rows]
@@ -62,7 +64,29 @@ def table(rows: Rows) -> str:
         status = found["status"] + (f": {found['error']}" if found["error"] else mark)
         values += [told] if "gap" in ends else []
         cells.append([*varied.values(), *values, seconds, " ".join(status.split())])
-    return in_columns(cells) + "".join(f"{line}\n" for line in _means_over_folds(rows, shown))
+    apart, reasons = _reasons_apart(cells)
+    return in_columns(apart) + lines_of([*reasons, *_means_over_folds(rows, shown)])
+
+
+def _reasons_apart(cells: Sequence[list[str]]) -> tuple[Sequence[list[str]], list[str]]:
+    """Returns the rows of a table, with numbers in place of the reasons of failures where a terminal has no room for
+    these, and what they mean.
+    """
+    space, reasons = terminal_width(), dict[str, str]()
+    if space is None or max(map(width_of, aligned(cells))) <= space:
+        return cells, []
+    found = []
+    for *others, told in cells:
+        status, colon, why = told.partition(": ")
+        note = reasons.setdefault(why, f"[{len(reasons) + 1}]") if colon else ""
+        found.append([*others, f"{status} {note}".strip()])
+    return found, [f"{note} {why}" for why, note in reasons.items()]
+
+
+def lines_of(texts: Iterable[str]) -> str:
+    """Returns texts a line each, at a terminal in as many as have room."""
+    space = terminal_width()
+    return "".join(f"{line}\n" for text in texts for line in (wrapped(text, space) if space else [text]))
 
 
 def compared(rows: Rows) -> str | None:
@@ -145,9 +169,11 @@ def _mean_rank(reports: Sequence[Mapping[str, Any]], metric: str | None) -> tupl
 
 
 def in_columns(cells: Sequence[Sequence[str]]) -> str:
-    """Returns rows of words as columns, the first row as their heads."""
-    head, *lines = aligned(cells)
-    return "\n".join(["", head, "-" * min(100, len(head)), *lines, ""])
+    """Returns rows of words as columns, the first row as their heads; at a terminal as wide as that."""
+    space = terminal_width()
+    head, *lines = fitted(cells, space)
+    stroke = "-" * min(space or 100, max(map(len, head)))
+    return "\n".join(["", *head, stroke, *itertools.chain(*lines), ""])
 
 
 def _own_names(found: Mapping[str, Any]) -> list[str]:

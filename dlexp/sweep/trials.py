@@ -15,7 +15,7 @@ from dlexp.errors import UserError
 from dlexp.metric import LOSS, read_facts
 from dlexp.records.folder import CONFIG, METRICS, RECORD
 from dlexp.records.metrics import read_epochs
-from dlexp.records.result import objective_of
+from dlexp.records.result import loss_of, objective_of
 from dlexp.records.run_json import read_entry
 from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_in_halving, rungs
 from dlexp.search.settings import Told
@@ -48,8 +48,9 @@ def told(trial: Trial) -> Told:
         return Told(trial.proposal, "failed")
     if all(state == "finished" for state in states):
         values = [value for entry in entries if entry is not None and (value := _value(entry)) is not None]
+        loss = mean(loss_of(entry) for entry in entries if entry is not None)
         whole = len(values) == len(entries)
-        return Told(trial.proposal, "finished", mean(values)) if whole else Told(trial.proposal, "failed")
+        return Told(trial.proposal, "finished", mean(values), loss=loss) if whole else Told(trial.proposal, "failed")
     curves = curve_of(trial.folders[0])
     seen = {step: value for step, value in curves.values.values() if value != WORST} if curves is not None else {}
     return Told(trial.proposal, "pruned" if "pruned" in states else "running", None, seen)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dlexp.batch import IGNORED, Batch
+from dlexp.batch import IGNORED, Batch, mapped
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.tasks.task import Task, shape_in_words
 
@@ -43,8 +42,11 @@ def number_of(ignore_index: int | str | None, class_names: list[str] | None) -> 
 
 
 def with_zero(scores: Tensor) -> Tensor:
-    """Returns the logits N×2×… of two classes whose one score is N×1×…: 0 of the first, the score of the second."""
-    return torch.cat([torch.zeros_like(scores), scores], dim=1)
+    """Returns the logits N×2×… of two classes whose one score is N×1×…: 0 of the first, the score of the second. Other
+    shapes are left for `misfit` to tell of.
+    """
+    is_one = scores.ndim > 1 and scores.shape[1] == 1
+    return torch.cat([torch.zeros_like(scores), scores], dim=1) if is_one else scores
 
 
 def log_odds(logits: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ class Classes(Task):
         self.num_outputs = num_outputs
         self.targets = targets
         self.ignore_index = number_of(ignore_index, class_names)
-        self.chance: Mapping[str, float] = {"loss": math.log(num_outputs), "accuracy": 1 / num_outputs}
+        self.chance: Mapping[str, float] = {"accuracy": 1 / num_outputs}
 
     def misfit(self, outputs: Any, batch: Batch) -> str | None:
         """Returns what is wrong with outputs that are not N×classes×…."""
@@ -79,6 +81,11 @@ class Classes(Task):
         wanted = "×".join(map(str, ["N", self.num_outputs, *others]))
         key = f"data.num_outputs={self.num_outputs}"
         return f"{shape_in_words(outputs)}, but {key} asks for {wanted}"
+
+    def undecided(self, batch: Batch) -> Tensor:
+        """Returns 1 / classes for each class of N×classes×…: what squared errors, too, have of all classes alike."""
+        count, *others = batch["targets"].shape
+        return torch.full([count, self.num_outputs, *others], 1 / self.num_outputs, device=batch["targets"].device)
 
     def judged(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
         """Returns the batch with `IGNORED` in place of `ignore_index`."""
@@ -91,7 +98,7 @@ class Classes(Task):
         """Returns the loss, a mean over all that counts."""
         weight = self.weight(outputs, batch)
         outputs, batch = self.judged(outputs, batch)
-        return self.mean_loss(log_odds(outputs) if self.one_score else outputs, batch["targets"], weight)
+        return self.mean_loss(mapped(log_odds, outputs) if self.one_score else outputs, batch["targets"], weight)
 
     @property
     def weighs(self) -> bool:

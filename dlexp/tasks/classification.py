@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import IGNORED, Batch
+from dlexp.batch import IGNORED, Batch, mapped
 from dlexp.criteria.hinge import Hinge
 from dlexp.data.class_counts import are_unbalanced
 from dlexp.metric import Metric
@@ -16,6 +16,7 @@ from dlexp.metrics.classes import Accuracy, Recall, TopK, right_answers
 from dlexp.metrics.measure import Measure
 from dlexp.metrics.ranking import AUC
 from dlexp.models.affine import line_of
+from dlexp.models.auxiliary import Auxiliary
 from dlexp.ranges import Choice, Range
 from dlexp.tasks.classes import Classes, with_zero
 
@@ -50,10 +51,10 @@ class Classification(Classes):
         super().__init__(class_names=class_names, num_outputs=num_outputs, targets=targets, ignore_index=ignore_index)
 
     def forward(self, model: nn.Module, batch: Batch) -> Any:
-        """Returns the logits, of one score 0 and the score."""
+        """Returns the logits, of one score 0 and the score; auxiliary ones alike."""
         outputs = super().forward(model, batch)
-        is_one = self.one_score and isinstance(outputs, Tensor) and outputs.ndim > 1 and outputs.shape[1] == 1
-        return with_zero(outputs) if is_one else outputs
+        is_one = self.one_score and isinstance(outputs, Tensor | Auxiliary)
+        return mapped(with_zero, outputs) if is_one else outputs
 
     def measure(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """Returns the sums of `own`; where every sample counts, only how many answers are right: counting all, too,
@@ -138,10 +139,14 @@ class Classification(Classes):
         }
         if targets.ndim > 1:
             return figures
+        are_shares = self._gives_probabilities
         if inputs.ndim == 4:
-            confidences, predictions = outputs.float().softmax(dim=1).max(dim=1)
-            images = Shown(self, split)
-            figures["mistakes"] = pictures.mistakes(images, targets, predictions, confidences, self.class_names)
+            scores, images = outputs.float(), Shown(self, split)
+            best, second = (scores.softmax(dim=1) if are_shares else scores).topk(2, dim=1).values.unbind(dim=1)
+            sure, answers = best if are_shares else best - second, outputs.argmax(dim=1)
+            figures["mistakes"] = pictures.mistakes(
+                images, targets, answers, sure, self.class_names, are_shares=are_shares
+            )
         if not isinstance(inputs, Tensor) or inputs.ndim != 2:
             return figures
 
@@ -151,12 +156,20 @@ class Classification(Classes):
         names = self.feature_names
         if inputs.shape[1] == 1:
             name = names[0] if names else "feature 1"
-            figures["class_shares"] = pictures.class_shares(ask, inputs, targets, self.class_names, name)
+            along = pictures.class_shares(ask, inputs, targets, self.class_names, name, are_shares=are_shares)
+            figures["class_shares" if are_shares else "class_scores"] = along
         if inputs.shape[1] == 2:
-            figures["decision_regions"] = pictures.decision_regions(ask, inputs, targets, self.class_names, names)
+            asked = (ask, inputs, targets, self.class_names, names)
+            figures["decision_regions"] = pictures.decision_regions(*asked, are_shares=are_shares)
             if self.num_outputs == 2:
-                figures["output_plane"] = pictures.output_plane(ask, inputs, targets, self.class_names, names)
+                figures["output_plane"] = pictures.output_plane(*asked, are_shares=are_shares)
         return figures
+
+    @property
+    def _gives_probabilities(self) -> bool:
+        """Whether the softmax of the logits is what the criterion takes for probabilities."""
+        is_torchs = isinstance(self.criterion, nn.CrossEntropyLoss)
+        return bool(getattr(self.criterion, "gives_probabilities", is_torchs))
 
     def _answers(self, outputs: Tensor, split: Split) -> Tensor:
         _, batch = self.judged(outputs, {"targets": split.targets})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -50,7 +49,7 @@ class Language(Task):
         self.num_outputs, self.targets, self.objective, self.hidden = num_outputs, targets, objective, hidden
         self.padding = padding
         self.mask_token = num_outputs - 1 if mask_token is None else mask_token
-        self.chance: Mapping[str, float] = {"loss": math.log(num_outputs), "perplexity": num_outputs}
+        self.chance: Mapping[str, float] = {"perplexity": num_outputs}
 
     @property
     def learns(self) -> str:
@@ -94,6 +93,12 @@ class Language(Task):
             return None
         wanted = f"N×{answers.shape[1]}×{self.num_outputs}"
         return f"{shape_in_words(logits)}, but tokens of data.shape and data.num_outputs ask for {wanted}"
+
+    def undecided(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the same logit for each token, and the answers."""
+        (tokens,) = batch.values()
+        model: Any = lambda shown: torch.zeros(*shown.shape, self.num_outputs, device=tokens.device)  # noqa: E731
+        return self.forward(model, batch)
 
     def judged(self, outputs: tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, Batch]:
         """Returns logits N×tokens×L, and the answers as targets."""

@@ -42,7 +42,8 @@ class Task(nn.Module):
     chosen: Mapping[str, Measure] = {}
     """Those of the group `metric`, which stand in place of all that the task measures; set by the engine."""
     chance: Mapping[str, float] = {}
-    """What guessing reaches, by metric ("loss" too); empty where nobody knows."""
+    """What guessing reaches, by metric; empty where nobody knows. That of the loss is added by the engine, from
+    `undecided`."""
     units: Normalisation | None = None
     """How the targets that `loss` sees are standardised, and the outputs with them; all other functions see both in the
     data's own units. Set by the engine; None: they are as the data has them."""
@@ -172,6 +173,10 @@ class Task(nn.Module):
     def results(self, sums: Mapping[str, Tensor], count: int) -> dict[str, float]:
         """Returns all metrics by name from the sums over `count` samples, which lie on the CPU."""
         return Task.conclude(self, sums, count) if self.chosen else self.conclude(sums, count)
+
+    def undecided(self, batch: Batch) -> Any:
+        """Returns outputs that know nothing of a batch: the loss of them is that of guessing. None: nobody knows."""
+        return None
 
     def summary(self, outputs: Any, split: Split) -> dict[str, Any]:
         """Returns what `results.json` says of the chosen weights, outputs (None: not kept) and split on the CPU."""

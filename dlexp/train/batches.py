@@ -26,6 +26,12 @@ READY_BYTES = 2**28
 NO_FRACTION = 2
 
 
+def evenly_spaced(count: int, size: int) -> Tensor:
+    """Returns an index of at most `count` of so many samples, in their order."""
+    count = min(count, size)
+    return torch.arange(count) * size // count
+
+
 class Batches:
     """Yields a split in batches, on the split's device, without host synchronisation (streamed: one an epoch).
 
@@ -102,8 +108,7 @@ class Batches:
 
     def spread(self, count: int) -> dict[str, Tensor]:
         """Returns at most `count` samples, evenly spaced since files lie sorted by class; normalised, not augmented."""
-        count = min(count, len(self.split))
-        batch = self.split.read(torch.arange(count) * len(self.split) // count)
+        batch = self.split.read(evenly_spaced(count, len(self.split)))
         return batch | {name: normalise(batch[name]) for name, normalise in self.normalised.items()}
 
     @property

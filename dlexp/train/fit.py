@@ -1,7 +1,7 @@
 """The training loop, as a generator: it trains, and yields plain dicts for others to record, show and act on."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -91,6 +91,7 @@ def _fit(
     gradients, update = halves(state, plan.grad_clip, look, compiles=plan.compile, weighs=divisors is not None)
     one: Any = torch.ones((), device=plan.device) if state.scaler.is_enabled() else 1.0
     looks = task.tells_moment or type(method) is not Method
+    modes = [(part, [*part.modules()]) for part in (state.model, task, method)]
 
     def seen() -> int:  # samples of this epoch; the last batch may be smaller where nothing is shuffled
         return min(state.batch * batches.batch_size, batches.num_samples)
@@ -99,8 +100,7 @@ def _fit(
         return Reading(state, plan.accumulate, plan.log_steps)
 
     while state.step < total_steps or state.batch:
-        for part in (state.model, task, method):
-            _into_training_mode(part)
+        _into_training_mode(modes)
         epoch_start = last_yield = time.perf_counter()
         seen_before = seen()
         for batch in batches.epoch(state.epoch, state.batch, state.position):
@@ -165,14 +165,18 @@ def _arrived(lines: list[Reading], *, waiting: bool) -> Iterator[dict[str, Any]]
         yield {"kind": "steps"} | lines.pop(0).numbers()
 
 
-def _into_training_mode(part: nn.Module) -> None:
-    if not all(module.training for module in part.modules()):  # to set the mode takes five times as long
-        part.train()
+def _into_training_mode(parts: Iterable[tuple[nn.Module, list[nn.Module]]]) -> None:
+    for part, modules in parts:
+        if not all([module.training for module in modules]):  # to set the mode takes five times as long
+            part.train()
 
 
 def _keep(state: TrainState, outcome: Outcome) -> None:
     """Keeps the loss of a batch and what is measured of it, on the device."""
     state.losses[state.batch] = outcome.counted
+    if state.batch == 0:
+        state.rates = []  # a new one: those of the epoch before may still be on their way to be told
+    state.rates.append(state.lr)
     if state.counts is not None:
         state.counts[state.batch] = 1 if outcome.weight is None else outcome.weight
     batch = outcome.batch or {}

@@ -19,6 +19,7 @@ class Reading:
 
     def __init__(self, state: TrainState, accumulate: int, log_steps: int) -> None:
         self._epoch, self._step, self._batch, self._lr = state.epoch, state.step, state.batch, state.lr
+        self._rates = state.rates[-state.batch :]
         self._accumulate, self._recent, self._measured = accumulate, log_steps * accumulate, state.measured
         self._conclude, self._sums = state.task.results, state.sums
         self._weighted = state.counts is not None
@@ -28,6 +29,7 @@ class Reading:
         # On a CPU the sums need no journey: the next batch's are new tensors.
         self._travels = state.losses.device.type != "cpu"
         values += [each.reshape(-1) for each in state.sums.values()] if self._travels else []
+        self._sizes = [each.numel() for each in values]
         self._values, self._event = _sent(values)
 
     def is_there(self) -> bool:
@@ -44,31 +46,29 @@ class Reading:
         """
         if self._event is not None:
             self._event.synchronize()
-        losses = self._values[: self._batch]
-        weights = self._values[self._batch : 2 * self._batch] if self._weighted else None
+        losses, *rest = self._values.split_with_sizes(self._sizes)
+        weights = rest.pop(0) if self._weighted else None
         mean = _mean(losses, weights)
         if not math.isfinite(mean) and len(bad := torch.nonzero(~torch.isfinite(losses))):
             batch = int(bad[0])
             first_step = self._step - -(-self._batch // self._accumulate)  # optimizer steps before this epoch
             raise NonFiniteLoss(
                 f"the loss became {losses[batch].item():g} in epoch {self._epoch + 1} at step"
-                f" {first_step + batch // self._accumulate + 1} (learning rate {self._lr:g})"
+                f" {first_step + batch // self._accumulate + 1} (learning rate"
+                f" {self._rates[batch - self._batch]:g})"  # of a run that went on within the epoch the last ones
             )
         numbers: dict[str, Any] = {"lr": self._lr, "epoch": self._epoch + 1, "step": self._step, "batch": self._batch}
         is_all = self._recent >= self._batch
         numbers["train/recent_loss"] = mean if is_all else _mean(losses[-self._recent :], weights)
         numbers["train/loss"] = mean
-        rest = self._values[(1 + self._weighted) * self._batch :]
-        if self._watched:
-            numbers |= dict(zip(self._watched, rest[: len(self._watched)].tolist(), strict=True))
-        found = self._conclude(self._arrived(rest[len(self._watched) :]), self._measured)
+        for name in self._watched:
+            numbers[name] = rest.pop(0).item()
+        found = self._conclude(self._arrived(rest), self._measured)
         return numbers | {f"train/{name}": value for name, value in found.items()}
 
-    def _arrived(self, values: Tensor) -> dict[str, Tensor]:
-        """Returns the sums on the CPU, int64 or float64; of those that travelled, `values` one after the other."""
-        parts: Iterable[Tensor] = self._sums.values()
-        if self._travels:
-            parts = torch.split(values, [total.numel() for total in self._sums.values()])
+    def _arrived(self, travelled: Iterable[Tensor]) -> dict[str, Tensor]:
+        """Returns the sums on the CPU, int64 or float64."""
+        parts = travelled if self._travels else self._sums.values()
         return {
             name: part.to(torch.float64 if total.is_floating_point() else torch.int64).view(total.shape)
             for (name, total), part in zip(self._sums.items(), parts, strict=True)
@@ -77,7 +77,7 @@ class Reading:
 
 def _mean(losses: Tensor, weights: Tensor | None) -> float:
     if weights is None:
-        return losses.mean().item()
+        return losses.item() if len(losses) == 1 else losses.mean().item()
     weights = weights[-len(losses) :]
     return (losses * weights).sum().item() / (weights.sum().item() or 1.0)  # nothing may have counted
 
@@ -85,7 +85,8 @@ def _mean(losses: Tensor, weights: Tensor | None) -> float:
 def _sent(parts: list[Tensor]) -> tuple[Tensor, torch.cuda.Event | None]:
     """Returns the parts on the CPU, one after the other, and on CUDA the event after which they are there."""
     if not parts[0].is_cuda:
-        return torch.cat([part.cpu().double() for part in parts]), None  # in this order: Apple's GPUs have no float64
+        copies = [part.cpu().to(torch.float64, copy=True) for part in parts]  # from there: Apple's GPUs have none
+        return copies[0] if len(copies) == 1 else torch.cat(copies), None
     values = torch.cat([part.double() for part in parts])
     there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)  # others are copied while the program waits
     there.copy_(values, non_blocking=True)

@@ -46,6 +46,7 @@ class TrainState:
     batch: int = 0  # batches done in this epoch
     measured: int = 0  # rows that `sums` are over
     step: int = 0  # optimizer steps
+    rates: list[float] = field(default_factory=list)  # that each batch of this epoch is learnt with; not saved
     position: Any = None  # where a stream of samples is within the epoch, if it tells that
     best: float | None = None  # best validation value so far, and the loss that came with it
     best_loss: float | None = None

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch, num_rows
+from dlexp.batch import num_rows
 from dlexp.errors import UserError
 from dlexp.watch.watcher import View, Watcher
 
-# Points that are kept: of longer trainings every second, fourth, … step. And training samples that the surface is of.
+# Points that are kept: of longer trainings every second, fourth, … step. And training samples that the surface is of,
+# spread over all.
 MOST_POINTS, MOST_SAMPLES = 20_000, 5_000
 
 
@@ -52,23 +53,19 @@ class WeightPath(Watcher):
 
         if self.last is None:
             return
-        batches, count = list[Batch](), 0
-        for batch in view.batches("train"):
-            batches.append(batch)
-            count += num_rows(batch)
-            if count >= MOST_SAMPLES:
-                break
-        view.model.eval()
-        places = [self._place(view.model, number) for number in self.weights]
-        before = [float(parameter.detach().view(-1)[at]) for _, parameter, at in places]
+        chosen = view.averaged.eval()
+        batches = list(view.batches("train", MOST_SAMPLES))
+        count = sum(map(num_rows, batches))
+        places = [_place(chosen, number) for number in self.weights]
+        before = [float(parameter[at]) for _, parameter, at in places]
 
         def loss(*values: float) -> float:
             with torch.no_grad():
                 for (_, parameter, at), value in zip(places, values, strict=True):
-                    parameter.view(-1)[at] = value
-                return sum(float(view.loss(batch)) * num_rows(batch) for batch in batches) / count
+                    parameter[at] = value
+                return sum(float(view.loss(batch, chosen)) * num_rows(batch) for batch in batches) / count
 
-        names = [f"{name}, number {at}" if parameter.numel() > 1 else name for name, parameter, at in places]
+        names = [name for name, _, _ in places]
         title = f"Weights over the loss of {count:,} training samples\n{view.step:,} steps"
         figure = pictures.weight_path(loss, torch.stack([*self.points, self.last]), names, title)
         loss(*before)
@@ -82,13 +79,16 @@ class WeightPath(Watcher):
         self.points, self.last, self.stride = list(state["points"]), state["last"], state["stride"]
 
     def _now(self, model: nn.Module) -> Tensor:
-        places = (self._place(model, number) for number in self.weights)
-        return torch.stack([parameter.detach().view(-1)[at] for _, parameter, at in places]).clone()
+        return torch.stack([parameter[at] for _, parameter, at in (_place(model, each) for each in self.weights)])
 
-    def _place(self, model: nn.Module, number: int) -> tuple[str, Tensor, int]:
-        """Returns the parameter that has the weight of that number, with its name, and where in it the weight is."""
-        for name, parameter in model.named_parameters():
-            if number < parameter.numel():
-                return name, parameter, number
-            number -= parameter.numel()
-        raise AssertionError("held to before")
+
+def _place(model: nn.Module, number: int) -> tuple[str, Tensor, tuple[Tensor, ...]]:
+    """Returns what the weight of that number is called, the parameter that has it, and where in it, axis by axis: how
+    a parameter lies in memory is not the order of its numbers.
+    """
+    for name, parameter in model.named_parameters():
+        if number < parameter.numel():
+            at = torch.unravel_index(torch.tensor(number), parameter.shape)
+            return f"{name}, number {number}" if parameter.numel() > 1 else name, parameter.detach(), at
+        number -= parameter.numel()
+    raise AssertionError("held to before")

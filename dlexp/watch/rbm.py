@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import first_of
+from dlexp.batch import Batch, first_of
 from dlexp.errors import UserError
 from dlexp.watch.watcher import View, Watcher
 
@@ -19,7 +19,8 @@ FILTERS = 64
 
 class LooksAtRBM(Watcher):
     """Logs after each validation the mean free energy of the validation samples, and by how much that of as many
-    training samples is lower, `free_energy_gap`: it grows where the machine overfits (Hinton 2010, section 6).
+    training samples, spread over all, is lower, `free_energy_gap`: it grows where the machine overfits (Hinton 2010,
+    section 6).
 
     At the end it draws, of images, the weights of hidden units, and what Gibbs sampling makes of validation samples.
     """
@@ -35,9 +36,9 @@ class LooksAtRBM(Watcher):
         if not any(key.startswith("val/") for key in metrics):
             return
         machine: Any = view.averaged.eval()
-        val, count = _free_energy(machine, view, "val", None)
+        val, count = _free_energy(machine, view.batches("val"))
         view.log("free_energy", val)
-        view.log("free_energy_gap", val - _free_energy(machine, view, "train", count)[0])
+        view.log("free_energy_gap", val - _free_energy(machine, view.batches("train", count))[0])
 
     @torch.no_grad()
     def end(self, view: View, metrics: Mapping[str, float]) -> None:
@@ -74,14 +75,12 @@ def filters(machine: Any) -> Tensor:
     return images
 
 
-def _free_energy(machine: Any, view: View, split: str, count: int | None) -> tuple[float, int]:
-    """Returns the mean free energy of a split, or of about `count` samples of it, and of how many that is."""
+def _free_energy(machine: Any, batches: Iterator[Batch]) -> tuple[float, int]:
+    """Returns the mean free energy of samples, and how many they are."""
     total, seen = 0.0, 0
-    for batch in view.batches(split):
+    for batch in batches:
         energies = machine.free_energy(machine.below(first_of(batch)))
         total, seen = total + float(energies.double().sum()), seen + len(energies)
-        if count is not None and seen >= count:
-            break
     return total / seen, seen
 
 

@@ -36,11 +36,16 @@ class View(Protocol):
     @property
     def folder(self) -> Path: ...
 
-    def batches(self, split: str) -> Iterator[Batch]:
-        """Yields "train", "val" or (in `end` alone) "test" in order, not augmented, normalised, on the device."""
+    def batches(self, split: str, count: int | None = None) -> Iterator[Batch]:
+        """Yields "train", "val" or (in `end` alone) "test" in order, not augmented, normalised, on the device.
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Returns the task's loss of a batch by `model`, in the mode that it is in, without gradients."""
+        count: at most so many samples, evenly spaced since files lie sorted by class (of a stream all); None: all.
+        """
+
+    def loss(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
+        """Returns the task's loss of a batch by `model` (None: the one that trains), in the mode that it is in, without
+        gradients.
+        """
 
     def log(self, name: str, value: Tensor | float) -> None:
         """Records a number as `watch/NAME/name`: a tensor is read when the losses are, so that nothing waits for it."""

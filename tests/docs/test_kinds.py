@@ -72,7 +72,7 @@ SMALL = {
     "distillation": DIGITS,
     "variational autoencoder": [*DIGITS, "model.width=8"],
     "SimCLR: two views of each picture": [*PHOTOS, "augment.crop.padding=1"],
-    "adversarial training": [*DIGITS, "method.steps=2"],
+    "adversarial training": [*DIGITS, "method.steps=2", "method.step_size=0.2"],
     "mean teacher": PHOTOS,
     "physics-informed net": ["data.num_points=60", "model.width=8", "optimizer.max_iter=3"],
     "generative adversarial net": ["data.points_per_class=20"],

@@ -8,8 +8,11 @@ import pytest
 import torch
 from conftest import COMPILES
 from resuming import SHORT, resumes_exactly
+from small import batch_of, task_with
 
 from dlexp import api
+from dlexp.methods.contrastive import Contrastive
+from dlexp.methods.method import Moment, Start
 
 OWN = """
 from torch import nn
@@ -70,6 +73,28 @@ def test_the_weight_counts_in_training_alone(workdir: Path) -> None:
     without, with_it = (api.run([*WORDS, *first, f"model.weights=[{weight}]"]).metrics for weight in (0.0, 1.0))
     assert with_it["train/loss"] > 1.5 * without["train/loss"]
     assert with_it["val/loss"] == pytest.approx(without["val/loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("criterion", [["bce"], ["hinge", "criterion.outputs=1"]])
+def test_one_score_of_two_classes_has_auxiliary_ones(criterion: list[str], workdir: Path) -> None:
+    words = [*WORDS, "data=blobs", "data.spread=1.0", "model.others=1", f"criterion={criterion[0]}", *criterion[1:]]
+    first = ["max_steps=1", "log_steps=1", "optimizer.lr=1e-12"]
+    without, with_it = (api.run([*words, *first, f"model.weights=[{weight}]"]).metrics for weight in (0.0, 1.0))
+    assert with_it["train/loss"] > 1.5 * without["train/loss"]
+    assert with_it["val/loss"] == pytest.approx(without["val/loss"], abs=1e-6)
+    result = api.run([*words, "optimizer.lr=0.1"], folder=workdir / "run")
+    assert result.metrics["test/accuracy"] > 0.9
+    assert api.load(result.folder)(torch.zeros(2, 2)).shape == (2, 2)
+
+
+def test_a_contrastive_method_leaves_targets_to_the_last_layer(workdir: Path) -> None:
+    from deep_net import Deep  # type: ignore[import-not-found]
+
+    model, method = Deep(shape=[2], num_outputs=2, others=2, weights=[0.3]), Contrastive(temperature=0.5, dimension=4)
+    task, batch = task_with(torch.nn.CrossEntropyLoss()), batch_of(torch.randn(8, 2), torch.arange(8) % 2)
+    method.setup(Start(model, task, lambda folder: model, {}, 10))
+    with pytest.raises(api.UserError, match="auxiliary outputs of this model learn from them there; leave them out"):
+        method.loss(task, model, batch, Moment.beginning())
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from conftest import ROOT
 from resuming import resumes_exactly
 
 from dlexp import api
-from dlexp.config.build import build_each, load_data, prepared
+from dlexp.config.build import build_each, build_task, load_data, prepared
 from dlexp.config.check import check
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
@@ -83,7 +83,8 @@ def test_r2_of_large_values_is_that_of_scikit_learn(workdir: Path) -> None:
     words = ["data=arrays", "data.file=table.npz", "task=regression", "criterion=mse", "model=linear", "metric=r2"]
     words.append("task.standardise=false")
     result = api.run([*words, "epochs=3", "batch_size=7", "threads=1", "pictures=false"], folder=workdir / "run")
-    test = prepared(load_data(config := compose(words).config["data"]), config).test
+    config = compose(words).config
+    test = prepared(load_data(config["data"]), config["data"], build_task(config)).test
     outputs = api.load(result.folder)(test.inputs)
     truth = r2_score(test.targets.double().numpy(), outputs.double().numpy())
     assert result.metrics["test/r2"] == pytest.approx(truth, rel=1e-6) and truth < -1000

@@ -136,8 +136,11 @@ def test_files_are_counted_where_they_lie(workdir: Path) -> None:
         (["data=arrays", "data.file=table.npz", "data.val_size=0"], 40),
         (["data=fake", "data.num_samples=64"], 58),
         (["data=linear"], 900),
+        (["data=fake", "data.num_samples=64", "data.labelled=10"], 10),
+        (["data=fake", "data.num_samples=64", "data.labelled=10", "task.ignore_index=9"], 58),
+        (["data=fake", "data.num_samples=64", "data.labelled=10", "model=autoencoder"], 58),
     ]:
-        assert forecast.num_training_samples(compose(words).config["data"]) == expected, words
+        assert forecast.num_training_samples(compose(words).config) == expected, words
 
 
 @pytest.mark.parametrize(
@@ -180,6 +183,6 @@ def test_the_disk_is_what_a_run_keeps(cli, workdir: Path, words: list[str]) -> N
 
 
 def test_a_data_set_that_is_wrong_is_said(workdir: Path) -> None:
-    data = compose(["data.val_size=999999"]).config["data"]
+    config = compose(["data.val_size=999999"]).config
     with pytest.raises(UserError, match="would leave nothing of the 3000 training samples"):
-        forecast.num_training_samples(data)
+        forecast.num_training_samples(config)

@@ -184,7 +184,7 @@ def test_mistakes_are_those_of_what_counts() -> None:
     from dlexp.pictures import mistakes
 
     targets, answers = torch.tensor([0, -100, 1, -100]), torch.tensor([0, 1, 0, 0])
-    figure = mistakes(torch.zeros(4, 3, 4, 4), targets, answers, torch.ones(4), ["a", "b"])
+    figure = mistakes(torch.zeros(4, 3, 4, 4), targets, answers, torch.ones(4), ["a", "b"], are_shares=True)
     assert "1 of 2 wrong" in figure.axes[0].get_title(loc="left")
 
 

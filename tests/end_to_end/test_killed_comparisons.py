@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import start
+from conftest import jobs_of, start
 from timeless import timeless
 
 from dlexp.compare import course
@@ -98,17 +98,6 @@ def test_a_disk_that_is_full_at_the_start_leaves_no_folder(
     ended = cli(*WORDS)
     assert ended.code == 1 and "No space left on device" in ended.err and "Traceback" not in ended.err
     assert list(workdir.glob("outputs/*/")) == []
-
-
-def jobs_of(parent: int) -> list[int]:
-    """Returns the jobs of a process that leads a session: each leads a group of its own in it."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, encoding="ascii", check=True).stdout
-    found = []
-    for number in map(int, listed.split()):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(number) == parent and os.getpgid(number) == number != parent:
-                found.append(number)
-    return found
 
 
 def kill_at_random(process: subprocess.Popen[str], target: str, draw: random.Random) -> bool:

@@ -459,3 +459,21 @@ def test_a_search_is_submitted_stage_by_stage(cli, cluster: Cluster, workdir: Pa
     assert "launcher" not in typed and len(cluster.calls("sbatch")) == 2
     refused = cli(*search, "search.prune=median", "epochs=9")
     assert refused.code == 1 and "choose while jobs run" in refused.err and len(cluster.calls("sbatch")) == 2
+
+
+def test_a_stage_is_submitted_when_the_one_before_it_is_done(cli, cluster: Cluster, workdir: Path) -> None:
+    stages = "stages={first:['model.depth=1'],second:['init_from=stages.first','model.depth=2']}"
+    words = [stages, "model.width=8", *SHORT, "launcher=slurm", "hydra.run.dir=here"]
+    first = cli(*words)
+    assert first.code == 0 and list(cluster.states()) == ["17"], first
+    assert "1 of 1 go on elsewhere; the same command trains the stages that are left" in first.out
+    waiting = cli(*words)
+    assert waiting.code == 0 and list(cluster.states()) == ["17"], "never twice"
+    assert cluster.run("17") == 0
+    second = cli(*words)
+    assert second.code == 0 and list(cluster.states()) == ["17", "18"], second
+    assert cluster.run("18") == 0
+    done = cli(*words)
+    assert done.code == 0 and list(cluster.states()) == ["17", "18"] and "elsewhere" not in done.out, done
+    first_entry, entry = (run_json.read_json(Path("here") / name / "run.json") for name in ("first", "second"))
+    assert first_entry["status"] == entry["status"] == "finished" and entry["parent"]["cell"] == first_entry["cell"]

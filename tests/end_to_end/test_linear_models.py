@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from matplotlib.figure import Figure
 from resuming import SHORT, resumes_exactly
 
 import dlexp
@@ -19,6 +20,8 @@ from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment.assemble import assemble
 from dlexp.experiment.curvature import largest_curvature, too_fast
+from dlexp.records import checkpoints
+from dlexp.records.folder import saved_states
 
 BLOBS = ["model=linear", "data=blobs", "data.spread=1.5", "data.points_per_class=50", "epochs=2", *SHORT]
 LINE = ["model=linear", "data=linear", "data.num_points=200", "data.noise=0.5", "data.val_size=0", *SHORT]
@@ -159,10 +162,23 @@ def test_the_hard_margin_touches_both_classes(workdir: Path) -> None:
         ([*LINE, "criterion=huber", "method=least_squares"], "minimises criterion=mse, not Huber"),
         ([*LINE, "freeze=[*bias]", "method=least_squares"], "freeze= keeps some"),
         ([*LINE, "ema=ema", "method=least_squares"], "not about an average"),
+        ([*LINE, "l1=0.1", "method=least_squares"], "minimises without l1, which is for steps by gradients: l1=null"),
+        ([*BLOBS, *MARGIN, "data.sampling=balanced", "method=support_vectors"], "data.sampling=balanced draws some of"),
+        ([*LINE, "data.weight_file=weights.txt", "method=least_squares"], "data.weight_file=weights.txt draws some of"),
+        (
+            ["data=fake", "data.shape=[1,8,8]", "model=pca", "model.code=2", "augment=[crop_flip]"],
+            "augment changes them (crop, flip), which augment=none leaves out",
+        ),
+        (
+            ["data=arrays", "data.file=weighed.npz", "criterion=mse", "model=linear", "method=least_squares"],
+            "takes all training samples once, and this data weighs them",
+        ),
         ([*LINE, "watch=path", "watch.path.weights=[0,3]"], "each below 3"),
     ],
 )
 def test_what_can_t_be_solved_is_a_sentence(cli, workdir: Path, words: Sequence[str], sentence: str) -> None:
+    (workdir / "weights.txt").write_text("1\n2\n" * 100, encoding="utf-8")
+    np.savez(workdir / "weighed.npz", x=np.eye(20, dtype=np.float32), y=np.arange(20) % 2, weights=np.ones(20))
     ended = cli(*words, "hydra.run.dir=run")
     assert ended.code == 1 and sentence in ended.err and ended.err.count("error:") == 1, ended
     assert not (workdir / "run").exists()
@@ -172,6 +188,30 @@ def test_scikit_learn_may_be_missing(cli, workdir: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(__import__("sys").modules, "sklearn.svm", None)
     ended = cli(*BLOBS, *MARGIN, "method=support_vectors", "optimizer.weight_decay=0.1")
     assert ended.code == 1 and "pip install 'dlexp[sklearn]'" in ended.err, ended
+
+
+def test_the_path_lies_on_the_surface_of_the_chosen_weights(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of images weights lie in another order in memory; with an average its weights are the chosen ones."""
+    drawn: list[Any] = []
+
+    def weight_path(loss: Any, path: torch.Tensor, *others: Any) -> Figure:
+        drawn.append((path, [loss(*place) for place in ((0.0, 0.0), (1.0, -1.0))]))
+        return Figure()
+
+    monkeypatch.setattr("dlexp.pictures.surface.weight_path", weight_path)
+    words = ["data=fake", "data.shape=[3,8,8]", "data.num_samples=60", "data.val_size=0", "model=cnn", "epochs=2",
+             "model.widths=[4]", "batch_size=20", "ema=ema", "watch=path", "watch.path.weights=[1,30]"]  # fmt: skip
+    words += [*SHORT, "optimizer.lr=0.5"]
+    result = api.run(words, folder="run")
+    run, model = assemble(compose(words).config), api.load(result.folder).model
+    ((path, losses),) = drawn
+    last = checkpoints.load(saved_states(result.folder)[0])["model"]["conv1_1.weight"].flatten()[[1, 30]]
+    assert torch.equal(path[-1], last) and not torch.equal(last, model.conv1_1.weight.flatten()[[1, 30]])
+    with torch.no_grad():
+        weight, batch = model.conv1_1.weight, run.train.spread(60)
+        for place, loss in zip(((0.0, 0.0), (1.0, -1.0)), losses, strict=True):
+            weight[0, 0, 0, 1], weight[1, 0, 1, 0] = place
+            assert loss == pytest.approx(float(run.task.loss(model.eval()(batch["inputs"]), batch)), rel=1e-4)
 
 
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, "false"), (0.8, "false"), (0.8, "true")])

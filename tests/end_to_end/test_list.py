@@ -3,16 +3,19 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import child_environment
+from made_answers import plan_of, tuned_comparison
 from made_runs import made_run, made_sweep
 
 from dlexp.console.tables import width_of
 from dlexp.machine.lock_file import locked
 from dlexp.records.folder import LOCK, METRICS, RECORD
 from dlexp.report.reading.listing import read_list
+from dlexp.report.reading.plan import write_plan
 
 
 def lines(ended) -> list[str]:
@@ -134,6 +137,27 @@ def test_a_finished_run_without_a_curve_is_named(cli, workdir: Path) -> None:
 def test_a_longer_word_in_a_name_does_not_tell_a_shorter_one(workdir: Path) -> None:
     made_run(Path("outputs/after-adamw"), 0.9, settings={"optimizer": "adam", "init_from": "outputs/x"})
     assert read_list(Path("outputs"))[0][0].words == ["optimizer=adam", "init_from=outputs/x"]
+
+
+def test_a_comparison_says_what_it_asks_and_where_its_runs_are(cli, workdir: Path) -> None:
+    folder = tuned_comparison(Path("outputs/compare-x"))
+    made_run(Path("outputs/sweep-y/sgd_seed-1"), 0.9, seed=1, settings={"epochs": 4})
+    names = {"sgd": {"1": "../sweep-y/sgd_seed-1"}}
+    Path("outputs/compare-x-2").mkdir()
+    other = replace(plan_of(folder), runs=names, trials={}, command="python -m dlexp compare x=y")
+    write_plan(Path("outputs/compare-x-2"), other)
+    write_plan(Path("outputs/sweep-y"), replace(plan_of(folder), runs={"sgd": {"1": "sgd_seed-1"}}, trials={}))
+    found = lines(cli("list"))
+    (asked,) = [place for place, line in enumerate(found) if line.startswith("outputs/sweep-y/  1 run, 1 done")]
+    assert found[asked + 1 : asked + 3] == [
+        '    compare optimizer=sgd,adam,adamw tune=optimizer.lr hypothesis="adam beats',
+        '    sgd"',
+    ]
+    assert found[-3:] == [
+        "outputs/compare-x-2/  a comparison of runs that were there",
+        "    compare x=y",
+        "    1 final run of it lies in outputs/sweep-y",
+    ]
 
 
 def test_long_chinese_and_hostile_names_fit(cli, workdir: Path) -> None:

@@ -40,7 +40,7 @@ METHODS = {
     "distillation": ["method.teacher=teacher", "model.dropout=0.2", "accumulate=2"],
     "mean_teacher": ["model.dropout=0.2", "ema=ema", "accumulate=2"],
     "contrastive": ["augment=crop_flip", "augment.crop.padding=1", "ema=ema", "accumulate=2"],
-    "adversarial": ["method.steps=2", "model.dropout=0.2"],
+    "adversarial": ["method.steps=2", "method.step_size=0.02", "model.dropout=0.2"],
     "contrastive_divergence": ["model=rbm", "model.width=6", *AS_THEY_ARE, "accumulate=2"],
     "pruning": ["method.rounds=2", "method.sparsity=0.5", "method.rewind=true", "method.rewind_steps=3"],
 }
@@ -276,6 +276,14 @@ def test_adversarial_training_leaves_each_layer_its_mode(workdir: Path) -> None:
     modes = [each.training for each in model.train().modules()]
     run.state.method.loss(run.task, model, next(run.train.epoch(0)), run.state.moment)
     assert [each.training for each in model.modules()] == modes and not modes[0] and all(modes[1:])
+
+
+def test_steps_that_never_reach_the_size_are_refused(workdir: Path) -> None:
+    """Evaluation begins at the picture itself, so its figure would be that of another attack."""
+    words = [*words_of("adversarial"), "method.size=0.3", "method.step_size=0.01", "method.steps=7"]
+    with pytest.raises(UserError, match=r"by more than 0\.07, .* method\.size=0\.3; method\.steps=30 reaches it"):
+        api.run(words, folder=workdir / "run")
+    assert not (workdir / "run").exists() and assemble(compose([*words, "method.steps=30"]).config)
 
 
 def test_what_a_method_measures_may_choose_the_epoch(workdir: Path) -> None:

@@ -4,14 +4,17 @@ import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from resuming import SHORT
 
 import dlexp
 from dlexp import api
+from dlexp.config.compose import compose
 from dlexp.data.normalisation import BYTES, Normalisation
 from dlexp.errors import UserError
+from dlexp.experiment.assemble import assemble
 from dlexp.methods.contrastive_divergence import ContrastiveDivergence
 from dlexp.methods.method import Moment, Start
 from dlexp.models.rbm import RBM
@@ -142,6 +145,28 @@ def test_inputs_that_are_normalised_are_refused() -> None:
     start = Start(torch.nn.Linear(2, 2), task_of(), lambda folder: torch.nn.Identity(), {}, 10)
     with pytest.raises(UserError, match="trains restricted Boltzmann machines, and Linear is none"):
         ContrastiveDivergence(k=1).setup(start)
+
+
+def test_the_gap_is_to_samples_from_all_over_the_training_set(workdir: Path) -> None:
+    """The files of a set often lie sorted by class, and then the first ones are of one alone."""
+    shown = np.repeat(np.array([0, 255], dtype=np.uint8), 100)[:, None, None, None] * np.ones((1, 1, 2, 2), np.uint8)
+    np.savez(workdir / "sorted.npz", x=shown, y=np.arange(200) // 100)
+    words = ["data=arrays", "data.file=sorted.npz", "data.val_size=20", "data.range=[0,255]", *MACHINE[5:], "watch=rbm"]
+    result = api.run(words, folder=workdir / "run")
+    run, machine = assemble(compose(words).config), dlexp.load(result.folder).model
+    assert run.val is not None and len(run.val.split) == 20 and not run.train.split.inputs[:20].any()
+    with torch.no_grad():
+        own, train, first = (
+            float(machine.free_energy(inputs.flatten(1)).mean())
+            for inputs in (
+                run.val.spread(20)["inputs"],
+                run.train.spread(20)["inputs"],
+                run.train.spread(180)["inputs"][:20],
+            )
+        )
+    last = read_epochs(result.folder)[-1]
+    assert last["watch/rbm/free_energy_gap"] == pytest.approx(own - train, abs=1e-5) and abs(own - first) > 0.02
+    assert abs(own - train) < 1e-5, "half of either is white"
 
 
 def test_a_stack_becomes_a_deep_net(workdir: Path) -> None:

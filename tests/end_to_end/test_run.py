@@ -380,6 +380,13 @@ def test_a_loss_that_is_no_number_ends_the_run(cli, workdir: Path) -> None:
     assert "NaN" not in (folder / "metrics.jsonl").read_text(encoding="utf-8")
 
 
+def test_the_learning_rate_of_a_loss_that_is_no_number_is_that_of_its_step(cli, workdir: Path) -> None:
+    """A schedule that ends at 0 has come there when the last epoch is looked at."""
+    ended = cli(*SPIRAL, "scheduler=linear", "scheduler.warmup=0", "optimizer.lr=1e30", "max_steps=4", "batch_size=64")
+    words = ended.err.partition("in epoch 1 at step ")[2].replace(")", " ").split()
+    assert float(words[3]) == pytest.approx(1e30 * (5 - int(words[0])) / 4), words[:4]
+
+
 def test_a_run_that_stays_at_chance_says_so(cli) -> None:
     words = ["data=fake", "data.shape=[8]", "model.activation=sigmoid", "model.depth=8", "model.width=16"]
     ended = cli(*words, "optimizer.lr=1e-12", "batch_size=16", "epochs=3", "pictures=false")

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dlexp.config.compose import compose
+from dlexp.experiment.showing import samples_shown
+
 FAKE = ["data=fake", "data.num_samples=40", "data.num_test_samples=20", "data.shape=[3,8,8]"]
 
 
@@ -49,6 +52,28 @@ def test_a_mistake_draws_nothing(words: list[str], told: str, cli, workdir: Path
 
 def test_a_view_of_other_samples_is_told(cli, workdir: Path) -> None:
     assert "; view=noise changes none of these" in cli("show", "view=noise", "view.noise.split=test").out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "10 of 10 train samples"),
+        (["model=autoencoder"], "36 of 36 train samples"),
+        (["task.ignore_index=9"], "36 of 36 train samples"),
+    ],
+)
+def test_what_is_shown_is_what_trains(words: list[str], told: str, cli, workdir: Path) -> None:
+    ended = cli("show", *FAKE, "data.labelled=10", "--count", "40", *words)
+    assert ended.code == 0 and told in ended.out, ended
+    assert ("the others do not train" in ended.out) == (not words)
+
+
+def test_each_panel_has_its_own_names(workdir: Path) -> None:
+    rows = [f"{a},{b},{(a + b) % 2}" for a in range(6) for b in range(6)]
+    (workdir / "table.csv").write_text("\n".join(["length,width,label", *rows]), encoding="utf-8")
+    words = ["data=arrays", "data.file=table.csv", "view=permutation", "view.permutation.seed=1"]
+    figure, _ = samples_shown(compose(words), "train", 8, augments=False)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["length", "width"]
 
 
 def test_its_help_says_how_it_is_typed(cli) -> None:

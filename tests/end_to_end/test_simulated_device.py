@@ -130,7 +130,7 @@ def words_of(group: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPa
     elif option == "pruning":
         words.append("method.rounds=1")
     elif option == "adversarial":
-        words += [*CNN, "method.steps=2"]
+        words += [*CNN, "method.steps=2", "method.step_size=0.02"]
     elif option == "contrastive":
         words += [*CNN, "augment=flip"]
     elif group in ("view", "augment", "ema", "evaluation", "optimizer"):

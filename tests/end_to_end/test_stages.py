@@ -1,16 +1,22 @@
 """Stages: one command trains runs one after the other, weights handed on, each an ordinary run of one ledger."""
 
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import jobs_of, start
+from resuming import assert_same
 
 import dlexp
 from dlexp import api
 from dlexp.config.cell import cell
 from dlexp.config.compose import compose
 from dlexp.records import checkpoints
+from dlexp.records.folder import saved_states
 from dlexp.records.run_json import read_json
 
 PRESET = """\
@@ -136,3 +142,30 @@ def test_from_python(preset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert dlexp.load(result.folder)(torch.zeros(3, 2)).shape == (3, 3)
     first = checkpoints.load(preset / "here" / "first" / "weights" / "best.pt")["model"]
     assert "linear1.weight" in first
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
+def test_a_kill_9_in_the_second_stage_costs_nothing(preset: Path) -> None:
+    """The same command again goes on where the last state was saved, and ends in the same bits."""
+    long = [*SHORT[:-3], "max_steps=1500", "checkpoint.every_steps=20", *SHORT[-2:]]
+    whole = start([*long, "hydra.run.dir=whole"], preset)
+    out, _ = whole.communicate(timeout=120)
+    assert whole.returncode == 0, out
+    killed = start([*long, "hydra.run.dir=killed"], preset, start_new_session=True)
+    deep = preset / "killed" / "deep"
+    while len(saved_states(deep)) < 2 and killed.poll() is None:
+        time.sleep(0.01)
+    for number in (killed.pid, *jobs_of(killed.pid)):
+        os.kill(number, signal.SIGKILL)
+    out, _ = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, out
+    before = (preset / "killed" / "shallow" / "run.json").read_bytes()
+    assert read_json(deep / "run.json")["status"] == "running"
+    again = start([*long, "hydra.run.dir=killed"], preset)
+    out, _ = again.communicate(timeout=120)
+    assert again.returncode == 0 and "going on with deep" in out, out
+    assert read_json(deep / "run.json")["resumed"][0]["step"] > 0
+    assert (preset / "killed" / "shallow" / "run.json").read_bytes() == before
+    for stage in ("shallow", "deep"):
+        assert_same(preset / "whole" / stage, preset / "killed" / stage)

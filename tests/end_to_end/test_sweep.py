@@ -57,7 +57,7 @@ def test_two_jobs(cli, workdir: Path) -> None:
     jobs = sorted(rows[head + 2 : head + 4])
     assert [row.split()[0] for row in jobs] == ["adam", "sgd"]
     assert all(row.count("%") == 2 and "  finished" in row for row in jobs)
-    assert f"tensorboard --logdir {folder.relative_to(workdir)}" in ended.out
+    assert ended.out.count(f"tensorboard --logdir {folder.relative_to(workdir)}") == 1, "not in each job"
     for name in ("optimizer-sgd", "optimizer-adam"):
         assert {"config.yaml", "metrics.jsonl", "log.txt", "weights"} <= {
             path.name for path in (folder / name).iterdir()
@@ -428,6 +428,25 @@ def test_the_table() -> None:
     assert row.split()[1:3] == ["0.1235", "-"]
 
 
+def test_the_table_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlexp.sweep.table.terminal_width", lambda: 80)
+    varied = {"model.activation": "leaky_relu", "data.points_per_class": "100", "optimizer.weight_decay": "0.0005"}
+    lost = ended_with(None, "failed") | {"error": "the loss became nan in epoch 2 at step 3 (learning rate 2.5e+09)"}
+    rows = [(varied, ended_with(0.5)), *(({**varied, "model.activation": name}, lost) for name in ("relu", "tanh"))]
+    text = table(rows)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.split().count("[1]") == 3 and text.count("[1] the loss became nan in epoch 2 at step 3") == 1
+    for word in "50.00 25.00 % 100 0.0005 nan 3 2.5e+09) activation weight_ decay relu".split():
+        assert word in text, "nothing is cut"
+
+
+def test_equal_ones_stand_in_the_order_of_their_loss() -> None:
+    rows = [({"lr": str(loss)}, ended_with(0.5)) for loss in (0.3, 0.1, 0.2)]
+    for varied, found in rows:
+        found["metrics"]["val/loss"] = float(varied["lr"])
+    assert names_in(table(rows)) == ["0.1", "0.2", "0.3"] and table(rows).count("tie in validation") == 3
+
+
 def ended_with(value: float | None, status: str = "finished", name: str = "accuracy") -> dict[str, Any]:
     measures = {"accuracy": {"unit": "%", "higher_is_better": True}, "loss": {"unit": "", "higher_is_better": False}}
     metrics = {} if value is None else {f"val/{name}": value, f"test/{name}": value / 2}
@@ -490,6 +509,21 @@ def test_means_over_seeds_by_arm() -> None:
     assert arms_table([({"model": varied["model"]}, found) for varied, found in rows]) == "", "no seed varies"
     assert arms_table([({"data.fold": "0", **varied}, found) for varied, found in rows]) == "", "folds are no seeds"
     assert arms_table([({"data": varied["model"], **varied}, found) for varied, found in rows]) == ""
+
+
+def test_the_gap_to_the_training_samples_has_its_mean_too() -> None:
+    values = {"a": [0.5, 0.6, 0.7], "b": [0.8, 0.8, 0.8]}
+    rows = [
+        ({"model": model, "seed": str(seed)}, ended_with(value))
+        for model, own in values.items()
+        for seed, value in enumerate(own)
+    ]
+    for _, found in rows:
+        found["metrics"]["trained_on/accuracy"] = 0.9
+    head, _, best, second, _ = arms_table(rows).strip().splitlines()
+    assert head.split() == ["model", "val/accuracy", "test/accuracy", "trained_on/accuracy", "gap", "seeds"]
+    assert best.split("  ")[0] == "b" and "  +50 points" in best and second.split("  ")[0] == "a", (best, second)
+    assert "  +60 ± 12 points" in second and "  90.00 %" in second, second
 
 
 def test_a_sweep_ends_with_its_report_and_hparams_with_the_means_of_its_arms(cli, workdir: Path) -> None:

@@ -76,6 +76,21 @@ def test_coefficients_carry_the_names_of_their_columns(cli: Cli, workdir: Path) 
     assert read_json(workdir / "r" / "results.json")["coefficients"]["feature_names"] == ["rooms", "age"]
 
 
+def test_names_go_with_the_columns_that_a_view_moves(cli: Cli, workdir: Path) -> None:
+    numbers = torch.rand(60, 3, generator=torch.Generator().manual_seed(0))
+    rows = [f"{5 * a - 2 * b + c + 7},{a},{b},{c}" for a, b, c in numbers.tolist()]
+    Path("table.csv").write_text("\n".join(["target,rooms,age,height", *rows]), encoding="utf-8")
+    words = [*WORDS, "task=regression", "criterion=mse", "model=linear", "method=least_squares", "view=permutation"]
+    ended = cli(*words, "view.permutation.seed=1", "hydra.run.dir=r")
+    found = read_json(workdir / "r" / "results.json")["coefficients"]
+    learnt = dict(zip(found["feature_names"], found["w"], strict=True))
+    assert [*learnt] != ["rooms", "age", "height"] and "rooms: 5.00" in ended.out
+    assert learnt == pytest.approx({"rooms": 5, "age": -2, "height": 1}, abs=1e-3)
+    model = dlexp.load("r")  # which is asked by the columns of the table
+    assert model.feature_names == ["rooms", "age", "height"]
+    assert float(model(model.inputs([{"height": 3, "rooms": 1, "age": 2}]))) == pytest.approx(5 - 4 + 3 + 7, abs=1e-3)
+
+
 def test_rows_for_a_model_that_has_no_names_or_fills_nothing(workdir: Path) -> None:
     rows = [f"{i},{i % 2}" for i in range(40)]
     Path("table.csv").write_text("\n".join(["a,label", *rows]), encoding="utf-8")

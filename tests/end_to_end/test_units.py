@@ -299,7 +299,7 @@ def test_regions_of_numbers_far_from_zero() -> None:
         seen.append(asked)
         return torch.eye(2)[(asked[:, 0] > SECONDS + 15).long()]
 
-    figure = decision_regions(predict, points, torch.tensor([0, 1]), ["a", "b"])
+    figure = decision_regions(predict, points, torch.tensor([0, 1]), ["a", "b"], are_shares=True)
     assert len(torch.cat(seen)[:, 0].unique()) > 100 and "0 of 2 points wrong" in figure.axes[0].get_title("left")
 
 

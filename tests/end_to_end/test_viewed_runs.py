@@ -11,7 +11,7 @@ import yaml
 from resuming import CNN, SHORT, resumes_exactly, weights_of
 
 from dlexp import api
-from dlexp.config.build import load_data, prepared
+from dlexp.config.build import build_task, load_data, prepared
 from dlexp.config.cell import cell, essentials
 from dlexp.config.compose import compose
 from dlexp.config.trained import read_trained
@@ -25,7 +25,7 @@ POINTS = ["data.points_per_class=40", "batch_size=16", "epochs=2", *SHORT]
 
 
 def data_of(config: dict[str, Any]) -> Splits:
-    found: Splits = prepared(load_data(config["data"]), config["data"])
+    found: Splits = prepared(load_data(config["data"]), config["data"], build_task(config))
     return found
 
 

@@ -3,19 +3,24 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from resuming import CNN, SHORT, as_killed_at, assert_same, metrics_of, resumes_exactly, weights_of
+from torch import nn
 
+import dlexp
 from dlexp import api
 from dlexp.config.cell import cell
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
 from dlexp.experiment import resume
+from dlexp.experiment.assemble import assemble
 from dlexp.records import checkpoints
 from dlexp.records.folder import saved_states
 from dlexp.records.metrics import read_epochs
+from dlexp.watch.silent import silent_shares
 
 SPIRAL = ["data.points_per_class=40", "batch_size=16", "epochs=4", "log_steps=2", *SHORT]
 OWN = """\
@@ -283,3 +288,63 @@ def test_mistakes_are_sentences(workdir: Path) -> None:
     ):
         with pytest.raises(UserError, match=sentence):
             api.run([*SPIRAL, *words], folder="run")
+
+
+def test_silent_units_are_counted(cli, workdir: Path) -> None:
+    words = [*SPIRAL, "model.depth=2", "model.width=6", "watch=silent", "val_every=2", "hydra.run.dir=run"]
+    ended = cli(*words)
+    epochs = read_epochs(workdir / "run")
+    assert ["watch/silent/all" in row for row in epochs] == [False, True, False, True], "where it validates"
+    model, val = dlexp.load(workdir / "run"), assemble(compose(words).config).val
+    assert json.loads((workdir / "run" / "run.json").read_text(encoding="utf-8"))["chosen_epoch"] == 2, "not the last"
+    hidden = torch.relu(model.model.linear1(val.split.inputs))
+    first = (hidden == 0).double()
+    second = (torch.relu(model.model.linear2(hidden)) == 0).double()
+    expected = {
+        "activation1": first.mean(),
+        "activation2": second.mean(),
+        "all": torch.cat([first, second], dim=1).mean(),
+        "activation1_dead": (first.mean(dim=0) == 1).double().mean(),
+        "all_dead": (torch.cat([first, second], dim=1).mean(dim=0) == 1).double().mean(),
+    }
+    last = {
+        key.removeprefix("watch/silent/"): value
+        for key, value in metrics_of(workdir / "run")[-1].items()
+        if "silent" in key
+    }
+    assert expected == pytest.approx({name: last[name] for name in expected}, abs=1e-6) and 0 < last["all"] < 1
+    assert f"of the outputs of ReLU {100 * last['all']:.1f} % are 0" in ended.out and "validation samples" in ended.out
+
+
+class Seen(nn.Module):
+    """A map that is never on, one that always is, and a layer that is asked twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu, self.other = nn.ReLU(), nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.relu(torch.stack([-1 - x, 1 + x], dim=1))
+        return self.other(self.relu(maps.mean(dim=(2, 3))[:, :1] - 1))
+
+
+def test_a_map_is_one_unit_and_a_layer_asked_twice_has_twice_its_units() -> None:
+    batches = [{"inputs": torch.rand(rows, 4, 4)} for rows in (3, 2)]
+    view = SimpleNamespace(model=Seen(), batches=lambda split: batches)
+    view.loss = lambda batch: view.model(batch["inputs"])
+    found = silent_shares(view, "val")
+    assert found == {
+        "relu": 17 / 33,
+        "relu_dead": 2 / 3,
+        "other": 1,
+        "other_dead": 1,
+        "all": 18 / 34,
+        "all_dead": 3 / 4,
+    }
+    assert not view.model.relu._forward_hooks
+
+
+def test_silent_units_need_a_layer_of_relu(workdir: Path) -> None:
+    with pytest.raises(UserError, match="this model has none; leave it out, or choose model.activation=relu"):
+        api.run([*SPIRAL, "model.activation=tanh", "watch=silent"], folder="run")
+    assert not list(workdir.iterdir())

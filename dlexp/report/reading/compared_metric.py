@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
 from dlexp.report.reading.runs import Run, Trouble
 
@@ -28,7 +28,9 @@ def chosen(runs: Sequence[Run], asked: str | None) -> str:
             (key for key in (test, split, f"trained_on/{name}") if is_tested or key != test if key in there), split
         )
     if there and found not in there:
-        raise UserError(f"no run has the metric {asked or found!r}; there are {listed(sorted(there))}")
+        names = there if "/" in found and asked == found else {key.partition("/")[2]: None for key in there}
+        near = did_you_mean(asked or found, names)
+        raise UserError(f"no run has the metric {asked or found!r}.{near} There are: {listed(sorted(there))}")
     return found
 
 

@@ -20,7 +20,8 @@ HANDED_ON = "is a stage whose weights were handed on to a later one"
 class Gathered:
     """What lies in the folders of a report: runs that are over, by arm of the plan where there is one.
 
-    elsewhere: how many of the runs belong to comparisons whose plan is not that of the report, by their folders.
+    elsewhere: by their folders, how many of the runs belong to comparisons whose plan is not that of the report, and
+    the plans of these.
     """
 
     runs: list[Run]
@@ -29,7 +30,7 @@ class Gathered:
     planned: dict[str, list[Run]]
     trials: dict[str, list[Run]]
     num_unfinished: int
-    elsewhere: dict[Path, int]
+    elsewhere: dict[Path, tuple[int, Plan]]
 
 
 def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
@@ -96,7 +97,7 @@ def gathered(folders: Sequence[Path], where: Sequence[str]) -> Gathered:
         trials={name: of_plan(names, home) for name, names in plan.trials.items()} if plan and home else {},
         num_unfinished=sum(run.cell is None or run.cell not in done for run in waiting),
         elsewhere={
-            folder: count
+            folder: (count, plans[folder])
             for folder, own in final.items()
             if not plan and (count := sum(id(run) in own for run in runs))
         },

@@ -3,19 +3,21 @@
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dlexp.config.cell import is_incidental
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
-from dlexp.records.folder import METRICS
+from dlexp.records.folder import METRICS, RECORD
 from dlexp.records.naming import in_a_name, plain_name
 from dlexp.report.reading.arms import key_of
 from dlexp.report.reading.conditions import matching
 from dlexp.report.reading.numbers import number_in
+from dlexp.report.reading.plan import PLAN_FILE, read_plan
 from dlexp.report.reading.runs import Run, Trouble, read_runs
 
 TIME = ("seconds", "time")  # what a list can be sorted by besides a metric
@@ -81,6 +83,30 @@ def read_list(folder: Path, where: Sequence[str] = (), sort: str | None = None) 
         return sorted((each for unit in units for each in unit), key=order), unread
     units.sort(key=lambda unit: max(each.run.started for each in unit))
     return [each for unit in units for each in unit], unread
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a comparison asks, in the words of its command.
+
+    elsewhere: how many of its final runs lie in other folders, by these. is_bare: no run lies in its own.
+    """
+
+    words: str
+    elsewhere: dict[str, int]
+    is_bare: bool
+
+
+def questions(folder: Path) -> dict[Path, Question]:
+    """Returns what the comparisons in a folder ask, by their own."""
+    found = {}
+    for place in sorted(file.parent for file in folder.glob(f"*/{PLAN_FILE}")):
+        if (plan := read_plan(place)) is not None:
+            names = [PurePosixPath(name) for its in plan.runs.values() for name in its.values()]
+            away = Counter((folder / Path(*name.parts[1:-1])).as_posix() for name in names if name.parts[0] == "..")
+            is_bare = not any(place.glob(f"*/{RECORD}"))
+            found[place] = Question(plan.command.partition(" compare ")[2], dict(away), is_bare)
+    return found
 
 
 def _units(group: Path | None, runs: Sequence[Run], metric: str | None) -> Iterator[list[Entry]]:

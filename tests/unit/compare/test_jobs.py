@@ -11,6 +11,7 @@ def test_every_arm_has_a_name_of_its_own() -> None:
         (["宽", "窄"], ["arm-1", "arm-2"]),
         (["lr 0.1 宽", "lr 0.1 窄"], ["arm-1", "arm-2"]),
         (["a b", "a-b", "≥"], ["a-b", "a-b-2", "arm-3"]),
+        (["lr 1e+10", "lr 1e-10"], ["lr-1e10", "lr-1e-10"]),
     ):
         arms = {name: [f"model.width={number}"] for number, name in enumerate(names, start=1)}
         question.arms.clear()

@@ -69,7 +69,10 @@ def test_later_words_take_the_place_of_others() -> None:
             ["optimizer=sgd,adam", "optimizer=adam,muon"],
             "(optimizer=sgd,adam optimizer=adam,muon)",
         ),
-        (["optimizer=sgd,adam", "trials=4"], "trials=4 tune what tune= names"),
+        (
+            ["optimizer=sgd,adam", "trials=4"],
+            "trials=4 is how many settings each arm tries, and tune= names",
+        ),
         (["optimizer=sgd,adam", "against=adma"], "there is no arm 'adma'. Did you mean 'adam'? Arms: sgd, adam"),
         (["optimizer=sgd,adam", "seed=3"], "seed=3: a comparison trains every arm with the same seeds"),
         (["optimizer=sgd,adam", "seeds=0"], "seeds=0 must be how many seeds"),

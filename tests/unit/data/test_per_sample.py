@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlexp.config.build import content_of, load_data, prepared, told_content
+from dlexp.config.build import build_task, content_of, load_data, prepared, told_content
 from dlexp.config.cell import cell
 from dlexp.config.compose import compose
 from dlexp.config.schema import LATER_OF_DATA
@@ -23,8 +23,8 @@ def node(*words: str) -> dict[str, Any]:
 
 
 def divided(*words: str) -> Splits:
-    data = node(*words)
-    found: Splits = prepared(load_data(data), data)
+    config = compose(list(words)).config
+    found: Splits = prepared(load_data(config["data"]), config["data"], build_task(config))
     return found
 
 

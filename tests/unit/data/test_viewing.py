@@ -1,6 +1,7 @@
 """What views make of a data set: in its type and unit, in memory and stored, each split by its own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlexp.data.splits import Split, Splits
-from dlexp.data.viewing import AS_THEY_ARE, seen, viewed
+from dlexp.data.viewing import AS_THEY_ARE, names_seen, seen, viewed
 from dlexp.errors import UserError
 from dlexp.views.block import Block
 from dlexp.views.grey import Grey
@@ -76,6 +77,45 @@ def test_a_view_is_of_its_side_alone(side: str, changed: set[str] | None) -> Non
     found = viewed(splits(pixels()), {"one": Permutation(seed=0)}, {"one": side}, (0.0, 255.0), [3, 4, 4], 0)
     different = {name for name, split in found.named.items() if not torch.equal(split.inputs[:], pixels())}
     assert different == (changed or {"train", "val", "test"})
+
+
+class Turned:
+    """Mixes two features, and leaves the third."""
+
+    def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.stack([samples[:, 0] + samples[:, 1], samples[:, 0] - samples[:, 1], samples[:, 2]], dim=1)
+
+
+class Chosen:
+    """The last feature, and the logarithm of the first."""
+
+    def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.stack([samples[:, 2], samples[:, 0].log()], dim=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_names_follow_what_features_are_made_of(dtype: torch.dtype) -> None:
+    def named(*views: Any) -> list[str] | None:
+        return names_seen(["a", "b", "c"], views, AS_THEY_ARE, dtype)
+
+    order = torch.randperm(3, generator=torch.Generator().manual_seed(1)).tolist()
+    assert named(Permutation(seed=1)) == named(Noise(std=0.1), Permutation(seed=1)) == ["abc"[place] for place in order]
+    assert named() == named(Noise(std=0.1)) == ["a", "b", "c"] and named(Chosen()) == ["c", "a"]
+    assert named(Turned()) is None and names_seen(None, [Turned()], AS_THEY_ARE, dtype) is None
+
+
+@pytest.mark.parametrize("side", ["train", "test", "both"])
+def test_a_name_that_is_true_of_one_side_alone_is_left_out(side: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "dlexp")
+    table = replace(splits(torch.rand(12, 3)), feature_names=["a", "b", "c"])
+    found = viewed(table, {"one": Permutation(seed=1)}, {"one": side}, AS_THEY_ARE, [3], 0)
+    assert (found.feature_names is None) == (side != "both") == ("view=one leaves the features without" in caplog.text)
+
+
+def test_the_classes_of_a_task_without_targets_stay() -> None:
+    table = splits(pixels()).each(Split.without_targets)
+    found = viewed(table, {"one": Grey()}, BOTH, (0.0, 255.0), [1, 4, 4], 0)
+    assert all(torch.equal(split.labels, torch.arange(12)) for split in found.named.values())  # type: ignore[arg-type]
 
 
 def test_noise_is_another_in_each_split_and_the_same_by_its_seed(caplog: pytest.LogCaptureFixture) -> None:

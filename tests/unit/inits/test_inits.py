@@ -56,6 +56,21 @@ def test_how_far_weights_spread(fill, spread: float) -> None:
     assert not model[0].bias.any() and torch.equal(model[1].weight, norm)
 
 
+@pytest.mark.parametrize("groups", [1, 4])
+def test_transposed_convolutions_count_their_own_inputs(groups: int) -> None:
+    """torch keeps their weights as inputs × outputs, and would count the outputs as inputs."""
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(64, 16, 3, stride=2, groups=groups)
+    inputs, outputs = 64 // groups * 9, 16 // groups * 9
+    for fill, variance in (
+        (scaled.xavier, 2 / (inputs + outputs)),
+        (lambda model: scaled.he(model, mode="fan_in"), 2 / inputs),
+        (lambda model: scaled.he(model, mode="fan_out"), 2 / outputs),
+    ):
+        fill(nn.Sequential(layer))
+        assert layer.weight.std().item() == pytest.approx(math.sqrt(variance), rel=0.04)
+
+
 def test_identity_passes_channels_on() -> None:
     conv = nn.Conv2d(3, 5, 3, padding=1)
     pytorch.identity(nn.Sequential(conv))

@@ -249,6 +249,20 @@ def test_unet_drops_where_the_image_is_smallest():
     assert seen == [[2, 64, 4, 4]]
 
 
+@pytest.mark.parametrize(("name", "changes"), [("googlenet", {"auxiliary": True}), ("unet", {})])
+def test_an_activation_is_everywhere_or_nowhere(name, changes):
+    plain, other = (kinds(on_meta(name, (3, 32, 32), activation=each, **changes)) for each in ("relu", "elu"))
+    assert plain.count("ReLU") == other.count("ELU") > 9 and "ReLU" not in other
+
+
+def test_googlenet_without_batch_norm_and_with_averages():
+    plain, other = (kinds(on_meta("googlenet", (3, 32, 32), **each)) for each in ({}, {"pool": "average"}))
+    assert plain.count("MaxPool2d") == other.count("AvgPool2d") == 10 and "MaxPool2d" not in other
+    model = build("googlenet", (3, 16, 16), batch_norm=False)
+    assert "BatchNorm2d" in plain and "BatchNorm2d" not in kinds(model) and model.stem.conv1.conv.bias is not None
+    assert model(torch.rand(2, 3, 16, 16)).shape == (2, 10)
+
+
 def test_the_course_has_vgg11_and_the_lenet_of_its_time():
     assert kinds(on_meta("course_vgg", (3, 32, 32))) == kinds(on_meta("vgg11", (3, 32, 32)))
     assert {"Sigmoid", "AvgPool2d"} <= set(kinds(on_meta("course_lenet", (3, 32, 32))))

@@ -208,6 +208,7 @@ def test_mistakes_come_surest_first() -> None:
         predictions,
         torch.tensor([1.0, 0.5, 0.9, 0.7]),
         TEN,
+        are_shares=True,
     )
     _image(figure)
     shown = [text.get_text() for text in figure.axes[0].texts]
@@ -218,14 +219,16 @@ def test_mistakes_come_surest_first() -> None:
 
 def test_a_mistake_is_said_in_two_lines_where_names_are_short() -> None:
     images, zeros = torch.rand(1, 1, 8, 8), torch.zeros(1, dtype=torch.int64)
-    figure = pictures.mistakes(images, zeros + 3, zeros + 7, torch.tensor([0.93]), [str(n) for n in range(10)])
+    figure = pictures.mistakes(
+        images, zeros + 3, zeros + 7, torch.tensor([0.93]), [str(n) for n in range(10)], are_shares=True
+    )
     assert [text.get_text() for text in figure.axes[0].texts] == ["predicted 7", "(93 %), is 3"]
 
 
 def test_many_mistakes_and_none() -> None:
     images, zeros = torch.rand(50, 1, 8, 8), torch.zeros(50, dtype=torch.int64)
-    _image(pictures.mistakes(images, zeros, zeros + 1, torch.rand(50), TEN))
-    without = pictures.mistakes(images, zeros, zeros, torch.rand(50), TEN)
+    _image(pictures.mistakes(images, zeros, zeros + 1, torch.rand(50), TEN, are_shares=True))
+    without = pictures.mistakes(images, zeros, zeros, torch.rand(50), TEN, are_shares=True)
     assert "No mistake in 50 images" in _words(without)
     _image(without)
 
@@ -236,7 +239,7 @@ def test_decision_regions(num_classes: int) -> None:
     targets = torch.randint(0, num_classes, (3000,))
     weights = torch.randn(2, num_classes)
     figure = pictures.decision_regions(
-        lambda x: x @ weights * 5, points, targets, [f"arm {n}" for n in range(num_classes)]
+        lambda x: x @ weights * 5, points, targets, [f"arm {n}" for n in range(num_classes)], are_shares=True
     )
     _image(figure)
     right = (points @ weights).argmax(dim=1) == targets
@@ -252,7 +255,7 @@ def test_the_output_over_the_unit_square() -> None:
     def predict(x: Tensor) -> Tensor:
         return torch.stack([torch.zeros(len(x)), 8 * (0.25 - (x[:, 0] + x[:, 1] - 1) ** 2)], dim=1)
 
-    figure = pictures.output_plane(predict, points, targets, ["0", "1"])
+    figure = pictures.output_plane(predict, points, targets, ["0", "1"], are_shares=True)
     _image(figure)
     axes, bar = figure.axes
     assert "0 of 4 points wrong" in _words(figure) and bar.get_ylabel() == "share of 1"
@@ -262,7 +265,7 @@ def test_the_output_over_the_unit_square() -> None:
     shown = torch.as_tensor(image.get_array())
     assert shown[160, 160] > 0.8 and shown[-1, -1] < 0.1 and shown[0, 0] < 0.1
     assert sorted(text.get_text() for text in axes.texts)[0] == "10 %", "lines of equal shares are labelled"
-    flat = pictures.output_plane(lambda x: torch.zeros(len(x), 2), points, targets, ["0", "1"])
+    flat = pictures.output_plane(lambda x: torch.zeros(len(x), 2), points, targets, ["0", "1"], are_shares=True)
     _image(flat)
     assert "2 of 4 points wrong" in _words(flat) and not flat.axes[0].texts
 
@@ -273,6 +276,7 @@ def test_one_point_and_one_region() -> None:
         torch.zeros(1, 2),
         torch.tensor([0]),
         ["a", "b"],
+        are_shares=True,
     )
     _image(figure)
 
@@ -282,14 +286,48 @@ def test_probabilities_along_one_feature(num_classes: int) -> None:
     points, targets = torch.randn(3000, 1), torch.randint(0, num_classes, (3000,))
     slopes = torch.randn(1, num_classes)
     names = [f"arm {n}" for n in range(num_classes)]
-    figure = pictures.class_shares(lambda x: x @ slopes, points, targets, names, "height")
+    figure = pictures.class_shares(lambda x: x @ slopes, points, targets, names, "height", are_shares=True)
     _image(figure)
     wrong = int(((points @ slopes).argmax(dim=1) != targets).sum())
     assert f"{wrong} of 3000 points wrong" in _words(figure) and "height" in _words(figure)
     first = figure.axes[0].lines[0]
     shares = (torch.tensor(first.get_xdata())[:, None] @ slopes).softmax(dim=1)[:, 0]
     assert torch.allclose(torch.tensor(first.get_ydata()), shares, atol=1e-5)
-    _image(pictures.class_shares(lambda x: x @ slopes, torch.zeros(1, 1), torch.tensor([-1]), names, "nothing counts"))
+    nothing = (torch.zeros(1, 1), torch.tensor([-1]), names, "nothing counts")
+    _image(pictures.class_shares(lambda x: x @ slopes, *nothing, are_shares=True))
+
+
+def test_scores_are_drawn_as_scores() -> None:
+    """No softmax of what a hinge or a squared error was trained on: leads and scores, in their own numbers."""
+    points, names = torch.randn(300, 2), ["a", "b"]
+    targets = (points.sum(dim=1) > 0).long()
+
+    def predict(x: Tensor) -> Tensor:
+        return torch.stack([torch.zeros(len(x)), 3 * x[:, :1].sum(dim=1)], dim=1)
+
+    plane = pictures.output_plane(predict, points, targets, names, are_shares=False)
+    axes, bar = plane.axes
+    (image,) = axes.get_images()
+    left, right, *_ = image.get_extent()
+    assert bar.get_ylabel() == "how far the score of b is ahead" and not any("%" in each for each in _words(plane))
+    assert float(image.get_array().max()) == pytest.approx(3 * right) and "0" in [
+        each.get_text() for each in axes.texts
+    ]
+    assert image.get_clim() == pytest.approx((-3 * max(-left, right), 3 * max(-left, right)))
+    _image(plane)
+    regions = pictures.decision_regions(predict, points, targets, names, are_shares=False)
+    (image,) = regions.axes[0].get_images()
+    shown = torch.as_tensor(image.get_array())[160].amin(dim=1)  # least where a class is far ahead
+    assert shown[0] < shown[80] < shown[155] and shown[-1] < shown[240] < shown[165]
+    _image(regions)
+    line = pictures.class_shares(predict, points[:, :1], targets, names, "height", are_shares=False)
+    drawn = line.axes[0].lines[1]
+    assert drawn.get_ydata() == pytest.approx(3 * drawn.get_xdata(), abs=1e-4)
+    assert line.axes[0].get_ylabel() == "score" and "Probabilities" not in str(_words(line))
+    _image(line)
+    images, zero, one = torch.rand(1, 1, 8, 8), torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64)
+    wrong = pictures.mistakes(images, zero, one, torch.tensor([2.346]), names, are_shares=False)
+    assert [text.get_text() for text in wrong.axes[0].texts] == ["predicted b", "(+2.35), is a"]
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 12])

@@ -21,6 +21,15 @@ def test_plain_names(text: str) -> None:
     assert not name.startswith((".", "-")) and name == plain_name(text)
 
 
+def test_large_and_small_numbers_stay_apart() -> None:
+    assert [plain_name(text) for text in ("lr 1e+10", "lr 1e-10", "a+b", "e+1")] == [
+        "lr-1e10",
+        "lr-1e-10",
+        "a-b",
+        "e-1",
+    ]
+
+
 def test_long_names_stay_apart() -> None:
     names = {plain_name("x" * 200 + str(index)) for index in range(20)}
     assert len(names) == 20

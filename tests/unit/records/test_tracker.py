@@ -4,6 +4,7 @@ import io
 import logging
 import math
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,32 @@ def test_metrics_stand_in_the_file_and_in_tensorboard(tmp_path: Path) -> None:
     ]
     assert math.isnan(events.Scalars("curves/train/loss")[1].value)
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
+
+
+def test_lines_of_short_epochs_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are there when one takes long, when a state is saved, after half a second, and at the end."""
+    now = 1000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    with Tracker(tmp_path) as tracker:
+
+        def seen_after(seconds: float, *, validation: float = 0.0) -> int:
+            nonlocal now
+            now += seconds
+            step = tracker._step + 1
+            row = {"train/loss": 1 / step, "time/train": seconds, "time/val": validation}
+            tracker.log({"kind": "epoch", "epoch": step, "step": step, **row})
+            return len(read_metrics(tmp_path))
+
+        assert [seen_after(0.01) for _ in range(3)] == [1, 1, 1]
+        assert [seen_after(0.01, validation=0.05), seen_after(0.01), seen_after(0.06)] == [4, 4, 6]
+        assert [seen_after(0.04) for _ in range(14)] == [6] * 12 + [19, 19]
+        tracker.flush()
+        assert len(read_metrics(tmp_path)) == 20
+        seen_after(0.01)
+    assert [row["step"] for row in read_metrics(tmp_path)] == [*range(1, 22)]
+    drawn = _events(tmp_path).Scalars("curves/train/loss")
+    assert [event.step for event in drawn] == [*range(1, 22)]
+    assert [round(event.wall_time - 1000, 2) for event in drawn[:6]] == [0.01, 0.02, 0.03, 0.04, 0.05, 0.11]
 
 
 def test_the_learning_rate_is_drawn_once_a_step(tmp_path: Path) -> None:

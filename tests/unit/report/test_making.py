@@ -111,7 +111,9 @@ def test_losses_in_other_units_get_no_verdict(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"metric": "f1"}, "no run has the metric 'f1'; there are test/accuracy,"),
+        ({"metric": "f1"}, "no run has the metric 'f1'. There are: test/accuracy,"),
+        ({"metric": "acuracy"}, r"no run has the metric 'acuracy'. Did you mean 'accuracy'\? There are: test/accu"),
+        ({"metric": "val/los"}, r"Did you mean 'val/loss'\?"),
         ({"metric": "val/f1"}, "no run has the metric 'val/f1'"),
         ({"against": "adm"}, "there is no arm 'adm'; arms are adam, sgd"),
         ({"margin": 0.0}, "margin=0 must be above 0"),
@@ -440,6 +442,8 @@ def test_a_folder_that_holds_one_comparison_is_reported_as_planned(tmp_path: Pat
     assert make_answer([comparison / "sgd"]).plan is None, "a part of it is none"
     made_run(tmp_path / "outputs" / "else", 0.7, settings=ARMS["adam"], seed=9)
     mixed = make_answer([tmp_path / "outputs"])
+    told = f"those of {comparison.as_posix()} found optimizer.lr in two trials an arm on one seed. How other settings"
+    assert any(told in each for each in mixed.scope)
     assert mixed.plan is None and any(
         each.startswith("Ten runs belong to a comparison") and each.count(f"report {comparison.as_posix()} tells") == 1
         for each in mixed.sentences

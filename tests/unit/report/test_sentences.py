@@ -109,7 +109,7 @@ SAID: dict[str, tuple[list[Sequence[float | str]], dict[str, Any], list[str]]] =
             "Test accuracy: not decided between adam and sgd.",
             (
                 "Means of five seeds each: adam 96.51 %, sgd 96.51 %. Difference: 0.00 points (95 % "
-                "interval −0.21 to +0.21; p = 1)."
+                "interval −0.21 to +0.21; p = 1.000)."
             ),
             ("Five seeds an arm see differences from roughly 0.3 points on. “Not decided” does not mean equal."),
         ],
@@ -125,7 +125,7 @@ SAID: dict[str, tuple[list[Sequence[float | str]], dict[str, Any], list[str]]] =
             (
                 "Means of five seeds each: adam 96.76 %, adamw 96.54 %, sgd 96.51 %. Differences: adam − "
                 "sgd: +0.24 points (corrected 95 % interval +0.01 to +0.47; p = 0.040); adamw − sgd: "
-                "+0.03 points (−0.22 to +0.28; p = 1)."
+                "+0.03 points (−0.22 to +0.28; p = 1.000)."
             ),
             "By the mean the order is adam, adamw, sgd; that of neighbours may be chance.",
         ],
@@ -139,7 +139,7 @@ SAID: dict[str, tuple[list[Sequence[float | str]], dict[str, Any], list[str]]] =
                 "Means of five seeds each: adam 96.76 %, adamw 96.56 %, sgd 96.51 %. Differences: adam − "
                 "adamw: +0.19 points (corrected 95 % interval 0.00 to +0.39; p = 0.051); adam − sgd: "
                 "+0.24 points (−0.01 to +0.49; p = 0.060); adamw − sgd: +0.05 points (−0.19 to +0.29; p "
-                "= 1)."
+                "= 1.000)."
             ),
             (
                 "Five seeds an arm see differences from roughly 0.26 to 0.35 points on; for those "
@@ -450,7 +450,7 @@ def test_small_words() -> None:
         "1, 2 and 7",
     ]
     told = [p_in_words(p) for p in (0.0602, 0.00099, 1.0, 0.04996, 0.05, 0.0501)]
-    assert told == ["p = 0.060", "p < 0.001", "p = 1", "p = 0.04996", "p = 0.050", "p = 0.050"]
+    assert told == ["p = 0.060", "p < 0.001", "p = 1.000", "p = 0.04996", "p = 0.050", "p = 0.050"]
 
 
 def test_the_scope_holds_for_the_data_at_hand(tmp_path: Path) -> None:

@@ -70,6 +70,31 @@ def test_a_report_fits_a_terminal_and_moves_no_cursor(tmp_path: Path, options: d
     assert all(line.isprintable() for line in told)
 
 
+def test_names_verdicts_and_branches_are_wrapped_and_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = {"model.width": 1024, "model.dropout": 0.25, "model.activation": "leaky_relu", "optimizer.lr": 0.00025}
+    made_sweep(Path("s"), {"a": long, "b": {"model.width": 64}}, {"a": [0.9, 0.91, 0.902], "b": [0.7, 0.71, 0.712]})
+    for seed in range(2):
+        parent = {"by": "init_from", "folder": "../a_seed-0", "cell": "x"}
+        made_run(
+            Path(f"s/{'deep-' * 20}{seed}"), 0.9, seed=seed + 5, settings={**long, "note": "why " * 30}, parent=parent
+        )
+    answer = make_answer([Path("s")], margin=30)
+    told = terminal(answer)
+    assert [line for line in told if width_of(line) > 80] == []
+    all_of_it = "".join(told).replace(" ", "")
+    for arm in answer.arms:
+        assert all_of_it.count(arm.name.replace(" ", "")) >= 3 and "…" not in all_of_it
+    assert f"└─s/{'deep-' * 20}0" in all_of_it and "why" * 30 in all_of_it
+    assert "bylessthan30points" in all_of_it
+
+
+def test_seeds_do_not_run_into_names(tmp_path: Path) -> None:
+    arms = {"a": {"epochs": 8}, "b": {"epochs": 9}, "c": {"epochs": 10}}
+    answer = make_answer([made_sweep(tmp_path / "s", arms, {"a": [0.9, 0.8], "b": [0.7, 0.6, 0.5], "c": [0.5, 0.4]})])
+    assert answer.method[0] == "Seeds 0 and 1 of epochs 8 and epochs 10; 0 to 2 of epochs 9."
+
+
 def test_thirty_arms_are_told_apart(tmp_path: Path) -> None:
     arms = {f"{n}": {"optimizer": "adamw", "optimizer.lr": n / 1000, "model.width": 64} for n in range(1, 31)}
     answer = make_answer([made_sweep(tmp_path / "s", arms, {name: [0.9, 0.91] for name in arms})])
@@ -113,8 +138,11 @@ def test_a_table_by_rows_and_columns(tmp_path: Path) -> None:
     ]
     for options, sentence in {
         ("optimizer.lr", None): r"several arms fall on one place of the table, since optimizer varies too",
-        ("optimizer.l", None): r"--rows optimizer\.l: it does not vary .* Did you mean 'optimizer.lr'\?",
-        ("epochs", "optimizer"): r"--rows epochs: it does not vary between these runs; what does is optimizer",
+        (
+            "optimizer.l",
+            None,
+        ): r"--rows optimizer\.l: no run has a setting 'optimizer.l'\. Did you mean",
+        ("epochs", "optimizer"): r"--rows epochs: all these runs have the same\. Arms differ in optimizer",
         ("optimizer", "optimizer"): r"are both optimizer",
     }.items():
         with pytest.raises(UserError, match=sentence):

@@ -32,6 +32,14 @@ def test_the_space_and_the_jobs_of_a_trial() -> None:
     ]  # fmt: skip
 
 
+def test_a_mistyped_key_is_told_with_all_its_values() -> None:
+    for word in ("optimizer.lrr=interval(0.1,1)", "optimzer.lr=interval(0.1,1)", "optimizer.lrr=0.1,1"):
+        with pytest.raises(UserError) as caught:
+            read(word)
+        values = word.partition("=")[2]
+        assert f"Did you mean 'optimizer.lr={values}'?" in str(caught.value), word
+
+
 def test_a_short_trial_is_another_one() -> None:
     (job,) = read("test=true").jobs(POINT, epochs=2)
     assert "epochs=5" not in job.overrides and job.overrides[-1] == "epochs=2" and job.name.endswith("_epochs-2")

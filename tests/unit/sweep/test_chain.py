@@ -69,6 +69,7 @@ def test_words_without_stages_are_nobodys_here(presets: list[Path]) -> None:
     [
         ("stages.secnd.epochs=3", "there is no stage 'secnd'. Did you mean 'second'? There are: first, second"),
         ("init_from=outputs/x", "stages.first.init_from= says it to one"),
+        ("model.depth=3", "(first with model.depth=1, second with model.depth=2); stages.first.model.depth=3 says it"),
         ("stages.first.init_from=stages.second", "must name a stage before it, none, being the first"),
         ("stages.second.init_from=stages.frst", "must name a stage before it, one of first"),
         ("stages.second.experiment=mnist_mlp", "experiment=mnist_mlp can't be said to one stage alone"),

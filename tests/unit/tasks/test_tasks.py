@@ -1,6 +1,5 @@
 """Tasks and criteria: their numbers against torch's, and the combinations they refuse."""
 
-import math
 from typing import Any, ClassVar
 
 import pytest
@@ -28,7 +27,9 @@ CONF = ROOT / "conf"
 
 
 def _classification(num_outputs: int = 3) -> Classification:
-    return Classification(class_names=None, num_outputs=num_outputs, targets="classes", ignore_index=None)
+    found = Classification(class_names=None, num_outputs=num_outputs, targets="classes", ignore_index=None)
+    found.criterion = nn.CrossEntropyLoss()
+    return found
 
 
 def _regression() -> Regression:
@@ -68,7 +69,7 @@ def test_accuracy_counts_right_answers() -> None:
     assert {name: value.item() for name, value in sums.items()} == {"accuracy": 3}
     assert all(total.shape == () and total.dtype == torch.int64 for total in sums.values())
     assert task.conclude(sums, 4) == {"accuracy": 0.75}
-    assert task.chance == {"loss": pytest.approx(math.log(3)), "accuracy": pytest.approx(1 / 3)}
+    assert task.chance == {"accuracy": pytest.approx(1 / 3)}
     assert task.metric == "accuracy" and task.metrics["accuracy"] == Metric(unit="%", higher_is_better=True)
 
 
@@ -154,7 +155,7 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     assert _figures(_classification(), Split(images, targets), outputs) == common | {"mistakes"}
     assert _figures(_classification(), Split(torch.randn(20, 2), targets), outputs) == common | {"decision_regions"}
     assert _figures(_classification(), Split(torch.randn(20, 5), targets), outputs) == common
-    two = Classification(class_names=None, num_outputs=2, targets="classes", ignore_index=None)
+    two = _classification(2)
     found = two.figures(outputs[:, :2], Split(torch.randn(20, 2), targets % 2), lambda batch: batch["inputs"])
     assert set(found) == common | {"decision_regions", "output_plane"}
     task = _classification()
@@ -164,6 +165,8 @@ def test_each_kind_of_data_has_its_pictures() -> None:
     axes = shown["decision_regions"].axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("length", "width")
     assert _figures(_classification(), Split(torch.randn(20, 1), targets), outputs) == common | {"class_shares"}
+    task.criterion = Hinge(margin=1.0, p=1)  # whose outputs are no shares
+    assert _figures(task, Split(torch.randn(20, 1), targets), outputs) == common | {"class_scores"}
     truth = torch.randn(20, 3)
     curve = {"prediction_against_truth", "fitted_curve"}
     assert _figures(_regression(), Split(torch.randn(20, 1), truth), outputs) == curve

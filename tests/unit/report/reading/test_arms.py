@@ -7,7 +7,8 @@ import pytest
 from made_runs import made_config, made_run, made_sweep
 
 from dlexp.errors import UserError
-from dlexp.report.naming import names_of, words_of
+from dlexp.report.making import make_answer
+from dlexp.report.naming import names_of, unnamed, words_of
 from dlexp.report.reading.arms import brought_along, each_once, is_folded, split
 from dlexp.report.reading.conditions import matching
 from dlexp.report.reading.runs import Run, read_runs
@@ -39,12 +40,12 @@ def test_an_option_stands_for_its_settings(tmp_path: Path) -> None:
 def test_within_an_option_a_setting_is_a_key_as_well(tmp_path: Path) -> None:
     keys, arms = arms_of(made(tmp_path, {"a": SGD, "b": ADAM, "c": {**SGD, "optimizer.lr": 0.05}}))
     assert keys == ["optimizer", "optimizer.lr"]
-    assert list(arms) == ["sgd lr 0.1", "adam", "sgd lr 0.05"]
+    assert list(arms) == ["sgd lr 0.1", "adam lr 0.01", "sgd lr 0.05"]
 
 
 def test_a_setting_that_was_typed_is_a_key_though_the_option_decides_it(tmp_path: Path) -> None:
     runs = made(tmp_path, {"a": {**SGD, "optimizer.lr": 0.5}, "b": ADAM})
-    assert arms_of(runs) == (["optimizer", "optimizer.lr"], {"sgd": [0, 1], "adam": [0, 1]})
+    assert arms_of(runs) == (["optimizer", "optimizer.lr"], {"sgd lr 0.5": [0, 1], "adam lr 0.01": [0, 1]})
     assert split(runs)[1][0][0] == {"optimizer": "sgd", "optimizer.lr": 0.5}
 
 
@@ -171,11 +172,30 @@ def test_folds_are_no_seeds(tmp_path: Path) -> None:
             ["adam lr 1", "adam lr 2", "sgd lr 1", "sgd lr 2"],
         ),
         ({"a": {"model.act": "\x1b[2J\u202ex"}, "b": {"model.act": "y"}}, ["act �[2J�x", "act y"]),
-        ({"a": {"model.b": True}, "b": {"model.b": None}}, ["b true", "b null"]),
+        ({"a": {"model.b": True}, "b": {"model.b": None}}, ["b true", "no b"]),
     ],
 )
 def test_names_are_short_and_tell_arms_apart(tmp_path: Path, arms: dict[str, Any], names: list[str]) -> None:
     assert sorted(arms_of(made(tmp_path, arms, seeds=1))[1]) == sorted(names)
+
+
+def test_names_tell_all_that_an_arm_has_of_what_differs(tmp_path: Path) -> None:
+    own = {"a": {**SGD, "model.width": 64}, "b": {**ADAM, "model.width": 32}, "c": {**SGD, "optimizer.momentum": 0.5}}
+    assert list(arms_of(made(tmp_path, own))[1]) == [
+        "sgd width 64 momentum 0.9",
+        "adam width 32",
+        "sgd width 128 momentum 0.5",
+    ]
+
+
+def test_what_names_have_no_room_for_is_told(tmp_path: Path) -> None:
+    long = {"optimizer.lr": 0.5, "model.width": 64, **{f"model.a_setting_of_a_long_name_{n}": n for n in range(3)}}
+    runs = made(tmp_path, {"a": {**SGD, **long}, "b": ADAM, "c": {**ADAM, "optimizer.lr": 0.02}})
+    answer = make_answer([tmp_path])
+    assert [arm.name for arm in answer.arms] == ["sgd", "adam lr 0.01", "adam lr 0.02"]
+    (told,) = (each for each in answer.sentences if each.startswith("Names tell arms apart"))
+    assert "leave out what would make them too long: optimizer.lr (0.01 to 0.5), model.width (64 to 128)" in told
+    assert unnamed(*split(runs)) == ["optimizer.lr", *(key for key in long if key != "optimizer.lr")]
 
 
 def test_long_names_stay_unique(tmp_path: Path) -> None:
