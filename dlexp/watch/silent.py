@@ -78,7 +78,7 @@ def silent_shares(view: View, split: str) -> dict[str, float]:
             for turn, (name, is_zero) in enumerate(seen):
                 units = is_zero.flatten(2) if is_zero.ndim == 4 else is_zero.flatten(1)[..., None]
                 places[turn, name] = units.shape[-1]
-                sums[turn, name] = sums.get((turn, name), 0) + units.double().mean(dim=2).sum(dim=0)
+                sums[turn, name] = sums.get((turn, name), 0) + units.float().mean(dim=2).sum(dim=0).cpu().double()
     finally:
         for hook in hooks:
             hook.remove()
