@@ -8,6 +8,7 @@ from dataclasses import replace
 from dlexp.config import words
 from dlexp.config.axes import axes
 from dlexp.config.composed import Composed
+from dlexp.console.wording import TRAINED_ON
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.sweep.arms import arms_table
@@ -15,7 +16,7 @@ from dlexp.sweep.chain import may_have_stages
 from dlexp.sweep.closing import write_report
 from dlexp.sweep.grid import Job, grid, sweep_name
 from dlexp.sweep.stage import Ended, checked, train
-from dlexp.sweep.table import table
+from dlexp.sweep.table import shared_metric, table
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,9 @@ def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) 
         return
     folder = to_type(str(ended.folder))
     if is_long:
-        log.info(f"each run     python -m dlexp list {folder}")
+        there = {key for found in ended.reports for key in found["metrics"]}
+        keys = (f"{split}/{(shared_metric(rows) or '').partition('/')[2]}" for split in ("val", "test", TRAINED_ON))
+        log.info(f"each run     python -m dlexp list {folder} --sort {next(key for key in keys if key in there)}")
     log.info(f"look at it   tensorboard --logdir {folder}")
     if num_finished := sum(found["status"] == "finished" for found in ended.reports):
         if num_finished > 1 and draws and ended.stop is None and (page := write_report(ended.folder)) is not None:

@@ -65,7 +65,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a stage: the ledger's folder, folder and report (see `report`) of each job, the signal that ended it."""
+    """The end of a stage: the ledger's folder, folder and report (see `report`) of each job, what signal ended it."""
 
     folder: Path
     folders: list[Path]

@@ -533,7 +533,7 @@ def test_of_many_jobs_over_seeds_the_means_are_told(tmp_path: Path, caplog: pyte
     tell_end(Ended(tmp_path, [tmp_path] * len(reports), reports, None), varied, draws=False)
     assert (
         f"{MOST_ROWS} of {MOST_ROWS + 1}" in caplog.text
-        and f"each run     python -m dlexp list {tmp_path}" in caplog.text
+        and f"each run     python -m dlexp list {tmp_path} --sort val/accuracy" in caplog.text
     )
     assert caplog.text.count("failed: it broke") == 1 and "finished" not in caplog.text
 
