@@ -15,7 +15,7 @@ from dlexp.config.problems import group_problems
 from dlexp.config.stored import is_free
 from dlexp.config.words import SWEEP_FLAGS
 from dlexp.console.streams import log_to
-from dlexp.errors import UserError
+from dlexp.errors import UserError, to_type
 from dlexp.experiment import resume
 from dlexp.machine.signals import obey_what_was_put_off
 from dlexp.records.folder import LOG
@@ -142,6 +142,8 @@ def _staged(typed: Sequence[str], place: Path | None) -> "Result | None":
         UserError: one of them failed, or something is wrong with one; none has started then.
     """
     from dlexp.config.words import in_quotes, read
+    from dlexp.console.wording import result
+    from dlexp.metric import read_facts
     from dlexp.records.result import Result, read_result
     from dlexp.sweep.grid import Job
     from dlexp.sweep.stages import run_stages
@@ -161,6 +163,10 @@ def _staged(typed: Sequence[str], place: Path | None) -> "Result | None":
         return Result({}, [], last, None)
     if report["status"] != "finished":
         raise UserError(str(report["error"] or report["status"]))
+    if ended.was_done:  # else it told so when it ended
+        log.info(f"{result(report['metrics'], read_facts(report['measures']))}")
+        log.info(f"run folder   {last}")
+        log.info(f"look at it   tensorboard --logdir {to_type(str(last.parent))}")
     return read_result(last, report)
 
 

@@ -157,6 +157,9 @@ def sentence(error: Exception, word: str | None = None, said: str | None = None)
         return where + unknown(
             typed if is_within else full, _value(said or word), None if is_within else cause.parent_node
         )
+    if isinstance(cause, OmegaConfBaseException) and "Cannot merge DictConfig with ListConfig" in str(cause):
+        full = str(cause.full_key)
+        return f"{where}{word or full} puts a list where {full} has settings by name: {full}.NAME=… changes one"
     if isinstance(cause, OmegaConfBaseException):
         return where + unresolved(cause)
     # OmegaConf has no words for the first file that a person may write: one of a single text.

@@ -14,6 +14,11 @@ from dlexp.errors import closest, did_you_mean, plain, to_type
 
 HEADER = "# @package _global_"
 MARK = b"\xef\xbb\xbf"  # what some editors put before a text in UTF-8
+# Names that papers and other libraries have for an option, without capitals and strokes.
+ELSEWHERE = {
+    **dict.fromkeys("kaiming kaiminghe kaimingnormal kaiminguniform".split(), "he"),
+    **dict.fromkeys("glorot glorotuniform glorotnormal".split(), "xavier"),
+}
 READS = {".csv": "data=arrays data.file", ".npz": "data=arrays data.file", ".txt": "data=text data.file"}
 
 
@@ -24,7 +29,7 @@ def missing(word: str, groups: Groups) -> tuple[list[str], str | None]:
     """
     group, _, value = word.lstrip("+").partition("=")
     names = _chosen(group, value, groups)
-    meant = {name: closest(name, groups[group]) for name in names if name not in groups[group]}
+    meant = {name: _closest(name, groups[group]) for name in names if name not in groups[group]}
     problems = [no_option(group, name, groups[group]) for name in meant]
     if not meant or group == "data" or not all(meant.values()):
         return problems, None
@@ -59,7 +64,14 @@ def no_option(group: str, name: str, options: Sequence[str]) -> str:
         return f"there is no data '{name}'; a folder of images is typed data=image_folder data.folder={to_type(name)}"
     if group == "model" and plain(name) not in map(plain, options) and (theirs := _of_torchvision(name)):
         return f"there is no model '{name}' here; torchvision's is model=torchvision model.name={theirs}. {others}"
-    return f"there is no {group} '{name}'.{did_you_mean(name, options)} {others}"
+    near = _closest(name, options)
+    return f"there is no {group} '{name}'.{did_you_mean(near or name, options)} {others}"
+
+
+def _closest(name: str, options: Sequence[str]) -> str | None:
+    """Returns the option that was probably meant: by the name it has elsewhere, else the closest, if any."""
+    known = ELSEWHERE.get(plain(name))
+    return known if known in options else closest(name, options)
 
 
 def _of_torchvision(name: str) -> str | None:

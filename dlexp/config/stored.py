@@ -15,7 +15,7 @@ from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER, LATER_OF_DATA, LATER_OF_MODELS, LATER_OF_SETS, OWN_INIT, Settings
 from dlexp.config.words import in_words
 from dlexp.errors import UserError, did_you_mean, listed, to_type
-from dlexp.records.folder import CONFIG, RECORD
+from dlexp.records.folder import CONFIG, RECORD, runs_in
 from dlexp.records.run_json import read_entry, refuse_other_version
 
 # Settings that a resumed run may change freely: how long it goes on, and what is looked at. The others need a word.
@@ -37,8 +37,12 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"{folder} is not the folder of a run: there is no such folder.{near}".rstrip("."))
     refuse_other_version(folder)
     entry = read_entry(folder)
+    if inside := runs_in(folder):
+        raise UserError(f"{folder} is not the folder of a run; it holds several: {listed(inside)}")
     try:
         stored = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} is not the folder of a run: it has no {CONFIG}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{folder} is not the folder of a run: {' '.join(str(error).split())}") from error
     if entry is None or not isinstance(stored, dict):

@@ -14,6 +14,7 @@ from dlexp.config.composed import Composed
 from dlexp.console.wording import TRAINED_ON, number, result, told_gap, told_split
 from dlexp.data.splits import Split
 from dlexp.errors import to_type
+from dlexp.experiment.arrival import not_arrived
 from dlexp.experiment.assemble import Assembly
 from dlexp.experiment.remarks import FEW_SAMPLES
 from dlexp.experiment.view import Watchers
@@ -92,6 +93,8 @@ def _look_back(
             weights = [f"{name}: {weight}" for name, weight in zip(names, weights, strict=True)]
         margin = f", margin {coefficients['margin']:.4g}" if "margin" in coefficients else ""
         log.info(f"learnt: w = [{', '.join(weights)}], b = {coefficients['b']:.4f}{margin}")
+        if margin and (told := not_arrived(run)) is not None:
+            log.info(told)
     outputs = run.task.in_own_units(outputs)
     details = run.task.summary(outputs, on_cpu)
     for line in run.task.remarks(details):

@@ -111,7 +111,8 @@ def _noted(entry: RunRecord, config: Mapping[str, Any], folder: Path) -> Iterato
         with uninterrupted():  # a sweep's parent may tell its jobs a second time
             reason = f"stopped by {error}" if isinstance(error, StopRequested) else "interrupted"
             entry.broken_off("stopped", reason)
-        log.info(f"stopped; {to_type(f'resume={closing.shown(folder)}')} goes on from here")
+        goes_on = "goes on from here" if saved_states(folder) else "begins anew: no state was saved yet"
+        log.info(f"stopped; {to_type(f'resume={closing.shown(folder)}')} {goes_on}")
         raise
     except BaseException as error:
         is_known = isinstance(error, UserError)

@@ -27,11 +27,7 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     """
     counts = run.data_facts["class_counts"].get("train", {})
     is_whole = config["data"]["limit"] is None and config["overfit_batches"] is None
-    few = (
-        _few_of_a_class(run, counts, config["data"]["train_limit"]) or _few_that_validate(run, config)
-        if is_whole
-        else None
-    )
+    few = _few_of_a_class(run, counts, config["data"]) or _few_that_validate(run, config) if is_whole else None
     for sentence in filter(None, (few, _few_steps(run, config), too_fast(run, config))):
         log.warning(f"warning: {sentence}")
     if run.state.method.whole:
@@ -46,12 +42,14 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
         log.info(_unbalanced(counts, config["data"]["sampling"]))
 
 
-def _few_of_a_class(run: Assembly, counts: Mapping[str, int], train_limit: int | None) -> str | None:
+def _few_of_a_class(run: Assembly, counts: Mapping[str, int], data: Mapping[str, Any]) -> str | None:
     """Returns which classes are left with few samples where some were held out, or with none at all."""
-    divided_by = run.data_facts["divided_by"] if train_limit is None else ()
+    cut = next((key for key in ("labelled", "train_limit") if data[key] is not None), None)
+    divided_by = run.data_facts["divided_by"] if cut is None else ()
     instead = f"; {' '.join(f'{key}=0' for key in divided_by)} trains on all of them" if divided_by else ""
-    if train_limit is not None:
-        instead = f"; data.train_limit={train_limit} leaves them out"
+    if cut is not None:
+        instead = f"; data.{cut}={data[cut]} leaves them out"
+        instead += f", data.{cut}={len(counts)} or more leaves some of each" * (cut == "labelled")
     if missing := [name for name, count in counts.items() if count == 0]:
         return f"no training sample of {len(missing)} of {len(counts)} classes ({listed(missing, MOST_NAMED)}){instead}"
     rare = [f"{name}: {count}" for name, count in counts.items() if count < FEW_OF_A_CLASS]

@@ -22,8 +22,8 @@ def lines(answer: Answer) -> Iterator[tuple[str, str]]:
     yield from _prose(first, "bold")
     for sentence in others:
         yield from _prose(sentence)
-    found = [tables.cross_table(answer), tables.arms_table(answer), tables.differences_table(answer, reasons=False)]
-    for table in [*found, tables.reach_table(answer)]:
+    asked = [tables.reach_table(answer), tables.cross_table(answer)]  # before what nobody asked for
+    for table in [*asked, tables.arms_table(answer), tables.differences_table(answer, reasons=False)]:
         if table is not None:
             yield "", ""
             yield from _shown(table)

@@ -9,18 +9,19 @@ from dlexp.metric import LOSS, Metric, read_facts
 from dlexp.report.answer import Interval
 from dlexp.report.shown import Shown
 from dlexp.report.statistics import are_identical, interval, of_mean, sample
-from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, compared, in_columns, lines_of
+from dlexp.sweep.table import FOLD, SEED, Rows, best_marks, in_columns, lines_of, shared_metric
 
 GAP = "gap"
 MEANING = "± half of the 95 % interval over seeds, of each arm alone; the report compares them"
 
 
 def arms_table(rows: Rows) -> str:
-    """Returns the means of jobs that differ in the seed alone, the best in validation first, those with a failed job
+    """Returns the means of jobs that differ in the seed alone, the best in validation first (where nothing validated
+    in the order of the jobs), those with a failed job
     last, with the mean gap where the training samples were evaluated; nothing where no seed varies, folds do, or jobs
     can't be compared.
     """
-    metric, keys = compared(rows), [key for key in rows[0][0] if key != SEED]
+    metric, keys = shared_metric(rows), [key for key in rows[0][0] if key != SEED]
     if metric is None or FOLD in keys or SEED not in rows[0][0]:
         return ""
     name = metric.partition("/")[2]
@@ -36,16 +37,20 @@ def arms_table(rows: Rows) -> str:
     all_of = [found["metrics"] for reports in arms.values() for found in reports]
     columns = [key for key in there if any(metrics.get(key) is not None for metrics in all_of)]
     means = {key: {arm: _mean(reports, key) for arm, reports in arms.items()} for key in columns}
-    ranks = {arm: _rank(means[metric][arm].mean, _left(reports), facts) for arm, reports in arms.items()}
+    if not columns:
+        return ""
+    leading, none = columns[0], Interval(None, None, None)  # without validation what was tested, or trained on
+    lefts = {arm: _left(reports, leading) for arm, reports in arms.items()}
+    ranks = {arm: _rank(means.get(metric, {}).get(arm, none).mean, lefts[arm], facts) for arm in arms}
     order = sorted(arms, key=lambda arm: ranks[arm])
     marks = best_marks([ranks[arm] for arm in order], [found for _, found in rows])
     cells = [[*keys, *columns, "seeds", ""]]
     for arm, mark in zip(order, marks, strict=True):
         told = [_told(means[key][arm], facts, list(means[key].values()), key == GAP) for key in columns]
-        left, num = _left(arms[arm]), len(arms[arm])
-        same = ", the same in every seed" if _is_same(arms[arm], metric) else ""
+        left, num = lefts[arm], len(arms[arm])
+        same = ", the same in every seed" if _is_same(arms[arm], leading) else ""
         cells.append([*arm, *told, f"{num - left} of {num}" if left else f"{num}", f"{mark}{same}".removeprefix(", ")])
-    has_interval = any(each.low is not None for each in means[metric].values())
+    has_interval = any(each.low is not None for each in means[leading].values())
     return in_columns(cells) + lines_of([MEANING] if has_interval else [])
 
 
@@ -80,9 +85,9 @@ def _has_ended(found: Mapping[str, Any], key: str) -> bool:
     return found["status"] == "finished" and found["metrics"].get(key) is not None
 
 
-def _left(reports: list[dict[str, Any]]) -> int:
+def _left(reports: list[dict[str, Any]], key: str) -> int:
     """Returns how many jobs did not finish with a number."""
-    return sum(not _has_ended(found, found.get("metric", "")) for found in reports)
+    return sum(not _has_ended(found, key) for found in reports)
 
 
 def _rank(mean: float | None, left: int, facts: Metric) -> tuple[int, float]:

@@ -136,7 +136,8 @@ def _problems(stages: Any, to_all: Sequence[str], addressed: Mapping[str, Sequen
                 yield f"{KEY}.{name}: {word} can't be said to one stage alone"
             elif word.startswith(REFERENCE) and (source := word.removeprefix(REFERENCE)) not in before:
                 earlier = f"one of {listed(before)}" if before else "none, being the first"
-                yield f"{KEY}.{name}: {word} must name a stage before it, {earlier}{did_you_mean(source, before)}"
+                near = did_you_mean(source, before)
+                yield f"{KEY}.{name}: {word} must name a stage before it, {earlier}{'.' * bool(near)}{near}"
         before.append(name)
 
 

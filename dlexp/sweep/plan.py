@@ -8,6 +8,7 @@ from dataclasses import replace
 from dlexp.config import words
 from dlexp.config.axes import axes
 from dlexp.config.composed import Composed
+from dlexp.console.wording import TRAINED_ON
 from dlexp.errors import UserError, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
 from dlexp.sweep.arms import arms_table
@@ -15,9 +16,12 @@ from dlexp.sweep.chain import may_have_stages
 from dlexp.sweep.closing import write_report
 from dlexp.sweep.grid import Job, grid, sweep_name
 from dlexp.sweep.stage import Ended, checked, train
-from dlexp.sweep.table import table
+from dlexp.sweep.table import shared_metric, table
 
 log = logging.getLogger(__name__)
+
+# Of more finished jobs than these, whose means are told, `list` shows each.
+MOST_ROWS = 60
 
 
 def run_sweep(typed: Sequence[str]) -> Ended:
@@ -39,14 +43,14 @@ def run_sweep(typed: Sequence[str]) -> Ended:
     stage = checked(jobs, read)
     first = stage.runs[0]
     _refuse_search(first)
+    if not stage.jobs[0].varied:  # a sweep of one: named as the run alone would be
+        stage = replace(stage, jobs=[replace(stage.jobs[0], name=plain_name(first.name))])
     varied = [each.varied or {"job": each.name} for each in stage.jobs]
     if first.config["dry_run"]:
         from dlexp.sweep import dry_run
 
         dry_run.tell(varied, stage.runs, stage.identities, stage.launcher)
         return Ended(first.sweep_place or OUTPUTS, [], [], None)
-    if not stage.jobs[0].varied:  # a sweep of one: named as the run alone would be
-        stage = replace(stage, jobs=[replace(stage.jobs[0], name=plain_name(first.name))])
     ended = train(stage, sweep_name(stage.jobs, first))
     tell_end(ended, varied, draws=any(run.config["pictures"] for run in stage.runs))
     return ended
@@ -58,7 +62,7 @@ def _run_stages(jobs: Sequence[Job], read: words.Words) -> Ended | None:
 
     staged = run_stages(jobs, read)
     if staged is not None and staged[0].folders:
-        varied = [each.varied or {"job": job.name} for each, job in zip(staged[1], jobs, strict=True)]
+        varied = [each.varied or {"job": end.name} for each, end in zip(staged[1], staged[0].folders, strict=True)]
         tell_end(staged[0], varied, draws=True)
     return None if staged is None else staged[0]
 
@@ -68,12 +72,19 @@ def tell_end(ended: Ended, varied: Sequence[Mapping[str, str]], *, draws: bool) 
     type for more. varied: what the jobs differ in.
     """
     rows = list(zip(varied, ended.reports, strict=True))
-    log.info(table(rows))
-    if means := arms_table(rows):
+    means = arms_table(rows)
+    is_long = len(rows) > MOST_ROWS and bool(means)
+    if shown := [row for row in rows if not is_long or row[1]["status"] != "finished"]:
+        log.info(table(shown))
+    if means:
         log.info(means)
     if not ended.folder.exists():
         return
     folder = to_type(str(ended.folder))
+    if is_long:
+        there = {key for found in ended.reports for key in found["metrics"]}
+        keys = (f"{split}/{(shared_metric(rows) or '').partition('/')[2]}" for split in ("val", "test", TRAINED_ON))
+        log.info(f"each run     python -m dlexp list {folder} --sort {next(key for key in keys if key in there)}")
     log.info(f"look at it   tensorboard --logdir {folder}")
     if num_finished := sum(found["status"] == "finished" for found in ended.reports):
         if num_finished > 1 and draws and ended.stop is None and (page := write_report(ended.folder)) is not None:

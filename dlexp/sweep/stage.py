@@ -65,15 +65,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a stage: the folder of the ledger, folder and report (see `report`) of each job in order, and the
-    signal that ended it.
-    """
+    """The end of a stage: the ledger's folder, folder and report (see `report`) of each job, what signal ended it."""
 
     folder: Path
     folders: list[Path]
     reports: list[dict[str, Any]]
     stop: KeyboardInterrupt | StopRequested | None
     is_search: bool = False
+    was_done: bool = False  # before, all of its jobs
 
     @property
     def exit_code(self) -> int:
@@ -133,7 +132,7 @@ def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     if not underway and len(todo) == len(first):
         take_back()
     stop = next((r for r in reasons.values() if isinstance(r, KeyboardInterrupt | StopRequested)), None)
-    return Ended(folder, folders, reports, stop)
+    return Ended(folder, folders, reports, stop, was_done=not todo)
 
 
 def checked(jobs: Sequence[Job], read: words.Words) -> Stage:

@@ -137,7 +137,7 @@ class _Way:
 def _train(found: Sequence[Chain], first: Stage, read: words.Words, name: str) -> Ended:
     """Trains stage after stage, those of all chains together."""
     ways = [_Way(chain) for chain in found]
-    folder: Path | None = None
+    folder, was_done = None, False
     length = max(len(chain.links) for chain in found)
     for number in range(length):
         own = [(way, link, link.job(way.places)) for way in ways if (link := way.at(number)) is not None]
@@ -152,7 +152,7 @@ def _train(found: Sequence[Chain], first: Stage, read: words.Words, name: str) -
         log.info(f"stage {number + 1} of {length}, {_told([link for _, link, _ in own], runs, read)}")
         part = Part(folder, None, lambda cell: cell.is_done, seeks=folder is None)
         ended = train(replace(stage, runs=runs), name, part)
-        folder = ended.folder
+        folder, was_done = ended.folder, ended.was_done
         for way, link, job in own:
             place = turn[tuple(job.overrides)]
             way.note(link, ended.folders[place], ended.reports[place])
@@ -167,7 +167,9 @@ def _train(found: Sequence[Chain], first: Stage, read: words.Words, name: str) -
     ends = [way.end or (ended.folder, left) for way in ways]
     if waiting := sum(report["status"] in UNDERWAY for _, report in ends):
         log.info(f"{waiting} of {len(ways)} go on elsewhere; the same command trains the stages that are left")
-    return Ended(ended.folder, [place for place, _ in ends], [report for _, report in ends], ended.stop)
+    return Ended(
+        ended.folder, [place for place, _ in ends], [report for _, report in ends], ended.stop, was_done=was_done
+    )
 
 
 def _told(links: Sequence[Link], runs: Sequence[Composed], read: words.Words) -> str:

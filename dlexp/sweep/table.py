@@ -90,16 +90,22 @@ def lines_of(texts: Iterable[str]) -> str:
 
 
 def compared(rows: Rows) -> str | None:
-    """Returns the metric of validation by which jobs are compared; None where they can't be: their tasks, metrics,
-    losses or data differ, folds do, or nothing validated.
+    """Returns the metric of validation by which jobs are compared; None where they can't be (see `shared_metric`), or
+    nothing validated.
+    """
+    metric = shared_metric(rows)
+    return metric if any(found["metrics"].get(metric) is not None for _, found in rows) else None
+
+
+def shared_metric(rows: Rows) -> str | None:
+    """Returns the metric that chooses in all jobs, also where no sample validates; None where jobs can't be compared:
+    their tasks, metrics, losses or data differ, or folds do.
     """
     tasks = _tasks([found for _, found in rows])
     if len(tasks) != 1 or {"data", FOLD} & rows[0][0].keys():
         return None
     ((metric, _),) = tasks
-    if metric == "val/loss" and any(map(decides_the_loss, rows[0][0])):
-        return None
-    return metric if any(found["metrics"].get(metric) is not None for _, found in rows) else None
+    return None if metric == "val/loss" and any(map(decides_the_loss, rows[0][0])) else metric
 
 
 def _tasks(reports: Sequence[Mapping[str, Any]]) -> set[tuple[str, frozenset[str]]]:

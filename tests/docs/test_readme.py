@@ -171,6 +171,7 @@ def test_going_on_with_runs(workdir: Path, run_cli: RunCli) -> None:
     short = ["data.limit=200", "pictures=false", "data.download=false"]
     for _ in range(2):
         has_succeeded(run_cli(["model=cnn", "data=mnist", "epochs=2", *short]))
+    has_succeeded(run_cli(["-m", "model=mlp", "data=mnist", "optimizer=sgd,adam", "epochs=2", *short]))
     assert len(commands("again")) >= 6
     for words in commands("again"):
         has_succeeded(run_cli([*words[3:], *(short + ["epochs=2"] if any("data=" in word for word in words) else [])]))

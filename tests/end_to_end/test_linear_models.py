@@ -139,6 +139,10 @@ def test_support_vectors_are_those_of_gradients(workdir: Path) -> None:
     one, other = told(solved.folder)["coefficients"], told(descended.folder)["coefficients"]
     assert one["margin"] == pytest.approx(other["margin"], rel=0.01)
     assert solved.metrics["train/loss"] == pytest.approx(descended.metrics["train/loss"], rel=0.01)
+    assert "not yet at its minimum" not in Path("slow/log.txt").read_text(encoding="utf-8")
+    api.run([*words, "scheduler=linear", "batch_size=100", "epochs=10", "val_every=10"], folder="short")
+    said = Path("short/log.txt").read_text(encoding="utf-8")
+    assert "not yet at its minimum: " in said and "more epochs or a higher optimizer.lr" in said
 
 
 def test_the_hard_margin_touches_both_classes(workdir: Path) -> None:

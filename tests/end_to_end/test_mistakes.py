@@ -67,6 +67,8 @@ TYPED = [
     (["model.activation=rleu"], ["model.activation=rleu must be one of relu"]),
     (["optimizer.lr=-1"], ["optimizer", "learning rate", "-1"]),
     (["optimizer.lr=nan"], ["optimizer.lr=nan must be finite"]),
+    (["init=kaiming"], ["there is no init 'kaiming'. Did you mean 'he'?"]),
+    (["init=Glorot_uniform"], ["Did you mean 'xavier'?"]),
     (["optimizer.lr=high"], ["optimizer.lr=high must be a number"]),
     (["optimizer=adam", "optimizer.betas=[0.9,2]"], ["optimizer", "beta", "2"]),
     (["epochs=ten"], ["epochs=ten must be a whole number"]),

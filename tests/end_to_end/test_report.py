@@ -91,6 +91,8 @@ def test_curves_that_can_not_be_read_are_named_and_the_run_counts(cli: Callable[
     (adam,) = [arm for arm in data["arms"] if arm["name"] == "adam"]
     assert adam["n"] == 3 and [each is None for each in adam["reached"]] == [False, True, False]
     assert [each["folder"] for each in data["left_out"]] == ["s/adam_seed-1"]
+    heads = [line.split() for line in cli("report", "s", "--reach", "50").out.splitlines() if line.startswith("arm ")]
+    assert heads[0][1:] == ["did", "epochs", "steps", "time"] and "n" in heads[1], "what was asked for stands first"
 
 
 def test_the_document_has_every_option_file_and_key(cli: Callable[..., Ended]) -> None:

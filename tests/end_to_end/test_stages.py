@@ -15,6 +15,7 @@ import dlexp
 from dlexp import api
 from dlexp.config.cell import cell
 from dlexp.config.compose import compose
+from dlexp.errors import UserError
 from dlexp.records import checkpoints
 from dlexp.records.folder import saved_states
 from dlexp.records.run_json import read_json
@@ -67,7 +68,14 @@ def test_weights_are_handed_on_and_nothing_is_trained_twice(cli, preset: Path) -
     assert again.code == 0 and "1 job, 1 of them done already" in again.out
     assert (folder / "shallow" / "run.json").read_bytes() == before
     assert read_json(folder / "deep" / "run.json")["metrics"] == deep["metrics"]
+    assert "test accuracy" not in again.out, "a job that trains tells its own end"
     assert "nothing is left to do" in cli(*SHORT, "stages.deep.max_steps=1", "dry_run=true").out
+    repeated = cli(*SHORT, "stages.deep.max_steps=1")
+    assert "\ntest accuracy " in repeated.out and f"\nrun folder   {Path('outputs/two/deep')}\n" in repeated.out
+    swept = cli("-m", *SHORT, "stages.deep.max_steps=1")
+    assert [line.split()[0] for line in swept.out.splitlines() if line.endswith("  finished")] == ["deep"], swept.out
+    with pytest.raises(UserError, match=r"outputs.two is not the folder of a run; it holds several: outputs.two.deep,"):
+        dlexp.load(folder.relative_to(preset))
 
 
 def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
@@ -79,6 +87,10 @@ def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
         *SHORT, "stages.deep.model.width=16", "stages.deep.data.points_per_class=50", "stages.deep.model=linear"
     )
     assert ended.code == 1 and not (preset / "outputs").exists(), ended
+    ended = cli(*SHORT, "stages.deep.init_from=stages.shalow")
+    assert "must name a stage before it, one of shallow. Did you mean 'shallow'?" in ended.err
+    ended = cli(*SHORT, "stages=[shallow]")
+    assert "stages=[shallow] puts a list where stages has settings by name: stages.NAME=… changes one" in ended.err
     ended = cli(*SHORT, "stages.deep.model.width=16")
     assert ended.code == 1 and not (preset / "outputs").exists(), ended
     assert "none of the weights of stage shallow has a name and shape of this model (in stage deep)" in ended.err

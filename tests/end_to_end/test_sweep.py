@@ -1,6 +1,7 @@
 """Sweeps: a process and a folder a job, a table at the end; none takes another down, and Ctrl-C ends all."""
 
 import json
+import logging
 import multiprocessing
 import os
 import shutil
@@ -24,6 +25,8 @@ from dlexp.records.naming import unique
 from dlexp.sweep.arms import arms_table
 from dlexp.sweep.launchers import job_process
 from dlexp.sweep.ledger import open_ledger
+from dlexp.sweep.plan import MOST_ROWS, tell_end
+from dlexp.sweep.stage import Ended
 from dlexp.sweep.table import table
 
 SHORT = ["data.points_per_class=60", "max_steps=2", "pictures=false", "threads=1"]
@@ -509,6 +512,30 @@ def test_means_over_seeds_by_arm() -> None:
     assert arms_table([({"model": varied["model"]}, found) for varied, found in rows]) == "", "no seed varies"
     assert arms_table([({"data.fold": "0", **varied}, found) for varied, found in rows]) == "", "folds are no seeds"
     assert arms_table([({"data": varied["model"], **varied}, found) for varied, found in rows]) == ""
+
+
+def test_means_where_nothing_was_held_out() -> None:
+    rows = [({"model": model, "seed": str(seed)}, ended_with(None)) for model in "ab" for seed in range(2)]
+    for (_, found), value in zip(rows, [0.0, 1.0, 1.0, 1.0], strict=True):
+        found["metrics"] = {"trained_on/accuracy": value}
+    head, _, first, second, *_ = arms_table(rows).strip().splitlines()
+    assert head.split() == ["model", "trained_on/accuracy", "seeds"] and "best" not in arms_table(rows)
+    assert first.startswith("a ") and " 50 ± " in first, "in the order of the jobs: nothing was chosen by"
+    assert second.startswith("b ") and "100 %" in second and second.endswith(" 2      the same in every seed")
+    rows[0][1].update(ended_with(None, "failed"))
+    assert " 1 of 2" in arms_table(rows)
+
+
+def test_of_many_jobs_over_seeds_the_means_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    reports = [ended_with(0.5 + seed / 1000) for seed in range(MOST_ROWS)] + [ended_with(None, "failed")]
+    varied = [{"seed": str(seed)} for seed in range(len(reports))]
+    tell_end(Ended(tmp_path, [tmp_path] * len(reports), reports, None), varied, draws=False)
+    assert (
+        f"{MOST_ROWS} of {MOST_ROWS + 1}" in caplog.text
+        and f"each run     python -m dlexp list {tmp_path} --sort val/accuracy" in caplog.text
+    )
+    assert caplog.text.count("failed: it broke") == 1 and "finished" not in caplog.text
 
 
 def test_the_gap_to_the_training_samples_has_its_mean_too() -> None:
