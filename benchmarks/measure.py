@@ -96,8 +96,8 @@ def write_results() -> None:
     """Rewrites the table of docs/results.md, and the line `# measured: …` of every measured preset."""
     rows = {name: row for name, row in measured().items() if (PRESETS / f"{name}.yaml").exists()}
     write_between(RESULTS, results_table())
-    for name, (result, seeds, minutes, machine, date) in rows.items():
-        header = f"# measured: {result}, seeds: {seeds}, {minutes} min a run, {machine}, {date}"
+    for name, (result, seeds, time, machine, date) in rows.items():
+        header = f"# measured: {result}, seeds: {seeds}, {time} a run, {machine}, {date}"
         write_header(PRESETS / f"{name}.yaml", header)
 
 
@@ -111,7 +111,7 @@ def write_between(page: Path, lines: list[str]) -> None:
 def results_table() -> list[str]:
     """Returns the lines of the table of docs/results.md."""
     rows = [(name, row) for name, row in measured().items() if (PRESETS / f"{name}.yaml").exists()]
-    lines = ["| preset | test result | seeds | minutes a run | machine | date |", "|---|---|---|---|---|---|"]
+    lines = ["| preset | test result | seeds | time a run | machine | date |", "|---|---|---|---|---|---|"]
     return [*lines, *(f"| `{name}` | {' | '.join(row)} |" for name, row in rows)]
 
 
@@ -162,7 +162,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def figures(runs: list[dict[str, Any]]) -> list[str]:
-    """Returns a preset's result (mean over seeds, smallest – largest), number of seeds, minutes, machine and date."""
+    """Returns a preset's result (mean over seeds, smallest – largest), number of seeds, time, machines and date."""
     there = [f"{split}/{name}" for split in REPORTED for name in ("accuracy", "mse", "loss")]
     name = next(each for each in there if each in runs[0]["metrics"])
     values = [run["metrics"][name] for run in runs]
@@ -171,10 +171,10 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
         ends = [f"{100 * end(values):.2f}" for end in (min, max)]
     else:
         form = ".2e" if max(values) < 1e-3 else ".4f"
-        result, ends = (
-            f"mean squared error {statistics.mean(values):{form}}",
-            [f"{end(values):{form}}" for end in (min, max)],
-        )
+        criterion = "mse" if name.endswith("mse") else runs[0]["choices"]["criterion"]
+        measure = "mean squared error" if criterion == "mse" else f"loss ({criterion})"
+        result = f"{measure} {statistics.mean(values):{form}}"
+        ends = [f"{end(values):{form}}" for end in (min, max)]
     if len(set(ends)) > 1 and (name.endswith("accuracy") or max(values) >= 1e-3):
         result += f" ({' – '.join(ends)})"
     if not name.startswith("test"):
@@ -188,12 +188,18 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
     learnt = runs[0]["results"].get("coefficients")
     if learnt:
         result += f"; seed 0: w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"
-    minutes = statistics.median(run["seconds"] for run in runs) / 60
-    first = runs[0]["environment"]
-    device = first["device"]
-    machine = device["gpu"] or f"{first['cpu']['name']}, {device['threads']} thread{'s' * (device['threads'] != 1)}"
-    machine += f", {device['precision']}, torch {first['packages']['torch'].partition('+')[0]}"
-    return [result, str(len(runs)), f"{minutes:.1f}", machine, max(run["ended"] for run in runs)[:10]]
+        result += f", margin {learnt['margin']:.4g}" if "margin" in learnt else ""
+    seconds = statistics.median(run["seconds"] for run in runs)
+    time = f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+    machines = " and ".join(dict.fromkeys(machine(run["environment"]) for run in runs))
+    return [result, str(len(runs)), time, machines, max(run["ended"] for run in runs)[:10]]
+
+
+def machine(environment: dict[str, Any]) -> str:
+    """Returns what a run was on: processor, threads, precision and torch."""
+    device = environment["device"]
+    name = device["gpu"] or f"{environment['cpu']['name']}, {device['threads']} thread{'s' * (device['threads'] != 1)}"
+    return f"{name}, {device['precision']}, torch {environment['packages']['torch'].partition('+')[0]}"
 
 
 if __name__ == "__main__":

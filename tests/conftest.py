@@ -190,7 +190,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """No comparison waits for some steps to be timed."""
-    monkeypatch.setattr("dlexp.compare.prospect._seconds_a_batch", lambda run: 1e-5)
+    monkeypatch.setattr("dlexp.compare.duration._seconds_a_step", lambda run: 1e-5)
+    monkeypatch.setattr("dlexp.compare.duration._besides", lambda run, num_steps, forecast: (0.1, 0.0))
 
 
 @pytest.fixture

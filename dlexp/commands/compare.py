@@ -19,7 +19,7 @@ besides the settings of a run:
   hypothesis="…"        stands in the report as typed
   against=ARM           what the others are compared with [the first]
   size=small            of a stored question; size=full
-  dry_run=true          tells what it takes, and does nothing"""
+  dry_run=true          tells what it takes, and trains none of it"""
 
 
 def parser() -> CommandParser:

@@ -12,8 +12,9 @@ from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.outcome import measured
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
-from dlexp.compare.prospect import counts, num_there, tell
+from dlexp.compare.prospect import counts, refuse_misnamed, tell
 from dlexp.compare.question import Question, with_words
+from dlexp.compare.there import look
 from dlexp.config.build import build_task
 from dlexp.config.cell import essentials
 from dlexp.config.check import check
@@ -49,11 +50,13 @@ def compare(question: Question) -> tuple[int, Path | None]:
         arms = {name: question.arms[names[cell]] for name, cell in plan.cells.items()}
         runs = {name: runs[names[cell]] for name, cell in plan.cells.items()}
         question = replace(question, arms=arms)
+    if plan.hypothesis and not plan.runs and not plan.trials:  # else it is stored, and stands
+        refuse_misnamed(plan.hypothesis, list(plan.arms))
     if anew and before is not None:
         log.info(f"rerun=true takes no runs from other folders; those in {place} stay as they are")
-    tell(plan, runs, facts, question.folds, num_there(plan, before[0]) if before is not None else 0)
+    tell(plan, runs, facts, question.folds, look(question, plan, runs, place, anew=anew))
     if first.config["dry_run"]:
-        log.info("dry run: nothing was trained, fetched or written")
+        log.info("dry run: none of these was trained, and nothing fetched or written")
         return 0, None
     progress = Progress(sum(counts(plan, len(question.folds))), _at_once(first))
     course = Course(

@@ -8,8 +8,8 @@ from typing import Any
 
 from dlexp.compare.jobs import seed_of
 from dlexp.compare.planning import ENDS
-from dlexp.console.wording import TRAINED_ON
 from dlexp.records.naming import OUTPUTS
+from dlexp.report.reading.compared_metric import measurable
 from dlexp.report.reading.plan import Plan
 from dlexp.sweep.ledger import cells_in, with_others
 from dlexp.sweep.stage import Stage
@@ -49,14 +49,18 @@ def measured(plan: Plan, reports: Sequence[Mapping[str, Any]]) -> Plan:
     """Returns a plan that compares what its final runs could measure: where the data has no test split, figures of
     validation, without that too of the training samples. reports: of the final runs.
     """
-    split, _, name = plan.metric.partition("/")
     there = {key for found in reports if found["status"] == "finished" for key in found["metrics"]}
-    found = next((key for each in ("test", "val", TRAINED_ON) if (key := f"{each}/{name}") in there), plan.metric)
-    if split != "test" or found == plan.metric:
+    found = measurable(plan.metric, there)
+    if found == plan.metric:
         return plan
-    if found.startswith("val/"):
-        what = f"validation samples{' that chose their settings, which flatters them' * (plan.tuning is not None)}"
+    log.warning(f"warning: {untested(is_validated=found.startswith('val/'), is_tuned=plan.tuning is not None)}")
+    return replace(plan, metric=found)
+
+
+def untested(*, is_validated: bool, is_tuned: bool) -> str:
+    """Returns on what arms are compared whose data has no test split."""
+    if is_validated:
+        what = f"validation samples{' that chose their settings, which flatters them' * is_tuned}"
     else:
         what = "samples they were trained on, which says nothing of others"
-    log.warning(f"warning: the data has no test split, so the arms are compared on the {what}")
-    return replace(plan, metric=found)
+    return f"the data has no test split, so the arms are compared on the {what}"

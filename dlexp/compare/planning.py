@@ -152,14 +152,14 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
         if word in question.typed and planned != now:
             was = "none was planned" if planned is None else f"{as_typed(planned)} was planned"
             departures.append(f"{word}={as_typed(now)} was typed after runs were there; {was}, which stands")
-    seeds, late = old.seeds, old.late
+    seeds, late, first = old.seeds, old.late, old.first_seeds
     if "seeds" in question.typed and set(new.seeds) != set(old.seeds):
         when = (
             f"after a verdict on {told_seeds(old.looks[-1])} was shown" if old.looks else "after final runs had ended"
         )
         more = [seed for seed in new.seeds if seed not in old.seeds]
         if not old.looks and not _has_ended(folder, old):
-            seeds = new.seeds
+            seeds, first = new.seeds, old.planned_seeds
             departures.append(
                 f"{told_seeds(old.seeds)} planned, {told_seeds(seeds)} typed before a final run had ended"
             )
@@ -187,7 +187,7 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
     noted = [*old.departures, *(each for each in departures if each not in old.departures)]
     is_more = (seeds, tuned) != (old.seeds, old.tuning)
     command = new.command if is_more else old.command  # that which ends in the plan as it is now
-    return replace(old, command=command, seeds=seeds, late=late, tuning=tuned, departures=noted)
+    return replace(old, command=command, seeds=seeds, late=late, first_seeds=first, tuning=tuned, departures=noted)
 
 
 def _num_tried(folder: Path, plan: Plan) -> int:

@@ -1,32 +1,31 @@
 """Before the first run: how many trainings, how long they take, and what can be seen with that many seeds."""
 
-import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from dlexp.compare import tuning
+from dlexp.compare.duration import estimate_between, seconds_of
+from dlexp.compare.outcome import untested
+from dlexp.compare.there import Kind, There
 from dlexp.config.cell import essentials
 from dlexp.config.composed import Composed
-from dlexp.console.training_progress import estimate
-from dlexp.console.wording import in_unit, unit_of_difference
-from dlexp.errors import UserError, listed
-from dlexp.find.trial import attempt
-from dlexp.machine.cores import usable_cores
-from dlexp.machine.device import select_device
-from dlexp.machine.memory import available_bytes
+from dlexp.console.wording import amount, in_unit
+from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
-from dlexp.records.run_json import is_diverged, read_entry
-from dlexp.report.planned import read_hypothesis
+from dlexp.report.planned import as_one_against_another, read_hypothesis
 from dlexp.report.reading.plan import Plan
-from dlexp.report.statistics import Sample, visible, visible_in_deviations
+from dlexp.report.statistics import SMALL, Sample, sample, visible, visible_in_deviations, visible_in_pairs
 from dlexp.report.verdicts import DATA_SEED, SPLIT
-from dlexp.sweep.forecast import PACE, Forecast, finished_runs, forecasts
+from dlexp.report.words import in_range
+from dlexp.sweep.earlier import finished_runs
+from dlexp.sweep.forecast import Forecast, forecasts
 from dlexp.sweep.launchers.launcher import is_here
 
 log = logging.getLogger(__name__)
+
+Values = Mapping[str, Mapping[int, float]]  # by arm and seed
 
 
 def counts(plan: Plan, num_folds: int) -> tuple[int, int]:
@@ -38,21 +37,21 @@ def counts(plan: Plan, num_folds: int) -> tuple[int, int]:
     return trials, len(plan.arms) * len(plan.seeds) * max(1, num_folds)
 
 
-def in_words(plan: Plan, num_folds: int) -> Iterator[str]:
-    """Yields what a plan has trained, and what it does with it."""
+def in_words(plan: Plan, num_folds: int, *, is_sealed: bool) -> Iterator[str]:
+    """Yields what a plan has trained, and what it does with it. is_sealed: there is a test set that trials leave."""
     trials, finals = counts(plan, num_folds)
     arms = f"{len(plan.arms)} arms ({'; '.join(plan.arms)})"
     if plan.tuning is not None:
         keys = ", ".join(plan.tuning.keys)
         yield (
-            f"{arms} × {_count(plan.tuning.trials, 'trial')} of {keys} on validation, the test set sealed, then × "
-            f"{_count(len(plan.seeds), 'seed')}: {trials + finals} trainings"
+            f"{arms} × {_count(plan.tuning.trials, 'trial')} of {keys} on validation"
+            f"{', the test set sealed' * is_sealed}, then × {_count(len(plan.seeds), 'seed')}: {trials + finals}"
+            " trainings"
         )
         for arm, ranges in plan.tuning.spaces.items():
             yield f"  {arm}: {' '.join(f'{key}={text}' for key, text in ranges.items())}"
-        if any("interval(" in text for ranges in plan.tuning.spaces.values() for text in ranges.values()):
-            more = _count(tuning.further(plan.tuning.trials), "more trial")
-            yield f"up to {more} an arm where a best value lies at an edge of what was tried"
+        if more := _further(plan):
+            yield f"up to {_count(more, 'more trial')} an arm where a best value lies at an edge of what was tried"
     elif num_folds:
         yield f"{arms} × {num_folds} folds: {finals} trainings"
     else:
@@ -63,79 +62,68 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
 
 
-def seconds_of(runs: Mapping[str, Composed]) -> tuple[dict[str, float | None], bool]:
-    """Returns how long a run of each arm takes: as runs before it did, else its steps alone, as a few that are tried
-    now say; and whether any is of the latter kind.
+def _further(plan: Plan) -> int:
+    """Returns how many more trials each arm may get, where a range of numbers can grow."""
+    if plan.tuning is None or plan.tuning.further or plan.tuning.is_over:
+        return 0
+    can_grow = any("interval(" in text for ranges in plan.tuning.spaces.values() for text in ranges.values())
+    return tuning.further(plan.tuning.trials) if can_grow else 0
 
-    None where neither is possible: the data is not there yet, jobs run elsewhere, or they compile first.
+
+def time_in_words(plan: Plan, there: There, expected: Mapping[Kind, Forecast], *, at_once: int) -> str:
+    """Returns how long what is left takes, as a range where more trials may follow."""
+    seconds, known_by = seconds_of(there.first_of_each(), expected)
+    if unknown := dict.fromkeys(arm for (arm, _), each in seconds.items() if each is None):
+        return f"how long it takes is not known: no run of {listed(list(unknown))} has finished here yet"
+    least, further = 0.0, _further(plan)
+    for kind, left in (("trials", there.trials), ("finals", there.finals)):
+        least += _together([seconds[arm, kind] or 0.0 for arm, its in left.items() for _ in its], at_once)
+    tried = [seconds.get((arm, "trials")) or seconds[arm, "finals"] or 0.0 for arm in plan.arms] if further else []
+    told = estimate_between(least, least + _together(tried * further, at_once))
+    besides = {
+        "steps": " of steps, as a few just took, besides start and evaluation of each",
+        "short": ", as short ones just took",
+    }
+    told += next((words for way, words in besides.items() if way in known_by), ", as finished ones took")
+    return f"{told}{f'; {at_once} run at a time' if at_once > 1 else ''}"
+
+
+def _together(seconds: Sequence[float], at_once: int) -> float:
+    """Returns how long trainings take of which so many run at once."""
+    return math.fsum(seconds) / len(seconds) * -(-len(seconds) // at_once) if seconds else 0.0
+
+
+def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, num_folds: int, there: There) -> str:
+    """Returns the smallest differences that so many seeds show: of the comparisons that are judged, by the scatter of
+    the final runs that have finished, else of earlier runs with the arms' settings, else in standard deviations.
     """
-    expected = forecasts(list(runs.values()))
-    paces: dict[str, float | None] = {}
-    found: dict[str, float | None] = {}
-    for (name, run), forecast in zip(runs.items(), expected, strict=True):
-        found[name] = forecast.seconds
-        if (
-            forecast.seconds is None
-            and forecast.steps is not None
-            and is_here(run.config)
-            and not run.config["compile"]
-        ):
-            pace = json.dumps([run.config["data"], *(run.config[key] for key in PACE)], sort_keys=True, default=str)
-            if pace not in paces:
-                paces[pace] = _seconds_a_batch(run)
-            found[name] = _seconds(run, forecast, paces[pace])
-    return found, bool(paces)
-
-
-def _seconds_a_batch(run: Composed) -> float | None:
-    config = {**run.config, "threads": run.config["threads"] or max(1, usable_cores() // run.config["n_jobs"])}
-    on_cpu = config["device"] == "cpu" or (config["device"] == "auto" and select_device("auto").type == "cpu")
-    try:
-        tried = attempt(config, config["batch_size"], int(available_bytes()) if on_cpu else None)
-    except UserError:  # the run itself tells
-        return None
-    return tried.batch_size / tried.samples_per_second if tried is not None else None
-
-
-def _seconds(run: Composed, forecast: Forecast, each: float | None) -> float | None:
-    if each is None or forecast.steps is None:
-        return None
-    return forecast.steps * int(run.config["accumulate"]) * each
-
-
-def time_in_words(missing: int, seconds: Mapping[str, float | None], *, steps_alone: bool, at_once: int) -> str:
-    """Returns how long so many trainings take. steps_alone: by the pace of a few steps, not as earlier runs took."""
-    if None in seconds.values():
-        unknown = [name for name, each in seconds.items() if each is None]
-        return f"how long it takes is not known: no run of {listed(unknown)} has finished here yet"
-    each = sum(filter(None, seconds.values())) / len(seconds)
-    rounds = -(-missing // at_once)
-    besides = " of steps, as a few just took, besides start and evaluation of each" * steps_alone
-    return f"{estimate(each * rounds, 1)}{besides}{f'; {at_once} run at a time' if at_once > 1 else ''}"
-
-
-def visible_in_words(plan: Plan, runs: Mapping[str, Composed], facts: Metric, num_folds: int) -> str:
-    """Returns the smallest difference that so many seeds show."""
-    n, comparisons = len(plan.seeds), _num_comparisons(plan)
+    n, pairs = len(plan.seeds), judged(plan)
     if num_folds:
         return "folds are no seeds: means and points come out, and no verdict"
     if n == 1:
         return "warning: one seed an arm tells nothing of chance: no interval and no verdict; seeds=5 gives both"
     told = f"{n} seeds an arm show differences"
-    scatter = pilot_scatter(plan, runs) if plan.tuning is None else None
+    is_paired = _are_paired(runs)
+    own = {
+        arm: {seed: metrics[plan.metric] for seed, metrics in its.items() if metrics.get(plan.metric) is not None}
+        for arm, its in there.values.items()
+    }
+    values: Values = own
+    whose = "those of this comparison that have finished do"
+    if plan.tuning is None and not _scatter(values):
+        values, whose = _earlier(plan, runs), "earlier ones did"
+    seen = [each for pair in pairs if (each := _visible(*pair, values, n, len(pairs), is_paired)) is not None]
     in_pairs = (
         "; that is of Welch's test, and the report takes the paired one, which sees smaller ones where the runs of a"
         " pair go together"
-    ) * _are_paired(runs)
-    if scatter is None:
-        deviations = f"{visible_in_deviations(n, comparisons):.1f} standard deviations of a run"
+    ) * (is_paired and not any(_in_pairs(*pair, values) for pair in pairs))
+    if not seen:
+        deviations = f"{visible_in_deviations(n, len(pairs)):.1f} standard deviations of a run"
         found = "; how far runs scatter at the settings found shows only then" * (plan.tuning is not None)
         return f"{told} from {deviations} on, 8 times in 10{found}{in_pairs}"
-    one = Sample(n, 0.0, scatter**2)
-    least = visible(one, one, comparisons)
-    assert least is not None
-    shown = f"{in_unit(least, facts):.2g}{unit_of_difference(facts)}"
-    return f"{told} from {shown} on, 8 times in 10, if runs scatter as earlier ones did{in_pairs}"
+    fewest = min(len(its) for its in values.values() if len(its) > 1)
+    least = "roughly " * (fewest <= SMALL) + amount(in_range([in_unit(each, facts) for each in seen]), facts)
+    return f"{told} from {least} on, 8 times in 10, if runs scatter as {whose}{in_pairs}"
 
 
 def _are_paired(runs: Mapping[str, Composed]) -> bool:
@@ -144,28 +132,76 @@ def _are_paired(runs: Mapping[str, Composed]) -> bool:
     return bool(drawn and set.intersection(*drawn))
 
 
-def _num_comparisons(plan: Plan) -> int:
-    """Returns how many differences are judged: of each arm from its reference, and one of a hypothesis about others."""
-    compared = set(plan.pairs.items()) or {(arm, plan.reference) for arm in plan.arms if arm != plan.reference}
+def judged(plan: Plan) -> list[tuple[str, str]]:
+    """Returns the pairs of arms that are judged: each arm and its reference, and one of a hypothesis about others."""
+    compared = list(plan.pairs.items()) or [(arm, plan.reference) for arm in plan.arms if arm != plan.reference]
     told = read_hypothesis(plan.hypothesis, list(plan.arms)) if plan.hypothesis else None
     pair = (told.first, told.second) if told and told.first and told.second else None
-    return len(compared) + int(pair is not None and pair not in compared and pair[::-1] not in compared)
+    is_other = pair is not None and pair not in compared and pair[::-1] not in compared
+    return [*compared, *([pair] if pair is not None and is_other else [])]
 
 
-def pilot_scatter(plan: Plan, runs: Mapping[str, Composed]) -> float | None:
-    """Returns the standard deviation over seeds of runs of these arms that are there already; None without any."""
-    squares, degrees = 0.0, 0
-    for run in runs.values():
+def _visible(arm: str, other: str, values: Values, n: int, comparisons: int, is_paired: bool) -> float | None:
+    """Returns the smallest difference that n seeds of two arms show; an arm without a scatter has that of all."""
+    pairs = _in_pairs(arm, other, values) if is_paired else []
+    if len(pairs) > 1:
+        return visible_in_pairs(Sample(n, 0.0, sample(pairs).variance), comparisons)
+    if (whole := _scatter(values)) is None:
+        return None
+    own = [list(values.get(name, {}).values()) for name in (arm, other)]
+    variances = [sample(each).variance if len(each) > 1 else whole for each in own]
+    return visible(Sample(n, 0.0, variances[0]), Sample(n, 0.0, variances[1]), comparisons)
+
+
+def _in_pairs(arm: str, other: str, values: Values) -> list[float]:
+    """Returns the differences of two arms, seed by seed; none where only one seed has both."""
+    first, second = values.get(arm, {}), values.get(other, {})
+    found = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
+    return found if len(found) > 1 else []
+
+
+def _scatter(values: Values) -> float | None:
+    """Returns the variance over seeds within arms; None where no arm has two of them, or nothing scatters."""
+    several = [sample(list(its.values())) for its in values.values() if len(its) > 1]
+    degrees = sum(each.n - 1 for each in several)
+    return math.fsum((each.n - 1) * each.variance for each in several) / degrees or None if degrees else None
+
+
+def _earlier(plan: Plan, runs: Mapping[str, Composed]) -> Values:
+    """Returns the values of finished runs under outputs/ with the settings of the arms and any seed."""
+    found: dict[str, dict[int, float]] = {arm: {} for arm in runs}
+    for arm, run in runs.items():
         own = essentials({**run.config, "seed": None})
-        values: dict[int, float] = {}
         for earlier in finished_runs(OUTPUTS, run.choices["model"], run.choices["data"]):
             value = earlier.entry["metrics"].get(plan.metric)
             if value is not None and essentials({**earlier.config, "seed": None}) == own:
-                values[earlier.config["seed"]] = value
-        mean = math.fsum(values.values()) / max(1, len(values))
-        squares += sum((value - mean) ** 2 for value in values.values())
-        degrees += max(0, len(values) - 1)
-    return math.sqrt(squares / degrees) if degrees and squares else None
+                found[arm][earlier.config["seed"]] = value
+    return found
+
+
+def refuse_misnamed(hypothesis: str, arms: Sequence[str]) -> None:
+    """Raises UserError where a hypothesis says which of two is better and one is the slip of an arm's name."""
+    named = as_one_against_another(hypothesis) or ()
+    known = {name.casefold() for name in arms}
+    problems = [
+        f"hypothesis={hypothesis}: there is no arm '{name}'.{meant} Arms: {', '.join(arms)}"
+        for name in named
+        if name.casefold() not in known and (meant := did_you_mean(name, arms))
+    ]
+    if problems:
+        raise UserError(*problems)
+
+
+def _hypothesis_in_words(plan: Plan) -> str:
+    told = f"hypothesis “{plan.hypothesis}”"
+    read = read_hypothesis(plan.hypothesis or "", list(plan.arms))
+    if read.first is not None:
+        return f"{told}: it is judged, {read.first} against {read.second}"
+    arms = list(plan.arms)
+    return (
+        f"{told}: it stands as typed and is not judged, since it does not say of two arms which one is better, as"
+        f" “{arms[1]} beats {arms[0]}” does"
+    )
 
 
 def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
@@ -179,34 +215,34 @@ def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
     return any(run.config["data"].get("test_size") and "data_seed" not in run.config["data"] for run in divided)
 
 
-def num_there(plan: Plan, folder: Path) -> int:
-    """Returns how many trainings of a stored plan are over, as their records tell."""
-    seeds = {str(seed) for seed in plan.seeds}
-    finals = [name for its in plan.runs.values() for seed, name in its.items() if seed.partition(" ")[0] in seeds]
-    trials = [name for its in plan.trials.values() for name in its]
-    is_tuned = plan.tuning is not None and plan.tuning.is_over  # then a trial that failed is not tried again
-    entries = [read_entry(folder / name) for name in (finals if is_tuned else [*finals, *trials])]
-    over: int = sum(each is not None and (each["status"] == "finished" or is_diverged(each)) for each in entries)
-    return over + len(trials) * is_tuned
-
-
-def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: int) -> None:
-    """Says what a plan takes and shows. there: how many of its trainings are there already."""
-    for line in in_words(plan, len(folds)):
+def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: There) -> None:
+    """Says what a plan takes and shows."""
+    is_tested = plan.metric.startswith("test/")
+    left = there.first_of_each()
+    expected = dict(zip(left, forecasts(list(left.values())), strict=True))
+    splits = [each.splits for each in expected.values() if is_tested and each.splits]
+    is_lacking = any("test" not in each for each in splits)
+    for line in in_words(plan, len(folds), is_sealed=is_tested and not is_lacking):
         log.info(line)
+    if plan.hypothesis:
+        log.info(_hypothesis_in_words(plan))
+    if is_lacking:
+        is_validated = all("val" in each for each in splits)
+        log.warning(f"warning: {untested(is_validated=is_validated, is_tuned=plan.tuning is not None)}")
     if is_read_in_tuning(plan, runs):
         log.warning(
             "warning: with data.split_seed=${seed} each seed has a test set of its own where data.test_size divides it"
             " off, so the trials train and choose on samples of these, which flatters the arms; one data.split_seed for"
             " all, such as 0, keeps it sealed"
         )
-    missing = sum(counts(plan, len(folds))) - there
-    if missing <= 0:
-        log.info("nothing of it is missing")
+    which = "all" if there.num_elsewhere == there.num_there else f"{there.num_elsewhere} of them"
+    elsewhere = f", {which} in other folders" if there.num_elsewhere else ""
+    if not there.num_left:
+        log.info(f"nothing is left to train: all {there.num_there} trainings are there{elsewhere}")
         return
-    seconds, steps_alone = seconds_of(runs)
     first = next(iter(runs.values())).config
-    at_once = first["n_jobs"] if is_here(first) else 1
-    told = time_in_words(missing, seconds, steps_alone=steps_alone, at_once=at_once)
-    log.info(f"{told}, for the {missing} that are missing" if there else told)
-    log.info(visible_in_words(plan, runs, facts, len(folds)))
+    told = time_in_words(plan, there, expected, at_once=first["n_jobs"] if is_here(first) else 1)
+    if there.num_there:
+        log.info(f"{there.num_there} of the trainings are there{elsewhere}; {there.num_left} are left")
+    log.info(told)
+    log.info(visible_in_words(plan, runs, facts, len(folds), there))

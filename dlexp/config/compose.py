@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlexp.config import mistakes, options, registry, stored, words
+from dlexp.config.another_option import leave_out
 from dlexp.config.composed import Composed
 from dlexp.config.own_options import search_path
 from dlexp.config.problems import COMMON, settings_problems, task_problems
@@ -130,7 +131,7 @@ def composing(folders: Sequence[Path], said: Mapping[str, str] = MappingProxyTyp
             if cfg is None:
                 return None, problems
             try:
-                found = _plain(cfg, overrides)
+                found = _plain(cfg, overrides, folders)
             except UserError as error:
                 return None, [*problems, *error.problems]
             words = [f"{group}={option}" for group, option in found.choices.items()]  # a preset's among them
@@ -154,7 +155,7 @@ def _hydra() -> Iterator[None]:
         version.version_base = base
 
 
-def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
+def _plain(cfg: DictConfig, overrides: Sequence[str], folders: Sequence[Path]) -> Composed:
     """Resolves a composed config.
 
     Raises:
@@ -171,14 +172,21 @@ def _plain(cfg: DictConfig, overrides: Sequence[str]) -> Composed:
         raise cause or UserError(mistakes.unresolved(error)) from None
     unresolved = OmegaConf.to_container(own, resolve=False)
     config = _following_views(own, config)
+    choices = _choices(cfg, overrides)
+    remarks = leave_out(config, choices, overrides, folders)
     unused = [key for key in config if key not in Settings.__dataclass_fields__ and f"${{{key}" not in str(unresolved)]
     if unused:  # with `+` Hydra takes any, and nobody would read it
         raise UserError(*(mistakes.unknown(key, as_typed(config[key])) for key in unused))
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
-    follows = dict(_references(unresolved))
+    follows = {key: source for key, source in _references(unresolved) if _is_there(config, key)}
     if takes_one_score(config):
         _give_one_score(config, follows)
-    return Composed(config, typed, _choices(cfg, overrides), place, sweep, follows)
+    return Composed(config, typed, choices, place, sweep, follows, remarks=remarks)
+
+
+def _is_there(config: Mapping[str, Any], key: str) -> bool:
+    *parents, name = key.split(".")
+    return name in (stored.value_of(config, parents) or ())
 
 
 def _give_one_score(config: dict[str, Any], follows: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ class Composed:
     follows: the settings that take the value of another one, `${optimizer.lr}`, and which that is.
     varied: of a sweep's job the words that differ between jobs, by key; they enter no cell, since they say nothing new.
     stage: of a run that is one of several stages what `run.json` says of that (see `dlexp.sweep.stages`).
+    remarks: what a person should know of how it was composed, a sentence each.
     place, sweep_place: the folder asked for with hydra.run.dir, and with hydra.sweep.dir; None: a new one.
     """
 
@@ -24,6 +25,7 @@ class Composed:
     follows: dict[str, str] = field(default_factory=dict)
     varied: dict[str, str] = field(default_factory=dict)
     stage: dict[str, Any] | None = None
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:

@@ -179,12 +179,16 @@ OWN_INIT = {"_target_": "dlexp.inits.own.own"}
 # Settings of models that came when there were runs already, and what these had: at these values a run is theirs.
 LATER_OF_MODELS: dict[str, dict[str, Any]] = {
     "dlexp.models.alexnet.alexnet": {"local_norm": False, "activation": "relu", "pool": "max"},
+    "dlexp.models.autoencoder.Autoencoder": {"batch_norm": False, "dropout": 0.0},
     "dlexp.models.cnn.cnn": {"kernel": 3, "activation": "relu", "pool": "max", "batch_norm": True},
-    "dlexp.models.googlenet.GoogLeNet": {"activation": "relu"},
+    "dlexp.models.conv_autoencoder.ConvAutoencoder": {"batch_norm": False, "dropout": 0.0},
+    "dlexp.models.googlenet.GoogLeNet": {"activation": "relu", "pool": "max", "batch_norm": True},
     "dlexp.models.lenet.lenet": {"dropout": 0.0},
     "dlexp.models.mlp.mlp": {"residual": False},
     "dlexp.models.resnet.resnet": {"activation": "relu", "dropout": 0.0},
-    "dlexp.models.unet.UNet": {"activation": "relu"},
+    "dlexp.models.tiny_cnn.tiny_cnn": {"activation": "relu", "pool": "max", "batch_norm": False, "dropout": 0.0},
+    "dlexp.models.torchvision.torchvision": {"auxiliary": False, "auxiliary_weight": 0.3},
+    "dlexp.models.unet.UNet": {"activation": "relu", "dropout": 0.0},
     "dlexp.models.vgg.vgg": {"activation": "relu", "pool": "max"},
 }
 # The same of data sets.

@@ -144,9 +144,9 @@ def _hold_to_whole(config: Mapping[str, Any], name: str) -> None:
     """Raises UserError where settings would change or draw what a method solves for, or have no part in it."""
     data, augments = config["data"], [key for key, node in config["augment"].items() if node is not None]
     told = {
-        f"data.sampling={data['sampling']} draws some of them twice and others never": data["sampling"],
-        f"data.weight_file={data['weight_file']} draws some of them twice and others never": data["weight_file"],
-        f"augment changes them ({listed(augments)}), which augment=none leaves out": augments,
+        f"data.sampling={data['sampling']} draws some twice and others never: data.sampling=null": data["sampling"],
+        f"data.weight_file={data['weight_file']} draws some twice and others never: leave it out": data["weight_file"],
+        f"augment changes them ({listed(augments)}): augment=none": augments,
     }
     problems = [
         f"method {name} takes all training samples once, as they are, and {each}" for each in told if told[each]

@@ -4,8 +4,8 @@ import logging
 
 import torch
 
-from dlexp.data.dealing import class_numbers, dealt, generator
 from dlexp.data.splits import Split
+from dlexp.data.strata import class_numbers, generator, stratified
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def with_labels(train: Split, count: int, seed: int, ignored: int | None, is_sup
     if classes is None:
         known = torch.randperm(len(train), generator=draws).argsort() < count
     else:
-        known = dealt(classes, count, draws)
+        known = stratified(classes, count, draws)
     if ignored is None or train.classes is None:
         log.info(f"{told}; the others do not train")
         return train.take(known.nonzero()[:, 0])

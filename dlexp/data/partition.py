@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlexp.data.dealing import class_numbers, dealt, generator, numbered, turns
 from dlexp.data.label_noise import with_label_noise
 from dlexp.data.labels import with_labels
 from dlexp.data.splits import Split, Splits
+from dlexp.data.strata import class_numbers, generator, numbered, stratified, turns
 from dlexp.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -97,8 +97,8 @@ def with_test(splits: Splits, test_size: float, seed: int) -> Splits:
 def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> tuple[Split, Split]:
     """Returns the split without, and with only, `count` samples; of groups whole ones, about as many samples.
 
-    by_class: of each class in proportion (see `dealt`); of groups those of some tries that come nearest to it. Both
-    keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
+    by_class: of each class in proportion (see `stratified`); of groups those of some tries that come nearest to it.
+    Both keep the order of the split: batches are shuffled anyway. Raises UserError where there is one sample or group.
     """
     groups, draws = _group_numbers(split), generator(seed)
     sizes = groups.bincount()
@@ -107,7 +107,7 @@ def held_out(split: Split, count: int, seed: int, *, by_class: bool = True) -> t
         raise UserError(f"{all_of_it}, so none can be held out; {TEST_SIZE}=0 {VAL_SIZE}=0 trains on all of it")
     classes = class_numbers(split) if by_class else None
     if split.groups is None and classes is not None:
-        return _apart(split, dealt(classes, count, draws))
+        return _apart(split, stratified(classes, count, draws))
     if classes is not None:  # one that lies in one group has no part on both sides, so it has no say
         in_each = np.unique((classes * len(sizes) + groups).numpy()) // len(sizes)
         classes = torch.where(torch.from_numpy(np.bincount(in_each))[classes] > 1, classes, -1)

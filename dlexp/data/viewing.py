@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlexp.augment.seeds import derived_seed
 from dlexp.data.normalisation import BYTES
-from dlexp.data.splits import Splits
+from dlexp.data.splits import Column, Splits
 from dlexp.data.statistics import chunks
 from dlexp.data.stream.stored import Stored
 from dlexp.errors import UserError, listed
@@ -81,26 +81,26 @@ def viewed(
 
 
 def names_seen(
-    names: Sequence[str] | None, views: Sequence[Any], unit: tuple[float, float], dtype: torch.dtype
+    names: Sequence[str] | None, views: Sequence[Any], unit: tuple[float, float], column: Column
 ) -> list[str] | None:
     """Returns what features are called once views have shown them: each as the one that it is made of, None where one
     is made of none or of several.
 
-    Found by trying: one after the other is another number, and all else as it was. unit, dtype: of the features.
+    Found by trying: one after the other has other numbers, and all else is as it was. unit: as for `seen`.
     """
     if names is None or not views:
         return None if names is None else list(names)
 
     def shown(samples: Tensor) -> Tensor:
-        return seen(samples.to(dtype), views, unit, torch.Generator().manual_seed(0))
+        return seen(samples, views, unit, torch.Generator().manual_seed(0))
 
-    draws = torch.Generator().manual_seed(1)
-    before, other = torch.rand((2, TRIED, len(names)), generator=draws)
-    follows = []
+    draws = torch.rand((2, TRIED, *column.shape[1:]), generator=torch.Generator().manual_seed(1))
+    before, other = (unit[0] + (unit[1] - unit[0]) * draws).to(column.dtype)
+    as_before, follows = shown(before), []
     for place in range(len(names)):
         after = before.clone()
         after[:, place] = other[:, place]
-        follows.append((shown(after) != shown(before)).any(dim=0))
+        follows.append((shown(after) != as_before).transpose(0, 1).flatten(1).any(dim=1))
     made_of = torch.stack(follows)
     if not bool((made_of.sum(dim=0) == 1).all()):
         return None
@@ -114,7 +114,7 @@ def _names_of_all(
     found = []
     for side in sorted({SIDES[name] for name in splits.named}):
         own = [view for key, view in views.items() if sides[key] in ("both", side)]
-        found.append(names_seen(splits.feature_names, own, unit, splits.train.inputs.dtype))
+        found.append(names_seen(splits.feature_names, own, unit, splits.train.inputs))
     names = found[0] if all(each == found[0] for each in found) else None
     if splits.feature_names is not None and names is None:
         log.info(f"view={listed(list(views))} leaves the features without names: none is one of the data's, everywhere")

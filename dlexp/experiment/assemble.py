@@ -190,7 +190,7 @@ def _state(config: Mapping[str, Any], plan: Plan, train: Batches, convolutional:
     task.normalised = train.normalised
     watchers = build_each(config["watch"], ("only_looks",))
     tell_units(task, train)
-    tell_guess(task, train)
+    tell_guess(task, train.fields, plan.device)
     tell_samples(task, train)
     prepare_metrics(task, partial(some_targets, task, train))
     task.moment = moment = Moment.beginning(plan.device)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlexp.batch import first_of
 from dlexp.criteria.mse import MeanSquaredError
 from dlexp.experiment.assemble import Assembly
 from dlexp.methods.method import Method
@@ -57,7 +58,7 @@ def largest_curvature(run: Assembly) -> float | None:
     size = layer.in_features + (layer.bias is not None)
     products, count = torch.zeros(size, size, dtype=torch.float64), 0
     for batch in batches.epoch(0):
-        inputs = next(field for name, field in batch.items() if name != "targets").flatten(1).cpu().double()
+        inputs = first_of(batch).flatten(1).cpu().double()
         rows = inputs if layer.bias is None else torch.cat([inputs, torch.ones_like(inputs[:, :1])], dim=1)
         products += rows.T @ rows
         count += len(rows)

@@ -1,35 +1,38 @@
 """What guessing gives by a task's own loss, which tells a training that learns nothing from one that does."""
 
 import copy
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from dlexp.batch import Batch, first_of
+from dlexp.batch import Batch
+from dlexp.data.fields import Field
 from dlexp.machine import generators
 from dlexp.tasks.task import Task
-from dlexp.train.batches import Batches
 
-# Training samples that are guessed, and numbers that all guesses together have at most.
-GUESSED, MOST = 100, 2**24
+SAMPLES, SIDE = 16, 8  # of made-up answers
+EVEN, SKEWED = 1, 4  # classes as often as each other, and the first ones far more often
 
 
-def tell_guess(task: Task, train: Batches) -> None:
-    """Tells a task the loss of its `undecided` outputs of some training samples.
+def tell_guess(task: Task, fields: Mapping[str, Field], device: torch.device) -> None:
+    """Tells a task of classes the loss of its `undecided` outputs, where that is the same whatever the answers are.
 
-    A loss that cannot be made of them, or that is 0 of outputs which know nothing (the perceptron's), says nothing of
-    guessing; and by other metrics alone nobody is told that nothing is learnt.
+    It is not where classes weigh unequally in it (Dice), and 0 says nothing of guessing (the perceptron): then nobody
+    knows, and by other metrics alone no run is told that it learns nothing.
     """
-    if type(task).undecided is Task.undecided:
-        return
-    loss = None
-    if train.can_be_seen_again:
-        batch = train.spread(GUESSED)
-        answers = batch.get("targets", first_of(batch))
-        every = -(-answers.numel() * getattr(task, "num_outputs", 1) // MOST) or 1
-        batch = {name: field[::every] for name, field in batch.items()}
-        loss = loss_of(task, task.undecided(batch), batch)
-    task.chance = {"loss": loss, **task.chance} if loss is not None and loss > 0 else {}
+    name = "targets" if "targets" in fields else next(iter(fields))
+    sizes = [SAMPLES, *(min(size or SIDE, SIDE) for size in fields[name].shape)]
+    draws, losses = torch.rand(sizes, generator=torch.Generator().manual_seed(0)), list[float | None]()
+    for power in (EVEN, SKEWED):
+        batch = {name: (draws**power * getattr(task, "num_outputs", 1)).long().to(device)}
+        if (outputs := task.undecided(batch)) is None:
+            return
+        losses.append(loss_of(task, outputs, batch))
+    one, other = losses
+    is_known = one is not None and other is not None and one > 0 and math.isclose(one, other, rel_tol=1e-4)
+    task.chance = {"loss": one, **task.chance} if one is not None and is_known else {}
 
 
 def loss_of(task: Task, outputs: Any, batch: Batch) -> float | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlexp.config.build import build
 from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError, listed, to_type
-from dlexp.models.parts import fitting_tensors
+from dlexp.models.parts import fitting_tensors, renamed
 from dlexp.records.folder import DATA, LAST
 from dlexp.records.run_json import recorded
 from dlexp.records.weights import chosen
@@ -50,13 +50,31 @@ def initialise(
     }.items():
         if names:
             log.info(f"  {title}: {listed(names, 6)} ({len(names)})")
+    if told := _other_names(renamed(model, weights), str(source)):
+        log.warning(f"warning: {told}")
 
 
-def takes_some_of(model: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
-    """Returns whether weights of a model, as its config says it is, have a place in another one, biases aside."""
+def not_handed_on(model: Mapping[str, Any], source: Mapping[str, Any], name: str) -> str | None:
+    """Returns which weights of another model, called by `name`, have no place in a model, as configs say these are.
+
+    That is where none has one, biases aside, or where names differ; a head of its own, or further layers, are meant.
+    """
     with torch.device("meta"):
-        own, other = (build(node) for node in (model, source))
-    return any(each.ndim > 1 for each in fitting_tensors(own, other.state_dict()).values())
+        own, weights = build(model), build(source).state_dict()
+    if not any(each.ndim > 1 for each in fitting_tensors(own, weights).values()):
+        return f"none of the weights of {name} has a name and shape of this model"
+    return _other_names(renamed(own, weights), name)
+
+
+def _other_names(names: Mapping[str, str], source: str) -> str | None:
+    """Returns what is said of weights of `source` that a model has under another name."""
+    if not names:
+        return None
+    own, other = next(iter(names.items()))
+    return (
+        f"{len(names)} weights of {source} have other names in this model, which begins without them: {other} is"
+        f" {own} here. A setting that changes the names of layers, as model.residual does, has to be the same in both"
+    )
 
 
 def fingerprint_of(weights: Mapping[str, Tensor]) -> str:

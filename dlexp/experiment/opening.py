@@ -50,6 +50,8 @@ def opened(
                 run = assemble(config)
             entry.note(**_facts(run))
             log.info(description.in_one_line(run))
+            for sentence in composed.remarks:
+                log.info(sentence)
             remark(run, config)
             with _refused(run):
                 yield run, entry, []

@@ -70,7 +70,7 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
     panels, feature_names = {"as it is": samples}, [called]
     if views:
         shown = list(views.values())
-        called = names_seen(called, shown, unit, samples.dtype)
+        called = names_seen(called, shown, unit, samples)
         samples = panels[" + ".join(views)] = seen(samples, shown, unit, generator)
         feature_names.append(called)
     if augments:

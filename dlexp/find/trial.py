@@ -6,17 +6,21 @@ import sys
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from statistics import median
 from typing import Any
 
 import psutil
 import torch
 
 from dlexp.errors import UserError
+from dlexp.machine.cores import SHARERS
 from dlexp.machine.processes import children_context, live_with_parent, take_environment, told
 
 # Steps before the clock starts, in which torch tries algorithms and makes the optimizer's state; one long one will do.
 WARMUP_STEPS, WARMUP_SECONDS = 3, 1.0
-TIMED_SECONDS = 1.0
+# The speed is the median of so many parts of the time, so that a moment in which the machine does something else does
+# not decide; very long steps are timed no longer than that.
+PARTS, PART_SECONDS, MOST_SECONDS = 5, 0.2, 5.0
 NEVER = 10**9
 # Parts of the free memory that a trial may take. What the machine does besides changes while it trains.
 SHARE_OF_CPU, SHARE_OF_GPU = 0.8, 0.9
@@ -32,17 +36,18 @@ class Trial:
     samples_per_second: float
 
 
-def attempt(config: dict[str, Any], batch_size: int, room: int | None) -> Trial | None:
+def attempt(config: dict[str, Any], batch_size: int, room: int | None, sharers: int = 1) -> Trial | None:
     """Trains the resolved config for a second with that batch size; returns None when memory does not suffice.
 
-    room: bytes that a training on the CPU may take.
+    room: bytes that a training on the CPU may take. sharers: trainings that divide the cores, this one among them.
 
     Raises:
         UserError: something other than memory is wrong.
     """
     context: Any = children_context("dlexp.experiment.preload")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_in_child, args=(sender, config, batch_size, room, dict(os.environ)))
+    variables = os.environ | {SHARERS: str(sharers)}
+    process = context.Process(target=_in_child, args=(sender, config, batch_size, room, variables))
     process.start()
     sender.close()
     try:
@@ -92,13 +97,13 @@ def measured(run: Any) -> Trial:
     if run.state.method.whole:
         raise UserError("the method sets the weights in one step of all samples: there are no steps to time")
     state, began, timed_from = run.state, time.perf_counter(), None
-    device = run.plan.device
+    device, speeds, start = run.plan.device, [], 0.0
 
     def is_due(state: Any) -> bool:
         now = time.perf_counter()
         if timed_from is None:
             return state.step >= WARMUP_STEPS or now - began > WARMUP_SECONDS
-        return now - timed_from[0] > TIMED_SECONDS
+        return now - timed_from[0] > PART_SECONDS
 
     for event in fit(state, run.train, run.plan, is_due):
         # At a save `fit` has read the losses, so a GPU has done all that came before.
@@ -106,10 +111,13 @@ def measured(run: Any) -> Trial:
             continue
         now, done = time.perf_counter(), state.epoch * len(run.train) + state.batch
         if timed_from is None:
-            timed_from = now, done
+            start = now
         elif done > timed_from[1]:
-            speed = (done - timed_from[1]) * run.train.batch_size / (now - timed_from[0])
-            return Trial(run.train.batch_size, run.data_facts["sizes"]["train"], peak_memory(device), speed)
+            speeds.append((done - timed_from[1]) * run.train.batch_size / (now - timed_from[0]))
+            if len(speeds) == PARTS or now - start > MOST_SECONDS:
+                sizes = run.data_facts["sizes"]
+                return Trial(run.train.batch_size, sizes["train"], peak_memory(device), median(speeds))
+        timed_from = time.perf_counter(), done
     raise AssertionError("a training of that many epochs does not end")
 
 

@@ -38,15 +38,15 @@ class Adversarial(Method):
 
     def setup(self, start: Start) -> None:
         """Looks at how pictures are normalised, since pixels are limited in their own units. Raises UserError where
-        classes are not what is learnt, the steps don't reach the size, or the data are no pictures of bytes or in [0, 1].
+        classes are not what is learnt, the steps don't reach the size, or the data are no pictures of bytes or in
+        [0, 1].
         """
         want_classes(start, "adversarial")
-        if (reach := self.steps * self.step_size) < self.size * (
-            1 - 1e-9
-        ):  # 30 steps of 0.01 are 0.3, but for rounding
+        reach = self.steps * self.step_size
+        if reach < self.size * (1 - 1e-9):  # 30 steps of 0.01 are 0.3, but for rounding
             raise UserError(
-                f"{self.steps} steps of method.step_size={self.step_size:g} change no pixel by more than {reach:.3g}, so"
-                f" robust_accuracy would not be that of method.size={self.size:g};"
+                f"{self.steps} steps of method.step_size={self.step_size:g} change no pixel by more than {reach:.3g},"
+                f" so robust_accuracy would not be that of method.size={self.size:g};"
                 f" method.steps={math.ceil(self.size / self.step_size)} reaches it"
             )
         if len(start.normalised) != 1:

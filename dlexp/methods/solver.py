@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from dlexp.batch import Batch
+from dlexp.batch import Batch, first_of
 from dlexp.errors import UserError
 from dlexp.methods.method import Loop, Method, Moment, Outcome
 from dlexp.models.affine import affine_layer
@@ -48,11 +48,11 @@ def linear_problem(name: str, task: Task, model: nn.Module, batch: Batch) -> tup
         raise UserError(f"method={name} sets the weights of one linear layer, and this model is another: model=linear")
     if not all(each.requires_grad for each in layer.parameters()):
         raise UserError(f"method={name} sets all weights, and freeze= keeps some as they are: leave it out")
-    inputs = [field for key, field in batch.items() if key != "targets"]
-    if len(inputs) != 1 or "targets" not in batch:
+    if len(batch) != 2 or "targets" not in batch:
         raise UserError(f"method={name} wants one input and its targets, and the data has {', '.join(batch)}")
     if task.one_score and layer.out_features != 1:
         raise UserError(f"method={name}: the criterion takes one score, and the model gives {layer.out_features}")
-    _, judged = task.judged(inputs[0].new_zeros(len(inputs[0]), 2), batch)
+    inputs = first_of(batch)
+    _, judged = task.judged(inputs.new_zeros(len(inputs), 2), batch)
     targets = judged["targets"].cpu()
-    return layer, inputs[0].flatten(1).cpu().double(), targets.double() if targets.is_floating_point() else targets
+    return layer, inputs.flatten(1).cpu().double(), targets.double() if targets.is_floating_point() else targets

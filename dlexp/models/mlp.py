@@ -8,12 +8,12 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import ACTIVATIONS, MOST_LAYERS, WIDEST, Activation, sequence
+from dlexp.models.parts import ACTIVATIONS, MOST_LAYERS, WIDEST, Activation, sequence, widths_of
 from dlexp.ranges import Range
 
 
 class Residual(nn.Sequential):
-    """Layers whose result is added to their input, which has the same shape."""
+    """Layers whose result N×units is added to their input, which has the same shape (He et al., arXiv 1512.03385)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x + super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
@@ -41,10 +41,7 @@ def mlp(
         UserError: a list of widths is not as long as there are layers, or has one below 1; `residual` finds no layer
             as wide as the one before.
     """
-    widths = width if isinstance(width, list) else [width] * depth
-    if len(widths) != depth or not all(1 <= units <= WIDEST for units in widths):
-        wanted = f"the units of each of model.depth={depth} layers, from 1 to {WIDEST:,}"
-        raise UserError(f"model.width={list(widths)} must list {wanted}")
+    widths = widths_of(width, depth)
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     inputs = math.prod(shape)
     if residual and not any(one == other for one, other in pairwise(widths)):

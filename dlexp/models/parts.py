@@ -26,6 +26,19 @@ Activation = Annotated[str, Choice(*ACTIVATIONS)]
 Pool = Annotated[str, Choice(*POOLS)]
 
 
+def widths_of(width: int | list[int], depth: int) -> list[int]:
+    """Returns the units of each of `depth` layers: of all the same number, or a list of theirs.
+
+    Raises:
+        UserError: the list is not as long as there are layers, or has one below 1 or far too large.
+    """
+    widths = list(width) if isinstance(width, list) else [width] * depth
+    if len(widths) != depth or not all(1 <= units <= WIDEST for units in widths):
+        wanted = f"the units of each of model.depth={depth} layers, from 1 to {WIDEST:,}"
+        raise UserError(f"model.width={widths} must list {wanted}")
+    return widths
+
+
 def activation_of(name: str) -> nn.Module:
     """Returns an activation by name, ReLU in place: what it is made of is not needed again."""
     return nn.ReLU(inplace=True) if name == "relu" else ACTIVATIONS[name]()
@@ -59,6 +72,21 @@ def fitting_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str
     """Returns those of the tensors whose name and shape the model has."""
     own = model.state_dict()
     return {name: value for name, value in tensors.items() if name in own and own[name].shape == value.shape}
+
+
+def renamed(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Returns, by the model's names, those of tensors that it has with a part before or without it, such as
+    `linear2.weight` by `residual2.linear2.weight`.
+    """
+    own = model.state_dict()
+    left = {name: value for name, value in tensors.items() if name not in own}
+    return {
+        name: other
+        for name, value in own.items()
+        if name not in tensors
+        for other in left
+        if left[other].shape == value.shape and (name.endswith(f".{other}") or other.endswith(f".{name}"))
+    }
 
 
 def initialised(layers: Mapping[str, nn.Module], output: nn.Linear) -> nn.Sequential:

@@ -14,25 +14,27 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions whose result is added to the input, which a 1×1 convolution fits where sizes differ."""
+    """Two 3×3 convolutions whose result is added to the input, from N×channels×H×W to N×maps×⌈H/stride⌉×⌈W/stride⌉
+    (section 3.3, option B): where these differ a 1×1 convolution fits the input.
+    """
 
     def __init__(self, channels: int, maps: int, stride: int, activation: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(maps)
-        self.relu1 = activation_of(activation)
+        self.activation1 = activation_of(activation)
         self.conv2 = nn.Conv2d(maps, maps, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(maps)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != maps:
             projection = nn.Conv2d(channels, maps, 1, stride=stride, bias=False)
             self.shortcut = sequence({"conv": projection, "norm": nn.BatchNorm2d(maps)})
-        self.relu2 = activation_of(activation)
+        self.activation2 = activation_of(activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.relu1(self.norm1(self.conv1(x)))
+        y = self.activation1(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
-        return self.relu2(y + self.shortcut(x))  # type: ignore[no-any-return]
+        return self.activation2(y + self.shortcut(x))  # type: ignore[no-any-return]
 
 
 def resnet(
@@ -60,7 +62,7 @@ def resnet(
     layers: dict[str, nn.Module] = {
         "conv1": nn.Conv2d(channels, WIDTHS[0], kernel, stride=stride, padding=kernel // 2, bias=False),
         "norm1": nn.BatchNorm2d(WIDTHS[0]),
-        "relu1": activation_of(activation),
+        "activation1": activation_of(activation),
     }
     if stem == "large":
         layers["pool1"] = nn.MaxPool2d(3, stride=2, padding=1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import WIDEST
+from dlexp.models.parts import widths_of
 
 
 class Stack(nn.Module):
@@ -21,11 +21,7 @@ class Stack(nn.Module):
 
     def __init__(self, shape: list[int], depth: int, width: int | list[int]) -> None:
         super().__init__()
-        widths = width if isinstance(width, list) else [width] * depth
-        if len(widths) != depth or not all(1 <= units <= WIDEST for units in widths):
-            wanted = f"the units of each of model.depth={depth} layers, from 1 to {WIDEST:,}"
-            raise UserError(f"model.width={widths} must list {wanted}")
-        self.shape, self.sizes, self.depth = list(shape), [math.prod(shape), *widths], depth
+        self.shape, self.sizes, self.depth = list(shape), [math.prod(shape), *widths_of(width, depth)], depth
         for number in range(1, depth + 1):
             self.add_module(f"linear{number}", nn.Linear(self.sizes[number - 1], self.sizes[number]))
 

@@ -14,8 +14,9 @@ class UNet(nn.Module):
     """Takes images N×C×H×W and returns N×num_outputs×H×W (arXiv 1505.04597, padded and with batch norm).
 
     widths: channels at each size of the image, which halves from one to the next. convolutions: 3×3, at each size on
-    either way. First weights are torch's own: with smaller ones in the last layer all its features came to tell what is
-    rare from the rest, and no more. Raises UserError where samples are no images, or a side can't be halved that often.
+    either way. dropout: where the image is smallest (section 3.1). First weights are torch's own: with smaller ones in
+    the last layer all its features came to tell what is rare from the rest, and no more. Raises UserError where samples
+    are no images, or a side can't be halved that often.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class UNet(nn.Module):
         widths: Annotated[list[int], Sizes()],
         convolutions: Annotated[int, Range(ge=1, le=MOST_LAYERS)],
         activation: Activation,
+        dropout: Annotated[float, Range(ge=0, lt=1)],
     ) -> None:
         super().__init__()
         if not widths or max(widths) > WIDEST:
@@ -42,6 +44,7 @@ class UNet(nn.Module):
             _stage(wide[each], wide[each + 1], convolutions, activation) for each in range(len(widths))
         )
         self.pool = nn.MaxPool2d(2)
+        self.dropout = nn.Dropout(dropout)
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, beside, 2, stride=2) for below, beside in pairs)
         self.joined = nn.ModuleList(_stage(2 * beside, beside, convolutions, activation) for _, beside in pairs)
@@ -51,7 +54,7 @@ class UNet(nn.Module):
         found = [self.down[0](inputs)]
         for stage in self.down[1:]:
             found.append(stage(self.pool(found[-1])))
-        hidden = found.pop()
+        hidden = self.dropout(found.pop())
         for up, joined in zip(self.up, self.joined, strict=True):
             hidden = joined(torch.cat([found.pop(), up(hidden)], dim=1))
         outputs: Tensor = self.output(hidden)
@@ -63,6 +66,6 @@ def _stage(channels: int, width: int, convolutions: int, activation: str) -> nn.
     for number in range(1, convolutions + 1):
         layers[f"conv{number}"] = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         layers[f"norm{number}"] = nn.BatchNorm2d(width)
-        layers[f"relu{number}"] = activation_of(activation)
+        layers[f"activation{number}"] = activation_of(activation)
         channels = width
     return sequence(layers)

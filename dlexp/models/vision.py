@@ -18,11 +18,8 @@ log = logging.getLogger(__name__)
 
 # Operations that torchvision describes to torch while it is imported; they must exist, if only by name.
 SCHEMAS = {name: f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms")}
-# Constructors that return more than logits while training unless told otherwise, and warn about their first weights.
-EXTRA: dict[str, dict[str, Any]] = {
-    "googlenet": {"aux_logits": False, "init_weights": True},
-    "inception_v3": {"aux_logits": False, "init_weights": True},
-}
+# Whose constructors know of auxiliary heads, and warn about their first weights unless told which.
+WITH_AUXILIARY = ("googlenet", "inception_v3")
 
 
 @functools.cache
@@ -70,11 +67,11 @@ def classifiers() -> list[str]:
     return list(models.list_models(module=models))
 
 
-def classifier(name: str, num_outputs: int) -> nn.Module:
-    """Builds an image classifier with new weights.
+def classifier(name: str, num_outputs: int, auxiliary: bool = False) -> nn.Module:
+    """Builds an image classifier with new weights; with `auxiliary` it returns a tuple while training, logits first.
 
     Raises:
-        UserError: there is none of this name.
+        UserError: there is none of this name, or it has no auxiliary heads.
     """
     names = classifiers()
     if name not in names:
@@ -82,7 +79,11 @@ def classifier(name: str, num_outputs: int) -> nn.Module:
             f"torchvision has no classifier '{name}' (model.name).{did_you_mean(name, names)}"
             f" It has: {', '.join(names)}"
         )
-    extra = EXTRA.get(name, {})
+    extra = {"aux_logits": auxiliary, "init_weights": True} if name in WITH_AUXILIARY else {}
+    if auxiliary and not extra:
+        raise UserError(
+            f"model.auxiliary=true: torchvision's {name} has no auxiliary heads; {' and '.join(WITH_AUXILIARY)} have"
+        )
     return import_torchvision().models.get_model(name, weights=None, num_classes=num_outputs, **extra)  # type: ignore[no-any-return]
 
 

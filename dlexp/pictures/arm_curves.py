@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dlexp.pictures.drawing import Drawing, Point, Who, short_names, spread, text_width
+from dlexp.pictures.drawing import Drawing, Point, Who, spread, text_width
 from dlexp.pictures.looks import GREY
+from dlexp.pictures.names import short_names
 from dlexp.pictures.scales import Scale, horizontal, scale_for, vertical
 
 WIDTH, TOP, BOTTOM, BELOW = 440.0, 22.0, 262.0, 42.0

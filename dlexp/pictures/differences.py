@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dlexp.pictures.drawing import Drawing, Who, fitted, text_width
+from dlexp.pictures.names import fitted_name
 from dlexp.pictures.scales import Scale
 
 WIDTH = 440.0
@@ -185,7 +186,7 @@ def _head(drawing: Drawing, who: Who, name: str, note: str, said: str, top: floa
     """Writes a row's name and note on the left and its numbers on the right; the name gives way where room is short."""
     room = WIDTH - text_width(said) - 10
     note = fitted(note, room * 0.6, 13)
-    short = fitted(name, room - (text_width(note, 13) + 8 if note else 0))
+    short = fitted_name(name, room - (text_width(note, 13) + 8 if note else 0))
     drawing.text("name", 0, top + 24, short, arm=who)
     if note:
         drawing.text(look, text_width(short) + 8, top + 24, note, arm=who)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import itertools
-import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -108,17 +107,6 @@ def fitted(text: str, width: float, size: float = 14.0) -> str:
     while text and text_width(f"{text}…", size) > width:
         text = text[:-1]
     return f"{text.rstrip()}…"
-
-
-def short_names(names: Sequence[str], width: float) -> list[str]:
-    """Returns names that are at most so wide: where one is wider, without the words that all begin with, then cut."""
-    if len(names) > 1 and any(text_width(name) > width for name in names):
-        shared = os.path.commonprefix(list(names))
-        shared = shared[: shared.rfind(" ") + 1]
-        if any(name[len(shared) :][:1].isdigit() for name in names):  # of `lr 0.1` the number alone says nothing
-            shared = shared[: shared.rstrip().rfind(" ") + 1]
-        names = [name[len(shared) :] for name in names]
-    return [fitted(name, width) for name in names]
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dlexp.pictures.drawing import Drawing, Point, Who, fitted, short_names, spread, text_width
+from dlexp.pictures.drawing import Drawing, Point, Who, fitted, spread, text_width
+from dlexp.pictures.names import short_names
 from dlexp.pictures.scales import Scale, horizontal, plain, scale_for, vertical
 
 WIDTH, TOP, BOTTOM, BELOW = 440.0, 22.0, 262.0, 42.0

@@ -6,9 +6,9 @@ from dlexp.console.wording import amount, fixed, in_unit
 from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.reading.arms import DATA_CONTENT, FOLD
-from dlexp.report.shown import subject
+from dlexp.report.shown import subject, what_is_seen
 from dlexp.report.verdicts import DRAWN_BY, PAIRED, SPLIT, WELCH, follows_the_seed
-from dlexp.report.words import MOST, counted, few, in_range, ranges, there, two_digits, upper
+from dlexp.report.words import MOST, counted, few, ranges, there, two_digits, upper
 
 
 def method(answer: Answer) -> list[str]:
@@ -185,13 +185,11 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
             f"The first of {counted(len(answer.arms), 'arm')} is picked for being first, so its mean is likely a little"
             " too good."
         )
-    visible = [each for each in answer.differences if each.visible is not None]
-    if visible:
-        seen = in_range([in_unit(there(each.visible), answer.facts) for each in visible])
-        seeds = min(len(arm.values) for arm in answer.arms if len(arm.values) > 1)
+    if any(each.visible is not None for each in answer.differences):
+        sizes, seen = what_is_seen(answer)
         rough = (
-            f" That rests on the scatter of {counted(seeds, 'run')} an arm and is rough."
-            if seeds <= statistics.SMALL
+            f" That rests on the scatter of {counted(sizes[0], 'run')} an arm and is rough."
+            if sizes[0] <= statistics.SMALL
             else ""
         )
         yield (

@@ -41,7 +41,7 @@ def make_answer(
     Raises:
         UserError: a folder, an arm, a metric or a key is not there, nothing is left, or a number is out of range.
     """
-    plan = (found := gathered(folders, where)).plan
+    plan = (found := _measurable(gathered(folders, where))).plan
     key = compared_metric.chosen(found.runs, metric or (plan.metric if plan else None))
     facts = compared_metric.facts_of(found.runs, key)
     runs, lacking = compared_metric.having(found.runs, key)
@@ -90,6 +90,14 @@ def make_answer(
             reference_is=chosen,
         )
     )
+
+
+def _measurable(found: Gathered) -> Gathered:
+    """Returns what was found with a plan that compares what its runs could measure."""
+    if found.plan is None:
+        return found
+    there = {key for run in found.runs if run.is_finished for key in run.metrics}
+    return replace(found, plan=replace(found.plan, metric=compared_metric.measurable(found.plan.metric, there)))
 
 
 def in_words(answer: Answer) -> Answer:

@@ -44,7 +44,7 @@ def plan_lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
         yield "metric", plan.metric, f"Another one: {answer.metric}"
     yield (
         "final runs",
-        f"{counted(len(plan.seeds), 'run')} an arm, seeds {ranges(plan.seeds)}",
+        f"{counted(len(plan.planned_seeds), 'run')} an arm, {_seeds(plan.planned_seeds)}",
         _final_runs(answer, plan),
     )
     if plan.tuning:
@@ -75,11 +75,20 @@ def _final_runs(answer: Answer, plan: Plan) -> str:
         (sum(arm.num_diverged for arm in answer.arms), "diverged"),
     ]
     told = ", ".join([f"{finished} finished", *(f"{count} {word}" for count, word in lost if count)])
+    added = sorted(set(plan.seeds) - set(plan.planned_seeds))
+    dropped = sorted(set(plan.planned_seeds) - set(plan.seeds))
+    told += "".join(f"; {_seeds(its)} {what}" for its, what in ((added, "added"), (dropped, "left out")) if its)
     if answer.exploratory:
         return f"{told}. Exploratory: {answer.exploratory}"
     due = len(plan.arms) * len(plan.seeds)
     there = finished + sum(count for count, _ in lost)
-    return f"{AS_PLANNED}: {told}" if there == due else f"{told}, of {due} planned"
+    if there != due:
+        return f"{told}, of {due} planned"
+    return told if added or dropped else f"{AS_PLANNED}: {told}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) != 1)} {ranges(seeds)}"
 
 
 def _tuning_plan(tuning: Tuning) -> str:

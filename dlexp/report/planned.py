@@ -34,6 +34,12 @@ def read_hypothesis(text: str, names: Sequence[str]) -> Hypothesis:
     return Hypothesis(text, *(pair if found[2] else pair[::-1]))
 
 
+def as_one_against_another(text: str) -> tuple[str, str] | None:
+    """Returns the two names that a hypothesis says which is better of, whether arms have them or not."""
+    found = re.fullmatch(rf"\s*(\S.*?)\s+(?:{BETTER}|{WORSE})\s+(.*?\S)\s*?[.!]?\s*", text, re.IGNORECASE)
+    return (found[1], found[2]) if found else None
+
+
 def varied(plan: Plan) -> set[str]:
     """Returns the keys that the arms of a plan differ in, also where runs of one arm alone are there."""
     return {key_of(word) for words in plan.arms.values() for word in words}

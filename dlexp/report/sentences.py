@@ -10,7 +10,7 @@ from dlexp.report import statistics
 from dlexp.report.answer import Answer, Arm, Difference
 from dlexp.report.planned import hypothesis_in_words
 from dlexp.report.remarks import remarks
-from dlexp.report.shown import subject
+from dlexp.report.shown import subject, what_is_seen
 from dlexp.report.verdicts import apart_in_loss, missing_runs
 from dlexp.report.words import MOST, counted, few, in_range, p_in_words, there, two_digits, upper, with_value
 
@@ -171,10 +171,9 @@ def _difference(answer: Answer, each: Difference, corrected: str, is_first: bool
 
 def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
     """Returns what so many seeds see, and how many would be needed."""
-    sizes = [len(_arm(answer, name).values) for each in open_ones for name in (each.arm, each.reference)]
-    seen = in_range([in_unit(there(each.visible), answer.facts) for each in open_ones])
-    rough = "roughly" if min(sizes) <= statistics.SMALL else "about"
-    seeds = counted(sizes[0], "seed") if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)} seeds"
+    sizes, seen = what_is_seen(answer)
+    rough = "roughly" if sizes[0] <= statistics.SMALL else "about"
+    seeds = counted(sizes[0], "seed") if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]} seeds"
     text = f"{upper(seeds)} an arm see differences from {rough} {amount(seen, answer.facts)} on"
     gaps = [each for each in open_ones if each.value]
     if gaps:

@@ -6,6 +6,7 @@ from dlexp.console.wording import TRAINED_ON, beside, fixed, in_unit, signed, un
 from dlexp.metric import LOSS, Metric
 from dlexp.pictures.scales import MINUS
 from dlexp.report.answer import Answer, Arm, Interval
+from dlexp.report.words import in_range, there
 
 SPLITS = {"train": "training", "val": "validation", TRAINED_ON: "training samples’"}
 
@@ -64,6 +65,16 @@ class Shown:
         """Returns `−0.01 to +0.49`."""
         own = self.beside(low, high)
         return f"{own.signed(low)} to {own.signed(high)}"
+
+
+def what_is_seen(answer: Answer) -> tuple[list[int], str]:
+    """Returns how many seeds the arms of all tested differences have, fewest first, and the smallest differences that
+    these show, in the shown unit: one range for the whole report.
+    """
+    tested = [each for each in answer.differences if each.visible is not None]
+    names = {name for each in tested for name in (each.arm, each.reference)}
+    sizes = sorted(len(arm.values) for arm in answer.arms if arm.name in names)
+    return sizes, in_range([in_unit(there(each.visible), answer.facts) for each in tested])
 
 
 def subject(answer: Answer) -> str:

@@ -201,7 +201,7 @@ def _of_pairs(n: int, level: float) -> tuple[Any, Any]:
     return quantile(n - 1, level) / (n - 1) ** 0.5 * roots, weights
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _roots_of_chi_square(degrees: float) -> tuple[Any, Any]:
     from scipy.special import gammaincinv
 
@@ -227,12 +227,17 @@ def _power(shift: float, asked: Any, weights: Any) -> float:
 
 def _shift(asked: Any, weights: Any) -> float:
     """Returns the difference in standard errors that is found with probability POWER."""
-    low, high = 0.0, 1.0
-    while _power(high, asked, weights) < POWER:
-        low, high = high, 2 * high
-    while high - low > 1e-7 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if _power(middle, asked, weights) >= POWER else (middle, high)
+    low, high, below, side = 0.0, 1.0, -POWER, 0
+    while (above := _power(high, asked, weights) - POWER) < 0:
+        low, high, below = high, 2 * high, above
+    # Regula falsi; an end that stays counts half, which lets the other one come nearer (Illinois).
+    while high - low > 1e-7 * high and above > 1e-9:
+        middle = (low * above - high * below) / (above - below)
+        found = _power(middle, asked, weights) - POWER
+        if found >= 0:
+            high, above, below, side = middle, found, below / 2 if side > 0 else below, 1
+        else:
+            low, below, above, side = middle, found, above / 2 if side < 0 else above, -1
     return high
 
 

@@ -13,6 +13,8 @@ from dlexp.schedules.factor import Factor, Schedule, in_steps
 
 @dataclass
 class Rising(Factor):
+    """The factor of the rate, and the momentum: `early` before the step `rises_at`, then `late`."""
+
     early: float
     late: float
     rises_at: int
@@ -22,7 +24,7 @@ class Rising(Factor):
 
 
 class RisingMomentum(Schedule):
-    """Sets the momentum beside the rates."""
+    """Sets at each step, counted from 0, the momentum of every group whose factor is a `Rising` beside its rate."""
 
     def apply(self) -> None:
         """Sets the rates and momenta as they are to be at this step."""

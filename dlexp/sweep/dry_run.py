@@ -1,5 +1,6 @@
 """`dry_run=true`: what would be trained, and what it would take; nothing is trained, fetched or written for it."""
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,17 +24,20 @@ def tell(
     identities: Sequence[Identity] = (),
     launcher: Launcher | None = None,
     is_done: Callable[[Cell], bool] = lambda cell: cell.is_done,
+    num_more: int = 0,
 ) -> None:
     """Shows a table of jobs that were composed and checked; a single run has neither identity nor launcher.
 
-    launcher: None where it can't start jobs here. is_done: whether a cell is not to be trained any more.
+    launcher: None where it can't start jobs here. is_done: whether a cell is not to be trained any more. num_more: jobs
+    besides, which nobody knows yet and which take about as long each.
     """
     states = _states(runs[0], identities, launcher, is_done) if identities else ["to do"] * len(runs)
     expected = forecasts(runs)
     heads = [*varied[0], "parameters", "steps", "time", "disk", "status"]
     rows = [[*keys.values(), *_cells(each), state] for keys, each, state in zip(varied, expected, states, strict=True)]
     log.info(in_columns([heads, *rows]))
-    log.info(_sum([each for each, state in zip(expected, states, strict=True) if state not in NOT_LEFT]))
+    left = [each for each, state in zip(expected, states, strict=True) if state not in NOT_LEFT]
+    log.info(_sum([*left, *itertools.islice(itertools.cycle(expected), num_more)], num_more))
     for doubt in dict.fromkeys(each.doubt for each in expected if each.doubt is not None):
         log.info(f"steps are unknown where {doubt}")
     if any(each.seconds is None and each.steps is not None for each in expected):
@@ -72,14 +76,16 @@ def _cells(forecast: Forecast) -> list[str]:
     return [f"{forecast.parameters:,}", steps, time, _in_words(forecast.bytes)]
 
 
-def _sum(left: Sequence[Forecast]) -> str:
-    """Returns what the jobs that are left take together."""
+def _sum(left: Sequence[Forecast], num_more: int) -> str:
+    """Returns what the jobs that are left take together, those among them that nobody knows yet."""
     if not left:
         return "nothing is left to do"
     known = [each.seconds for each in left if each.seconds is not None]
     unknown = f", besides {len(left) - len(known)} of unknown length" if known and len(known) < len(left) else ""
     time = f"{estimate(sum(known), 1)} one after the other{unknown}, " if known else ""
-    jobs = f"{len(left)} job{'s' * (len(left) != 1)} to do"
+    jobs = (
+        f"{len(left)} job{'s' * (len(left) != 1)} to do{f', {num_more} of them not proposed yet' if num_more else ''}"
+    )
     return f"{jobs}: {time}{_in_words(sum(each.bytes for each in left))} of weights and states"
 
 

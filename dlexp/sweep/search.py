@@ -13,10 +13,11 @@ from dlexp.search.space import Proposal, size
 from dlexp.sweep.asked import Asked, asked
 from dlexp.sweep.found import ranked, rows_of, what_was_found
 from dlexp.sweep.grid import sweep_name
+from dlexp.sweep.ledger import find_ledger
 from dlexp.sweep.search_pictures import draw_search
 from dlexp.sweep.stage import Ended, Part, Stage, checked, train
 from dlexp.sweep.table import table
-from dlexp.sweep.trials import Supply, Trial
+from dlexp.sweep.trials import Supply, Trial, others_in
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def run_search(read: words.Words) -> Ended:
     for remark in _remarks(search, len(proposals)):
         log.info(remark)
     if search.first.config["dry_run"]:
-        return _dry(search, stage)
+        return _dry(search, stage, proposals)
     ended, trials = _trained(search, stage, proposals)
     finals: list[Trial] = []
     best = [each.proposal for each in ranked(trials)[: search.search.top or 0]]
@@ -103,14 +104,21 @@ def _reports(ended: Ended) -> dict[Path, dict[str, Any]]:
     return dict(zip(ended.folders, ended.reports, strict=True))
 
 
-def _dry(search: Asked, stage: Stage) -> Ended:
-    """Tells what the trials that are known take, and what comes after them."""
+def _dry(search: Asked, stage: Stage, proposals: Sequence[Proposal]) -> Ended:
+    """Tells what the trials that are known take, those that earlier calls proposed among them, and what comes after."""
     from dlexp.sweep import dry_run
     from dlexp.sweep.forecast import forecasts  # imports torch
 
-    more = search.trials * search.repeats - len(stage.jobs)
-    if search.search.asks_while_running and more > 0:
-        log.info(f"{more} further jobs are proposed while those below run, and take about as long each")
+    if search.search.asks_while_running and (others := _proposed_before(search, stage, proposals)):
+        stage = checked(
+            [job for each in [*proposals, *others] for job in search.jobs(each, search.search.epochs)], search.read
+        )
+    more = 0
+    if search.search.asks_while_running:
+        most = min(search.trials, size(search.space) or search.trials)
+        more = max(0, most * search.repeats - len(stage.jobs))
+    if more > 0:
+        log.info(f"{more} further jobs are proposed from the results of those below, and take about as long each")
     if search.search.top is not None:
         whole = forecasts([search.first])[0]
         each = "an unknown time" if whole.seconds is None else estimate(whole.seconds, 1)
@@ -122,5 +130,17 @@ def _dry(search: Asked, stage: Stage) -> Ended:
         stage.identities,
         stage.launcher,
         is_done=lambda cell: search.is_done(cell.entry),
+        num_more=more,
     )
     return Ended(search.first.sweep_place or OUTPUTS, [], [], None)
+
+
+def _proposed_before(search: Asked, stage: Stage, proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Returns the points that earlier calls of the same search proposed after the first ones."""
+    first = search.first
+    folder = find_ledger(first.sweep_place, stage.identities, anew=first.config["rerun"])
+    if folder is None:
+        return []
+    known = [Trial(each, []) for each in proposals]
+    others = others_in(folder, search, known, {each.data for each in stage.identities})
+    return [proposal for proposal, _, _ in others][: search.trials - len(known)]

@@ -79,8 +79,8 @@ def _each_once(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _without_weights(found: Sequence[Chain], rounds: Sequence[Stage]) -> dict[str, list[str]]:
-    """Returns, by what is wrong, the stages whose model takes none of the weights it would begin with."""
-    from dlexp.experiment.initial_weights import takes_some_of
+    """Returns, by what is wrong, the stages whose model does not take the weights it would begin with."""
+    from dlexp.experiment.initial_weights import not_handed_on
 
     configs = {
         tuple(job.overrides): run.config for each in rounds for job, run in zip(each.jobs, each.runs, strict=True)
@@ -89,8 +89,10 @@ def _without_weights(found: Sequence[Chain], rounds: Sequence[Stage]) -> dict[st
     for chain in found:
         own = {link.name: configs[tuple(link.job({}).overrides)] for link in chain.links}
         for link in chain.links:
-            if link.source is not None and not takes_some_of(own[link.name]["model"], own[link.source]["model"]):
-                told = f"none of the weights of stage {link.source} has a name and shape of this model"
+            if link.source is None:
+                continue
+            models = own[link.name]["model"], own[link.source]["model"]
+            if (told := not_handed_on(*models, f"stage {link.source}")) is not None:
                 problems.setdefault(told, []).append(link.name)
     return problems
 

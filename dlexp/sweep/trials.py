@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -81,6 +81,28 @@ def curve_of(folder: Path) -> Curve | None:
     return curve(rows, entry.get("metric", ""), _higher_is_better(entry), schedule)
 
 
+def others_in(
+    folder: Path, asked: Asked, trials: Sequence[Trial], data: Collection[str | None]
+) -> list[tuple[Proposal, Path, dict[str, Any]]]:
+    """Returns trials of a search that lie in its folder besides those known, the first one first: what each tried, the
+    folder and the record of one of its runs. data: see `Supply`.
+    """
+    known = {each for trial in trials for each in trial.folders}
+    tried = [trial.proposal for trial in trials]
+    found = []
+    for path in folder.glob(f"*/{RECORD}"):
+        entry = read_entry(path.parent) if path.parent not in known else None
+        if entry is None or any(each["overrides"] not in ([], entry["overrides"]) for each in entry["resumed"]):
+            continue  # it went on with other settings
+        if None not in (entry.get("data"), *data) and entry["data"] not in data:
+            continue
+        proposal = asked.proposal_of(entry["overrides"], asked.search.epochs)
+        if proposal is not None and proposal not in tried:
+            tried.append(proposal)
+            found.append((entry["started"], path.parent.name, proposal, path.parent, entry))
+    return [each[2:] for each in sorted(found, key=lambda each: each[:2])]
+
+
 class Supply(Trials):
     """The trials of a search as a launcher asks for them.
 
@@ -144,20 +166,7 @@ class Supply(Trials):
         """Takes up trials of this search that lie in its folder and are not known yet: of earlier calls, or another
         that runs beside this one.
         """
-        known = {folder for trial in self.trials for folder in trial.folders}
-        tried = [trial.proposal for trial in self.trials]
-        found = []
-        for path in self._folder.glob(f"*/{RECORD}"):
-            entry = read_entry(path.parent) if path.parent not in known else None
-            if entry is None or any(each["overrides"] not in ([], entry["overrides"]) for each in entry["resumed"]):
-                continue  # it went on with other settings
-            if None not in (entry.get("data"), *self._data) and entry["data"] not in self._data:
-                continue
-            proposal = self._asked.proposal_of(entry["overrides"], self._asked.search.epochs)
-            if proposal is not None and proposal not in tried:
-                tried.append(proposal)
-                found.append((entry["started"], path.parent.name, proposal, path.parent, entry))
-        for _, _, proposal, folder, entry in sorted(found, key=lambda each: each[:2]):
+        for proposal, folder, entry in others_in(self._folder, self._asked, self.trials, self._data):
             if len(self.trials) >= self._asked.trials:
                 break
             if self._asked.repeats == 1 and self._asked.is_done(entry):

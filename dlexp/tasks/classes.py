@@ -49,8 +49,8 @@ def with_zero(scores: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(scores), scores], dim=1) if is_one else scores
 
 
-def lead_of(logits: Tensor) -> Tensor:
-    """Returns how far the second of two classes is ahead, N×1×…: the score that `with_zero` was given."""
+def log_odds(logits: Tensor) -> Tensor:
+    """Returns the log-odds N×1×… of the second of two classes for logits N×2×…: the score `with_zero` was given."""
     return logits[:, 1:] - logits[:, :1]
 
 
@@ -98,7 +98,7 @@ class Classes(Task):
         """Returns the loss, a mean over all that counts."""
         weight = self.weight(outputs, batch)
         outputs, batch = self.judged(outputs, batch)
-        return self.mean_loss(mapped(lead_of, outputs) if self.one_score else outputs, batch["targets"], weight)
+        return self.mean_loss(mapped(log_odds, outputs) if self.one_score else outputs, batch["targets"], weight)
 
     @property
     def weighs(self) -> bool:

@@ -175,7 +175,9 @@ class Task(nn.Module):
         return Task.conclude(self, sums, count) if self.chosen else self.conclude(sums, count)
 
     def undecided(self, batch: Batch) -> Any:
-        """Returns outputs that know nothing of a batch: the loss of them is that of guessing. None: nobody knows."""
+        """Returns outputs that say the same of each of `num_outputs` classes, whose loss is that of guessing; None of a
+        task that learns no classes.
+        """
         return None
 
     def summary(self, outputs: Any, split: Split) -> dict[str, Any]:

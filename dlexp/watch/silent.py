@@ -16,12 +16,12 @@ from dlexp.watch.watcher import View, Watcher
 log = logging.getLogger(__name__)
 
 LAYERS = (nn.ReLU, nn.ReLU6)
-ALL, DEAD = "all", "_dead"
+ALL, DEAD = "all", "dead_"
 
 
 class SilentUnits(Watcher):
     """Logs after each validation, and at the end of the chosen weights, which share of the outputs of each ReLU layer
-    is 0 (`NAME`, and `all` together), and which share of its units is 0 on every sample (`NAME_dead`, `all_dead`).
+    is 0 (`NAME`, and `all` together), and which share of its units is 0 on every sample (`dead_NAME`, `dead_all`).
 
     Of validation samples, without validation of those of training. Of images a unit is a map, at whatever place; else
     it is each output. Raises UserError for a model without such layers.
@@ -49,7 +49,7 @@ class SilentUnits(Watcher):
             return  # nothing asked the layers
         samples = {"val": "validation", "train": "training"}[self.split]
         log.info(
-            f"of the outputs of ReLU {percent(shares[ALL])} are 0, and {percent(shares[ALL + DEAD])} of the units on"
+            f"of the outputs of ReLU {percent(shares[ALL])} are 0, and {percent(shares[DEAD + ALL])} of the units on"
             f" all {samples} samples"
         )
 
@@ -92,7 +92,7 @@ def _shares(units: Mapping[tuple[int, str], Tensor], places: Mapping[tuple[int, 
         own = [key for key in units if name in (key[1], ALL)]
         num_outputs = sum(places[key] * len(units[key]) for key in own)
         found[name] = sum(places[key] * float(units[key].sum()) for key in own) / num_outputs
-        found[name + DEAD] = float((torch.cat([units[key] for key in own]) == 1).double().mean())
+        found[DEAD + name] = float((torch.cat([units[key] for key in own]) == 1).double().mean())
     return found
 
 

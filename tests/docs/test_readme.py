@@ -132,7 +132,8 @@ def test_command(words: list[str], run_cli: RunCli) -> None:
     shortened = SHORT if trains(words) else ["data.download=false"] if {"download", "show"} & set(words) else []
     ended = run_cli([word.replace("range(100)", "range(2)") for word in [*words[3:], *shortened]])
     has_succeeded(ended)
-    # A run, one that holds nothing out, two of values, a sweep, one that tests nothing, its metric, a trial, a search.
+    # A run, one that holds nothing out, two of values, a sweep, one of values, one that tests nothing, its metric, a
+    # trial, a search.
     said = (
         "test accuracy",
         "on the training samples",
@@ -140,6 +141,7 @@ def test_command(words: list[str], run_cli: RunCli) -> None:
         "test mse",
         "trained_on/",
         "test/accuracy",
+        "test/loss",
         "test macro_f1",
         "learnt by heart",
         "trials: val/accuracy",
@@ -249,6 +251,19 @@ def test_from_python(workdir: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "tensor([" in done.stdout
+
+
+@pytest.mark.slow
+def test_bias_and_variance(workdir: Path, cli: RunCli, capsys: pytest.CaptureFixture[str]) -> None:
+    """The course's lines of Python add up, over the runs of the command beside them."""
+    (command,) = [words for words in commands("") if "hydra.sweep.dir=outputs/draws" in words]
+    shortened = [word.replace("range(100)", "range(3)") for word in command[3:]]
+    assert cli(*shortened, "model.depth=0", "epochs=200", "optimizer.lr=0.1").code == 0
+    (script,) = [block.text for block in BLOCKS if block.language == "python" and "bias²" in block.text]
+    exec(script, {})
+    bias, variance, noise, error = map(float, re.findall(r"\d\.\d{4}", capsys.readouterr().out))
+    assert bias > 0.01 and 0 < variance < 0.01 and noise == 0.0075, "a line does not bend, and hardly moves"
+    assert bias + variance + noise == pytest.approx(error, abs=2e-4)
 
 
 def test_links_lead_somewhere() -> None:

@@ -63,8 +63,9 @@ def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")}
     texts = {path: path.read_bytes() for path in [*(folder / "report").iterdir(), folder / "compare.json"]}
     again = cli(*words)
-    assert again.code == 0 and "4 of them there already" in again.out and "nothing of it is missing" in again.out
-    assert "nothing of it is missing" not in ended.out and "of steps" not in again.out
+    assert again.code == 0 and "4 of them there already" in again.out
+    assert "nothing is left to train: all 10 trainings are there\n" in again.out and " took" not in again.out
+    assert "nothing is left" not in ended.out and "short ones just took" in ended.out
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")} == before
     assert {path: path.read_bytes() for path in texts} == texts, "the same report to the byte"
 
@@ -94,8 +95,14 @@ def test_named_arms_folds_and_one_seed(cli, workdir: Path) -> None:
 def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
     ended = cli("compare", *ARMS, *SHORT, *TUNED, "dry_run=true")
     assert ended.code == 0 and "8 trainings" in ended.out and "standard deviations" in ended.out, ended
-    assert "  sgd: optimizer.lr=tag(log,interval(0.0033,3))\n" in ended.out
+    assert "  sgd: optimizer.lr=tag(log,interval(0.0033,3))\n" in ended.out and "the test set sealed" in ended.out
     assert "  adam: optimizer.lr=tag(log,interval(0.00033,0.3))\n" in ended.out
+    words = [*ARMS, *SHORT, "dry_run=true"]
+    ended = cli("compare", *words, "hypothesis=Adam beats SGD", "data.test_size=0", *TUNED)
+    assert "hypothesis “Adam beats SGD”: it is judged, adam against sgd\n" in ended.out and "sealed" not in ended.out
+    assert "the data has no test split, so the arms are compared on the validation samples that chose" in ended.out
+    ended = cli("compare", *words, "hypothesis=all will be well")
+    assert ended.code == 0 and "it stands as typed and is not judged" in ended.out, ended
     for words, told in (
         ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting. Did you mean 'model.dropout'?"),
         ([*ARMS, "tune=model.xyz"], "error: tune=model.xyz: there is no such setting; model has shape, "),
@@ -111,6 +118,7 @@ def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
         ([*ARMS, "data.folds=2", "data.fold=0,1", "seeds=3"], "folds are compared at one seed"),
         (["threads=1,2"], "are one experiment"),
         (["optimizer=sgd,adma"], "Did you mean 'adam'?"),
+        ([*ARMS, "hypothesis=Adma beats SGD"], "there is no arm 'Adma'. Did you mean 'adam'? Arms: sgd, adam\n"),
         (["optimizer=sgd,adam", "epochs=0"], "epochs=0 must be"),
         ([*ARMS, "hydra.run.dir=x"], "hydra.run.dir= is the folder of one run"),
         (["--sgd"], "--sgd"),
@@ -125,13 +133,17 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
     words = [*ARMS, *SHORT, "epochs=9"]
     assert cli("-m", *words, "seed=1,2").code == 0
     (sweep,) = (path for path in (workdir / "outputs").iterdir() if path.is_dir())
+    told = cli("compare", *words, "seeds=2", "dry_run=true")
+    assert "nothing is left to train: all 4 trainings are there, all in other folders\n" in told.out, told
     ended = cli("compare", *words, "seeds=2")
     assert ended.code == 0 and "4 final runs, 4 of them there already" in ended.out, ended
     assert "Exploratory: 4 of 4 final runs were there apart from this plan" in " ".join(ended.out.split())
     assert statuses(workdir / "outputs" / NAME) == {} and (workdir / "outputs" / NAME / "report").is_dir()
     ended = cli("compare", *words, "seeds=3")
     assert ended.code == 0 and "6 final runs, 4 of them there already" in ended.out, ended
-    assert "points on, 8 times in 10, if runs scatter as earlier ones did" in ended.out
+    assert "4 of the trainings are there, all in other folders; 2 are left\n" in ended.out
+    assert "points on, 8 times in 10, if runs scatter as those of this comparison that have finished do" in ended.out
+    assert "final runs: two runs an arm, seeds 1 and 2; 6 finished; seed 3 added" in " ".join(ended.out.split())
     folder = workdir / "outputs" / NAME
     plan = plan_of(folder)
     assert plan.runs["adam"] == {

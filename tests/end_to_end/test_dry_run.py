@@ -76,8 +76,8 @@ def test_the_ledger_is_read_and_earlier_runs_tell_the_time(cli, workdir: Path) -
     assert [row["status"] for row in table(ended.out)] == ["done", "to do"], ended
     assert "1 job to do: " in ended.out and files(workdir) == before
     assert all("?" not in row["time"] for row in table(ended.out))
-    longer = cli("epochs=30000", "dry_run=true", *SHORT)
-    assert re.search("min|h|days", table(longer.out)[0]["time"]), "ten thousand times as many epochs"
+    longer = cli("epochs=300000", "dry_run=true", *SHORT)
+    assert re.search("min|h|days", table(longer.out)[0]["time"]), "a hundred thousand times as many epochs"
     other = cli("epochs=3", "batch_size=50", "dry_run=true", *SHORT)
     assert table(other.out)[0]["time"] == "?"
     entry = run_json.read_json(workdir / "outputs" / "sweep-mlp-spiral" / "mlp-spiral-sgd" / "environment.json")
@@ -140,7 +140,7 @@ def test_files_are_counted_where_they_lie(workdir: Path) -> None:
         (["data=fake", "data.num_samples=64", "data.labelled=10", "task.ignore_index=9"], 58),
         (["data=fake", "data.num_samples=64", "data.labelled=10", "model=autoencoder"], 58),
     ]:
-        assert forecast.num_training_samples(compose(words).config) == expected, words
+        assert len(forecast.splits_of(compose(words).config).train) == expected, words
 
 
 @pytest.mark.parametrize(
@@ -185,4 +185,4 @@ def test_the_disk_is_what_a_run_keeps(cli, workdir: Path, words: list[str]) -> N
 def test_a_data_set_that_is_wrong_is_said(workdir: Path) -> None:
     config = compose(["data.val_size=999999"]).config
     with pytest.raises(UserError, match="would leave nothing of the 3000 training samples"):
-        forecast.num_training_samples(config)
+        forecast.splits_of(config)

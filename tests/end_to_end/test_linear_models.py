@@ -164,11 +164,11 @@ def test_the_hard_margin_touches_both_classes(workdir: Path) -> None:
         ([*LINE, "freeze=[*bias]", "method=least_squares"], "freeze= keeps some"),
         ([*LINE, "ema=ema", "method=least_squares"], "not about an average"),
         ([*LINE, "l1=0.1", "method=least_squares"], "minimises without l1, which is for steps by gradients: l1=null"),
-        ([*BLOBS, *MARGIN, "data.sampling=balanced", "method=support_vectors"], "data.sampling=balanced draws some of"),
-        ([*LINE, "data.weight_file=weights.txt", "method=least_squares"], "data.weight_file=weights.txt draws some of"),
+        ([*BLOBS, *MARGIN, "data.sampling=balanced", "method=support_vectors"], ": data.sampling=null"),
+        ([*LINE, "data.weight_file=weights.txt", "method=least_squares"], "data.weight_file=weights.txt draws some"),
         (
             ["data=fake", "data.shape=[1,8,8]", "model=pca", "model.code=2", "augment=[crop_flip]"],
-            "augment changes them (crop, flip), which augment=none leaves out",
+            "and augment changes them (crop, flip): augment=none",
         ),
         (
             ["data=arrays", "data.file=weighed.npz", "criterion=mse", "model=linear", "method=least_squares"],

@@ -92,12 +92,17 @@ def test_where_all_short_trials_fail_none_is_trained_whole(cli, workdir: Path) -
 def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
     words = ["-m", "search=tpe", RATE, "model.width=int(interval(4,32))", "epochs=1", *TINY[:1], *TINY[2:], "n_jobs=2"]
     told = cli(*words, "trials=12", "dry_run=true")
-    assert "2 further jobs are proposed while those below run" in told.out and "10 jobs to do" in told.out
+    assert "2 further jobs are proposed from the results of those below" in told.out
+    assert "12 jobs to do, 2 of them not proposed yet" in told.out
     assert "all of trials=4 are points that the search begins with" in cli(*words, "trials=4", "dry_run=true").out
     ended = cli(*words, "trials=12")
     assert ended.code == 0 and "[12/12]" in ended.out and "best of 12 trials" in ended.out, ended
     before = entries(workdir)
     assert len(before) == 12 and "expected best" not in ended.out
+    told = cli(*words, "trials=12", "dry_run=true").out
+    assert "nothing is left to do" in told and "further jobs" not in told and told.count("  done") == 12
+    told = cli(*words, "trials=14", "dry_run=true").out
+    assert "2 jobs to do, 2 of them not proposed yet" in told and "nothing is left" not in told
     again = cli(*words, "trials=12")
     assert again.code == 0 and entries(workdir) == before and "best of 12 trials" in again.out, again
     more = cli(*words, "trials=13")

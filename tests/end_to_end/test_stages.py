@@ -84,6 +84,15 @@ def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
     assert "none of the weights of stage shallow has a name and shape of this model (in stage deep)" in ended.err
 
 
+def test_weights_of_another_name_are_not_lost_without_a_word(cli, preset: Path) -> None:
+    deeper = [*SHORT, "stages.shallow.model.depth=2", "stages.deep.model.depth=3", "stages.deep.model.residual=true"]
+    ended = cli(*deeper)
+    assert ended.code == 1 and not (preset / "outputs").exists(), ended
+    assert "2 weights of stage shallow have other names in this model" in ended.err
+    assert "linear2.weight is residual2.linear2.weight here" in ended.err and "(in stage deep)" in ended.err
+    assert cli(*deeper, "stages.shallow.model.residual=true", "dry_run=true").code == 0
+
+
 def test_only_runs_and_sweeps_train_stages(cli, preset: Path) -> None:
     for words in (["find", "lr"], ["compare", "optimizer=sgd,adam", "seeds=2"]):
         ended = cli(*words, *SHORT)

@@ -438,7 +438,7 @@ def test_pictures_show_the_unit(workdir: Path, monkeypatch: pytest.MonkeyPatch) 
 
     seen: dict[str, torch.Tensor] = {}
     monkeypatch.setattr(drawn, "image_grid", lambda images, titles: seen.update(grid=images) or None)
-    monkeypatch.setattr(drawn, "mistakes", lambda images, targets, *_: seen.update(m=images[torch.arange(8)]) or None)
+    monkeypatch.setattr(drawn, "mistakes", lambda images, *_, **__: seen.update(m=images[torch.arange(8)]) or None)
     monkeypatch.setattr("dlexp.records.tracker.Tracker.figure", lambda *_, **__: None)
     monkeypatch.setattr("dlexp.records.tracker.Tracker.figures", lambda *_, **__: None)
     write(workdir / "images", *CASES["12 bits in a PNG"])

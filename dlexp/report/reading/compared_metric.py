@@ -1,8 +1,9 @@
 """Which metric a report compares, and what that is."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from dlexp.console.wording import TRAINED_ON
 from dlexp.errors import UserError, did_you_mean, listed
 from dlexp.metric import LOSS, Metric
 from dlexp.report.reading.runs import Run, Trouble
@@ -32,6 +33,15 @@ def chosen(runs: Sequence[Run], asked: str | None) -> str:
         near = did_you_mean(asked or found, names)
         raise UserError(f"no run has the metric {asked or found!r}.{near} There are: {listed(sorted(there))}")
     return found
+
+
+def measurable(metric: str, there: Collection[str]) -> str:
+    """Returns what stands for the planned metric where the data has no test split: that of validation, without it of
+    the training samples. there: the keys of all that finished runs measured.
+    """
+    split, _, name = metric.partition("/")
+    found = next((key for each in ("test", "val", TRAINED_ON) if (key := f"{each}/{name}") in there), metric)
+    return found if split == "test" else metric
 
 
 def facts_of(runs: Sequence[Run], metric: str) -> Metric:

@@ -54,7 +54,8 @@ class Plan:
     departures: what was typed or done otherwise than planned, a sentence each. cells: by arm, the hash of its settings
     before tuning (see `config/cell.py`), by which the same comparison is known again. folds: `data.fold=K` of each fold
     that is compared. known: by arm, what of `runs` had results apart from this plan. late: seeds that were added once
-    final runs had ended. pairs: by arm, the one that it is held against, where that is not `reference` for all. lines:
+    final runs had ended. first_seeds: those planned before the first run, where others were typed before a
+    final one had ended. pairs: by arm, the one that it is held against, where that is not `reference` for all. lines:
     of the picture `lines:KEY`, by name the arms of each.
     """
 
@@ -80,6 +81,12 @@ class Plan:
     late: list[int] = field(default_factory=list)
     pairs: dict[str, str] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
+    first_seeds: list[int] = field(default_factory=list)
+
+    @property
+    def planned_seeds(self) -> list[int]:
+        """The seeds as planned before the first run."""
+        return self.first_seeds or [seed for seed in self.seeds if seed not in self.late]
 
     @property
     def against(self) -> str:

@@ -9,12 +9,13 @@ import pytest
 from made_answers import plan_of, tuned_comparison
 from made_runs import made_run
 
+from dlexp.compare import there
 from dlexp.compare.course import Course
-from dlexp.compare.prospect import num_there
 from dlexp.compare.question import ask
 from dlexp.records.folder import RECORD
 from dlexp.records.run_json import read_json
 from dlexp.sweep.grid import Job
+from dlexp.sweep.stage import Stage
 
 TRIAL, FINAL = (Job("a", [], {"arm": "a", key: "1"}) for key in ("trial", "seed"))
 OOM = "CUDA out of memory: {} MiB are free"
@@ -52,7 +53,10 @@ def test_a_trial_that_failed_twice_counts_as_tried_whatever_it_said(
 def test_chosen_settings_stay_whatever_becomes_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(tuned_comparison(tmp_path, trials=2))
     record(tmp_path / plan.trials["sgd"][0], status="failed", error=OOM.format(3))
-    assert num_there(plan, tmp_path) == 3 * 2 + 3 * 5, "nothing is missing"
+    monkeypatch.setattr(there, "checked", lambda jobs, read: Stage([], [], [], None))
+    monkeypatch.setattr(there, "_left", lambda stage, folder, anew: ({}, []))
+    words = ["optimizer=sgd,adam,adamw", "tune=optimizer.lr"]
+    assert there.look(ask(words), plan, {}, tmp_path, anew=False).num_there == 3 * 2, "one that failed among them"
     tuned = replace(plan, seeds=[1])
     words = ["optimizer=sgd,adam,adamw", "tune=optimizer.lr", "seeds=[1]"]
     course = Course(ask(words), tuned, {}, None, None, folder=tmp_path, name="", anew=False)  # type: ignore[arg-type]

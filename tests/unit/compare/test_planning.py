@@ -52,6 +52,16 @@ def test_what_a_stored_question_says_was_not_typed(tmp_path: Path) -> None:
     assert fewer.command == "… seeds=3", "a command that was not followed is not the one to type again"
 
 
+def test_the_first_seeds_stay_in_the_plan_when_others_are_typed(tmp_path: Path) -> None:
+    made_run(tmp_path / "sgd_seed-1", state="running")
+    now = replace(PLAN, seeds=[1, 2, 3])
+    more = gone_on(tmp_path, PLAN, now, ask(["sgd_vs_adam", "seeds=3"]))
+    assert (more.seeds, more.planned_seeds) == ([1, 2, 3], [1, 2]), "no final run has ended"
+    again = gone_on(tmp_path, more, replace(now, seeds=[1]), ask(["sgd_vs_adam", "seeds=1"]))
+    assert (again.seeds, again.planned_seeds) == ([1], [1, 2])
+    assert replace(PLAN, seeds=[1, 2, 3], late=[3]).planned_seeds == [1, 2] and PLAN.planned_seeds == [1, 2]
+
+
 def test_a_plan_stands_once_a_trial_is_there_wherever_it_lies(tmp_path: Path) -> None:
     plan = replace(plan_of(tuned_comparison(tmp_path, trials=2)), runs={})
     folder = tmp_path / "compare"

@@ -96,12 +96,20 @@ class Chosen:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_names_follow_what_features_are_made_of(dtype: torch.dtype) -> None:
     def named(*views: Any) -> list[str] | None:
-        return names_seen(["a", "b", "c"], views, AS_THEY_ARE, dtype)
+        return names_seen(["a", "b", "c"], views, AS_THEY_ARE, torch.zeros(1, 3, dtype=dtype))
 
     order = torch.randperm(3, generator=torch.Generator().manual_seed(1)).tolist()
     assert named(Permutation(seed=1)) == named(Noise(std=0.1), Permutation(seed=1)) == ["abc"[place] for place in order]
     assert named() == named(Noise(std=0.1)) == ["a", "b", "c"] and named(Chosen()) == ["c", "a"]
-    assert named(Turned()) is None and names_seen(None, [Turned()], AS_THEY_ARE, dtype) is None
+    assert named(Turned()) is None and names_seen(None, [Turned()], AS_THEY_ARE, torch.zeros(1, 3)) is None
+
+
+def test_names_of_channels_stay_where_only_places_move() -> None:
+    def named(view: Any) -> list[str] | None:
+        return names_seen(["r", "g", "b"], [view], (0.0, 255.0), pixels())
+
+    assert named(Permutation(seed=0)) == named(Block(place=[0, 0], size=[2, 2])) == ["r", "g", "b"]
+    assert named(Grey()) is None
 
 
 @pytest.mark.parametrize("side", ["train", "test", "both"])

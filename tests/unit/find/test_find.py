@@ -4,7 +4,9 @@ import csv
 import json
 import math
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -185,6 +187,27 @@ def test_batch_sizes_are_tried_on_grown_images(workdir: Path, monkeypatch: pytes
     config = compose([*IMAGES, "augment=growing", "augment.growing.sizes=[8]", "epochs=4"]).config
     monkeypatch.setattr(trial, "children_context", lambda preload: InThisProcess)
     assert isinstance(trial.attempt(config, 16, None), Trial) and min(epochs) == 3
+
+
+def test_a_moment_in_which_the_machine_is_busy_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, ticks = [0.0], iter([0.1] * 3 + [0.1] * 9 + [30.0] + [0.1] * 20)
+    state = SimpleNamespace(method=SimpleNamespace(whole=False), step=0, epoch=0, batch=0)
+
+    def fit(state: Any, train: Any, plan: Any, is_due: Any) -> Iterator[dict[str, str]]:
+        for tick in ticks:
+            now[0] += tick
+            state.step, state.batch = state.step + 1, state.batch + 1
+            if is_due(state):
+                yield {"kind": "save"}
+
+    class Train(list[int]):
+        batch_size = 10
+
+    monkeypatch.setattr("dlexp.train.fit.fit", fit)
+    monkeypatch.setattr(trial, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    plan, facts = SimpleNamespace(device=torch.device("cpu")), {"sizes": {"train": 1000}}
+    run = SimpleNamespace(state=state, train=Train(range(100)), plan=plan, data_facts=facts)
+    assert trial.measured(run).samples_per_second == pytest.approx(100)
 
 
 def test_no_descent_is_said(cli, workdir: Path) -> None:

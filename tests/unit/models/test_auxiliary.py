@@ -65,7 +65,8 @@ def test_what_does_not_fit_is_named() -> None:
 
 
 def googlenet(side: int = 32, **changes: object) -> GoogLeNet:
-    settings = {"stem": "small", "dropout": 0.0, "auxiliary": True, "auxiliary_weight": 0.3, **changes}
+    settings: dict[str, object] = {"stem": "small", "dropout": 0.0, "auxiliary": True, "auxiliary_weight": 0.3}
+    settings |= {"activation": "relu", "pool": "max", "batch_norm": True, **changes}
     with torch.device("meta"):
         return GoogLeNet(shape=[3, side, side], num_outputs=7, **settings)  # type: ignore[arg-type]
 

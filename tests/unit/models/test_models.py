@@ -34,8 +34,9 @@ SIZES = [(1, 28, 28), (3, 32, 32), (3, 17, 40), (2, 64, 64)]
 
 def build(name, shape, num_outputs=10, **changes):
     values = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text(encoding="utf-8"))
+    values.pop("defaults", None)
     module, _, function = values.pop("_target_").rpartition(".")
-    values |= {"shape": list(shape), "num_outputs": num_outputs} | changes
+    values |= {"shape": list(shape)} | ({"num_outputs": num_outputs} if "num_outputs" in values else {}) | changes
     return getattr(importlib.import_module(module), function)(**values)
 
 
@@ -218,10 +219,48 @@ def test_resnet_and_lenet_take_dropout_and_activation():
     assert kinds(on_meta("lenet", (1, 28, 28), dropout=0.3)).count("Dropout") == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "smaller"),
+    [
+        ("tiny_cnn", {"BatchNorm2d": 2, "BatchNorm1d": 1, "Tanh": 3, "Dropout": 1}, {"pool": "average"}),
+        ("autoencoder", {"BatchNorm1d": 4, "Tanh": 4, "Dropout": 4}, {"width": 6, "code": 3}),
+        ("conv_autoencoder", {"BatchNorm2d": 4, "Tanh": 4, "Dropout2d": 4}, {"widths": [4, 5], "code": 3}),
+        ("unet", {"Dropout": 1}, {}),
+    ],
+)
+def test_batch_norm_dropout_and_activation_where_a_model_had_none(name, layers, smaller):
+    changes = {key: value for key, value in {"batch_norm": True, "activation": "tanh"}.items() if name != "unet"}
+    model = build(name, (1, 28, 28), **smaller, **changes, dropout=0.5).train()
+    counted = {kind: kinds(model).count(kind) for kind in ("GELU", "MaxPool2d", *layers)}
+    assert counted == {"GELU": 0, "MaxPool2d": 1 if name == "unet" else 0, **layers}
+    images = torch.rand(8, 1, 28, 28)
+    outputs = model(images)
+    assert outputs.shape == {"tiny_cnn": (8, 10), "unet": (8, 10, 28, 28)}.get(name, images.shape)
+    assert not torch.equal(outputs, model(images)), "dropout draws anew"
+    outputs.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert torch.equal(model.eval()(images), model(images))
+
+
+def test_unet_drops_where_the_image_is_smallest():
+    model, seen = build("unet", (1, 16, 16), dropout=0.5), []
+    model.dropout.register_forward_hook(lambda module, inputs, outputs: seen.append(list(inputs[0].shape)))
+    model(torch.rand(2, 1, 16, 16))
+    assert seen == [[2, 64, 4, 4]]
+
+
 @pytest.mark.parametrize(("name", "changes"), [("googlenet", {"auxiliary": True}), ("unet", {})])
 def test_an_activation_is_everywhere_or_nowhere(name, changes):
     plain, other = (kinds(on_meta(name, (3, 32, 32), activation=each, **changes)) for each in ("relu", "elu"))
     assert plain.count("ReLU") == other.count("ELU") > 9 and "ReLU" not in other
+
+
+def test_googlenet_without_batch_norm_and_with_averages():
+    plain, other = (kinds(on_meta("googlenet", (3, 32, 32), **each)) for each in ({}, {"pool": "average"}))
+    assert plain.count("MaxPool2d") == other.count("AvgPool2d") == 10 and "MaxPool2d" not in other
+    model = build("googlenet", (3, 16, 16), batch_norm=False)
+    assert "BatchNorm2d" in plain and "BatchNorm2d" not in kinds(model) and model.stem.conv1.conv.bias is not None
+    assert model(torch.rand(2, 3, 16, 16)).shape == (2, 10)
 
 
 def test_the_course_has_vgg11_and_the_lenet_of_its_time():

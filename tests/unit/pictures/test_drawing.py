@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from made_drawings import ADAM, SGD, curve
 
 from dlexp.pictures.arm_curves import arm_curves, window
-from dlexp.pictures.drawing import Drawing, as_svg, fitted, markup, short_names, spread, text_width
+from dlexp.pictures.drawing import Drawing, as_svg, fitted, markup, spread, text_width
 from dlexp.pictures.looks import LIGHT
+from dlexp.pictures.names import fitted_name, short_names
 
 
 @given(
@@ -31,6 +32,14 @@ def test_spread_places_keep_order_and_distance(wanted: list[float], gap: float) 
 def test_texts_are_cut_where_they_are_too_wide() -> None:
     assert fitted("adam", 100) == "adam"
     assert text_width(fitted("激活函数" * 20, 100)) <= 100 and fitted("激活函数" * 20, 100).endswith("…")
+    assert fitted_name("adam", 100) == "adam" and text_width(fitted_name("激活函数" * 20, 100)) <= 100
+    assert fitted_name("sgd lr 0.1 weight_decay 0.001", 120) == "sgd lr…ay 0.001"
+    long = [
+        "sgd lr 0.1 weight_decay 0 depth 2",
+        "sgd lr 0.1 weight_decay 0.001 depth 2",
+        "adam lr 1 weight_decay 0 depth 2",
+    ]
+    assert short_names(long, 110) == ["sgd 0.1 0", "sgd 0.1 0.001", "adam 1 0"]
     assert short_names(["activation relu" + "u" * 20, "activation tanh"], 90)[1] == "tanh"
 
 
@@ -59,4 +68,4 @@ def test_a_file_of_shapes_is_whole_and_has_its_own_colours() -> None:
 
 def test_short_names_keep_the_word_before_a_number() -> None:
     assert short_names(["adam lr 0.1", "adam lr 0.01"], 60) == ["lr 0.1", "lr 0.01"]
-    assert short_names(["epochs 3", "epochs 2"], 30)[0].startswith("ep")
+    assert short_names(["epochs 3", "epochs 2"], 30) == ["e…3", "e…2"]

@@ -24,6 +24,7 @@ from dlexp.report.making import make_answer
 from dlexp.report.page.layout import page
 from dlexp.report.plan_lines import plan_lines
 from dlexp.report.reading.plan import Plan, Tuning, write_plan
+from dlexp.report.shown import what_is_seen
 
 ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
 SGD, ADAM = [0.9633, 0.9662, 0.9652, 0.9668, 0.9642], [0.9666, 0.9670, 0.9666, 0.9692, 0.9684]
@@ -425,6 +426,40 @@ def test_the_margin_is_that_of_the_planned_metric(tmp_path: Path) -> None:
     assert answer.margin is None and not any(each.below_margin for each in answer.differences)
     assert "metric test/loss instead of test/accuracy; margin none instead of 0.5" in (answer.exploratory or "")
     assert make_answer([folder], metric="loss", margin=0.5).margin == 0.5, "typed for this metric"
+
+
+def test_seeds_that_were_added_stand_beside_those_planned(tmp_path: Path) -> None:
+    folder = made_comparison(tmp_path, {"sgd": SGD, "adam": ADAM}, late=[4, 5], looks=[[1, 2, 3], [1, 2, 3, 4, 5]])
+    answer = make_answer([folder])
+    (line,) = ((plan, done) for name, plan, done in plan_lines(answer, plan_of(folder)) if name == "final runs")
+    assert line[0] == "three runs an arm, seeds 1 to 3" and line[1].startswith("10 finished; seeds 4 and 5 added. Expl")
+    write_plan(folder, replace(plan_of(folder), late=[], looks=[], first_seeds=[1, 2, 3, 4, 5, 6]))
+    answer = make_answer([folder])
+    (line,) = ((plan, done) for name, plan, done in plan_lines(answer, plan_of(folder)) if name == "final runs")
+    assert line == ("six runs an arm, seeds 1 to 6", "10 finished; seed 6 left out")
+
+
+@pytest.mark.parametrize("split", ["val", "trained_on"])
+def test_a_plan_of_data_without_a_test_split_is_reported(split: str, tmp_path: Path) -> None:
+    """As such plans were stored before their runs had ended: with the metric of a test."""
+    folder = made_comparison(tmp_path, {"sgd": SGD, "adam": ADAM})
+    for path in folder.glob(f"*/*/{RECORD}"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        accuracy = record["metrics"]["test/accuracy"]
+        record["metrics"] = {f"{split}/accuracy": accuracy, f"{split}/loss": 1 - accuracy}
+        path.write_text(json.dumps(record), encoding="utf-8")
+    answer = make_answer([folder])
+    assert answer.metric == f"{split}/accuracy" and answer.exploratory is None and answer.margin == 0.5
+    assert "test set" not in [name for name, _, _ in plan_lines(answer, answer.plan or plan_of(folder))]
+
+
+def test_one_range_of_what_is_seen(tmp_path: Path) -> None:
+    values = {"sgd": SGD, "adam": ADAM, "adamw": [0.9640, 0.9680, 0.9670, 0.9600, 0.9660]}
+    answer = make_answer([made_sweep(tmp_path, {**ARMS, "adamw": {"optimizer": "adamw"}}, values)], against="sgd")
+    assert {each.verdict for each in answer.differences} == {"better", "not_decided"}, "each sees its own difference"
+    _, seen = what_is_seen(answer)
+    assert " to " in seen and f"an arm see differences from roughly {seen} points on" in " ".join(answer.sentences)
+    assert f"one of about {seen} points is found" in " ".join(answer.scope)
 
 
 def test_a_planned_arm_without_a_run_is_named(tmp_path: Path) -> None:

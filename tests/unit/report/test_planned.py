@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dlexp.report.planned import Hypothesis, departure, otherwise, read_hypothesis
+from dlexp.report.planned import Hypothesis, as_one_against_another, departure, otherwise, read_hypothesis
 from dlexp.report.reading.plan import Plan
 from dlexp.report.words import few
 
@@ -24,6 +24,12 @@ from dlexp.report.words import few
 )
 def test_a_hypothesis_is_read_as_far_as_it_says_nothing_else(text: str, pair: tuple[str | None, str | None]) -> None:
     assert read_hypothesis(text, ["sgd", "adam", "Adam, lr 0.1"]) == Hypothesis(text, *pair)
+
+
+def test_two_names_are_seen_though_no_arm_has_them() -> None:
+    assert as_one_against_another(" Adma beats SGD!") == ("Adma", "SGD")
+    assert as_one_against_another("lr 0.1 is worse than lr 1.") == ("lr 0.1", "lr 1")
+    assert as_one_against_another("all will be well") is None
 
 
 def plan_of(seeds: list[int], looks: list[list[int]]) -> Plan:

@@ -144,6 +144,24 @@ def test_the_seeds_needed_find_it_in_80_of_100_and_one_less_does_not(gap: float,
         assert visible is not None and (visible <= gap) == enough
 
 
+def test_hundreds_of_comparisons_are_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, since a machine may be busy: with more than 30 powers each 199 of them took 0.5 s."""
+    counted: list[int] = []
+    power = statistics._power
+    monkeypatch.setattr(statistics, "_power", lambda *words: counted.append(1) or power(*words))
+    chance = np.random.default_rng(0)
+    arms = [statistics.sample(list(chance.normal(0.9, 0.01, 5))) for _ in range(50)]
+    for other in arms[1:]:
+        least = statistics.visible(arms[0], other, 49)
+        error = (arms[0].squared_error + other.squared_error) ** 0.5
+        found = power((least or 0) / error, *statistics._of_welch(arms[0], other, 0.05 / 49))
+        assert found == pytest.approx(0.8, abs=1e-6)
+    assert len(counted) <= 12 * 49
+    for other in arms[1:]:
+        statistics.needed(arms[0], other, 49)
+    assert len(counted) <= (12 + 8) * 49
+
+
 def test_no_number_of_seeds_is_advised_for_nothing() -> None:
     assert statistics.needed(Sample(3, 0.5, 1.0), Sample(3, 0.5, 1.0)) is None
     assert statistics.needed(Sample(3, 0.5001, 1.0), Sample(3, 0.5, 1.0)) is None, "more than ten thousand"

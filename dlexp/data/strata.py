@@ -1,4 +1,4 @@
-"""Samples dealt out class by class, so that each part has its share of every class."""
+"""Stratified samples: each part has its share of every class."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from dlexp.data.splits import Split
 
 
-def dealt(classes: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def stratified(classes: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Returns which samples are held out, bool N: `count` of them, of each class in proportion to its size.
 
     Seats are dealt so by Sainte-Laguë: the k-th sample of a class of n stands at (k - 1/2) / n, and the first ones are
