@@ -85,6 +85,11 @@ class Assembly:
         """Optimizer steps of the whole training."""
         return self.plan.total_steps(len(self.train))
 
+    def coefficients(self, model: nn.Module) -> dict[str, Any] | None:
+        """Returns what the task tells of a model that is one line, in the data's own units; None for all others."""
+        normalised = self.train.normalised.get(self.train.split.first)
+        return self.task.coefficients(model, *(normalised.in_own_values if normalised else ()))
+
     @property
     def measures(self) -> dict[str, Metric]:
         """All that is measured, by name."""

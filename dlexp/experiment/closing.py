@@ -82,9 +82,7 @@ def _look_back(
     run: Assembly, composed: Composed, tracker: Tracker, outputs: Any, on_cpu: Split, name: str
 ) -> dict[str, float]:
     """Writes results and pictures of the chosen weights on a split; returns what is measured now alone."""
-    normalised = run.train.normalised.get(on_cpu.first)
-    units = normalised.in_own_values if normalised else ()
-    coefficients = run.task.coefficients(run.state.average.module, *units)
+    coefficients = run.coefficients(run.state.average.module)
     if coefficients:
         weights = [f"{weight:.4f}" for weight in coefficients["w"]]
         names = list(run.task.feature_names or [])
@@ -160,6 +158,8 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float], *, is_
     facts, leading = run.measures[run.task.metric], run.task.metric
     gap = told_gap(metrics, leading, facts)
     told = f"{leading} {number(metrics[f'{TRAINED_ON}/{leading}'], facts)} on the training samples" if gap else ""
+    if replaced := run.data_facts.get("replaced_labels"):
+        told += f", {replaced:,} of whose labels are wrong (data.label_noise)"
     return [
         f"{result(metrics, run.measures)} ({weights}{few})",
         *([f"{told}: a gap of {gap}"] if gap else []),

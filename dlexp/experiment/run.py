@@ -9,6 +9,7 @@ from dlexp.errors import UserError
 from dlexp.experiment import closing, description
 from dlexp.experiment.advice import overfit_verdict
 from dlexp.experiment.identity import identity
+from dlexp.experiment.length import is_one_step
 from dlexp.experiment.loop import train
 from dlexp.experiment.opening import opened
 from dlexp.experiment.saved_state import Resumption
@@ -52,7 +53,8 @@ def run_experiment(composed: Composed, folder: Path, resumption: Resumption | No
         elif shares and resumption is not None:
             resumption.accepted()
             resumption = None
-        log.info(f"{choices['model']} on {choices['data']} with {choices['optimizer']} → {closing.shown(folder)}")
+        trained_by = choices["method" if is_one_step(config) else "optimizer"]
+        log.info(f"{choices['model']} on {choices['data']} with {trained_by} → {closing.shown(folder)}")
         with opened(composed, folder, resumption, facts) as (run, entry, history):
             resumed_step = None if resumption is None else run.state.step
             with Tracker(folder, resumed_step, leading=("loss", run.task.metric)) as tracker:

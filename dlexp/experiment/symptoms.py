@@ -36,12 +36,19 @@ def likeliest(run: Assembly, config: Mapping[str, Any]) -> str | None:
         model.eval()
         if _is_linear(task, model, batch, run.train.split.first):
             what = "draws only straight borders" if task.learns == "classes" else "bends nowhere"
-            found: str | None = f"The model is linear and {what}: try model=mlp, or another optimizer.lr"
+            found: str | None = f"The model is linear and {what}: try {_bent(config['model'])}, or another optimizer.lr"
         else:
             found = _of_gradients(_shares(task, model, batch), model, config, run.state.step)
     for module, was_training in modes:
         module.training = was_training
     return found
+
+
+def _bent(model: Mapping[str, Any]) -> str:
+    """Returns what to type for a model that bends."""
+    if model.get("depth") == 0:
+        return "model.depth=1"
+    return "model.activation=relu" if model.get("activation") == "identity" else "model=mlp"
 
 
 def _is_linear(task: Task, model: nn.Module, batch: Batch, first: str) -> bool:

@@ -43,6 +43,17 @@ class RunView:
     def step(self) -> int:
         return self._run.state.step
 
+    @property
+    def feature_names(self) -> Sequence[str] | None:
+        return self._run.task.feature_names
+
+    @property
+    def is_normalised(self) -> bool:
+        return self._run.train.split.first in self._run.train.normalised
+
+    def coefficients(self, model: nn.Module) -> dict[str, Any] | None:
+        return self._run.coefficients(model)
+
     def batches(self, split: str, count: int | None = None) -> Iterator[Batch]:
         if split == "test" and not self.is_at_end:
             raise UserError(f"watch.{self.name} asks for the test samples before the end, where they choose nothing")

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlexp.pictures.border import separating_line
     from dlexp.pictures.classes import confusion_matrix, per_class_accuracy, per_label_f1
     from dlexp.pictures.codes import codes_by_class
     from dlexp.pictures.grids import image_grid, image_rows, mistakes, segmentation, side_by_side
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from dlexp.pictures.one_feature import class_shares, fitted_curve
     from dlexp.pictures.planes import decision_regions, output_plane
     from dlexp.pictures.samples import points, prediction_against_truth
-    from dlexp.pictures.separating_line import separating_line
     from dlexp.pictures.surface import weight_path
 
 __all__ = [
@@ -44,7 +44,7 @@ HOMES = {
     "one_feature": ("class_shares", "fitted_curve"),
     "planes": ("decision_regions", "output_plane"),
     "samples": ("points", "prediction_against_truth"),
-    "separating_line": ("separating_line",),
+    "border": ("separating_line",),
     "surface": ("weight_path",),
 }
 

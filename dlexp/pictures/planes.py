@@ -19,6 +19,9 @@ MOST_POINTS = 2000
 MOST_IN_THE_LEGEND = 12
 FEW_POINTS = 16  # such as the rows of a truth table
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+# Scores that differ by no more than this over all that is drawn do so by rounding: float32 has seven digits.
+ROUNDING = 1e-6
+NO_BORDER = "No border but by rounding"
 
 
 @styled
@@ -35,7 +38,8 @@ def decision_regions(
 
     `predict` takes such points (float32 or float64, as they stand in the data) and returns logits N×classes, or with
     are_shares=False scores whose softmax is no probability: unsure is where the best one is not far ahead of the next.
-    Wrong points are ringed; those with a class below 0, which counts nowhere, are left out.
+    Wrong points are ringed; those with a class below 0, which counts nowhere, are left out. Where scores differ by
+    rounding alone no regions are drawn, and the title says so.
     """
     from matplotlib.colors import to_rgb
 
@@ -45,11 +49,13 @@ def decision_regions(
     classes = scores.argmax(dim=-1)
     colours = torch.tensor([to_rgb(colour) for colour in class_colours(len(class_names))])
     figure, axes = new_plot(6.4, 5.4)
-    strength = (0.12 + 0.38 * _sureness(scores, are_shares)).unsqueeze(-1)
+    is_flat = _is_flat(scores)
+    strength = (0.12 + 0.38 * _sureness(scores, are_shares)).unsqueeze(-1) * (not is_flat)
     plane = 1 - strength * (1 - colours[classes])
     axes.imshow(plane.numpy(), extent=extent, origin="lower", interpolation="bilinear", aspect="equal")
-    _borders(axes, classes, extent)
-    _finish(axes, "Decision regions", predict, points, targets, class_names, feature_names)
+    if not is_flat:
+        _borders(axes, classes, extent)
+    _finish(axes, NO_BORDER if is_flat else "Decision regions", predict, points, targets, class_names, feature_names)
     return figure
 
 
@@ -90,10 +96,13 @@ def output_plane(
     if are_shares:
         in_per_cent(bar.ax.yaxis)
     bar.outline.set_visible(False)
-    if levels := [each for each in levels if second.min() < each < second.max()]:
+    is_flat = _is_flat(scores)
+    levels = [] if is_flat else [each for each in levels if second.min() < each < second.max()]
+    if levels:
         lines = axes.contour(second, levels=levels, extent=extent, origin="lower", colors=INK, linewidths=0.7)
         axes.clabel(lines, fmt=lambda level: f"{100 * level:.0f} %" if are_shares else f"{level:g}", fontsize=7.5)
-    _finish(axes, "Output over the plane", predict, points, targets.cpu(), class_names, feature_names)
+    title = NO_BORDER if is_flat else "Output over the plane"
+    _finish(axes, title, predict, points, targets.cpu(), class_names, feature_names)
     return figure
 
 
@@ -138,6 +147,17 @@ def _answers(predict: Callable[[Tensor], Tensor], lattice: Tensor) -> Tensor:
     return scores.reshape(GRID, GRID, -1)
 
 
+def _is_flat(scores: Tensor) -> bool:
+    """Returns whether nowhere a class is ahead of the next one by more than rounding."""
+    best, second = scores.topk(2, dim=-1).values.unbind(dim=-1)
+    return float((best - second).max()) <= ROUNDING
+
+
+def size_of_points(count: int) -> float:
+    """Returns the area of a point, in points of print squared, where so many are drawn."""
+    return 90.0 if count <= FEW_POINTS else 20.0 if count <= 400 else 11.0
+
+
 def _sureness(scores: Tensor, are_shares: bool) -> Tensor:
     """Returns from 0 to 1 how sure an answer is: by its probability, else by its lead, of which the largest is 1."""
     if are_shares:
@@ -171,7 +191,7 @@ def _scatter(
         is_wrong = predict(points).detach().cpu().argmax(dim=1) != targets
     every = -(-len(points) // MOST_POINTS)
     x, y, classes, wrong = points[::every, 0], points[::every, 1], targets[::every], is_wrong[::every]
-    size = 90.0 if len(x) <= FEW_POINTS else 20.0 if len(x) <= 400 else 11.0
+    size = size_of_points(len(x))
     for number, (name, colour) in enumerate(zip(class_names, class_colours(len(class_names)), strict=True)):
         own = classes == number
         style: dict[str, Any] = {"color": colour, "edgecolors": "white", "linewidths": 0.4}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlexp.pictures.planes import MOST_IN_THE_LEGEND, MOST_POINTS
+from dlexp.pictures.planes import MOST_IN_THE_LEGEND, MOST_POINTS, size_of_points
 from dlexp.pictures.style import COLOURS, FAINT, class_colours, new_figure, new_plot, shortened, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
+
+MOST_UNLIKE = 3
 
 
 @styled
@@ -31,25 +33,38 @@ def points(
     figure = new_figure(1.2 + 4.6 * len(panels), 4.4)
     values = None if targets is None else targets.reshape(len(targets), -1)[:, 0]
     plots = figure.subplots(1, len(panels), squeeze=False)[0]
+    size = size_of_points(len(next(iter(panels.values()))))
+    style: dict[str, Any] = {"s": size, "linewidths": 0.4, "edgecolors": "white"}
     for axes, (name, shown), own_names in zip(plots, panels.items(), feature_names, strict=True):
         names = [shortened(name, 40) for name in own_names or ("feature 1", "feature 2")]
         is_plane = shown.shape[1] == 2
         height = shown[:, 1] if is_plane else torch.zeros(len(shown)) if values is None else values
         if class_names is None or values is None:
             colours = values if is_plane and values is not None else COLOURS[0]
-            axes.scatter(shown[:, 0], height, s=11, c=colours, linewidths=0)
+            scattered = axes.scatter(shown[:, 0], height, c=colours, **style)
+            if colours is values:
+                figure.colorbar(scattered, ax=axes, label="target", format="%.3g").outline.set_visible(False)
         for number, (word, colour) in enumerate(
             zip(class_names or [], class_colours(len(class_names or [])), strict=True)
         ):
             own = values == number
-            axes.scatter(shown[own, 0], height[own], s=11, color=colour, linewidths=0, label=shortened(word, 16))
+            axes.scatter(shown[own, 0], height[own], color=colour, label=shortened(word, 16), **style)
+        if is_plane and _are_alike(shown):
+            axes.set_aspect("equal", adjustable="datalim")
         axes.set(xlabel=names[0], ylabel=names[1] if is_plane else "target")
-        if len(panels) > 1:
-            axes.set_title(name)
+        axes.set_title(name if len(panels) > 1 else heading, weight="normal" if len(panels) > 1 else "bold")
     if class_names and len(class_names) <= MOST_IN_THE_LEGEND:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=1.7)
-    figure.suptitle(heading)
+        scale = (34 / size) ** 0.5
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=scale)
+    if len(panels) > 1:
+        figure.suptitle(heading, x=0.01, ha="left", size=11, weight="bold")
     return figure
+
+
+def _are_alike(points: Tensor) -> bool:
+    """Returns whether two features reach equally far, as those of one unit do: up to the factor MOST_UNLIKE."""
+    low, high = sorted((points.amax(dim=0) - points.amin(dim=0)).tolist())
+    return bool(0 < high <= MOST_UNLIKE * low)
 
 
 @styled

@@ -111,7 +111,7 @@ class Classification(Classes):
         from dlexp.pictures.style import noted
 
         inputs = trained.inputs
-        if len(coefficients["w"]) != 2 or not any(coefficients["w"]) or not isinstance(inputs, Tensor):
+        if len(coefficients["w"]) != 2 or not isinstance(inputs, Tensor):
             return {}
         targets = self._answers(inputs, trained)
         line = pictures.separating_line(

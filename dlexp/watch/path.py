@@ -16,12 +16,15 @@ from dlexp.watch.watcher import View, Watcher
 # spread over all.
 MOST_POINTS, MOST_SAMPLES = 20_000, 5_000
 
+Place = tuple[str, Tensor, tuple[Tensor, ...]]
+
 
 class WeightPath(Watcher):
     """Keeps two weights at each step, and draws their path over the loss of the training samples at the end.
 
     weights: their numbers, counted over all parameters in the model's order, the first being 0. In the surface all
-    others are as the chosen weights have them. Raises UserError for numbers that the model does not have.
+    others are as the chosen weights have them. Those of a line are drawn in the data's own units, as its w is told.
+    Raises UserError for numbers that the model does not have.
     """
 
     def __init__(self, *, weights: list[int]) -> None:
@@ -65,11 +68,32 @@ class WeightPath(Watcher):
                     parameter[at] = value
                 return sum(float(view.loss(batch, chosen)) * num_rows(batch) for batch in batches) / count
 
-        names = [name for name, _, _ in places]
-        title = f"Weights over the loss of {count:,} training samples\n{view.step:,} steps"
-        figure = pictures.weight_path(loss, torch.stack([*self.points, self.last]), names, title)
+        names, scale = self._named(view, chosen, places)
+        title = f"Weights over the loss of {count:,} training samples\n{view.step:,} step{'s' * (view.step != 1)}"
+        path = torch.stack([*self.points, self.last]).cpu()
+
+        def own(x: float, y: float) -> float:
+            return loss(x / scale[0], y / scale[1])
+
+        figure = pictures.weight_path(own, path * torch.tensor(scale), names, title)
         loss(*before)
         view.figure("weight_path", figure)
+
+    def _named(self, view: View, model: nn.Module, places: list[Place]) -> tuple[list[str], list[float]]:
+        """Returns what both weights are called, and by how much they are larger in the data's own units. Of all but a
+        line's w nobody knows those: they are called as the model has them.
+        """
+        for _, parameter, at in places:
+            parameter[at] = 1.0
+        line, (_, first, _) = view.coefficients(model), places[0]
+        is_w = first.ndim == 2 and all(parameter.data_ptr() == first.data_ptr() for _, parameter, _ in places)
+        if line is None or not is_w or first.numel() != len(line["w"]):
+            note = " (features normalised)" if view.is_normalised else ""
+            return [f"{name}{note}" for name, _, _ in places], [1.0, 1.0]
+        columns, features = [int(at[-1]) for _, _, at in places], list(view.feature_names or [])
+        is_named = len(features) == len(line["w"])
+        names = [f"w of {features[column]}" if is_named else f"w{column + 1}" for column in columns]
+        return names, [line["w"][column] for column in columns]
 
     def state_dict(self) -> dict[str, Any]:
         points = torch.stack(self.points) if self.points else torch.zeros(0, 2)
@@ -82,7 +106,7 @@ class WeightPath(Watcher):
         return torch.stack([parameter[at] for _, parameter, at in (_place(model, each) for each in self.weights)])
 
 
-def _place(model: nn.Module, number: int) -> tuple[str, Tensor, tuple[Tensor, ...]]:
+def _place(model: nn.Module, number: int) -> Place:
     """Returns what the weight of that number is called, the parameter that has it, and where in it, axis by axis: how
     a parameter lies in memory is not the order of its numbers.
     """

@@ -18,7 +18,8 @@ class View(Protocol):
     """What a watcher sees of a run, and what it may do there.
 
     model: as it trains. averaged: what is evaluated (the same without ema). epoch, step: finished ones. folder: the
-    run's, for files of its own.
+    run's, for files of its own. feature_names: of the first input, None where it has none. is_normalised: whether that
+    is what a model sees of it.
     """
 
     @property
@@ -36,6 +37,12 @@ class View(Protocol):
     @property
     def folder(self) -> Path: ...
 
+    @property
+    def feature_names(self) -> Sequence[str] | None: ...
+
+    @property
+    def is_normalised(self) -> bool: ...
+
     def batches(self, split: str, count: int | None = None) -> Iterator[Batch]:
         """Yields "train", "val" or (in `end` alone) "test" in order, not augmented, normalised, on the device.
 
@@ -45,6 +52,11 @@ class View(Protocol):
     def loss(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
         """Returns the task's loss of a batch by `model` (None: the one that trains), in the mode that it is in, without
         gradients.
+        """
+
+    def coefficients(self, model: nn.Module) -> dict[str, Any] | None:
+        """Returns `{"w": [...], "b": ...}` of a model that is one line, in the data's own units, as the run's end tells
+        them; None for all others.
         """
 
     def log(self, name: str, value: Tensor | float) -> None:

@@ -3,13 +3,14 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, Ended
 
 from dlexp.config.compose import compose
 from dlexp.config.problems import config_problems
@@ -92,3 +93,30 @@ def test_the_figures_in_readme_are_those_of_the_table() -> None:
     assert len(figures) >= 3
     table = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert [figure for figure in figures if f"| {figure} " not in table] == []
+
+
+def drawn_exercises() -> list[Any]:
+    """Returns the words of the exercises on generated data, and the picture that each names; all but one are slow."""
+    chapters = yaml.safe_load((ROOT / "benchmarks" / "course.yaml").read_text(encoding="utf-8"))
+    found = [(each["type"], each.get("picture", "")) for chapter in chapters.values() for each in chapter]
+    return [
+        pytest.param(words.split(), name[1], id=words, marks=[] if "gate=not" in words else [pytest.mark.slow])
+        for words, picture in found
+        if (name := re.fullmatch(r"`(\w+\.png)`", picture)) and re.search(GENERATED, words)
+    ]
+
+
+Cli = Callable[..., Ended]
+GENERATED = r"^experiment=(spiral|curve|gates|linear_|logistic|perceptron|svm\b(?!_))"
+
+
+@pytest.mark.parametrize(("words", "picture"), drawn_exercises())
+def test_the_picture_that_an_exercise_names_is_drawn(words: list[str], picture: str, cli: Cli, workdir: Path) -> None:
+    if "method=support_vectors" in words:
+        pytest.importorskip("sklearn")
+    ended = cli(*words, "epochs=1", "max_steps=2", "threads=1", "hydra.run.dir=run")
+    assert ended.code == 0 and (workdir / "run" / "plots" / picture).is_file(), ended
+
+
+def test_no_exercise_with_a_picture_is_left_out() -> None:
+    assert len(drawn_exercises()) >= 20

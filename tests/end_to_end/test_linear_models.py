@@ -22,6 +22,7 @@ from dlexp.experiment.assemble import assemble
 from dlexp.experiment.curvature import largest_curvature, too_fast
 from dlexp.records import checkpoints
 from dlexp.records.folder import saved_states
+from dlexp.records.metrics import read_epochs
 
 BLOBS = ["model=linear", "data=blobs", "data.spread=1.5", "data.points_per_class=50", "epochs=2", *SHORT]
 LINE = ["model=linear", "data=linear", "data.num_points=200", "data.noise=0.5", "data.val_size=0", *SHORT]
@@ -251,3 +252,21 @@ def test_a_line_is_told_and_drawn_with_its_margin_and_its_path(cli, workdir: Pat
     found = told(workdir / "run")["coefficients"]
     assert ended.code == 0 and f"b = {found['b']:.4f}, margin {found['margin']:.4g}" in ended.out
     assert {"separating_line.png", "weight_path.png"} <= {each.name for each in (workdir / "run" / "plots").iterdir()}
+
+
+@pytest.mark.parametrize("words", [[], ["task.standardise=true"]])
+def test_the_path_ends_at_the_weights_that_are_told(words: list[str], cli, workdir: Path, monkeypatch: Any) -> None:
+    """In the data's own units, though features and targets are normalised; the loss there is that of the training."""
+    drawn: list[Any] = []
+
+    def weight_path(loss: Any, path: torch.Tensor, names: list[str], title: str) -> Figure:
+        drawn.append((loss(*path[-1].tolist()), path[-1].tolist(), names, title))
+        return Figure()
+
+    monkeypatch.setattr("dlexp.pictures.surface.weight_path", weight_path)
+    ended = cli(*LINE, *words, "method=least_squares", "watch=path", "hydra.run.dir=run")
+    ((loss, end, names, title),) = drawn
+    assert ended.code == 0 and end == pytest.approx(told(workdir / "run")["coefficients"]["w"][:2], rel=1e-4)
+    assert names == ["w1", "w2"] and title.endswith("\n1 step")
+    assert loss == pytest.approx(read_epochs(workdir / "run")[-1]["train/loss"], rel=1e-3)
+    assert "linear on linear with least_squares" in ended.out

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from resuming import SHORT
 
 import dlexp
@@ -165,13 +166,21 @@ def test_the_gap_is_to_samples_from_all_over_the_training_set(workdir: Path) -> 
     assert row["watch/rbm/free_energy_gap"] == pytest.approx(own - train, abs=1e-4) and abs(own - train) < 1e-4
 
 
-def test_a_stack_becomes_a_deep_net(workdir: Path) -> None:
+def test_a_stack_becomes_a_deep_net(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures, figures and free energies of each machine, whose weights the net takes over."""
     one = api.run([*MACHINE, "watch=rbm", "pictures=true", "scheduler=rising_momentum"], folder=workdir / "one").folder
     assert {"filters.png", "samples.png", "reconstructions.png"} <= {path.name for path in (one / "plots").iterdir()}
     epochs = read_epochs(one)
     assert len(epochs) == 2 and all("watch/rbm/free_energy_gap" in row for row in epochs)
-    two = api.run([*MACHINE, "model.depth=2", f"init_from={one}"], folder=workdir / "two").folder
+    chosen = min(epochs, key=lambda row: row["val/mse"])
+    gap, val = (chosen[f"watch/rbm/free_energy{name}"] for name in ("_gap", ""))
+    sentence = f"validation samples {val:.4g}, of as many training samples {val - gap:.4g}: a gap of {gap:+.3g}"
+    assert sentence in (one / "log.txt").read_text(encoding="utf-8")
+    headings = list[str]()
+    monkeypatch.setattr("dlexp.pictures.grids.image_rows", lambda _, heading: headings.append(heading) or Figure())
+    two = api.run([*MACHINE, "watch=rbm", "model.depth=2", f"init_from={one}"], folder=workdir / "two").folder
+    (heading,) = headings
+    assert heading.endswith("on, in layer 2: each row is what the layers below decode from it")
     net = ["model=mlp", "model.depth=2", "model.width=5", "model.activation=sigmoid", "epochs=1"]
     deep = api.run([*GREY, *net, f"init_from={two}"], folder=workdir / "deep").folder
     told = (deep / "log.txt").read_text(encoding="utf-8")

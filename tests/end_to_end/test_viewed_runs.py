@@ -92,7 +92,8 @@ def test_all_of_it_resumes_exactly(workdir: Path) -> None:
 
 def test_labels_are_replaced_told_and_recorded(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    api.run([*POINTS, "data.label_noise=0.25"], folder=workdir / "run")
+    api.run([*POINTS, "data.label_noise=0.25", "evaluation.train=true"], folder=workdir / "run")
+    assert "on the training samples, 27 of whose labels are wrong (data.label_noise): a gap of" in caplog.text
     assert "27 of 108 training samples have another class in place of theirs (data.label_noise=0.25)" in caplog.text
     assert facts_of(workdir / "run")["replaced_labels"] == 27
 

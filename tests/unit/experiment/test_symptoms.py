@@ -34,7 +34,11 @@ def told(*words: str, change: Callable[[nn.Module], Any] = lambda model: None) -
     ("words", "expected"),
     [
         (["model=linear"], "The model is linear and draws only straight borders: try model=mlp"),
-        (["model.activation=identity"], "The model is linear"),
+        (
+            ["model.activation=identity"],
+            "The model is linear and draws only straight borders: try model.activation=relu",
+        ),
+        (["model.depth=0"], "The model is linear and draws only straight borders: try model.depth=1"),
         (["model=linear", "data=linear", "data.num_points=60"], "The model is linear and bends nowhere: try model=mlp"),
         (["model.depth=8", "model.activation=sigmoid"], "dies on its way back through 8 layers of Sigmoid"),
         (["optimizer.lr=1e-8"], "try optimizer.lr=1e-06 (a hundred times)"),

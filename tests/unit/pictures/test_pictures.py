@@ -368,3 +368,53 @@ def test_pictures_leave_the_persons_settings_alone_and_never_import_pyplot() -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.split() == ["33.0", "False"]
+
+
+def test_no_border_is_drawn_of_rounding() -> None:
+    """What one neuron ends with on XOR: weights that are 0 but for the last digit."""
+    points, targets, names = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]), torch.tensor([0, 1, 1, 0]), ["0", "1"]
+    w = torch.tensor([2e-9, -2.98e-8])
+
+    def predict(x: Tensor, factor: float = 1) -> Tensor:
+        return torch.stack([torch.full((len(x),), 0.3), 0.3 + factor * x.float() @ w], dim=1)
+
+    for factor, is_flat in ((1.0, True), (1e8, False)):
+        line = pictures.separating_line((factor * w).tolist(), 0.0, None, points, targets, names)
+        assert ("No border" in str(_words(line))) is is_flat and bool(line.axes[0].lines) is not is_flat
+        for draw in (pictures.decision_regions, pictures.output_plane):
+            figure = draw(lambda x, factor=factor: predict(x, factor), points, targets, names, are_shares=True)
+            assert ("No border" in str(_words(figure))) is is_flat
+            (image,) = figure.axes[0].get_images()
+            shown = torch.as_tensor(image.get_array())
+            assert (float(shown.max() - shown.min()) < 1e-6) is is_flat
+    _image(line)
+
+
+def test_the_normal_vector_lies_above_the_ringed_points() -> None:
+    points = torch.tensor([[-1.0, 0], [1, 0.1], [1.2, 0]])
+    axes = pictures.separating_line([1.0, 0.0], 0.0, 2.0, points, torch.tensor([0, 1, 1]), ["a", "b"]).axes[0]
+    (arrow,) = axes.texts
+    assert arrow.arrow_patch.get_path_effects() and arrow.get_zorder() > max(c.get_zorder() for c in axes.collections)
+
+
+def test_samples_of_two_features() -> None:
+    """Few points are large, features of one scale have axes of one, numbers a bar, and headings one look."""
+    corners, classes = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]), torch.tensor([0, 1, 1, 0])
+    figure = pictures.points({"as it is": corners}, classes, ["0", "1"], [None], "4 of 4")
+    (axes,) = figure.axes
+    assert axes.get_aspect() == 1 and axes.collections[0].get_sizes()[0] > 50
+    assert axes.get_title(loc="left") == "4 of 4" and figure.get_suptitle() == ""
+    stretched = torch.randn(500, 2) * torch.tensor([1.0, 100.0])
+    axes, bar = pictures.points({"as it is": stretched}, stretched[:, 0], None, [None], "500").axes
+    assert axes.get_aspect() == "auto" and bar.get_ylabel() == "target"
+    both = pictures.points({"as it is": corners, "noise": corners}, classes, ["0", "1"], [None, None], "4 of 4")
+    assert both.get_suptitle() == "4 of 4" and [each.get_title(loc="left") for each in both.axes] == [
+        "as it is",
+        "noise",
+    ]
+    _image(both)
+
+
+def test_no_picture_is_called_as_the_module_that_has_it() -> None:
+    """Once imported, a module stands in its package under its name, and would be what the second picture asks for."""
+    assert not {name for home, names in pictures.HOMES.items() for name in names if name == home}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlexp.pictures.planes import MOST_POINTS
+from dlexp.pictures.planes import MOST_POINTS, ROUNDING, size_of_points
 from dlexp.pictures.style import COLOURS, FAINT, INK, new_plot, shortened, styled
 
 if TYPE_CHECKING:
@@ -32,18 +32,30 @@ def separating_line(
     """Returns the line w·x + b = 0 among points N×2 of classes 0 and 1 (others are left out), in the data's own unit.
 
     An arrow shows the normal vector w, which points to the second class. margin: how far on both sides the loss begins;
-    the points that it counts, the support vectors, are ringed. None: there is none.
+    the points that it counts, the support vectors, are ringed. None: there is none. Where scores differ by rounding
+    alone there is neither line nor arrow, and the title says so.
     """
+    from matplotlib.patheffects import withStroke
+
     kept = targets >= 0
     points, targets = points.detach().cpu().double()[kept], targets.cpu()[kept]
     normal = torch.tensor(w, dtype=torch.float64)
-    size = normal.norm()
-    unit = normal / size
     figure, axes = new_plot(6.4, 5.4)
     low, high = points.amin(dim=0), points.amax(dim=0)
     space = 0.08 * float((high - low).max()) + 1e-6
     low, high = low - space, high + space
-    distances = (points @ normal + b) / size
+    _points(axes, points, targets, class_names)
+    x, y = (shortened(name, 40) for name in feature_names or ("feature 1", "feature 2"))
+    (x0, y0), (x1, y1) = low.tolist(), high.tolist()
+    axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal", xlabel=x, ylabel=y)
+    scores = points @ normal
+    if float(scores.max() - scores.min()) <= ROUNDING:
+        axes.set_title("No border: w is 0 up to rounding\n" + _told(w, b))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.4)
+        return figure
+    size = normal.norm()
+    unit = normal / size
+    distances = (scores + b) / size
     foot = points.mean(dim=0) - (points.mean(dim=0) @ normal + b) / size * unit
     reach = float((high - low).norm())
     along = reach * torch.stack([-unit[1], unit[0]])
@@ -53,8 +65,7 @@ def separating_line(
             {"color": INK, "linewidth": 1.6} if shift == 0 else {"color": FAINT, "linestyle": (0, (4, 3))}
         )
         axes.plot(ends[:, 0], ends[:, 1], zorder=2, **style)
-    _points(axes, points, targets, class_names)
-    title = f"w = [{w[0]:.4g}, {w[1]:.4g}], b = {b:.4g}"
+    title = _told(w, b)
     if margin is not None:
         holds = (2 * targets - 1) * distances <= margin * (1 + CLOSE)
         ringed = points[holds][:MOST_POINTS]
@@ -62,20 +73,24 @@ def separating_line(
         axes.scatter(ringed[:, 0], ringed[:, 1], s=60, label="support vectors", zorder=3.5, **style)
         title += f"\nmargin {margin:.4g}, {int(holds.sum())} of {len(points)} points on it, within it or beyond"
     tip = foot + unit * (margin if margin is not None and margin < reach / 4 else reach / 8)
-    arrow = {"arrowstyle": "-|>", "color": COLOURS[5], "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
+    arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": COLOURS[5], "linewidth": 2.4, "shrinkA": 0, "shrinkB": 0}
+    arrow["mutation_scale"] = 16
+    # A white edge tells it from the points and rings that it lies on.
+    arrow["path_effects"] = [withStroke(linewidth=5.5, foreground="white")]
     axes.annotate("", xy=tuple(tip.tolist()), xytext=tuple(foot.tolist()), arrowprops=arrow, zorder=4)
     axes.plot([], [], color=COLOURS[5], label="normal vector w")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.4)
-    x, y = (shortened(name, 40) for name in feature_names or ("feature 1", "feature 2"))
-    (x0, y0), (x1, y1) = low.tolist(), high.tolist()
-    axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal", xlabel=x, ylabel=y)
     axes.set_title(title)
     return figure
 
 
+def _told(w: Sequence[float], b: float) -> str:
+    return f"w = [{w[0]:.4g}, {w[1]:.4g}], b = {b:.4g}"
+
+
 def _points(axes: Axes, points: Tensor, targets: Tensor, class_names: Sequence[str]) -> None:
     every = -(-len(points) // MOST_POINTS)
-    style: dict[str, Any] = {"s": 20.0 if len(points) <= 400 else 11.0, "edgecolors": "white", "linewidths": 0.4}
+    style: dict[str, Any] = {"s": size_of_points(len(points)), "edgecolors": "white", "linewidths": 0.4}
     for number, name in enumerate(class_names):
         own = points[::every][targets[::every] == number]
         axes.scatter(own[:, 0], own[:, 1], color=COLOURS[number], label=shortened(name, 16), zorder=3, **style)
