@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dlexp.__main__ import main
-from dlexp.config import build, check
+from dlexp.config import build, check, problems
 from dlexp.config import compose as compose_module
 from dlexp.config.compose import compose
 from dlexp.errors import UserError, did_you_mean
@@ -122,7 +122,7 @@ TYPED = [
     ),
     (["augment=mixup", "augment.mixup.alpha=0"], ["augment.mixup.alpha=0 must be > 0"]),
     (["augment=mixup", "augment.mixup.probability=2"], ["augment.mixup.probability=2 must be ≥ 0 and ≤ 1"]),
-    (["experiment=cifar10_vgg_512", "augment=none"], ["augment.crop has no _target_", "augment.crop=null"]),
+    (["augment=none", "+augment.crop.padding=2"], ["augment.crop has no _target_", "augment.crop=null"]),
     (["device=gpu"], ["device=gpu must be one of auto, cpu, cuda"]),
     (["precision=float16", "device=cpu"], ["precision=float16 needs CUDA", "bfloat16"]),
     (["model._target_=os.system"], ["'os.system' is not allowed", "allow=os"]),
@@ -462,7 +462,7 @@ def test_a_bug_in_the_check_keeps_its_traceback(workdir: Path, monkeypatch: pyte
     def broken(*_: object) -> None:
         raise Bug
 
-    for module in (check, compose_module) if place == "settings_problems" else (check,):
+    for module in (problems, compose_module) if place == "settings_problems" else (check,):
         monkeypatch.setattr(module, place, broken)
     with pytest.raises(Bug):
         main(["max_steps=1"] if place == "config_problems" else ["epochs=0", "model=vgg61"])
