@@ -44,7 +44,8 @@ def plan_lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
         yield "metric", plan.metric, f"Another one: {answer.metric}"
     yield (
         "final runs",
-        f"{counted(len(plan.planned_seeds), 'run')} an arm, {_seeds(plan.planned_seeds)}",
+        f"{counted(len(plan.planned_seeds) * max(1, len(plan.folds)), 'run')} an arm, {_seeds(plan.planned_seeds)}"
+        + f", {counted(len(plan.folds), 'fold')}" * bool(plan.folds),
         _final_runs(answer, plan),
     )
     if plan.tuning:
@@ -80,7 +81,7 @@ def _final_runs(answer: Answer, plan: Plan) -> str:
     told += "".join(f"; {_seeds(its)} {what}" for its, what in ((added, "added"), (dropped, "left out")) if its)
     if answer.exploratory:
         return f"{told}. Exploratory: {answer.exploratory}"
-    due = len(plan.arms) * len(plan.seeds)
+    due = len(plan.arms) * len(plan.seeds) * max(1, len(plan.folds))
     there = finished + sum(count for count, _ in lost)
     if there != due:
         return f"{told}, of {due} planned"

@@ -439,6 +439,18 @@ def test_seeds_that_were_added_stand_beside_those_planned(tmp_path: Path) -> Non
     assert line == ("six runs an arm, seeds 1 to 6", "10 finished; seed 6 left out")
 
 
+def test_each_fold_of_an_arm_is_a_planned_run(tmp_path: Path) -> None:
+    folds = [f"data.fold={fold}" for fold in range(2)]
+    runs = {name: {f"1 fold {fold}": f"{name}-{fold}" for fold in range(2)} for name in ARMS}
+    made_comparison(tmp_path, {"sgd": [], "adam": []}, seeds=[1], folds=folds, runs=runs, tuning=None, looks=[])
+    for name, fold in itertools.product(ARMS, range(2)):
+        settings = {**ARMS[name], "data.folds": 2, "data.fold": fold}
+        made_run(tmp_path / f"{name}-{fold}", 0.9 + 0.01 * fold, seed=1, settings=settings)
+    answer = make_answer([tmp_path])
+    (line,) = ((plan, done) for name, plan, done in plan_lines(answer, plan_of(tmp_path)) if name == "final runs")
+    assert line == ("two runs an arm, seed 1, two folds", "As planned: 4 finished")
+
+
 @pytest.mark.parametrize("split", ["val", "trained_on"])
 def test_a_plan_of_data_without_a_test_split_is_reported(split: str, tmp_path: Path) -> None:
     """As such plans were stored before their runs had ended: with the metric of a test."""
