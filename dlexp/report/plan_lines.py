@@ -98,7 +98,7 @@ def _tuning_plan(tuning: Tuning) -> str:
     if len(spaces) == 1:
         where = "; " + ", ".join(f"{key} from {range_in_words(space)}" for key, space in next(iter(spaces)))
     return (
-        f"{few(tuning.keys)}: {counted(tuning.trials, 'trial')} an arm, {SAMPLERS.get(tuning.sampler, tuning.sampler)},"
+        f"{few(tuning.keys)}: {counted(tuning.planned_trials, 'trial')} an arm, {SAMPLERS.get(tuning.sampler, tuning.sampler)},"
         f" seed {tuning.sampler_seed}, each one run of seed {tuning.seed}{where}"
     )
 
@@ -116,10 +116,12 @@ def _tuning_done(answer: Answer, tuning: Tuning) -> str:
     counts = {len(runs) for runs in answer.trials.values()}
     trials = [run for runs in answer.trials.values() for run in runs]
     lost = sum(run.is_diverged or run.status == "failed" for run in trials)
+    more = tuning.trials - tuning.planned_trials
     told = [
         f"{counted(len(trials), 'trial')}"
         + (f", {lost} of them failed or diverged and counted as tried" if lost else "")
     ]
+    told += [f"{counted(abs(more), 'trial')} an arm {'added' if more > 0 else 'left out'}"] if more else []
     widened = [name for name, keys in tuning.widened.items() if keys]
     told += [f"the range of {few(widened)} was widened once, since the best value lay at its edge"] if widened else []
     edges = [name for name, keys in tuning.edges.items() if keys]
@@ -130,5 +132,5 @@ def _tuning_done(answer: Answer, tuning: Tuning) -> str:
     )
     if chosen := [f"{name} {' '.join(words)}" for name, words in tuning.chosen.items()]:
         told.append(f"chosen: {', '.join(chosen)}")
-    whole = counts == {tuning.trials} and not widened
+    whole = counts == {tuning.planned_trials} and not widened
     return f"{AS_PLANNED}: {'; '.join(told)}" if whole else _departed(told)

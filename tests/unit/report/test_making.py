@@ -439,6 +439,23 @@ def test_seeds_that_were_added_stand_beside_those_planned(tmp_path: Path) -> Non
     assert line == ("six runs an arm, seeds 1 to 6", "10 finished; seed 6 left out")
 
 
+@pytest.mark.parametrize(
+    ("first", "planned", "done"),
+    [
+        (0, "two trials an arm", "As planned: four trials; "),
+        (1, "one trial an arm", "Four trials; one trial an arm added; "),
+        (3, "three trials an arm", "Four trials; one trial an arm left out; "),
+    ],
+)
+def test_trials_typed_later_stand_beside_those_planned(first: int, planned: str, done: str, tmp_path: Path) -> None:
+    folder = made_comparison(tmp_path, {"sgd": SGD, "adam": ADAM})
+    plan = plan_of(folder)
+    assert plan.tuning is not None
+    write_plan(folder, replace(plan, tuning=replace(plan.tuning, first_trials=first)))
+    told = next(line for line in plan_lines(make_answer([folder]), plan_of(folder)) if line[0] == "tuning")
+    assert planned in told[1] and told[2].startswith(done), told
+
+
 def test_each_fold_of_an_arm_is_a_planned_run(tmp_path: Path) -> None:
     folds = [f"data.fold={fold}" for fold in range(2)]
     runs = {name: {f"1 fold {fold}": f"{name}-{fold}" for fold in range(2)} for name in ARMS}
