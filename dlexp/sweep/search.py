@@ -54,7 +54,7 @@ def run_search(read: words.Words) -> Ended:
         log.info(line)
     if ended.folder.exists():
         if search.first.config["pictures"] and ended.stop is None:
-            draw_search(ended.folder, search, trials, reports)
+            draw_search(ended.folder, search, trials, finals, reports)
         log.info(f"look at it   tensorboard --logdir {to_type(str(ended.folder))}")
     return ended
 

@@ -1,11 +1,14 @@
 """Which trial of a search is the best."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from made_runs import made_run
 
 from dlexp.config import words
 from dlexp.records.run_json import read_json, write_json
+from dlexp.sweep import search_pictures
 from dlexp.sweep.asked import asked
 from dlexp.sweep.found import ranked
 from dlexp.sweep.search import top_of
@@ -38,3 +41,20 @@ def test_of_equal_trials_that_trained_whole_before_stays(tmp_path: Path) -> None
         (job,) = search.jobs({"optimizer.lr": lr}, epochs)
         write_json(record, {**read_json(record), "overrides": job.overrides})
         assert top() == ["0.3", expected], (lr, epochs)
+
+
+def test_the_trial_that_the_words_name_is_ringed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(search_pictures, "over_setting", lambda series, **_: drawn.extend(series))
+    search = asked(words.read(["-m", "search=random", "optimizer.lr=interval(0.1,1)", "trials=3"]))
+
+    def trial(name: str, lr: str, accuracy: float, loss: float) -> Trial:
+        metrics = {"val/accuracy": accuracy, "val/loss": loss}
+        return Trial({"optimizer.lr": lr}, [made_run(tmp_path / name, metrics=metrics)])
+
+    trials = [trial("a", "0.1", 0.9, 0.3), trial("b", "0.2", 0.9, 0.1), trial("c", "0.3", 0.8, 0.0)]
+    reports = {each.folders[0]: read_json(each.folders[0] / "run.json") for each in trials}
+    search_pictures.draw_search(tmp_path, search, trials, [], reports)
+    search_pictures.draw_search(tmp_path, search, trials, [trial("d", "0.3", 0.95, 0.1)], reports)
+    rings = [each.chosen for each in drawn if each.chosen is not None]
+    assert rings == [(0.2, 90.0), (0.3, 80.0)], "of equal ones the lower loss; then the best that was trained whole"
