@@ -179,7 +179,8 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
                 f" trials={tried} or more goes on"
             )
         else:
-            planned = f"{tuned.trials} trial{'s' * (tuned.trials != 1)} an arm {'typed' if tuned.first_trials else 'planned'}"
+            planned = f"{tuned.trials} trial{'s' * (tuned.trials != 1)} an arm"
+            planned += " typed" if tuned.first_trials else " planned"
             departures.append(f"{planned}, {now} typed before anything was chosen")
             tuned = replace(tuned, trials=now, first_trials=tuned.planned_trials)
     for each in departures:

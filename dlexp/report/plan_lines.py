@@ -98,8 +98,9 @@ def _tuning_plan(tuning: Tuning) -> str:
     if len(spaces) == 1:
         where = "; " + ", ".join(f"{key} from {range_in_words(space)}" for key, space in next(iter(spaces)))
     return (
-        f"{few(tuning.keys)}: {counted(tuning.planned_trials, 'trial')} an arm, {SAMPLERS.get(tuning.sampler, tuning.sampler)},"
-        f" seed {tuning.sampler_seed}, each one run of seed {tuning.seed}{where}"
+        f"{few(tuning.keys)}: {counted(tuning.planned_trials, 'trial')} an arm,"
+        f" {SAMPLERS.get(tuning.sampler, tuning.sampler)}, seed {tuning.sampler_seed},"
+        f" each one run of seed {tuning.seed}{where}"
     )
 
 

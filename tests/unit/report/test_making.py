@@ -18,7 +18,7 @@ from scipy import stats
 
 from dlexp.console import wording
 from dlexp.errors import UserError
-from dlexp.records.folder import DATA, RECORD
+from dlexp.records.folder import DATA, METRICS, RECORD
 from dlexp.report import tables
 from dlexp.report.making import make_answer
 from dlexp.report.page.layout import page
@@ -437,6 +437,17 @@ def test_seeds_that_were_added_stand_beside_those_planned(tmp_path: Path) -> Non
     answer = make_answer([folder])
     (line,) = ((plan, done) for name, plan, done in plan_lines(answer, plan_of(folder)) if name == "final runs")
     assert line == ("six runs an arm, seeds 1 to 6", "10 finished; seed 6 left out")
+
+
+@pytest.mark.parametrize(("method", "step"), [("least_squares", 1), ("sam", 40), ("plain", 1)])
+def test_what_a_solver_trained_is_called_after_it(method: str, step: int, tmp_path: Path) -> None:
+    folder = made_run(tmp_path / "run", settings={"method": method, "model": "linear"}, curve=[0.9])
+    rows = [json.loads(line) | {"step": step} for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    (folder / METRICS).write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    answer = make_answer([folder])
+    is_solver = method == "least_squares"
+    assert answer.arms[0].name == f"linear on spiral with {method if is_solver else 'sgd'}"
+    assert ("optimizer" in answer.constant, "method" in answer.constant) == (not is_solver, is_solver)
 
 
 @pytest.mark.parametrize(
