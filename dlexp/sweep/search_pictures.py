@@ -22,9 +22,7 @@ FOLDER = "search"  # in a sweep's folder, and before the names in TensorBoard
 WHO = Who("", 0, 0)
 
 
-def draw_search(
-    folder: Path, asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial], reports: Reports
-) -> None:
+def draw_search(folder: Path, asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial], reports: Reports) -> None:
     """Draws the trials over each numeric key, that with the best settings ringed (see `what_was_found`), and the tuning
     curve where it has a meaning.
     """
