@@ -10,7 +10,7 @@ from statistics import fmean
 from dlexp.pictures.drawing import Drawing, Who
 from dlexp.pictures.over_settings import Series, heat_map, over_setting
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.figures.picture import Picture, compared_keys, first_arms, numeric_keys, who
+from dlexp.report.figures.picture import Picture, arms_of_cells, compared_keys, first_arms, numeric_keys, who
 from dlexp.report.shown import Shown, setting, shown, shown_metric
 from dlexp.report.statistics import expected_best
 from dlexp.report.trials import chosen_trial, trial_value
@@ -92,14 +92,10 @@ def _map(answer: Answer, row: str, column: str) -> Picture | None:
     rows, columns = (sorted({float(arm.settings[key]) for arm in answer.arms}) for key in (row, column))
     if len(rows) < 2 or len(columns) < 2 or len(rows) * len(columns) > MOST_CELLS:
         return None
-    groups: dict[tuple[float | str, float | str], list[Arm]] = defaultdict(list)
-    for arm in answer.arms:
-        groups[float(arm.settings[row]), float(arm.settings[column])].append(arm)
-    others = [key for key in compared_keys(answer) if key not in (row, column)]
-    held = {tuple(sorted(repr([arm.settings.get(key) for key in others]) for arm in arms)) for arms in groups.values()}
-    averaged = any(len(arms) > 1 for arms in groups.values())
-    if averaged and len(held) > 1:  # cells would differ in more than row and column
+    groups, others = arms_of_cells(answer, row, column)
+    if groups is None:
         return None
+    averaged = any(len(arms) > 1 for arms in groups.values())
     cells: dict[tuple[float | str, float | str], tuple[float | None, str, str]] = {}
     for place, arms in groups.items():
         means = [arm.interval.mean for arm in arms if arm.is_whole and arm.interval.mean is not None]

@@ -51,3 +51,5 @@ def test_no_map_where_cells_differ_in_more_than_their_place(tmp_path: Path) -> N
     settings = [(4, 1, 0.0), (4, 1, 0.5), (4, 2, 0.0), (8, 1, 0.5), (8, 2, 0.5)]
     answer = make_answer([asks_for_a_map(tmp_path, settings, [0.9, 0.8, 0.7, 0.6, 0.5])])
     assert setting_pictures(answer) == {"map": None}
+    told = "The map of model.width and model.depth is not drawn: its cells would differ in model.dropout as well."
+    assert told in answer.sentences
