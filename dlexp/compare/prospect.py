@@ -4,17 +4,17 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from dlexp.compare import tuning
+from dlexp.compare import hypothesis, tuning
 from dlexp.compare.duration import estimate_between, seconds_of
 from dlexp.compare.outcome import untested
 from dlexp.compare.there import Kind, There
 from dlexp.config.cell import essentials
 from dlexp.config.composed import Composed
 from dlexp.console.wording import amount, in_unit
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import listed
 from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
-from dlexp.report.planned import as_one_against_another, read_hypothesis
+from dlexp.report.planned import read_hypothesis
 from dlexp.report.reading.plan import Plan
 from dlexp.report.statistics import SMALL, Sample, sample, visible, visible_in_deviations, visible_in_pairs
 from dlexp.report.verdicts import DATA_SEED, SPLIT
@@ -179,31 +179,6 @@ def _earlier(plan: Plan, runs: Mapping[str, Composed]) -> Values:
     return found
 
 
-def refuse_misnamed(hypothesis: str, arms: Sequence[str]) -> None:
-    """Raises UserError where a hypothesis says which of two is better and one is the slip of an arm's name."""
-    named = as_one_against_another(hypothesis) or ()
-    known = {name.casefold() for name in arms}
-    problems = [
-        f"hypothesis={hypothesis}: there is no arm '{name}'.{meant} Arms: {', '.join(arms)}"
-        for name in named
-        if name.casefold() not in known and (meant := did_you_mean(name, arms))
-    ]
-    if problems:
-        raise UserError(*problems)
-
-
-def _hypothesis_in_words(plan: Plan) -> str:
-    told = f"hypothesis “{plan.hypothesis}”"
-    read = read_hypothesis(plan.hypothesis or "", list(plan.arms))
-    if read.first is not None:
-        return f"{told}: it is judged, {read.first} against {read.second}"
-    arms = list(plan.arms)
-    return (
-        f"{told}: it stands as typed and is not judged, since it does not say of two arms which one is better, as"
-        f" “{arms[1]} beats {arms[0]}” does"
-    )
-
-
 def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
     """Returns whether trials may train on samples of a final test set: the seed divides the data, and theirs is another
     one. Whether the data brings its test set shows when it is read.
@@ -225,7 +200,7 @@ def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequenc
     for line in in_words(plan, len(folds), is_sealed=is_tested and not is_lacking):
         log.info(line)
     if plan.hypothesis:
-        log.info(_hypothesis_in_words(plan))
+        log.info(hypothesis.in_words(plan, has_folds=bool(folds)))
     if is_lacking:
         is_validated = all("val" in each for each in splits)
         log.warning(f"warning: {untested(is_validated=is_validated, is_tuned=plan.tuning is not None)}")

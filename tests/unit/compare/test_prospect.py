@@ -73,13 +73,6 @@ def test_a_hypothesis_about_two_other_arms_is_one_comparison_more(monkeypatch: p
     assert counts == [2, 3, 2, 2]
 
 
-def test_a_slip_in_the_name_of_an_arm_is_refused_and_free_text_is_none() -> None:
-    with pytest.raises(UserError, match="there is no arm 'Adma'. Did you mean 'adam'"):
-        prospect.refuse_misnamed("Adma beats SGD", ["sgd", "adam"])
-    for text in ("all will be well", "my method beats yours", "SGD beats Adam", "adam beats them"):
-        prospect.refuse_misnamed(text, ["sgd", "adam"])
-
-
 def test_what_is_seen_is_told_with_the_test_that_it_is_of(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runs = {name: compose(["model=mlp", "data=iris", *words]) for name, words in (("a", []), ("b", PAIRED))}
@@ -124,7 +117,6 @@ def test_steps_are_timed_with_the_threads_that_a_run_would_use(monkeypatch: pyte
 @pytest.mark.parametrize("is_dry", [True, False])
 def test_steps_of_a_dry_run_keep_nothing(is_dry: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     from dlexp.data.stream import kept_figures
-    from dlexp.errors import UserError
     from dlexp.experiment import assemble
 
     def assembled(config: Any) -> None:
