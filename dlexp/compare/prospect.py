@@ -72,9 +72,10 @@ def _further(plan: Plan) -> int:
 
 def time_in_words(plan: Plan, there: There, expected: Mapping[Kind, Forecast], *, at_once: int) -> str:
     """Returns how long what is left takes, as a range where more trials may follow."""
-    seconds, known_by = seconds_of(there.first_of_each(), expected)
+    seconds, known_by, why = seconds_of(there.first_of_each(), expected)
     if unknown := dict.fromkeys(arm for (arm, _), each in seconds.items() if each is None):
-        return f"how long it takes is not known: no run of {listed(list(unknown))} has finished here yet"
+        reason = next(iter(why.values()))
+        return f"how long it takes is not known: no run of {listed(list(unknown))} has finished here yet, and {reason}"
     least, further = 0.0, _further(plan)
     for kind, left in (("trials", there.trials), ("finals", there.finals)):
         least += _together([seconds[arm, kind] or 0.0 for arm, its in left.items() for _ in its], at_once)

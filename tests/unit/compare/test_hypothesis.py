@@ -35,7 +35,7 @@ def test_a_slip_in_the_name_of_an_arm_is_refused(text: str, arms: Sequence[str],
         (OPTIMIZERS, ["SGD beats Adam and SGD too?", "adamw beats sgd", "RAdam beats sgd", "rmsprop beats adam"]),
         (
             DEPTHS,
-            ["relu beats tanh", "relu depth 4 beats relu depth 2", "relu beats depth 8", "depth 8 relu beats tanh"],
+            ["relu beats tanh", "relu depth 4 beats relu depth 2", "depth 8 relu beats depth 8"],
         ),
         (("adam mlp", "adam cnn", "sgd mlp", "sgd cnn"), ["Adam beats SGD", "cnn beats mlp", "mlp adam beats sgd"]),
         (("depth 2 relu", "depth 2 sigmoid"), ["relu beats sigmoid", "sigmoid is worse than relu"]),

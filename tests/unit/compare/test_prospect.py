@@ -38,7 +38,7 @@ def there_of(values: dict[str, list[float]]) -> There:
 
 @pytest.mark.parametrize(("at_once", "told"), [(1, "45 s"), (2, "25 s"), (4, "15 s")])
 def test_the_time_is_that_of_runs_at_the_same_time(at_once: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prospect, "seconds_of", lambda runs, expected: (dict.fromkeys(runs, 5.0), {"earlier"}))
+    monkeypatch.setattr(prospect, "seconds_of", lambda runs, expected: (dict.fromkeys(runs, 5.0), {"earlier"}, {}))
     there = replace(NOTHING, finals=dict.fromkeys("abc", [compose([])] * 3))
     also = f"; {at_once} run at a time" if at_once > 1 else ""
     assert prospect.time_in_words(PLAN, there, {}, at_once=at_once) == f"about {told}, as finished ones took{also}"
@@ -50,7 +50,7 @@ def test_the_time_of_each_arm_counts_as_often_as_it_trains(monkeypatch: pytest.M
     seconds |= {(arm, "trials"): 5.0 for arm in "abc"}
     known_by = {"short"}
     monkeypatch.setattr(
-        prospect, "seconds_of", lambda runs, expected: ({each: seconds[each] for each in runs}, known_by)
+        prospect, "seconds_of", lambda runs, expected: ({each: seconds[each] for each in runs}, known_by, {})
     )
     run = compose([])
     left = replace(NOTHING, finals={"a": [run], "b": [run] * 3})
@@ -102,7 +102,7 @@ def test_a_short_training_tells_where_nothing_is_known(tmp_path: Any, monkeypatc
     monkeypatch.chdir(tmp_path)
     run = compose(["model=mlp", "data=spiral", "threads=1", "epochs=2", "pictures=false", "dry_run=true"])
     expected = forecasts([run, run])
-    seconds, known_by = duration.seconds_of({"a": run, "b": run}, dict(zip("ab", expected, strict=True)))
+    seconds, known_by, _ = duration.seconds_of({"a": run, "b": run}, dict(zip("ab", expected, strict=True)))
     assert known_by == {"short"} and seconds["a"] == seconds["b"] and 0.05 < (seconds["a"] or 0) < 100
     assert list(tmp_path.iterdir()) == []
 
@@ -111,7 +111,60 @@ def test_steps_are_timed_with_the_threads_that_a_run_would_use(monkeypatch: pyte
     """A tiny model takes one thread by itself: with all cores it looked ten times as slow where these were busy."""
     asked: list[Any] = []
     monkeypatch.setattr(duration, "attempt", lambda config, *words: asked.extend([config["threads"], words[-1]]))
-    assert duration._seconds_a_step(compose(["n_jobs=2", "device=cpu"])) is None and asked == [None, 2]
+    with pytest.raises(UserError, match="does not fit in memory"):
+        duration._seconds_a_step(compose(["n_jobs=2", "device=cpu"]))
+    assert asked == [None, 2]
+
+
+def test_a_rate_that_diverges_takes_the_pace_of_others(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried first and fails; the end of a run is learned from one that does not."""
+    monkeypatch.chdir(tmp_path)
+    rates = {"wild": 10, "calm": 0.1, "calmer": 0.01}
+    words = ["model=mlp", "data=spiral", "optimizer=sgd", "epochs=2", "batch_size=100"]
+    runs = {name: compose([*words, f"optimizer.lr={lr}"]) for name, lr in rates.items()}
+    runs["adam"] = compose([*words, "optimizer=adam", "optimizer.lr=10"])
+    timed, ended = [], []
+
+    def seconds_a_step(run: Any) -> float:
+        timed.append(run.config["optimizer"]["lr"])
+        if timed[-1] == 10 or all_fail:
+            raise UserError("the loss became nan")
+        return 0.5
+
+    def besides(run: Any, num_steps: int, forecast: Any) -> tuple[float, float]:
+        ended.append(run.config["optimizer"]["lr"])
+        return 1.0, 0.0
+
+    monkeypatch.setattr(duration, "_seconds_a_step", seconds_a_step)
+    monkeypatch.setattr(duration, "_besides", besides)
+    expected = dict(zip(runs, forecasts(list(runs.values())), strict=True))
+    all_fail = False
+    seconds, _, why = duration.seconds_of(runs, expected)
+    steps = expected["calm"].steps or 0
+    assert set(seconds.values()) == {0.5 * steps + 1} and not why
+    assert timed == [10, 0.1, 10] and ended == [0.1], "one rate of sgd is timed, and adam's only one tried"
+    all_fail = True
+    seconds, _, why = duration.seconds_of(runs, expected)
+    assert set(seconds.values()) == {None} and set(why.values()) == {"the loss became nan"}
+    told = prospect.time_in_words(
+        PLAN,
+        replace(NOTHING, finals={"a": [runs["wild"]]}),
+        dict.fromkeys([("a", "finals")], expected["wild"]),
+        at_once=1,
+    )
+    assert told == "how long it takes is not known: no run of a has finished here yet, and the loss became nan"
+
+
+def test_a_method_of_one_step_is_timed_whole(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["experiment=linear_regression", "watch=none", "pictures=false", "threads=1", "dry_run=true"]
+    run = compose([*words, "method=least_squares"])
+    (expected,) = forecasts([run])
+    seconds, known_by, _ = duration.seconds_of({"a": run}, {"a": expected})
+    assert expected.steps == 1 and known_by == {"short"} and 0.01 < (seconds["a"] or 0) < 100
+    monkeypatch.setattr(duration, "_besides", lambda *_: None)
+    seconds, _, why = duration.seconds_of({"a": run}, {"a": expected})
+    assert seconds == {"a": None} and "its one step" in why["a"]
 
 
 @pytest.mark.parametrize("is_dry", [True, False])
