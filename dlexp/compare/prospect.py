@@ -3,10 +3,11 @@
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from dlexp.compare import hypothesis, tuning
 from dlexp.compare.duration import estimate_between, seconds_of
-from dlexp.compare.outcome import untested
+from dlexp.compare.outcome import refuse_mixed, untested
 from dlexp.compare.there import Kind, There
 from dlexp.config.cell import essentials
 from dlexp.config.composed import Composed
@@ -170,12 +171,17 @@ def _scatter(values: Values) -> float | None:
 
 def _earlier(plan: Plan, runs: Mapping[str, Composed]) -> Values:
     """Returns the values of finished runs under outputs/ with the settings of the arms and any seed."""
-    found: dict[str, dict[int, float]] = {arm: {} for arm in runs}
+    arms: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for arm, run in runs.items():
-        own = essentials({**run.config, "seed": None})
-        for earlier in finished_runs(OUTPUTS, run.choices["model"], run.choices["data"]):
-            value = earlier.entry["metrics"].get(plan.metric)
-            if value is not None and essentials({**earlier.config, "seed": None}) == own:
+        pair = run.choices["model"], run.choices["data"]
+        arms.setdefault(pair, {})[arm] = essentials({**run.config, "seed": None})
+    found: dict[str, dict[int, float]] = {arm: {} for arm in runs}
+    for pair, its in arms.items():
+        for earlier in finished_runs(OUTPUTS, *pair):
+            if (value := earlier.entry["metrics"].get(plan.metric)) is None:
+                continue
+            own = essentials({**earlier.config, "seed": None})
+            for arm in (arm for arm, kept in its.items() if kept == own):
                 found[arm][earlier.config["seed"]] = value
     return found
 
@@ -192,18 +198,23 @@ def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
 
 
 def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: There) -> None:
-    """Says what a plan takes and shows."""
+    """Says what a plan takes and shows.
+
+    Raises:
+        UserError: the data of some arms has a split that all would be compared on, and that of others has none.
+    """
     is_tested = plan.metric.startswith("test/")
     left = there.first_of_each()
     expected = dict(zip(left, forecasts(list(left.values())), strict=True))
-    splits = [each.splits for each in expected.values() if is_tested and each.splits]
-    is_lacking = any("test" not in each for each in splits)
+    splits = {arm: each.splits for (arm, _), each in expected.items() if each.splits and not folds}
+    refuse_mixed(plan, splits, there.values)
+    is_lacking = is_tested and any("test" not in each for each in splits.values())
     for line in in_words(plan, len(folds), is_sealed=is_tested and not is_lacking):
         log.info(line)
     if plan.hypothesis:
         log.info(hypothesis.in_words(plan, has_folds=bool(folds)))
     if is_lacking:
-        is_validated = all("val" in each for each in splits)
+        is_validated = all("val" in each for each in splits.values())
         log.warning(f"warning: {untested(is_validated=is_validated, is_tuned=plan.tuning is not None)}")
     if is_read_in_tuning(plan, runs):
         log.warning(

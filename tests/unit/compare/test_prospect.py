@@ -1,6 +1,7 @@
 """What is told before the first run: how long it takes, and what so many seeds show."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dlexp.metric import LOSS, Metric
 from dlexp.report.reading.plan import Plan, Tuning
 from dlexp.report.statistics import Sample, paired, sample, visible, visible_in_pairs
 from dlexp.report.words import in_range
+from dlexp.sweep.earlier import Earlier
 from dlexp.sweep.forecast import forecasts
 
 ACCURACY = Metric(unit="%", higher_is_better=True)
@@ -184,6 +186,45 @@ def test_steps_of_a_dry_run_keep_nothing(is_dry: bool, monkeypatch: pytest.Monke
     sender = Sender()
     trial._in_child(sender, {"device": "cpu", "dry_run": is_dry}, 4, None, {})  # type: ignore[arg-type]
     assert sender == [f"keeps {not is_dry}"]
+
+
+def test_arms_of_which_only_some_have_the_compared_split_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forecast promised one thing, and the report compared another."""
+    monkeypatch.setattr(prospect, "time_in_words", lambda *_, **__: "")
+
+    def told(words: str, *, metric: str = "test/accuracy", **values: dict[int, dict[str, float]]) -> None:
+        runs = {
+            arm: compose(["model=mlp", "data=iris", *own.split()])
+            for arm, own in zip("ab", words.split("|"), strict=True)
+        }
+        left = {arm: [run] for arm, run in runs.items() if arm not in values}
+        prospect.tell(
+            replace(PLAN, metric=metric, arms={"a": [], "b": []}), runs, ACCURACY, [], There({}, left, 0, 0, values)
+        )
+
+    refused = "the data of b has no {} split, and that of a has one: all arms are measured alike, or none; {}"
+    with pytest.raises(UserError, match=refused.format("test", "test=false compares all in validation")):
+        told("data.test_size=0.2|data.test_size=0")
+    with pytest.raises(UserError, match=refused.format("test", "test=false")):
+        told("data.test_size=0.2|data.test_size=0", a={1: {"test/accuracy": 0.9}})
+    no_test = "data.test_size=0|data.test_size=0 data.val_size=0"
+    for metric in ("test/accuracy", "val/accuracy"):
+        with pytest.raises(UserError, match=refused.format("validation", "data.val_size=0.1 gives each one")):
+            told(no_test, metric=metric)
+    told("data.test_size=0.2|data.test_size=0", metric="val/accuracy")
+    told("data.test_size=0|data.test_size=0")
+
+
+def test_what_has_finished_is_read_once_for_all_arms(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {name: compose(["model=mlp", "data=iris", f"optimizer={name}"]) for name in ("sgd", "adam")}
+    ended = [
+        Earlier(Path(), {**run.config, "seed": seed}, {"metrics": {"test/accuracy": seed / 10}})
+        for seed in (3, 4)
+        for run in runs.values()
+    ]
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(prospect, "finished_runs", lambda _, *pair: asked.append(pair) or ended)
+    assert prospect._earlier(PLAN, runs) == dict.fromkeys(runs, {3: 0.3, 4: 0.4}) and asked == [("mlp", "iris")]
 
 
 @pytest.mark.parametrize(
