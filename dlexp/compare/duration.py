@@ -45,13 +45,13 @@ def seconds_of(
     """
     found = {name: expected[name].seconds for name in runs}
     known_by = {"earlier"} if any(each is not None for each in found.values()) else set()
-    open_ = {name: run for name, run in runs.items() if found[name] is None}
-    why = {name: told for name, run in open_.items() if (told := _why_untimed(run, expected[name]))}
-    open_ = {name: run for name, run in open_.items() if name not in why}
-    paces, timed, failed = _paces({name: run for name, run in open_.items() if expected[name].steps != 1})
+    unseen = {name: run for name, run in runs.items() if found[name] is None}
+    why = {name: told for name, run in unseen.items() if (told := _why_untimed(run, expected[name]))}
+    unseen = {name: run for name, run in unseen.items() if name not in why}
+    paces, timed, failed = _paces({name: run for name, run in unseen.items() if expected[name].steps != 1})
     others: dict[str, tuple[float, float] | None] = {}
     # Those that could be timed come first: how a run begins and ends shows not in one that diverges.
-    for name, run in sorted(open_.items(), key=lambda each: each[0] not in timed):
+    for name, run in sorted(unseen.items(), key=lambda each: each[0] not in timed):
         steps, each = expected[name].steps or 0, paces.get(name)
         if each is None and steps != 1:
             why[name] = failed[name]
@@ -89,7 +89,7 @@ def _paces(runs: Mapping[Key, Composed]) -> tuple[dict[Key, float], set[Key], di
     """
     own: dict[str, float] = {}
     timed, failed, tried = set(), {}, {}
-    kinds = {}
+    kinds = {}  # all that decides a pace
     for name, run in runs.items():
         optimizer = {key: value for key, value in run.config["optimizer"].items() if key != "lr"}
         kinds[name] = _as_key(replace(run, config={**run.config, "optimizer": optimizer}), "data", "optimizer", *PACE)
