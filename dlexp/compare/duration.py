@@ -38,8 +38,8 @@ def seconds_of(
     runs: Mapping[Key, Composed], expected: Mapping[Key, Forecast]
 ) -> tuple[dict[Key, float | None], set[str], dict[Key, str]]:
     """Returns how long each run takes, and how that is known: by `earlier` runs, by `short` ones that are trained now,
-    or by `steps` alone where an evaluation takes long or the disk is almost full; and why it is not known of some.
-    expected: of the same runs.
+    or by `steps` alone where an evaluation takes long or the disk is almost full; and of some why no step of theirs
+    could be timed, whether another arm's pace stands for it or their time is None. expected: of the same runs.
 
     None where nothing tells: the data is not there yet, jobs run elsewhere, they compile first, or no run can be timed.
     """
@@ -53,10 +53,11 @@ def seconds_of(
     # Those that could be timed come first: how a run begins and ends shows not in one that diverges.
     for name, run in sorted(unseen.items(), key=lambda each: each[0] not in timed):
         steps, each = expected[name].steps or 0, paces.get(name)
-        if each is None and steps != 1:
+        if name in failed:
             why[name] = failed[name]
+        if each is None and steps != 1:
             continue
-        kind = _as_key(run, *(key for key in run.config if key not in LEARNING))
+        kind = f"{steps == 1} {_as_key(run, *(key for key in run.config if key not in LEARNING))}"
         if kind not in others:
             others[kind] = _besides(run, max(1, min(steps, int(SHORT_SECONDS / each))) if each else 1, expected[name])
         if others[kind] is None and each is None:
@@ -82,13 +83,13 @@ def _as_key(run: Composed, *keys: str) -> str:
 
 
 def _paces(runs: Mapping[Key, Composed]) -> tuple[dict[Key, float], set[Key], dict[Key, str]]:
-    """Returns the seconds of a step of each run, those runs of which it was timed, and why others can't be.
+    """Returns the seconds of a step of each run, those of which it was timed, and why of others it could not be.
 
     The learning rate changes no pace, so one of several rates is timed. A run that can't be, for it diverges at once,
     has the pace of those with its model, method and batch size, else the median of all; none where none is known.
     """
     own: dict[str, float] = {}
-    timed, failed, tried = set(), {}, {}
+    timed, tried = set(), {}
     kinds = {}  # all that decides a pace
     for name, run in runs.items():
         optimizer = {key: value for key, value in run.config["optimizer"].items() if key != "lr"}
@@ -96,17 +97,18 @@ def _paces(runs: Mapping[Key, Composed]) -> tuple[dict[Key, float], set[Key], di
         itself = _as_key(run, "data", "optimizer", *PACE)
         if kinds[name] not in own and itself not in tried:
             try:
-                own[kinds[name]], tried[itself] = _seconds_a_step(run), ""
+                own[kinds[name]] = _seconds_a_step(run)
                 timed.add(name)
             except UserError as error:
                 tried[itself] = str(error)
-        failed[name] = tried.get(itself, "")
     paces = {name: own[kind] for name, kind in kinds.items() if kind in own}
     alike: dict[str, list[float]] = {}
     for name, pace in paces.items():
         alike.setdefault(_as_key(runs[name], *PACE), []).append(pace)
-    lacking = {name: alike.get(_as_key(runs[name], *PACE), list(paces.values())) for name in runs.keys() - paces.keys()}
-    return paces | {name: median(its) for name, its in lacking.items() if its}, timed, failed
+    lacking = [name for name in runs if name not in paces]
+    others = {name: alike.get(_as_key(runs[name], *PACE), list(paces.values())) for name in lacking}
+    failed = {name: tried[_as_key(runs[name], "data", "optimizer", *PACE)] for name in lacking}
+    return paces | {name: median(its) for name, its in others.items() if its}, timed, failed
 
 
 def estimate_between(least: float, most: float) -> str:

@@ -75,7 +75,7 @@ def time_in_words(plan: Plan, there: There, expected: Mapping[Kind, Forecast], *
     """Returns how long what is left takes, as a range where more trials may follow."""
     seconds, known_by, why = seconds_of(there.first_of_each(), expected)
     if unknown := dict.fromkeys(arm for (arm, _), each in seconds.items() if each is None):
-        reason = next(iter(why.values()))
+        reason = next(why[kind] for kind, each in seconds.items() if each is None)
         return f"how long it takes is not known: no run of {listed(list(unknown))} has finished here yet, and {reason}"
     least, further = 0.0, _further(plan)
     for kind, left in (("trials", there.trials), ("finals", there.finals)):
@@ -87,7 +87,11 @@ def time_in_words(plan: Plan, there: There, expected: Mapping[Kind, Forecast], *
         "short": ", as short ones just took",
     }
     told += next((words for way, words in besides.items() if way in known_by), ", as finished ones took")
-    return f"{told}{f'; {at_once} run at a time' if at_once > 1 else ''}"
+    told += f"; {at_once} run at a time" * (at_once > 1)
+    if why:
+        arms = listed(list(dict.fromkeys(arm for arm, _ in why)))
+        told += f"; at the pace of others, without a timing of its own: {arms} ({next(iter(why.values()))})"
+    return told
 
 
 def _together(seconds: Sequence[float], at_once: int) -> float:

@@ -137,23 +137,26 @@ def test_a_rate_that_diverges_takes_the_pace_of_others(tmp_path: Any, monkeypatc
         ended.append(run.config["optimizer"]["lr"])
         return 1.0, 0.0
 
+    def time_of(*names: str) -> str:
+        arms = dict(zip("abc", names, strict=False))
+        left = replace(NOTHING, finals={arm: [runs[name]] for arm, name in arms.items()})
+        forecast = {(arm, "finals"): expected[name] for arm, name in arms.items()}
+        return prospect.time_in_words(PLAN, left, forecast, at_once=1)
+
     monkeypatch.setattr(duration, "_seconds_a_step", seconds_a_step)
     monkeypatch.setattr(duration, "_besides", besides)
     expected = dict(zip(runs, forecasts(list(runs.values())), strict=True))
     all_fail = False
     seconds, _, why = duration.seconds_of(runs, expected)
     steps = expected["calm"].steps or 0
-    assert set(seconds.values()) == {0.5 * steps + 1} and not why
+    assert set(seconds.values()) == {0.5 * steps + 1} and why == {"adam": "the loss became nan"}
     assert timed == [10, 0.1, 10] and ended == [0.1], "one rate of sgd is timed, and adam's only one tried"
+    told = time_of("calm", "adam")
+    assert "; at the pace of others, without a timing of its own: b (the loss became nan)" in told, told
     all_fail = True
     seconds, _, why = duration.seconds_of(runs, expected)
     assert set(seconds.values()) == {None} and set(why.values()) == {"the loss became nan"}
-    told = prospect.time_in_words(
-        PLAN,
-        replace(NOTHING, finals={"a": [runs["wild"]]}),
-        dict.fromkeys([("a", "finals")], expected["wild"]),
-        at_once=1,
-    )
+    told = time_of("wild")
     assert told == "how long it takes is not known: no run of a has finished here yet, and the loss became nan"
 
 
