@@ -8,11 +8,12 @@ from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.course import Course, Unfinished
+from dlexp.compare.hypothesis import refuse_misnamed
 from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.outcome import measured
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
-from dlexp.compare.prospect import counts, refuse_misnamed, tell
+from dlexp.compare.prospect import counts, tell
 from dlexp.compare.question import Question, with_words
 from dlexp.compare.there import look
 from dlexp.config.build import build_task
