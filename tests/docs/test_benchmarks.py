@@ -73,6 +73,7 @@ def leaves(part: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             yield above + key, value
 
 
+@pytest.mark.slow
 def test_a_figure_is_of_the_preset_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record whose settings are others now is none of this preset: it is measured again, or goes."""
     measure = script("measure", monkeypatch)

@@ -167,6 +167,7 @@ def test_runs_of_sweeps_are_taken_where_they_are(cli, workdir: Path) -> None:
     assert more.code == 0 and "2 jobs, 2 of them done already" in more.out, "and a sweep finds those of a comparison"
 
 
+@pytest.mark.slow
 def test_a_stored_plan_stands(cli, workdir: Path) -> None:
     words = ["compare", *ARMS, *SHORT]
     assert cli(*words, "seeds=2", "margin=0.5").code == 0

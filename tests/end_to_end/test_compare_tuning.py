@@ -54,6 +54,7 @@ def test_all_there_is_was_trained_on(cli, workdir: Path) -> None:
     assert plan_of(folder).metric == "trained_on/accuracy" and plan_of(folder).departures == []
 
 
+@pytest.mark.slow
 def test_what_chose_is_not_what_is_compared(cli, workdir: Path) -> None:
     study = workdir / "conf" / "study"
     study.mkdir(parents=True)

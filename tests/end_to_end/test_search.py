@@ -275,6 +275,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_the_document_shows_is_right(cli, workdir: Path, command: str) -> None:
     words = [word for word in shlex.split(command)[3:] if word not in ("model=cnn", "data=mnist")]
