@@ -195,7 +195,9 @@ def test_comparisons(words: list[str], cli: RunCli, known_pace: None) -> None:
     assert ("trainings" in ended.out and "8 times in 10" in ended.out) or "sgd_vs_adam" in ended.out
 
 
-@pytest.mark.parametrize("words", cases("own", lambda words: "-m" not in words[3:] and "experiment=two_steps" not in words))
+@pytest.mark.parametrize(
+    "words", cases("own", lambda words: "-m" not in words[3:] and "experiment=two_steps" not in words)
+)
 def test_own_parts(words: list[str], own_files: Path, cli: RunCli) -> None:
     """The examples of own parts work exactly as printed."""
     ended = cli(*words[3:])
