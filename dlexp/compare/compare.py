@@ -54,11 +54,12 @@ def compare(question: Question) -> tuple[int, Path | None]:
         refuse_misnamed(plan.hypothesis, list(plan.arms))
     if anew and before is not None:
         log.info(f"rerun=true takes no runs from other folders; those in {place} stay as they are")
-    tell(plan, runs, facts, question.folds, look(question, plan, runs, place, anew=anew))
+    there = look(question, plan, runs, place, anew=anew)
+    expected = tell(plan, runs, facts, question.folds, there)
     if first.config["dry_run"]:
         log.info("dry run: none of these was trained, and nothing fetched or written")
         return 0, None
-    progress = Progress(sum(counts(plan, len(question.folds))), _at_once(first))
+    progress = Progress(sum(counts(plan, len(question.folds))), there.num_of_each(), expected, _at_once(first))
     course = Course(
         question,
         plan,
