@@ -12,7 +12,6 @@ from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.outcome import measured
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
-from dlexp.compare.prospect import counts, refuse_misnamed, tell
 from dlexp.compare.question import Question, with_words
 from dlexp.compare.there import look
 from dlexp.config.build import build_task
@@ -35,7 +34,10 @@ def compare(question: Question) -> tuple[int, Path | None]:
     Raises:
         UserError: something is wrong with what was asked; nothing has started then.
     """
-    stage = checked(arm_jobs(question), question.read)
+    begins = f"comparing {listed(list(question.arms))}: looking at what is there, and what it takes"
+    stage = checked(arm_jobs(question), question.read, begins)
+    from dlexp.compare.prospect import counts, refuse_misnamed, tell  # imports torch
+
     runs = dict(zip(question.arms, stage.runs, strict=True))
     metric, facts = _metric(question, stage)
     spaces = tuning.spaces(question, runs, _problems_of(question)) if question.ranges else {}
