@@ -8,6 +8,7 @@ from typing import Any
 
 from dlexp.compare import tuning
 from dlexp.compare.course import Course, Unfinished
+from dlexp.compare.hypothesis import refuse_misnamed
 from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.outcome import measured
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
@@ -36,7 +37,7 @@ def compare(question: Question) -> tuple[int, Path | None]:
     """
     begins = f"comparing {listed(list(question.arms))}: looking at what is there, and what it takes"
     stage = checked(arm_jobs(question), question.read, begins)
-    from dlexp.compare.prospect import counts, refuse_misnamed, tell  # imports torch
+    from dlexp.compare.prospect import counts, tell  # imports torch
 
     runs = dict(zip(question.arms, stage.runs, strict=True))
     metric, facts = _metric(question, stage)

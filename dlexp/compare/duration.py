@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 from dlexp.config.composed import Composed
@@ -35,35 +36,79 @@ Key = TypeVar("Key", bound=Hashable)
 
 def seconds_of(
     runs: Mapping[Key, Composed], expected: Mapping[Key, Forecast]
-) -> tuple[dict[Key, float | None], set[str]]:
+) -> tuple[dict[Key, float | None], set[str], dict[Key, str]]:
     """Returns how long each run takes, and how that is known: by `earlier` runs, by `short` ones that are trained now,
-    or by `steps` alone where an evaluation takes long or the disk is almost full. expected: of the same runs.
+    or by `steps` alone where an evaluation takes long or the disk is almost full; and of some why no step of theirs
+    could be timed, whether another arm's pace stands for it or their time is None. expected: of the same runs.
 
-    None where nothing tells: the data is not there yet, jobs run elsewhere, or they compile first.
+    None where nothing tells: the data is not there yet, jobs run elsewhere, they compile first, or no run can be timed.
     """
-    paces: dict[str, float | None] = {}
+    found = {name: expected[name].seconds for name in runs}
+    known_by = {"earlier"} if any(each is not None for each in found.values()) else set()
+    unseen = {name: run for name, run in runs.items() if found[name] is None}
+    why = {name: told for name, run in unseen.items() if (told := _why_untimed(run, expected[name]))}
+    unseen = {name: run for name, run in unseen.items() if name not in why}
+    paces, timed, failed = _paces({name: run for name, run in unseen.items() if expected[name].steps != 1})
     others: dict[str, tuple[float, float] | None] = {}
-    found: dict[Key, float | None] = {}
-    known_by = set()
+    # Those that could be timed come first: how a run begins and ends shows not in one that diverges.
+    for name, run in sorted(unseen.items(), key=lambda each: each[0] not in timed):
+        steps, each = expected[name].steps or 0, paces.get(name)
+        if name in failed:
+            why[name] = failed[name]
+        if each is None and steps != 1:
+            continue
+        kind = f"{steps == 1} {_as_key(run, *(key for key in run.config if key not in LEARNING))}"
+        if kind not in others:
+            others[kind] = _besides(run, max(1, min(steps, int(SHORT_SECONDS / each))) if each else 1, expected[name])
+        if others[kind] is None and each is None:
+            why[name] = f"its one step fails here, or takes longer than {PATIENCE_SECONDS:g} s"
+            continue
+        besides, validation = others[kind] or (0.0, 0.0)
+        found[name] = steps * (each or 0.0) + expected[name].validations * validation + besides
+        known_by.add("steps" if others[kind] is None else "short")
+    return found, known_by, why
+
+
+def _why_untimed(run: Composed, forecast: Forecast) -> str | None:
+    """Returns why no training of a run can be tried here; None: it can."""
+    if forecast.steps is None:
+        return forecast.doubt or "its steps can't be counted"
+    if not is_here(run.config):
+        return "its jobs run elsewhere"
+    return "compile=true compiles first" if run.config["compile"] else None
+
+
+def _as_key(run: Composed, *keys: str) -> str:
+    return json.dumps([run.config[key] for key in keys], sort_keys=True, default=str)
+
+
+def _paces(runs: Mapping[Key, Composed]) -> tuple[dict[Key, float], set[Key], dict[Key, str]]:
+    """Returns the seconds of a step of each run, those of which it was timed, and why of others it could not be.
+
+    The learning rate changes no pace, so one of several rates is timed. A run that can't be, for it diverges at once,
+    has the pace of those with its model, method and batch size, else the median of all; none where none is known.
+    """
+    own: dict[str, float] = {}
+    timed, tried = set(), {}
+    kinds = {}  # all that decides a pace
     for name, run in runs.items():
-        config, forecast = run.config, expected[name]
-        found[name] = forecast.seconds
-        if forecast.seconds is not None:
-            known_by.add("earlier")
-        elif forecast.steps is not None and is_here(config) and not config["compile"]:
-            pace = json.dumps([config[key] for key in ("data", "optimizer", *PACE)], sort_keys=True, default=str)
-            if pace not in paces:
-                paces[pace] = _seconds_a_step(run)
-            if (each := paces[pace]) is None:
-                continue
-            rest = {key: value for key, value in config.items() if key not in LEARNING}
-            kind = json.dumps(rest, sort_keys=True, default=str)
-            if kind not in others:
-                others[kind] = _besides(run, max(1, min(forecast.steps, int(SHORT_SECONDS / each))), forecast)
-            besides, validation = others[kind] or (0.0, 0.0)
-            found[name] = forecast.steps * each + forecast.validations * validation + besides
-            known_by.add("steps" if others[kind] is None else "short")
-    return found, known_by
+        optimizer = {key: value for key, value in run.config["optimizer"].items() if key != "lr"}
+        kinds[name] = _as_key(replace(run, config={**run.config, "optimizer": optimizer}), "data", "optimizer", *PACE)
+        itself = _as_key(run, "data", "optimizer", *PACE)
+        if kinds[name] not in own and itself not in tried:
+            try:
+                own[kinds[name]] = _seconds_a_step(run)
+                timed.add(name)
+            except UserError as error:
+                tried[itself] = str(error)
+    paces = {name: own[kind] for name, kind in kinds.items() if kind in own}
+    alike: dict[str, list[float]] = {}
+    for name, pace in paces.items():
+        alike.setdefault(_as_key(runs[name], *PACE), []).append(pace)
+    lacking = [name for name in runs if name not in paces]
+    others = {name: alike.get(_as_key(runs[name], *PACE), list(paces.values())) for name in lacking}
+    failed = {name: tried[_as_key(runs[name], "data", "optimizer", *PACE)] for name in lacking}
+    return paces | {name: median(its) for name, its in others.items() if its}, timed, failed
 
 
 def estimate_between(least: float, most: float) -> str:
@@ -80,19 +125,24 @@ def _sharers(run: Composed) -> int:
     return int(run.config["n_jobs"])
 
 
-def _seconds_a_step(run: Composed) -> float | None:
+def _seconds_a_step(run: Composed) -> float:
+    """Returns how long an optimizer step takes.
+
+    Raises:
+        UserError: it can't be timed, and why.
+    """
     config = run.config
     on_cpu = config["device"] == "cpu" or (config["device"] == "auto" and select_device("auto").type == "cpu")
-    try:
-        tried = attempt(config, config["batch_size"], int(available_bytes()) if on_cpu else None, _sharers(run))
-    except UserError:  # the run itself tells
-        return None
-    return None if tried is None else int(config["accumulate"]) * tried.batch_size / tried.samples_per_second
+    tried = attempt(config, config["batch_size"], int(available_bytes()) if on_cpu else None, _sharers(run))
+    if tried is None:
+        raise UserError("a step of it does not fit in memory")
+    return int(config["accumulate"]) * tried.batch_size / tried.samples_per_second
 
 
 def _besides(run: Composed, num_steps: int, forecast: Forecast) -> tuple[float, float] | None:
     """Returns the seconds that a run takes besides steps and validations, and those of a validation, as a training of
-    so few steps takes them in a folder that is gone afterwards; None where that fails or lasts too long.
+    so few steps takes them in a folder that is gone afterwards; None where that fails or lasts too long. A training of
+    one step, as of a method that sets all weights at once, is tried whole: its step counts with the former.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         if shutil.disk_usage(place).free < 2 * forecast.bytes:
@@ -113,7 +163,8 @@ def _besides(run: Composed, num_steps: int, forecast: Forecast) -> tuple[float, 
         if entry is None or entry["status"] != "finished":
             return None
         own = Earlier(folder, short.config, entry)
-        besides, with_one = own.seconds(0, 0), own.seconds(0, 1)
+        steps = int(forecast.steps == 1)
+        besides, with_one = own.seconds(steps, 0), own.seconds(steps, 1)
         return None if besides is None or with_one is None else (besides, with_one - besides)
 
 

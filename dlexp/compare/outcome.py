@@ -1,13 +1,14 @@
 """How a comparison turns out otherwise than its plan says: what was known before, tried again, or can't be measured."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dlexp.compare.jobs import seed_of
 from dlexp.compare.planning import ENDS
+from dlexp.errors import UserError, listed
 from dlexp.records.naming import OUTPUTS
 from dlexp.report.reading.compared_metric import measurable
 from dlexp.report.reading.plan import Plan
@@ -55,6 +56,29 @@ def measured(plan: Plan, reports: Sequence[Mapping[str, Any]]) -> Plan:
         return plan
     log.warning(f"warning: {untested(is_validated=found.startswith('val/'), is_tuned=plan.tuning is not None)}")
     return replace(plan, metric=found)
+
+
+def refuse_mixed(
+    plan: Plan, splits: Mapping[str, Collection[str]], values: Mapping[str, Mapping[int, Mapping[str, Any]]]
+) -> None:
+    """Raises UserError where only some arms have the split that would be compared.
+
+    splits: of the data of each arm with something left to train, where it is known. values: see `There`.
+    """
+    split, _, name = plan.metric.partition("/")
+    remedies = {"test": "test=false compares all in validation", "val": "data.val_size=0.1 gives each one"}
+    for each in ("test", "val") if split == "test" else (split,):
+        having = [arm for arm, its in values.items() if any(f"{each}/{name}" in found for found in its.values())]
+        having += [arm for arm, its in splits.items() if each in its and arm not in having]
+        lacking = [arm for arm, its in splits.items() if each not in its]
+        if having and lacking:
+            what = "test" if each == "test" else "validation"
+            raise UserError(
+                f"the data of {listed(lacking)} has no {what} split, and that of {listed(having)} has one: all arms are"
+                f" measured alike, or none; {remedies[each]}"
+            )
+        if having:
+            return
 
 
 def untested(*, is_validated: bool, is_tuned: bool) -> str:

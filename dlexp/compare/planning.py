@@ -179,9 +179,10 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
                 f" trials={tried} or more goes on"
             )
         else:
-            planned = f"{tuned.trials} trial{'s' * (tuned.trials != 1)} an arm planned"
+            planned = f"{tuned.trials} trial{'s' * (tuned.trials != 1)} an arm"
+            planned += " typed" if tuned.first_trials else " planned"
             departures.append(f"{planned}, {now} typed before anything was chosen")
-            tuned = replace(tuned, trials=now)
+            tuned = replace(tuned, trials=now, first_trials=tuned.planned_trials)
     for each in departures:
         log.warning(f"warning: {each}")
     noted = [*old.departures, *(each for each in departures if each not in old.departures)]

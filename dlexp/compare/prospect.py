@@ -3,18 +3,19 @@
 import logging
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from dlexp.compare import tuning
+from dlexp.compare import hypothesis, tuning
 from dlexp.compare.duration import estimate_between, seconds_of
-from dlexp.compare.outcome import untested
+from dlexp.compare.outcome import refuse_mixed, untested
 from dlexp.compare.there import Kind, There
 from dlexp.config.cell import essentials
 from dlexp.config.composed import Composed
 from dlexp.console.wording import amount, in_unit
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import listed
 from dlexp.metric import Metric
 from dlexp.records.naming import OUTPUTS
-from dlexp.report.planned import as_one_against_another, read_hypothesis
+from dlexp.report.planned import read_hypothesis
 from dlexp.report.reading.plan import Plan
 from dlexp.report.statistics import SMALL, Sample, sample, visible, visible_in_deviations, visible_in_pairs
 from dlexp.report.verdicts import DATA_SEED, SPLIT
@@ -71,11 +72,20 @@ def _further(plan: Plan) -> int:
 
 
 def time_in_words(
-    plan: Plan, there: There, seconds: Mapping[Kind, float | None], known_by: Collection[str], *, at_once: int
+    plan: Plan,
+    there: There,
+    seconds: Mapping[Kind, float | None],
+    known_by: Collection[str],
+    why: Mapping[Kind, str],
+    *,
+    at_once: int,
 ) -> str:
-    """Returns how long what is left takes, as a range where more trials may follow. seconds, known_by: `seconds_of`."""
+    """Returns how long what is left takes, as a range where more trials may follow. seconds, known_by, why: what
+    `seconds_of` found.
+    """
     if unknown := dict.fromkeys(arm for (arm, _), each in seconds.items() if each is None):
-        return f"how long it takes is not known: no run of {listed(list(unknown))} has finished here yet"
+        reason = next(why[kind] for kind, each in seconds.items() if each is None)
+        return f"how long it takes is not known: no run of {listed(list(unknown))} has finished here yet, and {reason}"
     least, further = 0.0, _further(plan)
     for kind, left in (("trials", there.trials), ("finals", there.finals)):
         least += _together([seconds[arm, kind] or 0.0 for arm, its in left.items() for _ in its], at_once)
@@ -86,7 +96,11 @@ def time_in_words(
         "short": ", as short ones just took",
     }
     told += next((words for way, words in besides.items() if way in known_by), ", as finished ones took")
-    return f"{told}{f'; {at_once} run at a time' if at_once > 1 else ''}"
+    told += f"; {at_once} run at a time" * (at_once > 1)
+    if why:
+        arms = listed(list(dict.fromkeys(arm for arm, _ in why)))
+        told += f"; at the pace of others, without a timing of its own: {arms} ({next(iter(why.values()))})"
+    return told
 
 
 def _together(seconds: Sequence[float], at_once: int) -> float:
@@ -170,39 +184,19 @@ def _scatter(values: Values) -> float | None:
 
 def _earlier(plan: Plan, runs: Mapping[str, Composed]) -> Values:
     """Returns the values of finished runs under outputs/ with the settings of the arms and any seed."""
-    found: dict[str, dict[int, float]] = {arm: {} for arm in runs}
+    arms: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for arm, run in runs.items():
-        own = essentials({**run.config, "seed": None})
-        for earlier in finished_runs(OUTPUTS, run.choices["model"], run.choices["data"]):
-            value = earlier.entry["metrics"].get(plan.metric)
-            if value is not None and essentials({**earlier.config, "seed": None}) == own:
+        pair = run.choices["model"], run.choices["data"]
+        arms.setdefault(pair, {})[arm] = essentials({**run.config, "seed": None})
+    found: dict[str, dict[int, float]] = {arm: {} for arm in runs}
+    for pair, its in arms.items():
+        for earlier in finished_runs(OUTPUTS, *pair):
+            if (value := earlier.entry["metrics"].get(plan.metric)) is None:
+                continue
+            own = essentials({**earlier.config, "seed": None})
+            for arm in (arm for arm, kept in its.items() if kept == own):
                 found[arm][earlier.config["seed"]] = value
     return found
-
-
-def refuse_misnamed(hypothesis: str, arms: Sequence[str]) -> None:
-    """Raises UserError where a hypothesis says which of two is better and one is the slip of an arm's name."""
-    named = as_one_against_another(hypothesis) or ()
-    known = {name.casefold() for name in arms}
-    problems = [
-        f"hypothesis={hypothesis}: there is no arm '{name}'.{meant} Arms: {', '.join(arms)}"
-        for name in named
-        if name.casefold() not in known and (meant := did_you_mean(name, arms))
-    ]
-    if problems:
-        raise UserError(*problems)
-
-
-def _hypothesis_in_words(plan: Plan) -> str:
-    told = f"hypothesis “{plan.hypothesis}”"
-    read = read_hypothesis(plan.hypothesis or "", list(plan.arms))
-    if read.first is not None:
-        return f"{told}: it is judged, {read.first} against {read.second}"
-    arms = list(plan.arms)
-    return (
-        f"{told}: it stands as typed and is not judged, since it does not say of two arms which one is better, as"
-        f" “{arms[1]} beats {arms[0]}” does"
-    )
 
 
 def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
@@ -219,18 +213,23 @@ def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
 def tell(
     plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: There
 ) -> Mapping[Kind, float | None]:
-    """Says what a plan takes and shows; returns how long a training of each kind takes."""
+    """Says what a plan takes and shows; returns how long a training of each kind takes.
+
+    Raises:
+        UserError: the data of some arms has a split that all would be compared on, and that of others has none.
+    """
     is_tested = plan.metric.startswith("test/")
     left = there.first_of_each()
     expected = dict(zip(left, forecasts(list(left.values())), strict=True))
-    splits = [each.splits for each in expected.values() if is_tested and each.splits]
-    is_lacking = any("test" not in each for each in splits)
+    splits = {arm: each.splits for (arm, _), each in expected.items() if each.splits and not folds}
+    refuse_mixed(plan, splits, there.values)
+    is_lacking = is_tested and any("test" not in each for each in splits.values())
     for line in in_words(plan, len(folds), is_sealed=is_tested and not is_lacking):
         log.info(line)
     if plan.hypothesis:
-        log.info(_hypothesis_in_words(plan))
+        log.info(hypothesis.in_words(plan, has_folds=bool(folds)))
     if is_lacking:
-        is_validated = all("val" in each for each in splits)
+        is_validated = all("val" in each for each in splits.values())
         log.warning(f"warning: {untested(is_validated=is_validated, is_tuned=plan.tuning is not None)}")
     if is_read_in_tuning(plan, runs):
         log.warning(
@@ -244,10 +243,10 @@ def tell(
         log.info(f"nothing is left to train: all {there.num_there} trainings are there{elsewhere}")
         return {}
     first = next(iter(runs.values())).config
-    seconds, known_by = seconds_of(left, expected)
-    told = time_in_words(plan, there, seconds, known_by, at_once=first["n_jobs"] if is_here(first) else 1)
+    timed = seconds_of(left, expected)
+    told = time_in_words(plan, there, *timed, at_once=first["n_jobs"] if is_here(first) else 1)
     if there.num_there:
         log.info(f"{there.num_there} of the trainings are there{elsewhere}; {there.num_left} are left")
     log.info(told)
     log.info(visible_in_words(plan, runs, facts, len(folds), there))
-    return seconds
+    return timed[0]

@@ -135,7 +135,8 @@ def _points(drawing: Drawing, series: Series, x: Scale, y: Scale) -> None:
         drawing.add("cross", "cross", (x(place), BOTTOM - 4), words=words, arm=series.who)
     if series.chosen is not None:
         place, value = series.chosen
-        drawing.add("dot", "ring", (x(place), y(value)), words="chosen", arm=series.who, inside=True)
+        at = (x(place), min(max(y(value), TOP - 8), BOTTOM))  # an arrow's as well
+        drawing.add("dot", "ring", at, words="chosen", arm=series.who, inside=True)
 
 
 def _names(drawing: Drawing, series: Sequence[Series], names: Sequence[str], x: Scale, y: Scale, right: float) -> None:

@@ -28,10 +28,12 @@ VAGUE = ("none", "plain")  # options of several groups
 def names_of(keys: Sequence[str], arms: Sequence[Split]) -> list[str]:
     """Returns a name for each arm of a `split`, `adam lr 0.01`, `sgd lr 0.1` and `sgd lr 0.01`: it tells all of what
     varies that the arm has, or, where one is too long so, only what sets it apart (see `unnamed`). A single one is
-    called after its model, data and optimizer.
+    called after its model, data and optimizer, or the method that did without.
     """
     if len(arms) == 1:
-        labels = [["{model} on {data} with {optimizer}".format(**arms[0][1][0].settings)]]
+        run = arms[0][1][0]
+        trained_by = run.settings["method" if run.is_one_step else "optimizer"]
+        labels = [["{model} on {data} with ".format(**run.settings) + trained_by]]
     else:
         labels = _labels(_named(keys, arms), keys, arms)
     names: list[str] = []

@@ -44,7 +44,8 @@ def plan_lines(answer: Answer, plan: Plan) -> Iterator[tuple[str, str, str]]:
         yield "metric", plan.metric, f"Another one: {answer.metric}"
     yield (
         "final runs",
-        f"{counted(len(plan.planned_seeds), 'run')} an arm, {_seeds(plan.planned_seeds)}",
+        f"{counted(len(plan.planned_seeds) * max(1, len(plan.folds)), 'run')} an arm, {_seeds(plan.planned_seeds)}"
+        + f", {counted(len(plan.folds), 'fold')}" * bool(plan.folds),
         _final_runs(answer, plan),
     )
     if plan.tuning:
@@ -80,7 +81,7 @@ def _final_runs(answer: Answer, plan: Plan) -> str:
     told += "".join(f"; {_seeds(its)} {what}" for its, what in ((added, "added"), (dropped, "left out")) if its)
     if answer.exploratory:
         return f"{told}. Exploratory: {answer.exploratory}"
-    due = len(plan.arms) * len(plan.seeds)
+    due = len(plan.arms) * len(plan.seeds) * max(1, len(plan.folds))
     there = finished + sum(count for count, _ in lost)
     if there != due:
         return f"{told}, of {due} planned"
@@ -97,8 +98,9 @@ def _tuning_plan(tuning: Tuning) -> str:
     if len(spaces) == 1:
         where = "; " + ", ".join(f"{key} from {range_in_words(space)}" for key, space in next(iter(spaces)))
     return (
-        f"{few(tuning.keys)}: {counted(tuning.trials, 'trial')} an arm, {SAMPLERS.get(tuning.sampler, tuning.sampler)},"
-        f" seed {tuning.sampler_seed}, each one run of seed {tuning.seed}{where}"
+        f"{few(tuning.keys)}: {counted(tuning.planned_trials, 'trial')} an arm,"
+        f" {SAMPLERS.get(tuning.sampler, tuning.sampler)}, seed {tuning.sampler_seed},"
+        f" each one run of seed {tuning.seed}{where}"
     )
 
 
@@ -115,10 +117,12 @@ def _tuning_done(answer: Answer, tuning: Tuning) -> str:
     counts = {len(runs) for runs in answer.trials.values()}
     trials = [run for runs in answer.trials.values() for run in runs]
     lost = sum(run.is_diverged or run.status == "failed" for run in trials)
+    more = tuning.trials - tuning.planned_trials
     told = [
         f"{counted(len(trials), 'trial')}"
         + (f", {lost} of them failed or diverged and counted as tried" if lost else "")
     ]
+    told += [f"{counted(abs(more), 'trial')} an arm {'added' if more > 0 else 'left out'}"] if more else []
     widened = [name for name, keys in tuning.widened.items() if keys]
     told += [f"the range of {few(widened)} was widened once, since the best value lay at its edge"] if widened else []
     edges = [name for name, keys in tuning.edges.items() if keys]
@@ -129,5 +133,5 @@ def _tuning_done(answer: Answer, tuning: Tuning) -> str:
     )
     if chosen := [f"{name} {' '.join(words)}" for name, words in tuning.chosen.items()]:
         told.append(f"chosen: {', '.join(chosen)}")
-    whole = counts == {tuning.trials} and not widened
+    whole = counts == {tuning.planned_trials} and not widened
     return f"{AS_PLANNED}: {'; '.join(told)}" if whole else _departed(told)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dlexp.errors import listed, to_type
 from dlexp.metric import another_metric
 from dlexp.report.answer import Answer
+from dlexp.report.figures.picture import arms_of_cells, numeric_keys
 from dlexp.report.naming import unnamed
 from dlexp.report.reading.arms import CONTENTS
 from dlexp.report.shown import setting
@@ -33,6 +34,12 @@ def remarks(answer: Answer) -> Iterator[str]:
     if answer.plan is None and (keys := unnamed(answer.varied, [(arm.settings, arm.runs) for arm in answer.arms])):
         told = few([f"{key} ({_values(answer, key)})" for key in keys])
         yield f"Names tell arms apart and leave out what would make them too long: {told}. table.csv has all settings."
+    kind, _, named = (answer.plan.picture if answer.plan and answer.plan.picture else "").partition(":")
+    asked = [key for key in named.split(",") if key in numeric_keys(answer)]
+    if kind == "map" and len(asked) == 2:
+        cells, others = arms_of_cells(answer, *asked)
+        if cells is None:
+            yield f"The map of {few(asked)} is not drawn: its cells would differ in {few(others)} as well."
     for folder, (count, _) in answer.elsewhere.items():
         belong = "belongs" if count == 1 else "belong"
         yield (

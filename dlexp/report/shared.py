@@ -25,6 +25,8 @@ TELLING = (
     "data.train_limit",
     "overfit_batches",
 )
+# What has no part in it where a method sets the weights in a single step.
+OF_STEPS = ("optimizer", "scheduler", "epochs", "max_steps", "batch_size")
 # Metrics that are shares of right answers, so that a test set's own error follows from its size.
 SHARES = ("accuracy", "top5")
 SPLITS = ("train", "val", "test")
@@ -44,7 +46,10 @@ MACHINE = {
 
 def constants(runs: Sequence[Run], varied: Sequence[str]) -> dict[str, Any]:
     """Returns the settings that say what was trained, as far as all runs share them."""
-    own = {key: [run.settings.get(key) for run in runs] for key in TELLING if key not in varied}
+    telling = list(TELLING)
+    if all(run.is_one_step for run in runs):
+        telling = [*(key for key in TELLING if key not in OF_STEPS), "method"]
+    own = {key: [run.settings.get(key) for run in runs] for key in telling if key not in varied}
     return {
         key: found[0]
         for key, found in own.items()

@@ -8,7 +8,9 @@ from typing import Any
 from dlexp.config import words
 from dlexp.console.training_progress import estimate
 from dlexp.errors import to_type
+from dlexp.records.folder import RECORD
 from dlexp.records.naming import OUTPUTS, plain_name
+from dlexp.records.run_json import read_entry
 from dlexp.search.space import Proposal, size
 from dlexp.sweep.asked import Asked, asked
 from dlexp.sweep.found import ranked, rows_of, what_was_found
@@ -37,7 +39,7 @@ def run_search(read: words.Words) -> Ended:
         return _dry(search, stage, proposals)
     ended, trials = _trained(search, stage, proposals)
     finals: list[Trial] = []
-    best = [each.proposal for each in ranked(trials)[: search.search.top or 0]]
+    best = top_of(search, trials, ended.folder)
     go_on = any(each["status"] in ("pending", "running") for each in ended.reports)
     if best and ended.stop is None and not go_on:
         log.info(table(rows_of(trials, _reports(ended))))
@@ -52,7 +54,7 @@ def run_search(read: words.Words) -> Ended:
         log.info(line)
     if ended.folder.exists():
         if search.first.config["pictures"] and ended.stop is None:
-            draw_search(ended.folder, search, trials, reports)
+            draw_search(ended.folder, search, trials, finals, reports)
         log.info(f"look at it   tensorboard --logdir {to_type(str(ended.folder))}")
     return ended
 
@@ -98,6 +100,16 @@ def _trials(search: Asked, proposals: Sequence[Proposal], folders: Sequence[Path
     return [
         Trial(proposal, list(folders[each * place : each * (place + 1)])) for place, proposal in enumerate(proposals)
     ]
+
+
+def top_of(search: Asked, trials: Sequence[Trial], folder: Path) -> list[Proposal]:
+    """Returns the points to train whole, the best ones; of equal ones first those that an earlier call began to train
+    so in this folder.
+    """
+    entries = [read_entry(path.parent) for path in folder.glob(f"*/{RECORD}")] if search.search.top else []
+    begun = [search.proposal_of(entry["overrides"], None) for entry in entries if entry is not None]
+    best = sorted(ranked(trials), key=lambda each: (-(each.value or 0.0), each.proposal not in begun))
+    return [each.proposal for each in best[: search.search.top or 0]]
 
 
 def _reports(ended: Ended) -> dict[Path, dict[str, Any]]:

@@ -9,9 +9,10 @@ from dlexp.pictures.over_settings import Series, over_setting
 from dlexp.ranges import Interval
 from dlexp.report.shown import Shown, shown_metric
 from dlexp.search.settings import Told
+from dlexp.search.space import Proposal
 from dlexp.sweep.asked import Asked
 from dlexp.sweep.closing import show
-from dlexp.sweep.found import Reports, expected, judged_by
+from dlexp.sweep.found import Reports, expected, judged_by, ranked
 from dlexp.sweep.trials import Trial, told
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,15 @@ FOLDER = "search"  # in a sweep's folder, and before the names in TensorBoard
 WHO = Who("", 0, 0)
 
 
-def draw_search(folder: Path, asked: Asked, trials: Sequence[Trial], reports: Reports) -> None:
-    """Draws the trials over each numeric key, and the tuning curve where it has a meaning."""
+def draw_search(folder: Path, asked: Asked, trials: Sequence[Trial], finals: Sequence[Trial], reports: Reports) -> None:
+    """Draws the trials over each numeric key, that with the best settings ringed (see `what_was_found`), and the tuning
+    curve where it has a meaning.
+    """
     metric, facts = judged_by(reports)
     words, sign = shown_metric(metric, facts), 1 if facts.higher_is_better else -1
     all_told = [told(each) for each in trials]
-    slices = [_slice(asked, all_told, key, words, sign) for key in asked.space]
+    first = next((each.proposal for each in ranked(finals or trials)), None)
+    slices = [_slice(asked, all_told, first, key, words, sign) for key in asked.space]
     drawings = [each for each in slices if each is not None]
     rows = [drawings[place : place + BESIDE] for place in range(0, len(drawings), BESIDE)]
     found = {f"tuning{f'_{number}' * (number > 1)}": row for number, row in enumerate(rows, start=1)}
@@ -55,7 +59,9 @@ def _write(place: Path, found: Mapping[str, Sequence[Drawing]]) -> None:
     show(list(files), place, FOLDER)
 
 
-def _slice(asked: Asked, trials: Sequence[Told], key: str, words: Shown, sign: int) -> Drawing | None:
+def _slice(
+    asked: Asked, trials: Sequence[Told], best: Proposal | None, key: str, words: Shown, sign: int
+) -> Drawing | None:
     """Returns the trials over a numeric key; None where it is none, or all of them had one value."""
     if not isinstance(asked.space[key], Interval):
         return None
@@ -66,8 +72,8 @@ def _slice(asked: Asked, trials: Sequence[Told], key: str, words: Shown, sign: i
         if each.value is not None
     ]
     crosses = [(x, each.state) for x, each in zip(at, trials, strict=True) if each.state in ("failed", "pruned")]
-    higher = sign > 0
-    chosen = (max if higher else min)(points, key=lambda point: point[1], default=None)
+    valued = [each.proposal for each in trials if each.value is not None]
+    chosen = next((point[:2] for point, each in zip(points, valued, strict=True) if each == best), None)
     line = sorted(point[:2] for point in points) if len(asked.space) == 1 else []
-    series = Series(WHO, points, line, crosses=crosses, chosen=chosen[:2] if chosen else None)
-    return over_setting([series], axis=words.axis, below=key, look="trial", near_the_best=higher)
+    series = Series(WHO, points, line, crosses=crosses, chosen=chosen)
+    return over_setting([series], axis=words.axis, below=key, look="trial", near_the_best=sign > 0)

@@ -49,6 +49,21 @@ def numeric_keys(answer: Answer) -> list[str]:
     return [key for key in compared_keys(answer) if all(is_number(arm.settings.get(key)) for arm in answer.arms)]
 
 
+def arms_of_cells(
+    answer: Answer, row: str, column: str
+) -> tuple[dict[tuple[float | str, float | str], list[Arm]] | None, list[str]]:
+    """Returns the arms in each cell of a map of two numeric keys, and what else varies. None in place of the arms where
+    some cell has several, and cells differ in more than row and column.
+    """
+    groups: dict[tuple[float | str, float | str], list[Arm]] = {}
+    for arm in answer.arms:
+        groups.setdefault((float(arm.settings[row]), float(arm.settings[column])), []).append(arm)
+    others = [key for key in compared_keys(answer) if key not in (row, column)]
+    held = {tuple(sorted(repr([arm.settings.get(key) for key in others]) for arm in arms)) for arms in groups.values()}
+    is_fair = len(held) == 1 or all(len(arms) == 1 for arms in groups.values())
+    return groups if is_fair else None, others
+
+
 def first_arms(answer: Answer, most: int) -> list[Arm]:
     """Returns the best arms, at most so many, with the reference among them."""
     if len(answer.arms) <= most:

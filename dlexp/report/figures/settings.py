@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from dlexp.pictures.drawing import Drawing, Who
 from dlexp.pictures.over_settings import Series, heat_map, over_setting
 from dlexp.report.answer import Answer, Arm
-from dlexp.report.figures.picture import Picture, compared_keys, first_arms, numeric_keys, who
+from dlexp.report.figures.picture import Picture, arms_of_cells, compared_keys, first_arms, numeric_keys, who
 from dlexp.report.shown import Shown, setting, shown, shown_metric
 from dlexp.report.statistics import expected_best
 from dlexp.report.trials import chosen_trial, trial_value
+from dlexp.report.words import few
 
 MOST_LINES = 8
 MOST_DOTS = 400
@@ -90,14 +92,18 @@ def _map(answer: Answer, row: str, column: str) -> Picture | None:
     rows, columns = (sorted({float(arm.settings[key]) for arm in answer.arms}) for key in (row, column))
     if len(rows) < 2 or len(columns) < 2 or len(rows) * len(columns) > MOST_CELLS:
         return None
+    groups, others = arms_of_cells(answer, row, column)
+    if groups is None:
+        return None
+    averaged = any(len(arms) > 1 for arms in groups.values())
     cells: dict[tuple[float | str, float | str], tuple[float | None, str, str]] = {}
-    for arm in answer.arms:
-        mean = arm.interval.mean if arm.is_whole else None
-        written = "" if mean is None else words.value(mean)
-        told = f"{arm.name}: {words.mean(arm.interval)}"
-        place = (float(arm.settings[row]), float(arm.settings[column]))
-        cells[place] = (None if mean is None else words.scaled(mean), written, told)
-    best = next((arm for arm in answer.arms if arm.is_whole and arm.values), None)
+    for place, arms in groups.items():
+        means = [arm.interval.mean for arm in arms if arm.is_whole and arm.interval.mean is not None]
+        mean = fmean(means) if len(means) == len(arms) else None
+        told = "; ".join(f"{arm.name}: {words.mean(arm.interval)}" for arm in arms)
+        cells[place] = (None, "", told) if mean is None else (words.scaled(mean), words.value(mean), told)
+    whole = {place: value for place, (value, _, _) in cells.items() if value is not None}  # the best arm's comes first
+    best = (max if answer.facts.higher_is_better else min)(whole, key=lambda place: whole[place], default=None)
     drawing = heat_map(
         cells,
         rows,
@@ -106,9 +112,10 @@ def _map(answer: Answer, row: str, column: str) -> Picture | None:
         row_words=row,
         column_words=column,
         higher_is_better=answer.facts.higher_is_better,
-        best=None if best is None else (float(best.settings[row]), float(best.settings[column])),
+        best=best,
     )
-    told = "A cell is the mean of an arm’s runs, the stronger the better; the best one is framed."
+    of = f"the means of the arms there, which differ in {few(others)}" if averaged else "an arm’s runs"
+    told = f"A cell is the mean of {of}, the stronger the better; the best one is framed."
     if any(not arm.is_whole for arm in answer.arms):
         told += " A cross: a run failed or diverged there."
     return Picture([drawing], told)

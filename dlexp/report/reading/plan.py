@@ -23,7 +23,8 @@ class Tuning:
 
     spaces: by arm, by key: the range in Hydra's grammar, `tag(log,interval(0.001,1))`. widened: by arm, the keys whose
     range was widened once, and to what. chosen: by arm, the words found. seed: of the trials' runs, no final one.
-    further: trials of each arm, besides `trials`, once a range of one of them was widened.
+    further: trials of each arm, besides `trials`, once a range of one of them was widened. first_trials: those planned
+    before the first run, where another number was typed before anything was chosen; else 0.
     """
 
     keys: list[str]
@@ -36,6 +37,12 @@ class Tuning:
     chosen: dict[str, list[str]]
     edges: dict[str, list[str]]  # by arm, the keys whose best value lies at an edge of the last range
     further: int = 0
+    first_trials: int = 0
+
+    @property
+    def planned_trials(self) -> int:
+        """The trials of each arm as planned before the first run."""
+        return self.first_trials or self.trials
 
     @property
     def is_over(self) -> bool:
@@ -135,6 +142,7 @@ def _agrees(plan: Plan) -> bool:
     return (
         1 <= tuning.trials <= MOST
         and 0 <= tuning.further <= MOST
+        and 0 <= tuning.first_trials <= MOST
         and tuning.spaces.keys() <= plan.arms.keys()
         and all(RANGE.fullmatch(each) for place, text in grown.items() for each in (text, spaces.get(place, "")))
     )

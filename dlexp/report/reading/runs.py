@@ -86,6 +86,11 @@ class Run:
         return self._history[1]
 
     @property
+    def is_one_step(self) -> bool:
+        """Whether its method set the weights in a single step, as solvers do, for which no optimizer counts."""
+        return self.settings.get("method", "plain") != "plain" and [row["step"] for row in self.epochs] == [1]
+
+    @property
     def hands_on(self) -> bool:
         """Whether it is a stage that is not the last one of its command."""
         return _stage_of(self.entry).get("hands_on") is True

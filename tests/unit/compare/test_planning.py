@@ -90,7 +90,7 @@ def test_trials_only_grow_once_some_were_tried(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="trials=1 leaves out results that may have been seen, since 2 an arm"):
         typed(1)
     for count in (2, 4):
-        assert (found := typed(count).tuning) is not None and found.trials == count
+        assert (found := typed(count).tuning) is not None and (found.trials, found.planned_trials) == (count, 3)
         assert typed(count).departures == [f"3 trials an arm planned, {count} typed before anything was chosen"]
 
 

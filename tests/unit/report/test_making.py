@@ -18,7 +18,7 @@ from scipy import stats
 
 from dlexp.console import wording
 from dlexp.errors import UserError
-from dlexp.records.folder import DATA, RECORD
+from dlexp.records.folder import DATA, METRICS, RECORD
 from dlexp.report import tables
 from dlexp.report.making import make_answer
 from dlexp.report.page.layout import page
@@ -437,6 +437,46 @@ def test_seeds_that_were_added_stand_beside_those_planned(tmp_path: Path) -> Non
     answer = make_answer([folder])
     (line,) = ((plan, done) for name, plan, done in plan_lines(answer, plan_of(folder)) if name == "final runs")
     assert line == ("six runs an arm, seeds 1 to 6", "10 finished; seed 6 left out")
+
+
+@pytest.mark.parametrize(("method", "step"), [("least_squares", 1), ("sam", 40), ("plain", 1)])
+def test_what_a_solver_trained_is_called_after_it(method: str, step: int, tmp_path: Path) -> None:
+    folder = made_run(tmp_path / "run", settings={"method": method, "model": "linear"}, curve=[0.9])
+    rows = [json.loads(line) | {"step": step} for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    (folder / METRICS).write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    answer = make_answer([folder])
+    is_solver = method == "least_squares"
+    assert answer.arms[0].name == f"linear on spiral with {method if is_solver else 'sgd'}"
+    assert ("optimizer" in answer.constant, "method" in answer.constant) == (not is_solver, is_solver)
+
+
+@pytest.mark.parametrize(
+    ("first", "planned", "done"),
+    [
+        (0, "two trials an arm", "As planned: four trials; "),
+        (1, "one trial an arm", "Four trials; one trial an arm added; "),
+        (3, "three trials an arm", "Four trials; one trial an arm left out; "),
+    ],
+)
+def test_trials_typed_later_stand_beside_those_planned(first: int, planned: str, done: str, tmp_path: Path) -> None:
+    folder = made_comparison(tmp_path, {"sgd": SGD, "adam": ADAM})
+    plan = plan_of(folder)
+    assert plan.tuning is not None
+    write_plan(folder, replace(plan, tuning=replace(plan.tuning, first_trials=first)))
+    told = next(line for line in plan_lines(make_answer([folder]), plan_of(folder)) if line[0] == "tuning")
+    assert planned in told[1] and told[2].startswith(done), told
+
+
+def test_each_fold_of_an_arm_is_a_planned_run(tmp_path: Path) -> None:
+    folds = [f"data.fold={fold}" for fold in range(2)]
+    runs = {name: {f"1 fold {fold}": f"{name}-{fold}" for fold in range(2)} for name in ARMS}
+    made_comparison(tmp_path, {"sgd": [], "adam": []}, seeds=[1], folds=folds, runs=runs, tuning=None, looks=[])
+    for name, fold in itertools.product(ARMS, range(2)):
+        settings = {**ARMS[name], "data.folds": 2, "data.fold": fold}
+        made_run(tmp_path / f"{name}-{fold}", 0.9 + 0.01 * fold, seed=1, settings=settings)
+    answer = make_answer([tmp_path])
+    (line,) = ((plan, done) for name, plan, done in plan_lines(answer, plan_of(tmp_path)) if name == "final runs")
+    assert line == ("two runs an arm, seed 1, two folds", "As planned: 4 finished")
 
 
 @pytest.mark.parametrize("split", ["val", "trained_on"])
