@@ -13,7 +13,6 @@ from dlexp.compare.jobs import arm_jobs
 from dlexp.compare.outcome import measured
 from dlexp.compare.planning import folder_name, gone_on, new_plan, stored
 from dlexp.compare.progress import Progress
-from dlexp.compare.prospect import counts, tell
 from dlexp.compare.question import Question, with_words
 from dlexp.compare.there import look
 from dlexp.config.build import build_task
@@ -36,7 +35,10 @@ def compare(question: Question) -> tuple[int, Path | None]:
     Raises:
         UserError: something is wrong with what was asked; nothing has started then.
     """
-    stage = checked(arm_jobs(question), question.read)
+    begins = f"comparing {listed(list(question.arms))}: looking at what is there, and what it takes"
+    stage = checked(arm_jobs(question), question.read, begins)
+    from dlexp.compare.prospect import counts, tell  # imports torch
+
     runs = dict(zip(question.arms, stage.runs, strict=True))
     metric, facts = _metric(question, stage)
     spaces = tuning.spaces(question, runs, _problems_of(question)) if question.ranges else {}
@@ -55,11 +57,12 @@ def compare(question: Question) -> tuple[int, Path | None]:
         refuse_misnamed(plan.hypothesis, list(plan.arms))
     if anew and before is not None:
         log.info(f"rerun=true takes no runs from other folders; those in {place} stay as they are")
-    tell(plan, runs, facts, question.folds, look(question, plan, runs, place, anew=anew))
+    there = look(question, plan, runs, place, anew=anew)
+    expected = tell(plan, runs, facts, question.folds, there)
     if first.config["dry_run"]:
         log.info("dry run: none of these was trained, and nothing fetched or written")
         return 0, None
-    progress = Progress(sum(counts(plan, len(question.folds))), _at_once(first))
+    progress = Progress(sum(counts(plan, len(question.folds))), there.num_of_each(), expected, _at_once(first))
     course = Course(
         question,
         plan,

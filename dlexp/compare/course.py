@@ -13,6 +13,7 @@ from dlexp.compare.outcome import departed, known
 from dlexp.compare.planning import stored
 from dlexp.compare.progress import Progress
 from dlexp.compare.question import Question
+from dlexp.compare.there import is_settled
 from dlexp.config.composed import Composed
 from dlexp.console.wording import named
 from dlexp.errors import UserError, listed
@@ -89,12 +90,13 @@ class Course:
         edges = self._edges(reports)
         wider, further = ({}, 0) if self.plan.tuning.further else self._wider(edges)
         if further:
-            self._progress.total += further * len(self._runs)
+            total = self._progress.more(self._runs, further)
             self._note(further=further, widened=wider)
             self._progress.clear()
             log.info(
                 "a best value lay at the edge of what was tried, so each arm gets"
-                f" {further} more trial{'s' * (further != 1)}: {'; '.join(_in_words(wider))}"
+                f" {further} more trial{'s' * (further != 1)}, which makes {total} trainings:"
+                f" {'; '.join(_in_words(wider))}"
             )
             reports = self._try()
             edges = self._edges(reports)
@@ -219,7 +221,10 @@ class Course:
         if runs:
             self.plan = replace(self.plan, departures=departed(self.plan))
         write_plan(folder, self.plan)
-        self._progress.at(num_done if trials else num_done + sum(map(len, self.plan.trials.values())))
+        stage = "trials" if trials else "finals"
+        kinds = {each: (job.varied["arm"], stage) for job, each in zip(jobs, folders, strict=True)}
+        done = [each for each, entry in self._before.items() if is_settled(Cell(each, entry, {}))]
+        self._progress.at(num_done + (0 if trials else sum(map(len, self.plan.trials.values()))), kinds, done)
         self._progress.clear()
         there = f", {num_done} of them there already" if num_done else ""
         log.info(f"{len(jobs)} {_stage(jobs)}{there} → {folder}")
@@ -231,11 +236,6 @@ class Course:
     def ended(self, folder: Path, why: BaseException | None) -> None:
         """Shows that a training ended."""
         self._progress.ended(folder, why)
-
-
-def is_settled(cell: Cell) -> bool:
-    """Returns whether a run needs no more training: it finished, or its loss became no number: a result too."""
-    return cell.is_done or (cell.entry is not None and is_diverged(cell.entry))
 
 
 def _is_failure(entry: Mapping[str, Any] | None) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from dlexp.compare import hypothesis, tuning
@@ -21,7 +21,7 @@ from dlexp.report.statistics import SMALL, Sample, sample, visible, visible_in_d
 from dlexp.report.verdicts import DATA_SEED, SPLIT
 from dlexp.report.words import in_range
 from dlexp.sweep.earlier import finished_runs
-from dlexp.sweep.forecast import Forecast, forecasts
+from dlexp.sweep.forecast import forecasts
 from dlexp.sweep.launchers.launcher import is_here
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,18 @@ def _further(plan: Plan) -> int:
     return tuning.further(plan.tuning.trials) if can_grow else 0
 
 
-def time_in_words(plan: Plan, there: There, expected: Mapping[Kind, Forecast], *, at_once: int) -> str:
-    """Returns how long what is left takes, as a range where more trials may follow."""
-    seconds, known_by, why = seconds_of(there.first_of_each(), expected)
+def time_in_words(
+    plan: Plan,
+    there: There,
+    seconds: Mapping[Kind, float | None],
+    known_by: Collection[str],
+    why: Mapping[Kind, str],
+    *,
+    at_once: int,
+) -> str:
+    """Returns how long what is left takes, as a range where more trials may follow. seconds, known_by, why: what
+    `seconds_of` found.
+    """
     if unknown := dict.fromkeys(arm for (arm, _), each in seconds.items() if each is None):
         reason = next(why[kind] for kind, each in seconds.items() if each is None)
         return f"how long it takes is not known: no run of {listed(list(unknown))} has finished here yet, and {reason}"
@@ -201,8 +210,10 @@ def is_read_in_tuning(plan: Plan, runs: Mapping[str, Composed]) -> bool:
     return any(run.config["data"].get("test_size") and "data_seed" not in run.config["data"] for run in divided)
 
 
-def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: There) -> None:
-    """Says what a plan takes and shows.
+def tell(
+    plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequence[str], there: There
+) -> Mapping[Kind, float | None]:
+    """Says what a plan takes and shows; returns how long a training of each kind takes.
 
     Raises:
         UserError: the data of some arms has a split that all would be compared on, and that of others has none.
@@ -230,10 +241,12 @@ def tell(plan: Plan, runs: Mapping[str, Composed], facts: Metric, folds: Sequenc
     elsewhere = f", {which} in other folders" if there.num_elsewhere else ""
     if not there.num_left:
         log.info(f"nothing is left to train: all {there.num_there} trainings are there{elsewhere}")
-        return
+        return {}
     first = next(iter(runs.values())).config
-    told = time_in_words(plan, there, expected, at_once=first["n_jobs"] if is_here(first) else 1)
+    timed = seconds_of(left, expected)
+    told = time_in_words(plan, there, *timed, at_once=first["n_jobs"] if is_here(first) else 1)
     if there.num_there:
         log.info(f"{there.num_there} of the trainings are there{elsewhere}; {there.num_left} are left")
     log.info(told)
     log.info(visible_in_words(plan, runs, facts, len(folds), there))
+    return timed[0]

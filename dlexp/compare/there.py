@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from dlexp.compare import tuning
-from dlexp.compare.course import is_settled
 from dlexp.compare.jobs import final_jobs, trial_jobs
 from dlexp.compare.question import Question
 from dlexp.config.composed import Composed
 from dlexp.records.naming import OUTPUTS
+from dlexp.records.run_json import is_diverged
 from dlexp.report.reading.plan import Plan
 from dlexp.sweep.ledger import Cell, cells_in, with_others
 from dlexp.sweep.stage import Stage, checked
@@ -31,6 +31,11 @@ class There:
     num_elsewhere: int
     values: Mapping[str, dict[int, dict[str, Any]]]
 
+    def num_of_each(self) -> dict[Kind, int]:
+        """Returns how many trials and how many final runs of each arm are left."""
+        kinds = {"trials": self.trials, "finals": self.finals}
+        return {(arm, kind): len(runs) for kind, its in kinds.items() for arm, runs in its.items()}
+
     def first_of_each(self) -> dict[Kind, Composed]:
         """Returns of each arm one of the trials and one of the final runs that are left."""
         kinds = {"trials": self.trials, "finals": self.finals}
@@ -40,6 +45,11 @@ class There:
     def num_left(self) -> int:
         """How many trainings are left."""
         return sum(map(len, [*self.trials.values(), *self.finals.values()]))
+
+
+def is_settled(cell: Cell) -> bool:
+    """Returns whether a run needs no more training: it finished, or its loss became no number: a result too."""
+    return cell.is_done or (cell.entry is not None and is_diverged(cell.entry))
 
 
 def look(question: Question, plan: Plan, runs: Mapping[str, Composed], folder: Path | None, *, anew: bool) -> There:

@@ -140,17 +140,23 @@ def asked(read: words.Words) -> Asked:
         if problems := problems_of(first, wrong, read):
             raise UserError(*problems)
         assert first is not None
-        if problems := [*settings_problems(first.config), *group_problems("search", first.config["search"])]:
+        problems = [*settings_problems(first.config), *group_problems("search", first.config["search"])]
+        if problems := [*problems, *_lacks_trials(first)]:  # below torch is loaded
             raise UserError(*problems)
         search = refuse_unknown(build(first.config["search"]))
         several = [axis for axis in found if axis.interval is not None or len(axis.words) > 1]
         space = {axis.key: _part(axis, first) for axis in several if axis.key not in REPEATED or axis.interval}
-        result = Asked(read, found, space, search, first.config["trials"] or 0, first)
+        result = Asked(read, found, space, search, first.config["trials"], first)
         if problems := [*_problems_of_words(several, result), *_problems(result)]:
             raise UserError(*problems)
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
     return result
+
+
+def _lacks_trials(first: Composed) -> list[str]:
+    told = f"search={first.choices['search']} takes trials=N, how many points are tried; trials=16 is a start"
+    return [] if first.config["trials"] else [told]
 
 
 def _first_word(axis: Axis) -> str:
@@ -194,8 +200,6 @@ def _problems_of_words(several: Sequence[Axis], found: Asked) -> Iterator[str]:
 def _problems(found: Asked) -> Iterator[str]:
     """Yields what is wrong with a search as a whole."""
     config, name, search = found.first.config, found.first.choices["search"], found.search
-    if not found.trials:
-        yield f"search={name} takes trials=N, how many points are tried; trials=16 is a start"
     if not found.space:
         yield (
             f"search={name} has nothing to choose: type a range, such as 'optimizer.lr=tag(log,interval(1e-4,1))', or"
@@ -210,5 +214,4 @@ def _problems(found: Asked) -> Iterator[str]:
             yield f"{axis.word} has no effect with search.prune={search.prune}"
     if search.prune != "none" and found.repeats > 1:
         yield f"search.prune={search.prune} compares single runs; leave it out, or name one seed and one fold"
-    if found.trials:
-        yield from search.problems(config["epochs"], found.trials)
+    yield from search.problems(config["epochs"], found.trials)

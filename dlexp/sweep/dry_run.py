@@ -82,7 +82,7 @@ def _sum(left: Sequence[Forecast], num_more: int) -> str:
         return "nothing is left to do"
     known = [each.seconds for each in left if each.seconds is not None]
     unknown = f", besides {len(left) - len(known)} of unknown length" if known and len(known) < len(left) else ""
-    time = f"{estimate(sum(known), 1)} one after the other{unknown}, " if known else ""
+    time = f"{estimate(sum(known), 1)} one after the other{unknown}, starts not counted, " if known else ""
     jobs = (
         f"{len(left)} job{'s' * (len(left) != 1)} to do{f', {num_more} of them not proposed yet' if num_more else ''}"
     )

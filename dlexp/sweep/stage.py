@@ -107,14 +107,15 @@ def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     todo = {own: runs[index] for own, index in first.items() if not is_done(cells[own])}
     try:
         folders = [cells[own].folder for own in identities]
-        if part is None or part.watcher is None:
-            log.info(in_short(len(jobs), len(todo), folder))
-        else:
-            launcher.watcher = part.watcher
-            part.watcher.opened(folder, folders, len(jobs) - len(todo))
         trials = part.trials if part is not None else None
         if trials is not None:
             trials.opened(folder, folders, [(run, cells[own].folder) for own, run in todo.items()])
+        if part is not None and part.watcher is not None:
+            launcher.watcher = part.watcher
+            part.watcher.opened(folder, folders, len(jobs) - len(todo))
+        else:
+            count = len(jobs) if trials is None else trials.total
+            log.info(in_short(count, len(todo) if trials is None else count - trials.num_done, folder))
         underway = _underway(launcher, todo, cells)
         tell_plan({own: each for own, each in cells.items() if own not in underway}, todo)
         reasons = _launch(launcher, todo, cells, trials)
@@ -135,21 +136,23 @@ def train(stage: Stage, name: str, part: Part | None = None) -> Ended:
     return Ended(folder, folders, reports, stop, was_done=not todo)
 
 
-def checked(jobs: Sequence[Job], read: words.Words) -> Stage:
+def checked(jobs: Sequence[Job], read: words.Words, begins: str | None = None) -> Stage:
     """Composes and checks jobs that come from the words of one command line; a launcher begins to load torch meanwhile.
+
+    begins: what is said once the words are known to be right, before torch is loaded here.
 
     Raises:
         UserError: lists what is wrong with them; says that none has started.
     """
     try:
-        return composed_stage(jobs, read)
+        return composed_stage(jobs, read, begins)
     except UserError as error:
         raise UserError(f"{error}\nno job was started") from None
 
 
-def composed_stage(jobs: Sequence[Job], read: words.Words) -> Stage:
+def composed_stage(jobs: Sequence[Job], read: words.Words, begins: str | None = None) -> Stage:
     """Does what `checked` does, beside jobs that run already."""
-    runs, launcher = _composed(jobs, read)
+    runs, launcher = _composed(jobs, read, begins)
     known: dict[str, str | None] = {}
     is_dry = runs[0].config["dry_run"]
     with keeping_nothing() if is_dry else nullcontext():
@@ -158,7 +161,7 @@ def composed_stage(jobs: Sequence[Job], read: words.Words) -> Stage:
     return Stage(jobs, runs, identities, launcher)
 
 
-def _composed(jobs: Sequence[Job], read: words.Words) -> tuple[list[Composed], Launcher | None]:
+def _composed(jobs: Sequence[Job], read: words.Words, begins: str | None) -> tuple[list[Composed], Launcher | None]:
     """Returns what each job is composed to, checked, and the launcher as `_begun` does.
 
     Raises:
@@ -178,6 +181,8 @@ def _composed(jobs: Sequence[Job], read: words.Words) -> tuple[list[Composed], L
             if run is not None and not problems:
                 launcher = launcher if runs or found else _begun(run)
                 runs[job.name] = replace(run, varied=job.varied)
+    if begins is not None and not found:
+        log.info(begins)
     for name, run in runs.items() if not found else ():
         try:
             check(run.config, is_here=is_here(run.config))
@@ -185,13 +190,9 @@ def _composed(jobs: Sequence[Job], read: words.Words) -> tuple[list[Composed], L
             for problem in error.problems:
                 found.setdefault(problem, []).append(name)
     if found:
-        raise UserError(*(problem + _named(names, len(jobs)) for problem, names in found.items()))
+        where = {each: "" if len(names) == len(jobs) else f" (in {listed(names, 3)})" for each, names in found.items()}
+        raise UserError(*(problem + where[problem] for problem in found))
     return list(runs.values()), launcher
-
-
-def _named(names: Sequence[str], num_jobs: int) -> str:
-    """Returns ` (in job, …)`, or nothing where it is all of them."""
-    return "" if len(names) == num_jobs else f" (in {listed(names, most=3)})"
 
 
 def _begun(run: Composed) -> Launcher | None:

@@ -19,7 +19,7 @@ from dlexp.records.result import loss_of, objective_of
 from dlexp.records.run_json import read_entry
 from dlexp.search.pruning import WORST, Curve, curve, lags_behind_median, lags_in_halving, rungs
 from dlexp.search.settings import Told
-from dlexp.search.space import Proposal
+from dlexp.search.space import Proposal, size
 from dlexp.sweep.asked import Asked
 from dlexp.sweep.launchers.supply import Trials
 from dlexp.sweep.ledger import open_ledger
@@ -112,7 +112,9 @@ class Supply(Trials):
 
     def __init__(self, asked: Asked, proposals: Sequence[Proposal], data: Sequence[str | None]) -> None:
         self._asked, self._proposals, self._data = asked, proposals, set(data)
-        self.total = (asked.trials if asked.search.asks_while_running else len(proposals)) * asked.repeats
+        most = min(asked.trials, size(asked.space) or asked.trials)
+        self.total = (most if asked.search.asks_while_running else len(proposals)) * asked.repeats
+        self.num_done = 0
         self.added: list[Path] = []
         self.trials: list[Trial] = []
         self._ready: list[tuple[Composed, Path]] = []
@@ -130,6 +132,7 @@ class Supply(Trials):
         ]
         if self._asked.search.asks_while_running:
             self._find_others()
+        self.num_done = sum(len(each.folders) for each in self.trials) - len(self._ready)
 
     def more(self) -> Sequence[tuple[Composed, Path]]:
         """Returns what is known and not done, then what the search proposes next."""

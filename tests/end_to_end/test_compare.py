@@ -44,7 +44,7 @@ def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
     for arm, its in tuning.widened.items():
         assert its["optimizer.lr"] != tuning.spaces[arm]["optimizer.lr"]
     assert [len(plan.trials[arm]) for arm in plan.arms] == [3, 3], "the other arm gets as many more"
-    told = "lay at the edge of what was tried, so each arm gets 1 more trial: "
+    told = "lay at the edge of what was tried, so each arm gets 1 more trial, which makes 10 trainings: "
     assert told in ended.out and "1 trials" not in ended.out
     for arm, keys in tuning.edges.items():
         assert keys == ["optimizer.lr"] and f"{arm}: its best optimizer.lr lies at the" in ended.out

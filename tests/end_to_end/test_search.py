@@ -106,6 +106,7 @@ def test_tpe_and_a_search_that_goes_on(cli, workdir: Path) -> None:
     again = cli(*words, "trials=12")
     assert again.code == 0 and entries(workdir) == before and "best of 12 trials" in again.out, again
     more = cli(*words, "trials=13")
+    assert "13 jobs, 12 of them done already" in more.out and more.out.count("[13/13]") == 2 and "[1/" not in more.out
     after = entries(workdir)
     assert more.code == 0 and len(after) == 13 and {name: after[name] for name in before} == before
 

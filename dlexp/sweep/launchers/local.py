@@ -110,7 +110,7 @@ class _Known:
     """A supply of jobs that are all known, and none of which is told to end."""
 
     def __init__(self, jobs: Sequence[tuple[Composed, Path]]) -> None:
-        self.total, self._jobs = len(jobs), jobs
+        self.total, self.num_done, self._jobs = len(jobs), 0, jobs
 
     def more(self) -> Sequence[tuple[Composed, Path]]:
         jobs, self._jobs = self._jobs, []
@@ -193,7 +193,7 @@ class _Jobs:
             self.running[folder].process.terminate()  # it saves where it is, but on Windows, which ends it
 
     def _number(self, folder: Path) -> str:
-        return f"[{self.numbers[folder]}/{self._supply.total}]"
+        return f"[{self._supply.num_done + self.numbers[folder]}/{self._supply.total}]"
 
 
 def _num_gpus(device: str) -> int:

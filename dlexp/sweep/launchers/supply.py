@@ -16,10 +16,11 @@ ALL_KNOWN = (
 class Supply(Protocol):
     """Jobs that are not all known yet: a search proposes the next when a job may start, and ends those that lag.
 
-    total: at most so many jobs come.
+    total: at most so many jobs come, with the num_done that are there before the first.
     """
 
     total: int
+    num_done: int
 
     def more(self) -> Sequence[tuple[Composed, Path]]:
         """Returns the next jobs and their folders, asked when one may start and none waits; none: not now.

@@ -39,32 +39,32 @@ def there_of(values: dict[str, list[float]]) -> There:
 
 
 @pytest.mark.parametrize(("at_once", "told"), [(1, "45 s"), (2, "25 s"), (4, "15 s")])
-def test_the_time_is_that_of_runs_at_the_same_time(at_once: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prospect, "seconds_of", lambda runs, expected: (dict.fromkeys(runs, 5.0), {"earlier"}, {}))
+def test_the_time_is_that_of_runs_at_the_same_time(at_once: int, told: str) -> None:
     there = replace(NOTHING, finals=dict.fromkeys("abc", [compose([])] * 3))
+    each = dict.fromkeys(there.first_of_each(), 5.0)
     also = f"; {at_once} run at a time" if at_once > 1 else ""
-    assert prospect.time_in_words(PLAN, there, {}, at_once=at_once) == f"about {told}, as finished ones took{also}"
+    assert prospect.time_in_words(PLAN, there, each, {"earlier"}, {}, at_once=at_once) == (
+        f"about {told}, as finished ones took{also}"
+    )
 
 
-def test_the_time_of_each_arm_counts_as_often_as_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_each_arm_counts_as_often_as_it_trains() -> None:
     """Further trials where a range may grow make it a range of times."""
     seconds = {("a", "finals"): 100.0, ("b", "finals"): 10.0, ("c", "finals"): 10.0}
     seconds |= {(arm, "trials"): 5.0 for arm in "abc"}
-    known_by = {"short"}
-    monkeypatch.setattr(
-        prospect, "seconds_of", lambda runs, expected: ({each: seconds[each] for each in runs}, known_by, {})
-    )
     run = compose([])
     left = replace(NOTHING, finals={"a": [run], "b": [run] * 3})
-    assert prospect.time_in_words(PLAN, left, {}, at_once=1) == "about 2 min, as short ones just took"
+    assert (
+        prospect.time_in_words(PLAN, left, seconds, {"short"}, {}, at_once=1) == "about 2 min, as short ones just took"
+    )
     left = There(dict.fromkeys("abc", [run] * 4), {"a": [], "b": [run]}, 0, 0, {})
     spaces = {arm: {"optimizer.lr": "tag(log,interval(0.001,1))"} for arm in "abc"}
     assert TUNED.tuning is not None
     plan = replace(TUNED, tuning=replace(TUNED.tuning, spaces=spaces))
-    told = prospect.time_in_words(plan, left, {}, at_once=1)
+    told = prospect.time_in_words(plan, left, seconds, {"short"}, {}, at_once=1)
     assert told == "about 70 s to 2 min, as short ones just took", "60 s of trials, 10 s of b, 30 s of further trials"
-    known_by.add("steps")
-    assert "besides start and evaluation" in prospect.time_in_words(plan, left, {}, at_once=1)
+    told = prospect.time_in_words(plan, left, seconds, {"short", "steps"}, {}, at_once=1)
+    assert "besides start and evaluation" in told
 
 
 def test_a_hypothesis_about_two_other_arms_is_one_comparison_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_a_rate_that_diverges_takes_the_pace_of_others(tmp_path: Any, monkeypatc
         arms = dict(zip("abc", names, strict=False))
         left = replace(NOTHING, finals={arm: [runs[name]] for arm, name in arms.items()})
         forecast = {(arm, "finals"): expected[name] for arm, name in arms.items()}
-        return prospect.time_in_words(PLAN, left, forecast, at_once=1)
+        return prospect.time_in_words(PLAN, left, *duration.seconds_of(left.first_of_each(), forecast), at_once=1)
 
     monkeypatch.setattr(duration, "_seconds_a_step", seconds_a_step)
     monkeypatch.setattr(duration, "_besides", besides)
@@ -193,6 +193,7 @@ def test_steps_of_a_dry_run_keep_nothing(is_dry: bool, monkeypatch: pytest.Monke
 
 def test_arms_of_which_only_some_have_the_compared_split_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The forecast promised one thing, and the report compared another."""
+    monkeypatch.setattr(prospect, "seconds_of", lambda *_: ({}, set(), {}))
     monkeypatch.setattr(prospect, "time_in_words", lambda *_, **__: "")
 
     def told(words: str, *, metric: str = "test/accuracy", **values: dict[int, dict[str, float]]) -> None:

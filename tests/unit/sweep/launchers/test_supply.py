@@ -55,7 +55,7 @@ class Supply:
     """One job at a time, as it is asked for; `told` is who shall stop."""
 
     def __init__(self, parent: Path, total: int) -> None:
-        self.total, self.parent, self.given = total, parent, 0
+        self.total, self.num_done, self.parent, self.given = total, 0, parent, 0
         self.told: dict[Path, str] = {}
 
     def more(self) -> Sequence[tuple[Composed, Path]]:
