@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dlexp.console.tables import fitted, wrapped
+from dlexp.console.tables import fitted, folded
 from dlexp.console.wording import printable
 from dlexp.report import tables
 from dlexp.report.answer import Answer
@@ -66,14 +66,7 @@ def _left_out(answer: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _prose(text: str, style: str = "", behind: int | None = None) -> Iterator[tuple[str, str]]:
-    """Yields a text in lines; those that follow its first one stand `behind` so many blanks, or, where that is
-    indented, further in than it.
-    """
-    indent = len(text) - len(text.lstrip())
-    behind = (indent + 2 if indent else 0) if behind is None else behind
-    first, *others = wrapped(printable(text.strip()), WIDTH - max(indent, behind))
-    yield " " * indent + first, style
-    yield from ((" " * behind + line, style) for line in others)
+    yield from ((line, style) for line in folded(printable(text), WIDTH, behind))
 
 
 def _shown(table: Table) -> Iterator[tuple[str, str]]:
