@@ -65,7 +65,7 @@ def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
     again = cli(*words)
     assert again.code == 0 and "4 of them there already" in again.out
     assert "nothing is left to train: all 10 trainings are there\n" in again.out and " took" not in again.out
-    assert "nothing is left" not in ended.out and "short ones just took" in ended.out
+    assert "nothing is left" not in ended.out and "measured on short trainings just now" in ended.out
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*/metrics.jsonl")} == before
     assert {path: path.read_bytes() for path in texts} == texts, "the same report to the byte"
 
