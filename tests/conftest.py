@@ -24,6 +24,8 @@ pytest.register_assert_rewrite("resuming", "small")
 # process cost up to 50 times.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+os.environ.pop("COLUMNS", None)  # some shells export how wide their terminal is, and lines would end there
+
 # A shell starts background processes with SIGINT ignored, which what is tested would respect.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

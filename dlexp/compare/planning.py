@@ -167,7 +167,7 @@ def gone_on(folder: Path, old: Plan, new: Plan, question: Question) -> Plan:
             seeds, late = [*old.seeds, *more], [*late, *more]
             departures.append(f"{told_seeds(more)} added {when}")
         else:
-            departures.append(f"{told_seeds(new.seeds)} typed {when}; {told_seeds(old.seeds)} planned, which stands")
+            log.info(f"{told_seeds(new.seeds)} typed {when}: the plan stands, with {told_seeds(old.seeds)}")
     tuned = old.tuning
     now = new.tuning.trials if new.tuning is not None else 0
     if tuned is not None and "trials" in question.typed and now != tuned.trials:

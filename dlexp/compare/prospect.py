@@ -93,7 +93,7 @@ def time_in_words(
     told = estimate_between(least, least + _together(tried * further, at_once))
     besides = {
         "steps": " of steps, as a few just took, besides start and evaluation of each",
-        "short": ", as short ones just took",
+        "short": ", measured on short trainings just now",
     }
     told += next((words for way, words in besides.items() if way in known_by), ", as finished ones took")
     told += f"; {at_once} run at a time" * (at_once > 1)

@@ -117,6 +117,8 @@ def _parted(said: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
             )
         elif key == "search":
             problems.append(f"{word} searches with -m; compare gives each arm trials of its own: tune=KEY trials=8")
+        elif key in KINDS:
+            problems.append(f"{word} is typed with = and what it says: {key}= is {KINDS[key][1]}")
         elif key not in TOP and "." not in key and (near := closest(key, KINDS)) and len(key) > 3:
             problems.append(f"there is no setting '{key}'. Did you mean '{near}'?")
         else:

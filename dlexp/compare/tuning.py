@@ -9,13 +9,13 @@ from typing import Any, get_args
 
 from dlexp.compare.question import Question
 from dlexp.config import registry
-from dlexp.config.axes import axes_of, held_to, hint_of
+from dlexp.config.axes import axes_of, held_to, hint_of, of_whole
 from dlexp.config.composed import Composed
 from dlexp.config.meant import setting
 from dlexp.config.stored import value_of
-from dlexp.errors import UserError, as_typed, closest, listed
+from dlexp.errors import UserError, as_typed, closest, listed, to_type
 from dlexp.metric import LOSS, read_facts
-from dlexp.ranges import Choice, Interval
+from dlexp.ranges import Choice, Interval, Range
 from dlexp.records.result import loss_of
 from dlexp.report.reading.plan import Tuning
 from dlexp.search.sequence import distinct, proposals
@@ -75,7 +75,7 @@ def _part(key: str, text: str | None, run: Composed) -> Interval | tuple[str, ..
     if type(value) not in (int, float) or not (math.isfinite(value) and value > 0):
         raise UserError(
             f"it is {run.choices.get(key, as_typed(value))} before tuning, from which no range follows; type one, such"
-            f" as {key}={_such_as(key, value, run)}"
+            f" as {to_type(f'{key}={_such_as(key, value, run)}')}"
         )
     if name in BELOW_ONE:
         raise UserError(
@@ -90,11 +90,35 @@ def _such_as(key: str, value: Any, run: Composed) -> str:
     if isinstance(value, bool):
         return "true,false"
     if not isinstance(value, str | Mapping):
-        return "tag(log,interval(1e-4,1))"
+        return _numbers(key, value, hint_of(key, run.config))
     own = run.choices.get(key, value)
     words = [each.words for each in get_args(hint_of(key, run.config)) if isinstance(each, Choice)]
     names = registry.groups()[key] if key in run.choices else [name for its in words for name in its]
     return f"{own},{next((name for name in names if name != own), '…')}"
+
+
+def _numbers(key: str, value: Any, hint: Any) -> str:
+    """Returns a range that a setting of numbers takes: within its bounds, on a log scale where only 0 bounds it."""
+    bounds = _bounds(hint) or Range()
+    low = next((each for each in (bounds.ge, bounds.gt) if each is not None), 0)
+    high = next((each for each in (bounds.le, bounds.lt) if each is not None), math.inf)
+    if of_whole(hint):
+        first = max(math.floor(low) + (bounds.gt is not None), 1)
+        return f"interval({first},{min(8 * first, high - (bounds.lt is not None)):g})"
+    if high < math.inf:  # a share: its lower half, without an end that is none of it
+        return f"interval({low + (high - low) / 10 * (bounds.gt is not None):g},{(low + high) / 2:g})"
+    if key.rpartition(".")[2] in BELOW_ONE:
+        return "interval(0.5,0.99)"
+    if isinstance(value, int | float) and value < 0:
+        return f"interval({2 * value:g},0)"
+    return "tag(log,interval(1e-4,1))" if low <= 0 else f"tag(log,interval({1.1 * low:g},{100 * low:g}))"
+
+
+def _bounds(hint: Any) -> Range | None:
+    """Returns the bounds that a type hint holds, that of `None | Annotated[…]` too."""
+    if isinstance(hint, Range):
+        return hint
+    return next((found for each in get_args(hint) if (found := _bounds(each)) is not None), None)
 
 
 def _short(value: float) -> float:
@@ -117,7 +141,8 @@ def read_range(key: str, text: str, config: Mapping[str, Any]) -> Interval | tup
     if axis.interval is not None:
         return held_to(axis.interval, key, config)
     if len(axis.words) < 2:
-        raise UserError(f"{text} is one value; a range is typed {key}=tag(log,interval(1e-4,1)) or {key}=a,b,c")
+        told = to_type(f"{key}={_numbers(key, None, hint_of(key, config))}")
+        raise UserError(f"{text} is one value; a range is typed {told} or {key}=a,b,c")
     return tuple(word.partition("=")[2] for word in axis.words)
 
 

@@ -128,7 +128,11 @@ def held_to(interval: Interval, key: str, config: Mapping[str, Any]) -> Interval
 
 def is_whole(key: str, config: Mapping[str, Any]) -> bool:
     """Returns whether a setting takes whole numbers alone, as the schema or the signature of its function says."""
-    hint = hint_of(key, config)
+    return of_whole(hint_of(key, config))
+
+
+def of_whole(hint: Any) -> bool:
+    """Returns whether a type hint takes whole numbers alone."""
     return hint is not None and "a whole number" in (value_problem(0.5, hint) or "")
 
 

@@ -14,6 +14,7 @@ from dlexp.batch import mapped
 from dlexp.config.build import build_each, build_evaluation, build_task, hold_to_files
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.config.new_model import build_model
+from dlexp.config.registry import groups
 from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single, try_views
 from dlexp.config.viewed import fields_seen
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, left_behind
@@ -111,7 +112,7 @@ def _memory(model: nn.Module) -> None:
 def _task(config: Mapping[str, Any]) -> Task:
     with refused("task"):
         task: Task = build_task(config)
-    hold_to_protocol(task, config["task"]["_target_"])
+    hold_to_protocol(task, config["task"]["_target_"], config["task"]["metric"], groups()["metric"])
     return task
 
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,12 @@ class Words:
     folders: list[Path]
     is_sweep: bool
     for_hydra: list[str]
+
+
+def as_said(read: Words, overrides: Iterable[str]) -> dict[str, str]:
+    """Returns by override of a job the word that was typed for it, which may stand for several values."""
+    typed = {word.partition("=")[0]: word for word in read.overrides}
+    return {each: typed[key] for each in overrides if (key := each.partition("=")[0]) in typed}
 
 
 def asks_hydra(words: Sequence[str]) -> bool:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from dlexp.console.tables import at_terminal
+
 PLAIN = {"≥": ">=", "≤": "<=", "≈": "~", "≠": "!=", "±": "+/-", "×": "x", "·": "*", "→": "->", "…": "...", "²": "^2"}
 PLAIN |= {"\u00a0": " ", **dict.fromkeys("–—−", "-"), **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'")}
 
@@ -67,6 +69,10 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stdout
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.exc_info else at_terminal(text)
 
     def handleError(self, record: logging.LogRecord) -> None:
         if isinstance(sys.exc_info()[1], BrokenPipeError):

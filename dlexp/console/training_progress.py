@@ -212,7 +212,7 @@ def _joined(*parts: str) -> str:
 def format_seconds(seconds: float) -> str:
     """Returns a duration as people say it, in two units at most: `0.4 s`, `2 min 10 s`, `3 h 05 min`, `2 d 4 h`."""
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1g} s" if 0 < seconds < 0.095 else f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dlexp.console.tables import fitted, wrapped
+from dlexp.console.tables import fitted, folded
 from dlexp.console.wording import printable
 from dlexp.report import tables
 from dlexp.report.answer import Answer
@@ -13,7 +13,6 @@ from dlexp.report.tree import Branch, branches
 WIDTH = 80
 MOST_LEFT_OUT = 8
 MOST_ROWS = 60
-DEEPEST = 12  # level of a tree that is set in farther than the one above
 
 
 def lines(answer: Answer) -> Iterator[tuple[str, str]]:
@@ -31,7 +30,7 @@ def lines(answer: Answer) -> Iterator[tuple[str, str]]:
         yield "", ""
         yield "planned before the first run, and done", "bold"
         for name, plan, done in plan_lines(answer, answer.plan):
-            yield from _prose(f"  {name}: {'; '.join(filter(None, [plan, done]))}")
+            yield from _prose(f"  {name}: {plan}; {done[:1].lower()}{done[1:]}" if plan else f"  {name}: {done}")
     if known := branches(answer):
         yield "", ""
         yield "what began from what", "bold"
@@ -52,7 +51,8 @@ def of_tree(branch: Branch, answer: Answer) -> str:
 
 
 def _indent(branch: Branch) -> str:
-    return "   " * (min(branch.depth, DEEPEST) - 1) + "└─ " * (branch.depth > 0)
+    *above, own = branch.beside or (None,)
+    return "".join("│  " if each else "   " for each in above) + {None: "", True: "├─ ", False: "└─ "}[own]
 
 
 def _left_out(answer: Answer) -> Iterator[tuple[str, str]]:
@@ -66,14 +66,7 @@ def _left_out(answer: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _prose(text: str, style: str = "", behind: int | None = None) -> Iterator[tuple[str, str]]:
-    """Yields a text in lines; those that follow its first one stand `behind` so many blanks, or, where that is
-    indented, further in than it.
-    """
-    indent = len(text) - len(text.lstrip())
-    behind = (indent + 2 if indent else 0) if behind is None else behind
-    first, *others = wrapped(printable(text.strip()), WIDTH - max(indent, behind))
-    yield " " * indent + first, style
-    yield from ((" " * behind + line, style) for line in others)
+    yield from ((line, style) for line in folded(printable(text), WIDTH, behind))
 
 
 def _shown(table: Table) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from dlexp.report.reading.arms import key_of
 from dlexp.report.reading.runs import Run
 
 MOST_CHANGES = 6
+DEEPEST = 12  # level that is set in farther than the one above
 OWN = ("init_from", "note")  # which the tree shows by itself
 
 
@@ -20,11 +21,13 @@ OWN = ("init_from", "note")  # which the tree shows by itself
 class Branch:
     """A run in the tree, `depth` levels below one that began from nothing.
 
+    beside: of each level, whether more of the same parent follow below, that of the run itself last (see `DEEPEST`).
     changes: what was typed for it and is not so in the run above it, as words. value: of the answer's metric. folder:
     that of the run, as it was found; of one that is no part of the report as its child names it.
     """
 
     depth: int
+    beside: tuple[bool, ...]
     folder: str
     changes: list[str]
     note: str | None
@@ -42,13 +45,14 @@ def branches(answer: Answer) -> list[Branch]:
     names |= {place: run.folder.as_posix() for place, run in runs.items()}
     roots = sorted((place for place in below if place not in above), key=lambda place: names[place])
     found: list[Branch] = []
-    waiting = [(root, 0) for root in reversed(roots)]  # no recursion: chains may be long
+    waiting = [(root, 0, tuple[bool, ...]()) for root in reversed(roots)]  # no recursion: chains may be long
     while waiting:
-        place, depth = waiting.pop()
+        place, depth, beside = waiting.pop()
         run, origin = runs.get(place), runs.get(above.get(place, ""))
         found.append(
             Branch(
                 depth=depth,
+                beside=beside,
                 folder=names[place],
                 changes=_changes(run, origin) if run is not None and origin is not None else [],
                 note=_note(run),
@@ -56,7 +60,9 @@ def branches(answer: Answer) -> list[Branch]:
             )
         )
         children = sorted(below.get(place, []), key=lambda child: names[child], reverse=True)
-        waiting += [(child, depth + 1) for child in children]
+        waiting += [
+            (child, depth + 1, (*beside[: DEEPEST - 1], child != children[0])) for child in children
+        ]  # the last one first
     return found
 
 

@@ -55,7 +55,10 @@ def run_search(read: words.Words) -> Ended:
     if ended.folder.exists():
         if search.first.config["pictures"] and ended.stop is None:
             draw_search(ended.folder, search, trials, finals, reports)
-        log.info(f"look at it   tensorboard --logdir {to_type(str(ended.folder))}")
+        folder = to_type(str(ended.folder))
+        log.info(f"look at it   tensorboard --logdir {folder}")
+        if any(each["status"] == "finished" for each in ended.reports):
+            log.info(f"compare it   python -m dlexp report {folder}")
     return ended
 
 

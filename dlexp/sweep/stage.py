@@ -171,7 +171,7 @@ def _composed(jobs: Sequence[Job], read: words.Words, begins: str | None) -> tup
     found: dict[str, list[str]] = {}
     runs: dict[str, Composed] = {}
     launcher: Launcher | None = None
-    with composing(read.folders) as compose:
+    with composing(read.folders, words.as_said(read, (each for job in jobs for each in job.overrides))) as compose:
         for job in jobs:
             run, problems = compose(job.overrides)
             if run is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from dlexp.batch import Batch
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, closest, listed, to_type
 from dlexp.metric import Metric
 from dlexp.models.auxiliary import Auxiliary
 from dlexp.tasks.task import Task, is_measure, measures_of
@@ -16,8 +16,11 @@ from dlexp.tasks.task import Task, is_measure, measures_of
 UNITS = ("", "%")
 
 
-def hold_to_protocol(task: Any, name: str) -> None:
-    """Raises UserError where an object is no task: a member is missing, or its metrics are not what they should be."""
+def hold_to_protocol(task: Any, name: str, metric: str | None = None, options: Collection[str] = ()) -> None:
+    """Raises UserError where an object is no task: a member is missing, or its metrics are not what they should be.
+
+    metric: the one of `task.metric=`, if any. options: what else can be measured, the names of the group `metric`.
+    """
     if not isinstance(task, Task):
         raise UserError(f"task {name} must inherit from dlexp.tasks.task.Task")
     hidden = [name for name, each in vars(Task).items() if callable(each) and not callable(getattr(task, name))]
@@ -42,8 +45,21 @@ def hold_to_protocol(task: Any, name: str) -> None:
     if "loss" in metrics:
         raise UserError(f"task {name}: 'loss' is what the criterion gives; give the metric another name")
     if task.metric not in (known := measures_of(task)):
+        if metric is not None:
+            raise UserError(_not_measured(metric, task, options))
         raise UserError(f"task {name}: metric is '{task.metric}', which is neither loss nor one of"
                         f" {', '.join([*known][1:]) or 'its metrics, of which there are none'}")  # fmt: skip
+
+
+def _not_measured(metric: str, task: Task, options: Collection[str]) -> str:
+    known = sorted(measures_of(task))
+    told = f"task.metric={metric} is none of what is measured ({', '.join(known)})"
+    if metric not in options and (near := closest(metric, known)):
+        return f"{told}. Did you mean '{near}'?"
+    if (meant := closest(metric, options)) is None:
+        return told
+    both = to_type(f"metric=[{','.join([*(each for each in task.metrics if each in options), meant])}]")
+    return f"{told}; {both} measures {'it' if meant == metric else meant}"
 
 
 def misfit_of(task: Task, outputs: Any, batch: Batch) -> str | None:

@@ -102,6 +102,7 @@ def test_conditions_and_order(cli, workdir: Path) -> None:
         (["--where", "optimiser=sgd"], "Did you mean 'optimizer'?"),
         (["--where", "lr"], "KEY=VALUE"),
         (["--sort", "acuracy"], "no run has the metric acuracy. Did you mean"),
+        (["--sort", "MB"], "no run has the metric MB. Runs are sorted by seconds, time, test/"),
         (["nowhere"], "there is no folder nowhere"),
         (["--sorted", "loss"], "--sort"),
     ):

@@ -265,6 +265,7 @@ def test_commands_leave_out_what_is_for_the_search(cli, workdir: Path) -> None:
     assert ended.code == 0 and width, ended
     tiny = " ".join(TINY)
     assert f"train it     python -m dlexp model.width={width[1]} seed=4 {tiny}\n" in ended.out
+    assert "\ncompare it   python -m dlexp report here\n" in ended.out
     assert f"new seeds    python -m dlexp -m model.width={width[1]} {tiny} seed=0,1,2\n" in ended.out
 
 

@@ -111,6 +111,7 @@ TYPED = {
     "~seed": ["~seed can't be"],
     "~data.val_size": ["can't be: every run has data.val_size; data.val_size=… changes it"],
     "--data.fields.inputs.kind plain": ["is typed data.fields.inputs.kind=plain"],
+    "-m optimzer.lr=1,2": ["error: there is no setting 'optimzer.lr'. Did you mean 'optimizer.lr=1,2'?\nno job"],
     "compare -m optimizer=sgd,adam": ["error: -m starts a sweep of trainings; compare is typed without it\n"],
     "-m compare optimizer=sgd,adam": ["error: -m starts a sweep of trainings; compare is typed without it\n"],
     "compare --seeds 3 optimizer=sgd,adam": ["error: --seeds 3 is typed seeds=3\n"],

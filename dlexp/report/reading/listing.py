@@ -207,6 +207,7 @@ def _metric(runs: Sequence[Run], name: str) -> str:
         there |= {} if run.is_finished else {key: None for row in run.epochs for key in row if key.startswith("val/")}
     found = next((key for key in (name, f"val/{name}") if key in there), None)
     if found is None:
-        known = sorted(key for key in there if not key.startswith("train/"))
-        raise UserError(f"no run has the metric {name}.{did_you_mean(name, known)} There are: {listed(known, 12)}")
+        known = [*TIME, *sorted(key for key in there if not key.startswith("train/"))]
+        meant = did_you_mean(name, known)
+        raise UserError(f"no run has the metric {name}.{meant} Runs are sorted by {listed(known, 14)}")
     return found

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import UserError, closest, listed
 from dlexp.metric import Metric, read_facts
 from dlexp.records.folder import METRICS, RECORD
 from dlexp.records.metrics import read_epochs
@@ -222,10 +222,12 @@ def _missing(folder: Path) -> str:
     if folder.exists():
         return f"{folder} is a file; a report takes folders of runs, of sweeps, or of those"
     try:
-        others = sorted(str(each) for each in folder.parent.iterdir() if each.is_dir())
+        near = sorted(each for each in folder.parent.iterdir() if each.is_dir())
+        others = [each.name for each in near if any(True for _ in _run_folders(each, {}, set()))]
     except OSError:
         others = []
-    return f"there is no folder {folder}.{did_you_mean(str(folder), others)}".rstrip(".")
+    meant = closest(folder.name, others)
+    return f"there is no folder {folder}" + (f". Did you mean '{folder.parent / meant}'?" if meant else "")
 
 
 def _run_folders(folder: Path, troubles: dict[Path, Trouble], seen: set[str], depth: int = DEPTH) -> Iterator[Path]:

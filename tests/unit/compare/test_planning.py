@@ -48,6 +48,8 @@ def test_what_a_stored_question_says_was_not_typed(tmp_path: Path) -> None:
     ]
     assert (typed.seeds, typed.late, typed.margin) == ([1, 2, 3], [3], 1.0)
     assert typed.command == "… seeds=3", "what trains all of it"
+    fewer = gone_on(tmp_path, typed, replace(PLAN, seeds=[1]), ask(["sgd_vs_adam", "seeds=1"]))
+    assert fewer == typed, "who types fewer seeds reads less of it, and departs from nothing"
     fewer = gone_on(tmp_path, typed, replace(now, seeds=[1], command="… seeds=1"), ask(["sgd_vs_adam", "seeds=1"]))
     assert fewer.command == "… seeds=3", "a command that was not followed is not the one to type again"
 

@@ -55,14 +55,17 @@ def test_the_time_of_each_arm_counts_as_often_as_it_trains() -> None:
     run = compose([])
     left = replace(NOTHING, finals={"a": [run], "b": [run] * 3})
     assert (
-        prospect.time_in_words(PLAN, left, seconds, {"short"}, {}, at_once=1) == "about 2 min, as short ones just took"
+        prospect.time_in_words(PLAN, left, seconds, {"short"}, {}, at_once=1)
+        == "about 2 min, measured on short trainings just now"
     )
     left = There(dict.fromkeys("abc", [run] * 4), {"a": [], "b": [run]}, 0, 0, {})
     spaces = {arm: {"optimizer.lr": "tag(log,interval(0.001,1))"} for arm in "abc"}
     assert TUNED.tuning is not None
     plan = replace(TUNED, tuning=replace(TUNED.tuning, spaces=spaces))
     told = prospect.time_in_words(plan, left, seconds, {"short"}, {}, at_once=1)
-    assert told == "about 70 s to 2 min, as short ones just took", "60 s of trials, 10 s of b, 30 s of further trials"
+    assert told == "about 70 s to 2 min, measured on short trainings just now", (
+        "60 s of trials, 10 s of b, 30 s of further trials"
+    )
     told = prospect.time_in_words(plan, left, seconds, {"short", "steps"}, {}, at_once=1)
     assert "besides start and evaluation" in told
 

@@ -87,6 +87,7 @@ def test_later_words_take_the_place_of_others() -> None:
         (["optimizer=sgd,adam", "margin=nan"], "margin=nan must be"),
         (["optimizer=sgd,adam", "trials=2.5", "tune=optimizer.lr"], "trials=2.5 must be how many settings"),
         (["optimizer=sgd,adam", "tune="], "tune= must be the settings"),
+        (["optimizer=sgd,adam", "tune"], "tune is typed with = and what it says: tune= is the settings that each arm"),
         (["optimizer=sgd,adam", "picture=nice"], "picture=nice must be what shows the answer"),
         (["optimizer=sgd,adam", "size=full"], "size=full chooses a size of a stored question"),
         (["optimizer=sgd,adam", "search=random"], "compare gives each arm trials of its own"),

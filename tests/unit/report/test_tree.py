@@ -27,12 +27,14 @@ def test_children_stand_below_their_parents_with_what_changed(tmp_path: Path, mo
     child(Path("outputs/b"), "first", value=0.9, settings={"optimizer.lr": 0.003, "note": "a smaller rate"})
     child(Path("outputs/c"), "b", value=0.91, settings={"optimizer.lr": 0.003, "epochs": 4})
     child(Path("outputs/d"), "gone", settings={"epochs": 5})
+    child(Path("outputs/e"), "first", settings={"epochs": 6})
     answer = make_answer([Path("outputs")])
     told = [of_tree(branch, answer) for branch in branches(answer)]
     assert told == [
         "outputs/first  80.00",
-        "└─ outputs/b  optimizer.lr=0.003  90.00  “a smaller rate”",
-        "   └─ outputs/c  epochs=4  91.00",
+        "├─ outputs/b  optimizer.lr=0.003  90.00  “a smaller rate”",
+        "│  └─ outputs/c  epochs=4  91.00",
+        "└─ outputs/e  epochs=6  90.00",
         "outputs/gone",
         "└─ outputs/d  90.00",
     ]

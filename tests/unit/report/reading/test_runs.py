@@ -250,6 +250,9 @@ def test_folders_that_hold_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"there is no folder .*output\. Did you mean '.*outputs'\?"):
         read_runs([tmp_path / "output"])
+    (tmp_path / "outputs" / "report").mkdir()
+    with pytest.raises(UserError, match=r"there is no folder .*repor$"):
+        read_runs([tmp_path / "outputs" / "repor"])
     with pytest.raises(UserError, match="file is a file; a report takes folders"):
         read_runs([tmp_path / "file"])
     with pytest.raises(UserError, match="no run lies in .*outputs2"):
