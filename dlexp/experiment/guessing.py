@@ -36,10 +36,12 @@ def tell_guess(task: Task, fields: Mapping[str, Field], device: torch.device) ->
 
 
 def loss_of(task: Task, outputs: Any, batch: Batch) -> float | None:
-    """Returns a task's loss of outputs; None where a person's own asks for others, or for more of the batch."""
+    """Returns a task's loss of outputs; None where a person's own asks for others or for more of the batch, or where
+    the task holds what can't be copied.
+    """
     with generators.kept(next(iter(batch.values())).device), torch.no_grad():
-        probe = copy.deepcopy(task).eval()  # a criterion may count what it has seen
         try:
+            probe = copy.deepcopy(task).eval()  # a criterion may count what it has seen
             return float(probe.loss(outputs, batch))
         except Exception:
             return None

@@ -31,6 +31,13 @@ class Mine(nn.Module):
         return outputs["logits"].mean()
 
 
+class Uncopied(CrossEntropy):
+    """Holds what can't be copied, as criteria that were compiled or wrapped do."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> None:
+        raise TypeError("cannot pickle")
+
+
 def told(criterion: nn.Module, num_classes: int, *, one_score: bool = False) -> Task:
     task = task_with(criterion, num_classes)
     task.one_score = one_score
@@ -72,7 +79,13 @@ def test_the_guess_by_one_score(criterion: nn.Module, guess: float) -> None:
 
 @pytest.mark.parametrize(
     ("criterion", "one_score"),
-    [(Perceptron(), True), (BCE(pos_weight=[3.0]), True), (Dice(cross_entropy=0.0), False), (Mine(), False)],
+    [
+        (Perceptron(), True),
+        (BCE(pos_weight=[3.0]), True),
+        (Dice(cross_entropy=0.0), False),
+        (Mine(), False),
+        (Uncopied(label_smoothing=0.0, weight=None), False),
+    ],
 )
 def test_what_nobody_knows_is_not_said(criterion: nn.Module, one_score: bool) -> None:
     """A guess of 0 tells nothing, some depend on how many samples each class has; accuracy alone is none, too."""
