@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
 from dlexp.config import meant, options, registry
@@ -157,9 +157,10 @@ def sentence(error: Exception, word: str | None = None, said: str | None = None)
         return where + unknown(
             typed if is_within else full, _value(said or word), None if is_within else cause.parent_node
         )
-    if isinstance(cause, OmegaConfBaseException) and "Cannot merge DictConfig with ListConfig" in str(cause):
-        full = str(cause.full_key)
-        return f"{where}{word or full} puts a list where {full} has settings by name: {full}.NAME=… changes one"
+    if isinstance(cause, ConfigTypeError) and cause.full_key:  # OmegaConf 2.3 and 2.4 word it differently
+        full, is_named = str(cause.full_key), cause.object_type is dict
+        kinds = f"a list where {full} has settings by name" if is_named else f"settings by name where {full} is a list"
+        return f"{where}{word or full} puts {kinds}: " + (f"{full}.NAME=… changes one" if is_named else f"{full}=[…]")
     if isinstance(cause, OmegaConfBaseException):
         return where + unresolved(cause)
     # OmegaConf has no words for the first file that a person may write: one of a single text.
