@@ -149,20 +149,8 @@ def test_the_table_is_read_whole() -> None:
     assert {kind.folder for kind in KINDS if kind.folder} == {path.name for path in EXAMPLES.iterdir()}
 
 
-# Of these tests of their own hold resuming and sweeps.
-HELD_ELSEWHERE = {
-    *("sharpness-aware minimisation", "distillation", "adversarial training", "mean teacher", "L-BFGS"),
-    *("F1 and calibration error", "groups: patients", "weighted sampling", "SimCLR: two views of each picture"),
-}
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, id=kind.name, marks=[pytest.mark.slow] if kind.name in HELD_ELSEWHERE else [])
-        for kind in KINDS
-    ],
-)
+@pytest.mark.slow  # resuming and sweeps themselves are held by quick tests of their own
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_each_is_swept_resumed_to_the_bit_and_loaded(
     kind: Kind, place: Path, cli: Callable[..., Ended], in_one_process: None, every_state_is_kept: None
 ) -> None:

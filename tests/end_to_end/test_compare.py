@@ -208,7 +208,7 @@ class Killed(BaseException):
     """Stands for a kill -9: nothing answers to it."""
 
 
-@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("at", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 2)), 3])
 def test_a_kill_before_the_first_run_leaves_one_folder(
     cli, workdir: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:

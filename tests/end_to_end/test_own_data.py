@@ -192,7 +192,9 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("data", RUNS)
+@pytest.mark.parametrize(
+    "data", [name if name in ("coins", "hdf5") else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
+)
 def test_what_is_documented_trains_sweeps_loads_and_resumes(cli, documented: Path, data: str) -> None:
     """In mid-epoch, with dropout: what was read ahead or drawn while reading must not show."""
     if data == "hdf5":
