@@ -12,6 +12,7 @@ from dlexp.config.build import build
 from dlexp.data.normalisation import Normalisation
 from dlexp.errors import UserError, listed, to_type
 from dlexp.models.parts import fitting_tensors, renamed
+from dlexp.models.stacks import Stack
 from dlexp.records.folder import DATA, LAST
 from dlexp.records.run_json import recorded
 from dlexp.records.weights import chosen
@@ -29,13 +30,16 @@ def initialise(
     Says what matched and what did not. units: how the targets of a regression are standardised now.
 
     Raises:
-        UserError: there are no weights at `source`, they can't be read, none of them fits, or they are a run's whose
-            classes have other numbers here, and the last layer would take them over.
+        UserError: there are no weights at `source`, they can't be read, none of them fits, a layer would be left that
+            nobody trains, or they are a run's whose classes have other numbers here, and the last layer would take them
+            over.
     """
     weights, own = read_weights(source), model.state_dict()
     fitting = fitting_tensors(model, weights)
     if not fitting:
         raise UserError(f"none of the {len(weights)} weights of {source} has a name and shape of this model")
+    if told := _left_untrained(model, fitting, str(source)):
+        raise UserError(told)
     *_, head = own
     if head in fitting:
         _compare_classes(source, class_names)
@@ -57,13 +61,28 @@ def initialise(
 def not_handed_on(model: Mapping[str, Any], source: Mapping[str, Any], name: str) -> str | None:
     """Returns which weights of another model, called by `name`, have no place in a model, as configs say these are.
 
-    That is where none has one, biases aside, or where names differ; a head of its own, or further layers, are meant.
+    That is where none has one, biases aside, where names differ, or where a layer is missing that nobody would train;
+    a head of its own, or further layers, are meant.
     """
     with torch.device("meta"):
         own, weights = build(model), build(source).state_dict()
-    if not any(each.ndim > 1 for each in fitting_tensors(own, weights).values()):
+    fitting = fitting_tensors(own, weights)
+    if not any(each.ndim > 1 for each in fitting.values()):
         return f"none of the weights of {name} has a name and shape of this model"
-    return _other_names(renamed(own, weights), name)
+    return _left_untrained(own, fitting, name) or _other_names(renamed(own, weights), name)
+
+
+def _left_untrained(model: nn.Module, fitting: Mapping[str, Tensor], source: str) -> str | None:
+    """Returns what is said where a layer below the top one of a stack gets no weights of `source`."""
+    if not isinstance(model, Stack):
+        return None
+    left = [name for name, each in model.named_parameters() if not each.requires_grad and name not in fitting]
+    if not left:
+        return None
+    return (
+        f"of model.depth={model.depth} layers only the top one is trained, and {source} has no {left[0]} of this shape,"
+        f" which would stay as it is drawn: begin with model.depth={model.depth - 1}, of the same widths"
+    )
 
 
 def _other_names(names: Mapping[str, str], source: str) -> str | None:

@@ -36,8 +36,8 @@ class Batches:
     """Yields a split in batches, on the split's device, without host synchronisation (streamed: one an epoch).
 
     shuffle=True: a new order every epoch (of a split with weights as many samples, drawn by them with replacement),
-    and the incomplete last batch is dropped (a split smaller than one batch is one batch). shuffle=False: everything,
-    in order. Order and augmentation depend on (seed, epoch, step) alone, so an epoch can be entered at any step. What
+    and the incomplete last batch is dropped (a split smaller than one batch is one batch; it is taken in its own order
+    where nothing is changed or drawn, since then it is the same batch in any). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch, step) alone, so an epoch can be entered at any step. What
     mixes samples comes after all other operations and after normalisation, wherever it stands in `augment`. fields:
     what each field is. normalised: by field, for those that are. Raises UserError where an augmentation would
     leave fields behind that belong together.
@@ -117,6 +117,12 @@ class Batches:
         return next(iter(self.stored.values())).source.position if self.stored else None
 
     @property
+    def is_one_batch(self) -> bool:
+        """Whether all epochs are one and the same batch."""
+        changes = self.operations or self.mixings or self.stored or self.split.weights is not None
+        return self.batch_size == len(self.split) and not changes
+
+    @property
     def repeats(self) -> bool:
         """Whether samples that are read again are the same."""
         return all(each.source.repeats for each in self.stored.values())
@@ -138,7 +144,7 @@ class Batches:
         """
         device = self.split.inputs.device
         generator = torch.Generator(device=device)
-        order = self._order(epoch, generator, device) if self.shuffle else None
+        order = self._order(epoch, generator, device) if self.shuffle and not self.is_one_batch else None
         step = start
         for rows, batch in self._columns(epoch, order, start, position):
             if self.views > 1:

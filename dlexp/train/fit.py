@@ -93,6 +93,8 @@ def _fit(
     looks = task.tells_moment or type(method) is not Method
     modes = [(part, [*part.modules()]) for part in (state.model, task, method)]
 
+    first: str | None = None  # the fingerprint of an epoch's first batch
+
     def seen() -> int:  # samples of this epoch; the last batch may be smaller where nothing is shuffled
         return min(state.batch * batches.batch_size, batches.num_samples)
 
@@ -107,7 +109,8 @@ def _fit(
             if state.step >= total_steps:
                 break  # saved when max_steps had been reached and the epoch was still to be closed
             if state.batch == 0:
-                state.first_batch = fingerprint(*batch.values())
+                first = fingerprint(*batch.values()) if first is None or not batches.is_one_batch else first
+                state.first_batch = first
             group_start = state.batch - state.batch % plan.accumulate
             group_size = min(plan.accumulate, num_batches - group_start)
             state.progress = state.step / total_steps

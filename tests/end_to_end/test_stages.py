@@ -105,6 +105,19 @@ def test_weights_of_another_name_are_not_lost_without_a_word(cli, preset: Path) 
     assert cli(*deeper, "stages.shallow.model.residual=true", "dry_run=true").code == 0
 
 
+def test_no_layer_of_a_stack_is_left_that_nobody_trains(cli, workdir: Path) -> None:
+    small = ["data=fake", "data.shape=[1,4,4]", "max_steps=1", "pictures=false", "threads=1"]
+    told = "of model.depth=3 layers only the top one is trained, and {} has no visible2 of this shape"
+    ended = cli("experiment=rbm", *small, "stages.rbm2.model.depth=3")
+    assert ended.code == 1 and told.format("stage rbm1") in ended.err and "(in stage rbm2)" in ended.err, ended
+    assert list(workdir.iterdir()) == []
+    machine = ["experiment=rbm", "stages=null", *small, "model.width=8"]
+    assert cli(*machine, "model.depth=1", "hydra.run.dir=one").code == 0
+    ended = cli(*machine, "model.depth=3", "init_from=one", "hydra.run.dir=three")
+    assert ended.code == 1 and told.format("one") in ended.err and not (workdir / "three").exists(), ended
+    assert cli(*machine, "model.depth=2", "init_from=one", "hydra.run.dir=two").code == 0
+
+
 def test_only_runs_and_sweeps_train_stages(cli, preset: Path) -> None:
     for words in (["find", "lr"], ["compare", "optimizer=sgd,adam", "seeds=2"]):
         ended = cli(*words, *SHORT)
