@@ -28,11 +28,14 @@ def likeliest(run: Assembly, config: Mapping[str, Any]) -> str | None:
     """Returns what is likeliest and what to try, or None where nothing shows. Nothing of the training is changed."""
     if any(not each.source.chooses for each in run.train.stored.values()):
         return None  # a stream would be begun anew
+    try:
+        task = copy.deepcopy(run.task).eval()  # a criterion may count what it has seen
+    except Exception:  # a person's own may hold what can't be copied
+        return None
     model = run.state.model
     modes = [(module, module.training) for module in model.modules()]
     with generators.kept(run.plan.device):
         batch = run.train.spread(SAMPLES)
-        task = copy.deepcopy(run.task).eval()
         model.eval()
         if _is_linear(task, model, batch, run.train.split.first):
             what = "draws only straight borders" if task.learns == "classes" else "bends nowhere"

@@ -131,10 +131,10 @@ def _is_of_differences(task: Task, shape: torch.Size) -> bool:
         return probe.loss(torch.randn(shape) + shift, {"targets": torch.randn(shape) + shift})
 
     with generators.kept(), torch.no_grad():
-        probe = copy.deepcopy(task)
         try:
+            probe = copy.deepcopy(task)
             return torch.allclose(loss(0.0), loss(2.0), rtol=1e-3)
-        except Exception:  # such as that of a loss of shares in [0, 1]; the run itself says what is wrong with others
+        except Exception:  # that of a loss of shares in [0, 1], or of what can't be copied; of others the run tells
             return False
 
 

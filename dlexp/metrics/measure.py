@@ -27,6 +27,9 @@ class Measure:
     of: Sequence[str] = ("classes", "values", "labels")
     """Which kinds of answers it measures; of others the rehearsal says so."""
 
+    of_probabilities: bool = False
+    """Whether it measures the softmax of the logits; scores whose softmax is no probability are refused then."""
+
     def prepared(self, targets: Tensor) -> Measure:
         """Returns the measure for a training whose data has such targets: of some samples, the same for a resume."""
         return self

@@ -18,6 +18,7 @@ class NLL(Measure):
 
     facts = Metric(unit="", higher_is_better=False, title="negative log likelihood")
     of = ("classes",)
+    of_probabilities = True
 
     def sums(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         targets = batch["targets"]
@@ -42,6 +43,7 @@ class Brier(Measure):
 
     facts = Metric(unit="", higher_is_better=False, title="Brier score")
     of = ("classes",)
+    of_probabilities = True
 
     def sums(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         targets, probabilities = classes_of(batch["targets"]), outputs.softmax(dim=1)
@@ -62,6 +64,7 @@ class CalibrationError(Measure):
 
     facts = Metric(unit="%", higher_is_better=False, title="expected calibration error")
     of = ("classes",)
+    of_probabilities = True
 
     def __init__(self, *, bins: Annotated[int, Range(ge=1)]) -> None:
         self.bins = bins

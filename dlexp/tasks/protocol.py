@@ -36,6 +36,12 @@ def hold_to_protocol(task: Any, name: str, metric: str | None = None, options: C
             raise UserError(f"metric {key} must inherit from dlexp.metrics.measure.Measure, and have facts, a Metric")
         if task.learns not in each.of:
             raise UserError(f"metric={key} measures {listed(each.of)}, and task {name} learns {task.learns}")
+        if each.of_probabilities and not task.gives_probabilities:
+            raise UserError(
+                f"metric={key} measures probabilities, and {type(task.criterion).__name__} teaches scores whose softmax"
+                " is none; criterion=cross_entropy teaches them, and gives_probabilities = True in the class of a"
+                " criterion of one's own says that it does"
+            )
     metrics: Any = task.metrics
     if not isinstance(metrics, Mapping) or not all(isinstance(each, Metric) for each in metrics.values()):
         raise UserError(f"task {name}: metrics must name each metric with a Metric of dlexp.metric, not {metrics!r}")

@@ -36,11 +36,11 @@ class Batches:
     """Yields a split in batches, on the split's device, without host synchronisation (streamed: one an epoch).
 
     shuffle=True: a new order every epoch (of a split with weights as many samples, drawn by them with replacement),
-    and the incomplete last batch is dropped (a split smaller than one batch is one batch; it is taken in its own order
-    where nothing is changed or drawn, since then it is the same batch in any). shuffle=False: everything, in order. Order and augmentation depend on (seed, epoch, step) alone, so an epoch can be entered at any step. What
-    mixes samples comes after all other operations and after normalisation, wherever it stands in `augment`. fields:
-    what each field is. normalised: by field, for those that are. Raises UserError where an augmentation would
-    leave fields behind that belong together.
+    and the incomplete last batch is dropped. A split smaller than one batch is one batch, in its own order where
+    nothing is changed: in any other it is the same batch. shuffle=False: everything, in order. Order and augmentation
+    depend on (seed, epoch, step) alone, so an epoch can be entered at any step. What mixes samples comes after all
+    other operations and after normalisation, wherever it stands in `augment`. fields: what each field is. normalised:
+    by field, for those that are. Raises UserError where an augmentation would leave fields behind that belong together.
 
     views: how often a batch has each of its samples, every time augmented anew; all of them, then all once more.
     unchanged: the field in which augmented batches have the first one as it was before; None: in none.

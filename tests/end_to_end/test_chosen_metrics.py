@@ -131,6 +131,11 @@ def test_every_metric_is_measured_by_a_run_of_its_kind_or_refused(workdir: Path)
         (["task.metric=3"], "task.metric=3 must be a text"),
         (["criterion.weight=[1,2]"], "criterion.weight lists 2 weights for 3 classes"),
         (["metric=torchmetrics", "metric.torchmetrics.name=MulticlassAUROC"], "keeps preds, target, which can't be"),
+        (
+            ["criterion=hinge", "metric=nll"],
+            "metric=nll measures probabilities, and Hinge teaches scores whose softmax",
+        ),
+        (["criterion=mse", NAMES], "metric=ece measures probabilities, and "),
         (["metric=top5"], "the right class is always among the 5 likeliest of 3"),
     ],
 )

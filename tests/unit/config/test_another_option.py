@@ -52,6 +52,18 @@ def test_nothing_is_said_where_nothing_is_left_out(words: list[str]) -> None:
     assert compose(words).remarks == []
 
 
+PRESET = "experiment=cifar10_vgg_512"
+
+
+def test_what_the_preset_takes_out_is_as_the_option_has_it() -> None:
+    """A preset's null, of an optimizer whose parts have decays of their own, is no decay of another optimizer."""
+    words = ["model=course_vgg", "data=cifar10", "optimizer=adamw"]
+    of_option, of_preset = (compose(each).config["optimizer"] for each in (words, [PRESET, words[-1]]))
+    assert of_preset["weight_decay"] == of_option["weight_decay"] > 0
+    typed = compose([PRESET, words[-1], "optimizer.weight_decay=0.5"])
+    assert typed.config["optimizer"]["weight_decay"] == 0.5
+
+
 def test_what_was_typed_itself_is_not_left_out() -> None:
     """A person's own word that the option lacks is a mistake, and told."""
     with pytest.raises(UserError, match="optimizer.momentum is no setting of torch.optim.Adam"):

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from dlexp import api
 from dlexp.config.compose import compose
+from dlexp.criteria.mse import MeanSquaredError
 from dlexp.experiment.assemble import assemble
 from dlexp.experiment.symptoms import likeliest
 
@@ -63,6 +65,24 @@ def test_units_that_are_silent() -> None:
 
     found = told(*SPIRAL, change=silence)
     assert found is not None and "No gradient reaches any layer" in found and "optimizer.lr=" in found
+
+
+class Uncopied(MeanSquaredError):
+    """Holds what can't be copied, as criteria that were compiled or wrapped do."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> None:
+        raise TypeError("cannot pickle")
+
+
+def test_a_criterion_that_can_not_be_copied_shows_nothing_and_is_learnt(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLEXP_ALLOW", Uncopied.__module__)
+    words = ["data=linear", "data.num_points=60", "model=linear", "task.standardise=auto", "epochs=1", "threads=1"]
+    words.append(f"criterion._target_={Uncopied.__module__}.Uncopied")
+    config = compose(words).config
+    assert likeliest(assemble(config), config) is None
+    assert api.run([*words, "pictures=false"], folder=workdir / "run").metrics
 
 
 def test_a_linear_model_that_meets_xor(cli, workdir: Path) -> None:
