@@ -212,6 +212,7 @@ def spiral(args: argparse.Namespace) -> list[Contender]:
     whole = "bare script, from start to exit"
     return [
         Contender("bare loop", script("bare_spiral"), printed),
+        Contender("bare loop, allocator and denormals set", script("bare_spiral", "--tuned"), printed),
         Contender("dlexp, the loop", script("timed_dlexp", *PLAIN, "hydra.run.dir=FOLDER"), printed),
         Contender(whole, script("bare_spiral"), wall, base=whole),
         Contender("dlexp, no pictures", dlexp(*PLAIN, "hydra.run.dir=FOLDER"), wall, base=whole),

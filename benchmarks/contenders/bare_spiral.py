@@ -14,9 +14,10 @@ started = time.perf_counter()
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=1000)
 parser.add_argument("--runs", type=int, default=1)
+parser.add_argument("--tuned", action="store_true", help="the allocator and denormals set as dlexp sets them")
 args = parser.parse_args()
-prepare(threads=1)
-torch.set_flush_denormal(True)
+prepare(threads=1, allocator=args.tuned)
+torch.set_flush_denormal(args.tuned)
 drawn = spiral(points_per_class=1000, num_classes=3, noise=0.2, drawing="even", test_size=0, data_seed=0).train
 x, y = drawn.inputs, drawn.targets
 seconds, accuracies, criterion = [], [], nn.CrossEntropyLoss()

@@ -6,12 +6,14 @@ names. Measured with torch 2.15, one thread of an AMD EPYC that others used too,
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 import torch.optim.optimizer as torchs_optimizer  # `torch.optim` itself has no such attribute
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 # The names. Tests put others in their place, as a version would that has renamed them.
@@ -22,6 +24,7 @@ HOOKS_AROUND_STEP = ("torch.optim.optimizer", "wrapper")
 GRAD_MODE_AROUND_STEP = ("torch.optim.optimizer", "_use_grad")
 SCHEDULE_AROUND_STEP = ("torch.optim.lr_scheduler", "wrapper")
 TRACES_AUTOGRAD = "trace_autograd_ops"
+STATE_WRITERS = ("state_dict", "_save_to_state_dict", "get_extra_state")
 
 
 def start_without_compiler() -> None:
@@ -131,6 +134,43 @@ def compile_errors() -> tuple[type[Exception], ...]:
     except ImportError:
         return ()
     return (TorchDynamoException,)
+
+
+def saved_tensors(module: nn.Module) -> list[Tensor]:
+    """Returns the tensors of a module's `state_dict`, in its order.
+
+    Gain: the hash of the weights after each epoch takes 10 instead of 17 µs (one hidden layer, 2026-11-30).
+    Plain way, also where a module within has its own say of what is saved: `state_dict`.
+    """
+    found: list[Tensor] = []
+    try:
+        if _gather(module, found):
+            return found
+    except AttributeError:  # a table of the module is called otherwise
+        pass
+    return [each for each in module.state_dict().values() if isinstance(each, Tensor)]
+
+
+def _gather(module: nn.Module, found: list[Tensor]) -> bool:
+    """Adds the tensors of a module and those within it; returns False where only `state_dict` knows them."""
+    kind: Any = type(module)
+    if not _is_saved_plainly(kind) or module._state_dict_hooks or module._state_dict_pre_hooks:
+        return False
+    for each in module._parameters.values():
+        if each is not None:
+            found.append(each)
+    for name, buffer in module._buffers.items():
+        if buffer is not None and name not in module._non_persistent_buffers_set:
+            found.append(buffer)
+    for part in module._modules.values():
+        if part is not None and not _gather(part, found):
+            return False
+    return True
+
+
+@cache
+def _is_saved_plainly(kind: Any) -> bool:
+    return all(getattr(kind, name, None) is getattr(nn.Module, name, kind) for name in STATE_WRITERS)
 
 
 def end_workers(batches: object) -> None:

@@ -44,6 +44,7 @@ class Batches:
 
     views: how often a batch has each of its samples, every time augmented anew; all of them, then all once more.
     unchanged: the field in which augmented batches have the first one as it was before; None: in none.
+    is_one_batch: whether all epochs are one and the same batch.
     """
 
     views: int = 1
@@ -90,6 +91,8 @@ class Batches:
                 self.ready[name] = normalise(column)
         self.stored = {name: each for name, each in split.fields.items() if isinstance(each, Stored)}
         self.to_normalise = [name for name in self.normalised if name not in self.ready]
+        changes = self.operations or self.mixings or self.stored or split.weights is not None
+        self.is_one_batch = self.batch_size == len(split) and not changes
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -117,12 +120,6 @@ class Batches:
         return next(iter(self.stored.values())).source.position if self.stored else None
 
     @property
-    def is_one_batch(self) -> bool:
-        """Whether all epochs are one and the same batch."""
-        changes = self.operations or self.mixings or self.stored or self.split.weights is not None
-        return self.batch_size == len(self.split) and not changes
-
-    @property
     def repeats(self) -> bool:
         """Whether samples that are read again are the same."""
         return all(each.source.repeats for each in self.stored.values())
@@ -143,13 +140,13 @@ class Batches:
         position: `self.position` before that step; without it a stream begins anew, and passes over what was before.
         """
         device = self.split.inputs.device
-        generator = torch.Generator(device=device)
-        order = self._order(epoch, generator, device) if self.shuffle and not self.is_one_batch else None
+        generator = torch.Generator(device=device) if self.operations or self.mixings else None
+        order = self._order(epoch, device) if self.shuffle and not self.is_one_batch else None
         step = start
         for rows, batch in self._columns(epoch, order, start, position):
             if self.views > 1:
                 batch = {name: torch.cat([each] * self.views) for name, each in batch.items()}
-            if isinstance(rows, Tensor) and (self.operations or self.mixings):
+            if generator is not None and isinstance(rows, Tensor):
                 seed = derived_seed(self.seed, epoch, step)
                 draw = Draw(generator.manual_seed(seed), epoch, rows.repeat(self.views), self.seed)
                 self._augment(batch, draw)
@@ -162,11 +159,12 @@ class Batches:
             del batch
             step += 1
 
-    def _order(self, epoch: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    def _order(self, epoch: int, device: torch.device) -> Tensor:
         """Returns the samples of an epoch: all in a new order, or as many, drawn again and again by their weights."""
         seed, weights = derived_seed(self.seed, epoch), self.split.weights
         if weights is None:
-            return torch.randperm(len(self.split), generator=generator.manual_seed(seed), device=device)
+            generator = torch.Generator(device=device).manual_seed(seed)
+            return torch.randperm(len(self.split), generator=generator, device=device)
         # On the CPU: not every device has float64, and `multinomial` takes no more than 2**24 samples.
         sums = weights.cumsum(0)
         drawn = sums[-1] * torch.rand(len(sums), dtype=sums.dtype, generator=torch.Generator().manual_seed(seed))
@@ -231,4 +229,5 @@ class Batches:
         if isinstance(rows, Tensor):
             # index_select copies whole rows: 20 times faster on a CPU than column[index].
             return column.index_select(0, rows)
-        return column[rows] if name in self.to_normalise else column[rows].clone()  # a model may change its input
+        part = column if self.is_one_batch else column[rows]
+        return part if name in self.to_normalise else part.clone()  # a model may change its input

@@ -72,7 +72,7 @@ def fit(
         try:
             yield from _fit(state, batches, plan, is_due, look, lines)
         except UnreadableError:  # what was trained until then is going to be saved
-            yield from _arrived(lines, waiting=True)
+            yield from _arrived(lines)
             raise
 
 
@@ -93,10 +93,11 @@ def _fit(
     looks = task.tells_moment or type(method) is not Method
     modes = [(part, [*part.modules()]) for part in (state.model, task, method)]
 
+    num_samples = batches.num_samples
     first: str | None = None  # the fingerprint of an epoch's first batch
 
     def seen() -> int:  # samples of this epoch; the last batch may be smaller where nothing is shuffled
-        return min(state.batch * batches.batch_size, batches.num_samples)
+        return min(state.batch * batches.batch_size, num_samples)
 
     def read() -> Reading:
         return Reading(state, plan.accumulate, plan.log_steps)
@@ -127,20 +128,20 @@ def _fit(
 
                 if state.step % plan.log_steps == 0:
                     lines.append(read())
-                for line in _arrived(lines, waiting=False):
-                    yield line
+                while lines and lines[0].is_there():
+                    yield {"kind": "steps"} | lines.pop(0).numbers()
                     last_yield = time.perf_counter()
                 if is_due(state):
-                    yield from _arrived(lines, waiting=True)
+                    yield from _arrived(lines)
                     yield {"kind": "save"} | read().numbers()
             if time.perf_counter() - last_yield > PROGRESS_SECONDS:
-                yield from _arrived(lines, waiting=True)
+                yield from _arrived(lines)
                 yield {"kind": "progress"} | read().numbers()
                 last_yield = time.perf_counter()
             if state.step >= total_steps:
                 break
 
-        yield from _arrived(lines, waiting=True)
+        yield from _arrived(lines)
         numbers = read().numbers()
         seconds = time.perf_counter() - epoch_start
         speed = {"time/train": seconds, "time/samples_per_second": (seen() - seen_before) / seconds}
@@ -162,9 +163,9 @@ def _with_l1(state: TrainState, l1: float, look: Callable[[], None] | None) -> N
         look()
 
 
-def _arrived(lines: list[Reading], *, waiting: bool) -> Iterator[dict[str, Any]]:
-    """Yields the lines that have come, in their order; all of them with `waiting`."""
-    while lines and (waiting or lines[0].is_there()):
+def _arrived(lines: list[Reading]) -> Iterator[dict[str, Any]]:
+    """Yields all lines in their order, and waits for those that are still on their way."""
+    while lines:
         yield {"kind": "steps"} | lines.pop(0).numbers()
 
 

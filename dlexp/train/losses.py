@@ -25,7 +25,9 @@ class Reading:
         self._weighted = state.counts is not None
         weights = [] if state.counts is None else [state.counts[: state.batch]]
         self._watched = list(state.watched)
-        values = [state.losses[: state.batch], *weights, *(each.reshape(-1) for each in state.watched.values())]
+        # One operation of torch less where the epoch is at its end: of a step that is a whole epoch each counts.
+        losses = state.losses if state.batch == len(state.losses) else state.losses[: state.batch]
+        values = [losses, *weights, *(each.reshape(-1) for each in state.watched.values())]
         # On a CPU the sums need no journey: the next batch's are new tensors.
         self._travels = state.losses.device.type != "cpu"
         values += [each.reshape(-1) for each in state.sums.values()] if self._travels else []
@@ -46,7 +48,7 @@ class Reading:
         """
         if self._event is not None:
             self._event.synchronize()
-        losses, *rest = self._values.split_with_sizes(self._sizes)
+        losses, *rest = self._values.split_with_sizes(self._sizes) if len(self._sizes) > 1 else [self._values]
         weights = rest.pop(0) if self._weighted else None
         mean = _mean(losses, weights)
         if not math.isfinite(mean) and len(bad := torch.nonzero(~torch.isfinite(losses))):
@@ -68,9 +70,12 @@ class Reading:
 
     def _arrived(self, travelled: Iterable[Tensor]) -> dict[str, Tensor]:
         """Returns the sums on the CPU, int64 or float64."""
-        parts = travelled if self._travels else self._sums.values()
+        if self._travels:
+            parts = [part.view(total.shape) for part, total in zip(travelled, self._sums.values(), strict=True)]
+        else:
+            parts = [*self._sums.values()]
         return {
-            name: part.to(torch.float64 if total.is_floating_point() else torch.int64).view(total.shape)
+            name: part.to(torch.float64 if total.is_floating_point() else torch.int64)
             for (name, total), part in zip(self._sums.items(), parts, strict=True)
         }
 
@@ -85,7 +90,9 @@ def _mean(losses: Tensor, weights: Tensor | None) -> float:
 def _sent(parts: list[Tensor]) -> tuple[Tensor, torch.cuda.Event | None]:
     """Returns the parts on the CPU, one after the other, and on CUDA the event after which they are there."""
     if not parts[0].is_cuda:
-        copies = [part.cpu().to(torch.float64, copy=True) for part in parts]  # from there: Apple's GPUs have none
+        if parts[0].device.type != "cpu":
+            parts = [part.cpu() for part in parts]  # from there: Apple's GPUs have no float64
+        copies = [part.to(torch.float64, copy=True) for part in parts]
         return copies[0] if len(copies) == 1 else torch.cat(copies), None
     values = torch.cat([part.double() for part in parts])
     there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)  # others are copied while the program waits

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dlexp.machine import generators
+from dlexp.machine.torch_private import saved_tensors
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.tasks.task import Task
 from dlexp.train.average import Average
@@ -173,8 +174,7 @@ class TrainState:
 
     def fingerprint(self) -> str:
         """Returns the fingerprint of the weights: those of model, task and method, parameters and buffers."""
-        values = [each for part in (self.model, self.task, self.method) for each in part.state_dict().values()]
-        return fingerprint(*(value for value in values if isinstance(value, Tensor)))
+        return fingerprint(*(each for part in (self.model, self.task, self.method) for each in saved_tensors(part)))
 
     @contextmanager
     def as_before_unless_finished(self) -> Iterator[None]:

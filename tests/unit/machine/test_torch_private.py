@@ -275,3 +275,41 @@ def test_compiling_the_forward_pass_alone_trains_as_well(monkeypatch: pytest.Mon
         folder = api.run([*CNN, "model.dropout=0", f"compile={compiled}"], folder=workdir / compiled).folder
         losses.append([row["train/loss"] for row in metrics_of(folder) if "train/loss" in row])
     assert losses[1] == pytest.approx(losses[0], rel=1e-3) and losses[1] != losses[0]
+
+
+class Extra(nn.Linear):
+    """Saves a tensor besides, as quantised layers do."""
+
+    def get_extra_state(self) -> torch.Tensor:
+        return torch.tensor(7.0)
+
+    def set_extra_state(self, state: torch.Tensor) -> None: ...
+
+
+def hooked() -> nn.Module:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    model[0].register_state_dict_post_hook(lambda module, saved, prefix, _: saved.update(more=torch.ones(1)))
+    return model
+
+
+def modules() -> list[nn.Module]:
+    """Returns modules that save in every way: shared ones, buffers of both kinds, none at all, and their own."""
+    shared, passing = nn.Linear(3, 3), nn.Module()
+    passing.register_buffer("kept", torch.ones(2))
+    passing.register_buffer("passing", torch.ones(3), persistent=False)
+    passing.register_buffer("empty", None)
+    passing.register_parameter("none", None)
+    plain = [nn.Sequential(shared, nn.ReLU(), nn.BatchNorm1d(3), shared), passing, nn.CrossEntropyLoss(torch.ones(2))]
+    return [*plain, nn.Sequential(nn.ReLU(), Extra(2, 2)), hooked()]
+
+
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("lacks", [False, True])
+def test_saved_tensors_are_those_of_the_state_dict(number: int, lacks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if lacks:
+        lacking(monkeypatch, "STATE_WRITERS")
+        torch_private._is_saved_plainly.cache_clear()
+    module = modules()[number]
+    found, saved = torch_private.saved_tensors(module), module.state_dict().values()
+    assert [each.tolist() for each in found] == [each.tolist() for each in saved] and found
+    torch_private._is_saved_plainly.cache_clear()

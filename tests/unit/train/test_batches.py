@@ -56,6 +56,22 @@ def test_split_smaller_than_a_batch_is_one_batch() -> None:
     assert len(small) == 1 and sorted(targets(small)) == [0, 1, 2, 3, 4]
 
 
+def test_all_samples_at_once_are_one_and_the_same_batch_unless_something_changes_them() -> None:
+    whole = batches(images(20), batch_size=20)
+    assert whole.is_one_batch and targets(whole) == targets(whole, epoch=1) == list(range(20))
+    for batch in whole.epoch(0):  # as a model may
+        batch["inputs"].zero_()
+        batch["targets"].zero_()
+    (again,) = whole.epoch(1)
+    assert again["inputs"].any() and again["targets"].tolist() == list(range(20))
+    flipped = batches(images(20), batch_size=20, augment=[RandomFlip(probability=0.5)])
+    assert not flipped.is_one_batch and targets(flipped) != targets(flipped, epoch=1)
+    weighted = images(20)
+    weighted.weights = torch.ones(20, dtype=torch.float64)
+    assert not batches(weighted, batch_size=20).is_one_batch
+    assert not batches(images(20)).is_one_batch and not batches(images(20), shuffle=False).is_one_batch
+
+
 def test_samples_for_a_model_to_see_first_are_of_the_whole_split() -> None:
     some = batches(images()).spread(10)
     tenth = batches(Split(images().inputs[::5], images().targets[::5]), shuffle=False).spread(10)
