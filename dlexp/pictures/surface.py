@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,16 +16,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GRID, LEVELS = 41, 16
+PATHS = [COLOURS[5], COLOURS[2], COLOURS[1], COLOURS[3], COLOURS[7]]
 
 
 @styled
-def weight_path(loss: Callable[[float, float], float], path: Tensor, names: Sequence[str], title: str) -> Figure:
+def weight_path(
+    loss: Callable[[float, float], float],
+    path: Tensor,
+    names: Sequence[str],
+    title: str,
+    beside: Mapping[str, Tensor] = MappingProxyType({}),
+) -> Figure:
     """Returns lines of equal loss over two weights, and on them the path, steps×2 in the order of the steps.
 
-    `loss` takes the values of both weights. The lines are those of even distances where the loss is a square.
+    `loss` takes the values of both weights. The lines are those of even distances where the loss is a square. beside:
+    paths of other runs by their names.
     """
-    path = path.detach().cpu().double()
-    low, high = path.amin(dim=0), path.amax(dim=0)
+    paths = {"this run" if beside else "path": path, **beside}
+    drawn = {name: each.detach().cpu().double() for name, each in paths.items()}
+    low, high = torch.cat([*drawn.values()]).aminmax(dim=0)
     space = 0.25 * float((high - low).max()) + 1e-3
     x, y = (torch.linspace(float(low[axis]) - space, float(high[axis]) + space, GRID) for axis in (0, 1))
     heights = torch.tensor([[loss(float(column), float(row)) for column in x] for row in y], dtype=torch.float64)
@@ -34,12 +45,14 @@ def weight_path(loss: Callable[[float, float], float], path: Tensor, names: Sequ
         filled = axes.contourf(x, y, heights, levels=[least, *levels], cmap="Blues", alpha=0.55)
         axes.contour(x, y, heights, levels=levels, colors=FAINT, linewidths=0.6)
         figure.colorbar(filled, ax=axes, label="loss", format="%.3g")
-    is_short = len(path) <= 200
-    look: dict[str, Any] = {"linewidth": 1.6, "marker": ".", "markersize": 4} if is_short else {"linewidth": 0.8}
-    axes.plot(path[:, 0], path[:, 1], color=COLOURS[5], zorder=3, label="path", **look)
-    (x0, y0), (x1, y1) = path[0].tolist(), path[-1].tolist()
-    axes.scatter([x0], [y0], s=46, facecolors="white", edgecolors=INK, zorder=4, label="start")
-    axes.scatter([x1], [y1], s=60, marker="X", color=INK, linewidths=0, zorder=4, label="end")
+    for order, (name, each), colour in zip(range(len(drawn)), drawn.items(), cycle(PATHS), strict=False):
+        is_short, is_last = len(each) <= 200, order == len(drawn) - 1
+        look: dict[str, Any] = {"linewidth": 1.6, "marker": ".", "markersize": 4} if is_short else {"linewidth": 0.8}
+        axes.plot(each[:, 0], each[:, 1], color=colour, zorder=3, label=shortened(name, 40), **look)
+        (x0, y0), (x1, y1) = each[0].tolist(), each[-1].tolist()
+        labels = ("start", "end") if is_last else (None, None)
+        axes.scatter([x0], [y0], s=46, facecolors="white", edgecolors=INK, zorder=4, label=labels[0])
+        axes.scatter([x1], [y1], s=60, marker="X", color=INK, linewidths=0, zorder=4, label=labels[1])
     axes.legend(loc="best", frameon=True, framealpha=0.85, edgecolor="none")
     axes.set(xlabel=shortened(names[0], 40), ylabel=shortened(names[1], 40))
     axes.set_title(title)

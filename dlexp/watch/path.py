@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +12,12 @@ from torch import Tensor, nn
 
 from dlexp.batch import num_rows
 from dlexp.errors import UserError
+from dlexp.records import checkpoints
+from dlexp.records.folder import DATA, saved_states
+from dlexp.records.run_json import recorded
 from dlexp.watch.watcher import View, Watcher
+
+log = logging.getLogger(__name__)
 
 # Points that are kept: of longer trainings every second, fourth, … step. And training samples that the surface is of,
 # spread over all.
@@ -24,12 +31,14 @@ class WeightPath(Watcher):
 
     weights: their numbers, counted over all parameters in the model's order, the first being 0. In the surface all
     others are as the chosen weights have them. Those of a line are drawn in the data's own units, as its w is told.
-    Raises UserError for numbers that the model does not have.
+    beside: folders of runs that watched the same weights on the same data, whose paths are drawn too.
+    Raises UserError for numbers that the model does not have, and for runs that have no such path.
     """
 
-    def __init__(self, *, weights: list[int]) -> None:
+    def __init__(self, *, weights: list[int], beside: list[str] | None = None) -> None:
         self.weights, self.points, self.stride = weights, list[Tensor](), 1
         self.last: Tensor | None = None
+        self.beside, self.others = beside or [], dict[str, dict[str, Any]]()
 
     def hold_to(self, model: nn.Module, metrics: Collection[str]) -> None:
         count = sum(each.numel() for each in model.parameters())
@@ -38,6 +47,8 @@ class WeightPath(Watcher):
                 f"watch.path.weights={self.weights} must be the numbers of two weights, each below {count}: so many has"
                 " this model"
             )
+        if [*self.others] != self.beside:  # a run that goes on has them in its state
+            self.others = {folder: _path_of(Path(folder), self.weights) for folder in self.beside}
 
     def before_update(self, view: View) -> None:
         """Keeps the weights before the step."""
@@ -70,12 +81,18 @@ class WeightPath(Watcher):
 
         names, scale = self._named(view, chosen, places)
         title = f"Weights over the loss of {count:,} training samples\n{view.step:,} step{'s' * (view.step != 1)}"
-        path = torch.stack([*self.points, self.last]).cpu()
+        factor, data, others = torch.tensor(scale), recorded(view.folder / DATA), {}
+        path = torch.stack([*self.points, self.last]).cpu() * factor
+        for folder, other in self.others.items():
+            if other["data"] == data:
+                others[folder] = other["path"] * factor
+            else:
+                log.warning(f"warning: {folder} learnt other data, so its path is not drawn")
 
         def own(x: float, y: float) -> float:
             return loss(x / scale[0], y / scale[1])
 
-        figure = pictures.weight_path(own, path * torch.tensor(scale), names, title)
+        figure = pictures.weight_path(own, path, names, title, others)
         loss(*before)
         view.figure("weight_path", figure)
 
@@ -97,13 +114,32 @@ class WeightPath(Watcher):
 
     def state_dict(self) -> dict[str, Any]:
         points = torch.stack(self.points) if self.points else torch.zeros(0, 2)
-        return {"points": points, "last": self.last, "stride": self.stride}
+        own = {"weights": self.weights, "others": self.others}
+        return {"points": points, "last": self.last, "stride": self.stride, **own}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.points, self.last, self.stride = list(state["points"]), state["last"], state["stride"]
+        self.others = state.get("others", {})
 
     def _now(self, model: nn.Module) -> Tensor:
         return torch.stack([parameter[at] for _, parameter, at in (_place(model, each) for each in self.weights)])
+
+
+def _path_of(folder: Path, weights: list[int]) -> dict[str, Any]:
+    """Returns the path of a run, steps×2, and the facts of its data. Raises UserError where it kept none of these
+    weights.
+    """
+    try:
+        kept = checkpoints.load(saved_states(folder)[0])["watchers"]
+        points = next([*each["points"], each["last"]] for each in kept.values() if each.get("weights") == weights)
+        return {"path": torch.stack(points), "data": recorded(folder / DATA)}
+    except (IndexError, KeyError, StopIteration, AttributeError, TypeError, RuntimeError):  # the state is another's
+        pass
+    numbers = ",".join(map(str, weights))
+    raise UserError(
+        f"watch.path.beside: {folder} has no path of the weights {weights}; a run with watch=path"
+        f" 'watch.path.weights=[{numbers}]' keeps it in its saved state"
+    )
 
 
 def _place(model: nn.Module, number: int) -> Place:

@@ -109,7 +109,7 @@ def drawn_exercises() -> list[Any]:
     return [
         pytest.param(words.split(), name[1], id=words, marks=[] if "gate=not" in words else [pytest.mark.slow])
         for words, picture in found
-        if (name := re.fullmatch(r"`(\w+\.png)`", picture)) and not words.startswith("init_from=")
+        if (name := re.fullmatch(r"`(\w+\.png)`", picture)) and "outputs/" not in words
     ]
 
 

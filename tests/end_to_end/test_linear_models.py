@@ -1,6 +1,7 @@
 """Linear models: one score of two classes, weights in closed form and by a solver, what is told and drawn of them."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -259,7 +260,7 @@ def test_the_path_ends_at_the_weights_that_are_told(words: list[str], cli, workd
     """In the data's own units, though features and targets are normalised; the loss there is that of the training."""
     drawn: list[Any] = []
 
-    def weight_path(loss: Any, path: torch.Tensor, names: list[str], title: str) -> Figure:
+    def weight_path(loss: Any, path: torch.Tensor, names: list[str], title: str, beside: Any) -> Figure:
         drawn.append((loss(*path[-1].tolist()), path[-1].tolist(), names, title))
         return Figure()
 
@@ -270,3 +271,42 @@ def test_the_path_ends_at_the_weights_that_are_told(words: list[str], cli, workd
     assert names == ["w1", "w2"] and title.endswith("\n1 step")
     assert loss == pytest.approx(read_epochs(workdir / "run")[-1]["train/loss"], rel=1e-3)
     assert "linear on linear with least_squares" in ended.out
+
+
+@pytest.mark.slow
+def test_paths_of_other_runs_are_drawn_beside(cli, workdir: Path, monkeypatch: Any) -> None:
+    """Also where the run goes on when the others are gone; those of other data are left out, and it is said."""
+    drawn: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
+
+    def weight_path(loss: Any, path: torch.Tensor, names: list[str], title: str, beside: Any) -> Figure:
+        drawn.append((path, dict(beside)))
+        return Figure()
+
+    words = [*LINE, "watch=path", "max_steps=2"]
+    for name, more in (("whole", ["batch_size=200"]), ("single", ["batch_size=1"]), ("else", ["data.data_seed=5"])):
+        assert cli(*words, *more, f"hydra.run.dir=outputs/{name}").code == 0
+    assert cli(*LINE, "max_steps=2", "hydra.run.dir=bare").code == 0
+    for beside, told in (
+        ("bare", "bare has no path of the weights [0, 1]"),
+        ("nowhere", "nowhere has no path of the weights [0, 1]"),
+    ):
+        ended = cli(*words, f"watch.path.beside=[{beside}]", "hydra.run.dir=refused")
+        assert ended.code == 1 and told in ended.err and "Traceback" not in ended.err, ended
+    ended = cli(*words, "watch.path.weights=[0,2]", "watch.path.beside=[outputs/whole]", "hydra.run.dir=refused")
+    assert ended.code == 1 and "whole has no path of the weights [0, 2]" in ended.err
+
+    monkeypatch.setattr("dlexp.pictures.surface.weight_path", weight_path)
+    for name in ("whole", "single"):
+        assert (
+            cli(*words, f"batch_size={200 if name == 'whole' else 1}", "rerun=true", f"hydra.run.dir=alone/{name}").code
+            == 0
+        )
+    (whole, _), (single, _) = drawn
+    beside = "watch.path.beside=[outputs/whole,outputs/single,outputs/else]"
+    ended = cli(*words, beside, "hydra.run.dir=run")
+    assert ended.code == 0 and "outputs/else learnt other data, so its path is not drawn" in ended.out, ended
+    assert drawn[-1][1].keys() == {"outputs/whole", "outputs/single"}
+    assert torch.equal(drawn[-1][1]["outputs/whole"], whole) and torch.equal(drawn[-1][1]["outputs/single"], single)
+    shutil.move("outputs/single", "moved")
+    assert cli("resume=run", "max_steps=4").code == 0
+    assert len(drawn[-1][0]) == 5 and torch.equal(drawn[-1][1]["outputs/single"], single)
