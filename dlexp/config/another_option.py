@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dlexp.config import registry
 from dlexp.config.problems import COMMON
@@ -13,40 +12,58 @@ from dlexp.config.schema import GROUPS
 from dlexp.errors import as_typed, listed
 
 PRESETS = "experiment"
+# An optimizer with parts has rates of another kind, and its weight decay is not that of all weights.
+OPTIMIZER, PARTS = "optimizer", "parts"
 
 
 def leave_out(
-    config: dict[str, Any], choices: Mapping[str, Any], words: Sequence[str], folders: Sequence[Path]
+    config: dict[str, Any], own: DictConfig, choices: Mapping[str, Any], words: Sequence[str], folders: Sequence[Path]
 ) -> list[str]:
     """Takes out of a composed config what its preset sets for a group and the option typed for it lacks.
 
-    What was typed itself stays, and what both options have, but for what the preset takes out (null), of which the
-    option's own value is right. Returns a sentence for each such group, which says both.
+    What was typed itself stays, and what both options have; of an optimizer with parts nothing is taken for one
+    without. own: the config before it was resolved. Returns a sentence for each such group, which says all of it.
     """
     typed = dict(word.lstrip("+").partition("=")[::2] for word in words)
     said = []
     for group in [group for group in GROUPS if group in typed and choices.get(PRESETS)]:
         preset = _settings(PRESETS, str(choices[PRESETS]), group, folders)
-        node = config[group]
+        node, values = config[group], dict[str, Any]()
         if not preset or not isinstance(node, dict):
             continue
-        own: dict[str, Any] = {}
         if GROUPS[group].composes:
             lacks = [key for key in preset if isinstance(node.get(key), dict) and "_target_" not in node[key]]
         else:
-            own = _settings(group, typed[group], None, folders)
-            has = {*own, *getattr(COMMON.get(group), "__dataclass_fields__", ())}
+            values = _settings(group, typed[group], None, folders)
+            has = {*values, *getattr(COMMON.get(group), "__dataclass_fields__", ())}
             lacks = [key for key in preset if key not in has]
         lacks = [key for key in lacks if not any(f"{word}.".startswith(f"{group}.{key}.") for word in typed)]
         for key in lacks:
             node.pop(key, None)
-        for key in [key for key in preset if key in own and node.get(key) is None and f"{group}.{key}" not in typed]:
-            node[key] = OmegaConf.create({**config, "own": own[key]})["own"]  # it may follow the recipe
-        if lacks:
-            kept = [_told(key, node[key]) for key in preset if key in node and f"{group}.{key}" not in typed]
-            takes = f"takes {listed(kept)} from the preset, and " if kept else ""
-            said.append(f"{group}={typed[group]} {takes}leaves out the preset's {listed(lacks)}, which it has not")
+        shared = [key for key in preset if key in node and f"{group}.{key}" not in typed]
+        is_apart = group == OPTIMIZER and PARTS not in values and _has_parts(str(choices[PRESETS]), folders)
+        anew = [key for key in shared if is_apart and key in values]
+        for key in anew:
+            OmegaConf.update(own, f"{group}.{key}", values[key], merge=False)
+            node[key] = OmegaConf.to_container(own, resolve=True)[group][key]  # type: ignore[call-overload, index]
+        if lacks or anew:
+            kept, its_own = (
+                listed([_told(key, node[key]) for key in shared if (key in anew) is own_one])
+                for own_one in (False, True)
+            )
+            parts = [f"takes {kept} from the preset"] if kept else []
+            parts += [f"leaves out the preset's {listed(lacks)}, which it has not"] if lacks else []
+            parts += [f"has its own {its_own}, since the preset's are of an optimizer with parts"] if anew else []
+            said.append(f"{group}={typed[group]} {', and '.join(parts)}")
     return said
+
+
+def _has_parts(preset: str, folders: Sequence[Path]) -> bool:
+    """Returns whether the optimizer that a preset chooses has parts."""
+    entries = [entry for node in _nodes(PRESETS, preset, folders) for entry in node.get("defaults") or ()]
+    chosen = [dict(entry) for entry in entries if isinstance(entry, dict)]
+    names = [str(option) for each in chosen for key, option in each.items() if key.split("/")[-1].strip() == OPTIMIZER]
+    return any(PARTS in _settings(OPTIMIZER, name, None, folders) for name in names)
 
 
 def _told(key: str, value: Any) -> str:
@@ -64,7 +81,7 @@ def _settings(group: str, option: str, of: str | None, folders: Sequence[Path]) 
 
 def _nodes(group: str, option: str, folders: Sequence[Path]) -> Iterator[dict[str, Any]]:
     file = registry.file_of(group, option, folders)
-    node = yaml.safe_load(file.read_text(encoding="utf-8")) if file else None
+    node: Any = OmegaConf.to_container(OmegaConf.load(file)) if file else None
     if isinstance(node, dict):
         for name in node.get("defaults") or ():
             if isinstance(name, str) and not name.startswith("_"):

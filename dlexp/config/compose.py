@@ -173,7 +173,7 @@ def _plain(cfg: DictConfig, overrides: Sequence[str], folders: Sequence[Path]) -
     unresolved = OmegaConf.to_container(own, resolve=False)
     config = _following_views(own, config)
     choices = _choices(cfg, overrides)
-    remarks = leave_out(config, choices, overrides, folders)
+    remarks = leave_out(config, own, choices, overrides, folders)
     unused = [key for key in config if key not in Settings.__dataclass_fields__ and f"${{{key}" not in str(unresolved)]
     if unused:  # with `+` Hydra takes any, and nobody would read it
         raise UserError(*(mistakes.unknown(key, as_typed(config[key])) for key in unused))

@@ -157,7 +157,7 @@ def sentence(error: Exception, word: str | None = None, said: str | None = None)
         return where + unknown(
             typed if is_within else full, _value(said or word), None if is_within else cause.parent_node
         )
-    if isinstance(cause, ConfigTypeError) and cause.full_key:  # OmegaConf 2.3 and 2.4 word it differently
+    if isinstance(cause, ConfigTypeError) and "Cannot merge" in str(cause):
         full, is_named = str(cause.full_key), cause.object_type is dict
         kinds = f"a list where {full} has settings by name" if is_named else f"settings by name where {full} is a list"
         return f"{where}{word or full} puts {kinds}: " + (f"{full}.NAME=… changes one" if is_named else f"{full}=[…]")
@@ -201,7 +201,7 @@ def _wrong_type(cause: ValidationError, word: str | None) -> str:
     typed = word or (f"{cause.full_key}={value[1]}" if value else str(cause.full_key))
     problem = value_problem(object(), field.type) if field else None
     if problem and word and problem.startswith("must be a list"):
-        as_list = to_type("=[".join(word.split("=", 1)) + "]")
+        as_list = to_type("=[".join(re.sub("=null$", "=", word).split("=", 1)) + "]")
         return f"{typed} {problem.partition(' like')[0]}: {as_list}"
     return f"{typed} {problem}" if problem else f"{typed}: {str(cause).splitlines()[0]}"
 

@@ -15,7 +15,7 @@ from dlexp.config.build import build_each, build_evaluation, build_task, hold_to
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.config.new_model import build_model
 from dlexp.config.registry import groups
-from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single, try_views
+from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single, try_views, try_watchers
 from dlexp.config.viewed import fields_seen
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, left_behind
 from dlexp.errors import UserError, listed, to_type
@@ -73,6 +73,7 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
             if model is not None and not problems:
                 tried(try_single, config, model, task, fields)
                 tried(try_method, config, model, task, fields)
+                tried(try_watchers, config, model, task)
         parameters = _small_parameters(config, model)
         tried(try_optimizer, config, [*parameters, *(trained_parameters(nn.Module(), task) if task else [])])
         if problems or fields is None or model is None:

@@ -1,7 +1,7 @@
 """How a step is made, tried before a run: the optimizer, its schedule, and a method that is not the plain one."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,10 +20,11 @@ from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import asked, shadow
 from dlexp.tasks.protocol import hold_to_metrics
-from dlexp.tasks.task import Task
+from dlexp.tasks.task import Task, measures_of
 from dlexp.train.batches import Batches
 from dlexp.train.frozen import set_frozen, to_freeze, trained_parameters
 from dlexp.train.step import OwnSteps, gradients_of, wants_closure
+from dlexp.watch.watcher import ALWAYS
 
 NO_AVERAGE = "dlexp.train.average.NoAverage"
 
@@ -74,6 +75,14 @@ def try_method(config: Mapping[str, Any], model: nn.Module, task: Task, fields: 
         hold_to_metrics(task, each, count, f"with method {name}")
     if found := set(method.conclude(own, NUM_SAMPLES)) ^ set(method.metrics):
         raise UserError(f"method {name}: what evaluate measures and metrics differ in {listed(sorted(found))}")
+
+
+def try_watchers(config: Mapping[str, Any], model: nn.Module, task: Task) -> None:
+    """Raises UserError where a watcher waits for what will never be, whatever the data: the run asks it once more."""
+    names = [f"{split}/{name}" for split in ("train", "val") for name in (*measures_of(task), *task.besides)]
+    for watcher in build_each(config["watch"], ("only_looks",)).values():
+        with suppress(NotImplementedError, RuntimeError):  # one's own may look at values, which these weights lack
+            watcher.hold_to(model, [*names, *ALWAYS])
 
 
 def try_views(config: Mapping[str, Any]) -> None:

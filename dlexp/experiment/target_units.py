@@ -106,7 +106,11 @@ def _reason_against(task: Task, skeleton: nn.Module, fields: Mapping[str, Field]
         return "the model returns others than one number for each of them"
     if bound := _bound(outputs):
         return f"the model ends in {bound}, which never gives some numbers"
-    if not _is_of_differences(task, outputs.shape):
+    try:
+        probe = copy.deepcopy(task)
+    except Exception:
+        return "the criterion can't be copied to be tried"
+    if not _is_of_differences(probe, outputs.shape):
         return "the loss asks for more than their difference from the outputs"
     return None
 
@@ -123,7 +127,7 @@ def _bound(outputs: Tensor) -> str | None:
     return None
 
 
-def _is_of_differences(task: Task, shape: torch.Size) -> bool:
+def _is_of_differences(probe: Task, shape: torch.Size) -> bool:
     """Returns whether the loss stays the same where outputs and targets grow alike, tried on random numbers."""
 
     def loss(shift: float) -> Tensor:
@@ -132,9 +136,8 @@ def _is_of_differences(task: Task, shape: torch.Size) -> bool:
 
     with generators.kept(), torch.no_grad():
         try:
-            probe = copy.deepcopy(task)
             return torch.allclose(loss(0.0), loss(2.0), rtol=1e-3)
-        except Exception:  # that of a loss of shares in [0, 1], or of what can't be copied; of others the run tells
+        except Exception:  # such as that of a loss of shares in [0, 1]; the run itself says what is wrong with others
             return False
 
 

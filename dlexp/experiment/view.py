@@ -15,14 +15,12 @@ from dlexp.experiment.assemble import Assembly
 from dlexp.machine import generators
 from dlexp.records.tracker import Tracker
 from dlexp.train.frozen import matching
-from dlexp.watch.watcher import Watcher
+from dlexp.watch.watcher import ALWAYS, Watcher
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PREFIX = "watch"
-# What an epoch's record says besides its metrics.
-ALWAYS = ("epoch", "step", "lr", "time/train", "time/val", "time/samples_per_second")
 
 
 class RunView:

@@ -154,7 +154,9 @@ def saved_tensors(module: nn.Module) -> list[Tensor]:
 def _gather(module: nn.Module, found: list[Tensor]) -> bool:
     """Adds the tensors of a module and those within it; returns False where only `state_dict` knows them."""
     kind: Any = type(module)
-    if not _is_saved_plainly(kind) or module._state_dict_hooks or module._state_dict_pre_hooks:
+    if not _is_saved_plainly(kind) or not vars(module).keys().isdisjoint(STATE_WRITERS):
+        return False
+    if module._state_dict_hooks or module._state_dict_pre_hooks:
         return False
     for each in module._parameters.values():
         if each is not None:

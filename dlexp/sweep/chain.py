@@ -118,6 +118,10 @@ def _problems(stages: Any, to_all: Sequence[str], addressed: Mapping[str, Sequen
             return
     for name in addressed.keys() - stages.keys():
         yield f"there is no stage '{name}'.{did_you_mean(name, stages)} There are: {listed(list(stages))}"
+    for name, word in ((name, word) for name, its in addressed.items() for word in its if key_of(word) == "init_from"):
+        source = word.partition("=")[2].strip("'")
+        if source in stages and not Path(source).exists():
+            yield f"{KEY}.{name}.init_from={source} names no run; the stage is {KEY}.{name}.{REFERENCE}{source}"
     if any(key_of(word) == "init_from" for word in to_all):
         one = f"{KEY}.{next(iter(stages))}.init_from="
         yield f"init_from= said to all stages would begin each of them anew; {one} says it to one"

@@ -139,7 +139,7 @@ class Classification(Classes):
         }
         if targets.ndim > 1:
             return figures
-        are_shares = self.gives_probabilities
+        are_shares = self._gives_probabilities
         if inputs.ndim == 4:
             scores, images = outputs.float(), Shown(self, split)
             best, second = (scores.softmax(dim=1) if are_shares else scores).topk(2, dim=1).values.unbind(dim=1)
@@ -164,6 +164,12 @@ class Classification(Classes):
             if self.num_outputs == 2:
                 figures["output_plane"] = pictures.output_plane(*asked, are_shares=are_shares)
         return figures
+
+    @property
+    def _gives_probabilities(self) -> bool:
+        """Whether the softmax of the logits is what the criterion takes for probabilities."""
+        is_torchs = isinstance(self.criterion, nn.CrossEntropyLoss)
+        return bool(getattr(self.criterion, "gives_probabilities", is_torchs))
 
     def _answers(self, outputs: Tensor, split: Split) -> Tensor:
         _, batch = self.judged(outputs, {"targets": split.targets})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlexp.batch import Batch
 from dlexp.errors import UserError, closest, listed, to_type
@@ -14,6 +14,8 @@ from dlexp.models.auxiliary import Auxiliary
 from dlexp.tasks.task import Task, is_measure, measures_of
 
 UNITS = ("", "%")
+# Those of torch whose scores are no logits.
+SCORES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.MultiMarginLoss, nn.SoftMarginLoss)
 
 
 def hold_to_protocol(task: Any, name: str, metric: str | None = None, options: Collection[str] = ()) -> None:
@@ -36,11 +38,10 @@ def hold_to_protocol(task: Any, name: str, metric: str | None = None, options: C
             raise UserError(f"metric {key} must inherit from dlexp.metrics.measure.Measure, and have facts, a Metric")
         if task.learns not in each.of:
             raise UserError(f"metric={key} measures {listed(each.of)}, and task {name} learns {task.learns}")
-        if each.of_probabilities and not task.gives_probabilities:
+        if each.of_probabilities and _teaches_scores(task.criterion):
             raise UserError(
-                f"metric={key} measures probabilities, and {type(task.criterion).__name__} teaches scores whose softmax"
-                " is none; criterion=cross_entropy teaches them, and gives_probabilities = True in the class of a"
-                " criterion of one's own says that it does"
+                f"metric={key} measures probabilities, and {type(task.criterion).__name__} teaches scores, of which"
+                " softmax makes none; criterion=cross_entropy and mse_softmax teach probabilities"
             )
     metrics: Any = task.metrics
     if not isinstance(metrics, Mapping) or not all(isinstance(each, Metric) for each in metrics.values()):
@@ -55,6 +56,12 @@ def hold_to_protocol(task: Any, name: str, metric: str | None = None, options: C
             raise UserError(_not_measured(metric, task, options))
         raise UserError(f"task {name}: metric is '{task.metric}', which is neither loss nor one of"
                         f" {', '.join([*known][1:]) or 'its metrics, of which there are none'}")  # fmt: skip
+
+
+def _teaches_scores(criterion: Any) -> bool:
+    """Returns whether it is known that the softmax of what a criterion teaches is no probability."""
+    ours = type(criterion).__module__.startswith("dlexp.criteria.") or isinstance(criterion, SCORES)
+    return not getattr(criterion, "gives_probabilities", not ours)
 
 
 def _not_measured(metric: str, task: Task, options: Collection[str]) -> str:

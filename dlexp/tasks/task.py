@@ -75,12 +75,6 @@ class Task(nn.Module):
         """The kind of answers that `judged` returns: "classes", "values", "labels", or what only the task knows."""
         return "classes" if self.targets == "mask" else self.targets
 
-    @property
-    def gives_probabilities(self) -> bool:
-        """Whether the softmax of the logits is what the criterion takes for probabilities."""
-        is_torchs = isinstance(self.criterion, nn.CrossEntropyLoss)
-        return bool(getattr(self.criterion, "gives_probabilities", is_torchs))
-
     def forward(self, model: nn.Module, batch: Batch) -> Any:
         """Returns what the model says of a batch: of its one input, of several by their names as keywords."""
         inputs = {name: field for name, field in batch.items() if name != "targets"}

@@ -93,14 +93,11 @@ def _fit(
     looks = task.tells_moment or type(method) is not Method
     modes = [(part, [*part.modules()]) for part in (state.model, task, method)]
 
-    num_samples = batches.num_samples
-    first: str | None = None  # the fingerprint of an epoch's first batch
+    first = ""  # the fingerprint of an epoch's first batch
+    read = partial(Reading, state, plan.accumulate, plan.log_steps)
 
     def seen() -> int:  # samples of this epoch; the last batch may be smaller where nothing is shuffled
-        return min(state.batch * batches.batch_size, num_samples)
-
-    def read() -> Reading:
-        return Reading(state, plan.accumulate, plan.log_steps)
+        return min(state.batch * batches.batch_size, batches.num_samples)
 
     while state.step < total_steps or state.batch:
         _into_training_mode(modes)
@@ -110,8 +107,7 @@ def _fit(
             if state.step >= total_steps:
                 break  # saved when max_steps had been reached and the epoch was still to be closed
             if state.batch == 0:
-                first = fingerprint(*batch.values()) if first is None or not batches.is_one_batch else first
-                state.first_batch = first
+                state.first_batch = first = first if first and batches.is_one_batch else fingerprint(*batch.values())
             group_start = state.batch - state.batch % plan.accumulate
             group_size = min(plan.accumulate, num_batches - group_start)
             state.progress = state.step / total_steps

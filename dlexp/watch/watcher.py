@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# What an epoch's record says besides its metrics.
+ALWAYS = ("epoch", "step", "lr", "time/train", "time/val", "time/samples_per_second")
+
+
 class View(Protocol):
     """What a watcher sees of a run, and what it may do there.
 

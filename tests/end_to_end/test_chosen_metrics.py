@@ -133,9 +133,13 @@ def test_every_metric_is_measured_by_a_run_of_its_kind_or_refused(workdir: Path)
         (["metric=torchmetrics", "metric.torchmetrics.name=MulticlassAUROC"], "keeps preds, target, which can't be"),
         (
             ["criterion=hinge", "metric=nll"],
-            "metric=nll measures probabilities, and Hinge teaches scores whose softmax",
+            "metric=nll measures probabilities, and Hinge teaches scores, of which",
         ),
         (["criterion=mse", NAMES], "metric=ece measures probabilities, and "),
+        (
+            ["criterion._target_=torch.nn.MultiMarginLoss", "~criterion.label_smoothing", "metric=brier"],
+            "MultiMarginLoss teaches scores",
+        ),
         (["metric=top5"], "the right class is always among the 5 likeliest of 3"),
     ],
 )

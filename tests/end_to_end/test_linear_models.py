@@ -38,7 +38,13 @@ def told(folder: Path, name: str = "results.json") -> Any:
     "words", [["bce"], ["perceptron"], ["hinge", "criterion.outputs=1"], ["mse", "criterion.outputs=1"]]
 )
 def test_one_score_of_two_classes_is_trained_and_loaded(workdir: Path, words: Sequence[str]) -> None:
-    words = [*BLOBS, f"criterion={words[0]}", *words[1:], "metric=[accuracy,auc]", "optimizer.lr=0.1"]
+    words = [
+        *BLOBS,
+        f"criterion={words[0]}",
+        *words[1:],
+        f"metric=[accuracy,auc{',ece' * (words[0] == 'bce')}]",
+        "optimizer.lr=0.1",
+    ]
     result = api.run(words, folder="run")
     model, tested = api.load("run"), assemble(compose(words).config).test
     assert tested is not None and result.metrics["test/accuracy"] > 0.9

@@ -89,6 +89,10 @@ def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
     assert ended.code == 1 and not (preset / "outputs").exists(), ended
     ended = cli(*SHORT, "stages.deep.init_from=stages.shalow")
     assert "must name a stage before it, one of shallow. Did you mean 'shallow'?" in ended.err
+    ended = cli(*SHORT, "stages.deep.init_from=shallow")
+    assert "stages.deep.init_from=shallow names no run; the stage is stages.deep.init_from=stages.shallow" in ended.err
+    ended = cli(*SHORT, "stages.deep.watch=rbm")
+    assert "watch=rbm looks at model=rbm" in ended.err and "(in stage deep)" in ended.err, "told before the first one"
     ended = cli(*SHORT, "stages=[shallow]")
     assert "stages=[shallow] puts a list where stages has settings by name: stages.NAME=… changes one" in ended.err
     ended = cli(*SHORT, "stages.deep.model.width=16")

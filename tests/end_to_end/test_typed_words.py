@@ -141,6 +141,7 @@ TYPED = {
     "precision=half": ["must be one of auto, float32"],
     "seed=0;1": ["seed=0;1 must be a whole number"],
     "freeze=conv*": ["freeze=conv* must be a list: 'freeze=[conv*]'"],
+    "freeze=null": ["freeze=null must be a list: 'freeze=[]'"],
     "freeze={a:1}": ["freeze={a:1} puts settings by name where freeze is a list"],
     "optimizer=sgd,adam": ["which only a sweep can take: add -m\n"],
     "augment=crop,flip": ["add -m; a setting that takes a list wants 'augment=[crop,flip]'"],

@@ -1,7 +1,10 @@
 """Another option behind a preset: what the preset sets for its own option and the other lacks is left out, and said."""
 
+from pathlib import Path
+
 import pytest
 
+from dlexp.config.cell import cell
 from dlexp.config.check import check
 from dlexp.config.compose import compose
 from dlexp.errors import UserError
@@ -55,13 +58,52 @@ def test_nothing_is_said_where_nothing_is_left_out(words: list[str]) -> None:
 PRESET = "experiment=cifar10_vgg_512"
 
 
-def test_what_the_preset_takes_out_is_as_the_option_has_it() -> None:
-    """A preset's null, of an optimizer whose parts have decays of their own, is no decay of another optimizer."""
+def test_nothing_of_an_optimizer_with_parts_is_taken_for_another() -> None:
+    """Its rates are relative to the size of the filters, and its null is that of parts with decays of their own."""
     words = ["model=course_vgg", "data=cifar10", "optimizer=adamw"]
-    of_option, of_preset = (compose(each).config["optimizer"] for each in (words, [PRESET, words[-1]]))
-    assert of_preset["weight_decay"] == of_option["weight_decay"] > 0
-    typed = compose([PRESET, words[-1], "optimizer.weight_decay=0.5"])
-    assert typed.config["optimizer"]["weight_decay"] == 0.5
+    of_option, of_preset = (compose(each) for each in (words, [PRESET, words[-1]]))
+    lr, decay = (of_option.config["optimizer"][key] for key in ("lr", "weight_decay"))
+    assert (of_preset.config["optimizer"]["lr"], of_preset.config["optimizer"]["weight_decay"]) == (lr, decay)
+    assert of_preset.remarks == [
+        "optimizer=adamw leaves out the preset's momentum, parts, which it has not, and has its own"
+        f" lr={lr:g}, weight_decay={decay:g}, since the preset's are of an optimizer with parts"
+    ]
+    assert compose([PRESET, words[-1], "optimizer.weight_decay=0.5"]).config["optimizer"]["weight_decay"] == 0.5
+    sgd = compose(["experiment=cifar10_vgg16_short", "optimizer=sgd"])
+    assert sgd.config["optimizer"]["lr"] != 0.03 and "has its own lr=" in sgd.remarks[0]
+
+
+@pytest.mark.parametrize("preset", ["cifar10_94", "cifar10_96", "cifar10_vgg_512", "cifar10_vgg_2048"])
+def test_the_presets_own_option_typed_changes_nothing(preset: str) -> None:
+    one, other = compose([f"experiment={preset}"]), compose([f"experiment={preset}", "optimizer=muon"])
+    assert cell(one.config) == cell(other.config) and other.remarks == []
+
+
+OWN = """\
+# @package _global_
+defaults:
+  - override /optimizer: muon
+  - override /data: mnist
+optimizer: {lr: 0.1, weight_decay: null, betas: null}
+data: {mean: null, std: null}
+"""
+OPTION = """\
+_target_: torch.optim.AdamW
+lr: 1e-2  # which plain YAML reads as a text
+betas: [0.8, '${..lr}']
+weight_decay: ${.lr}
+"""
+
+
+def test_values_of_an_option_of_ones_own_are_what_hydra_makes_of_them(workdir: Path) -> None:
+    for place, text in (("experiment/own", OWN), ("optimizer/mine", OPTION)):
+        file = workdir / "conf" / f"{place}.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(text, encoding="utf-8")
+    composed = compose(["--config-dir", "conf", "experiment=own", "optimizer=mine", "data=mnist"])
+    optimizer = composed.config["optimizer"]
+    assert (optimizer["weight_decay"], optimizer["betas"]) == (0.01, [0.8, 0.01]) and type(optimizer["betas"]) is list
+    assert composed.config["data"]["mean"] is None, "of data a null says that it is measured"
 
 
 def test_what_was_typed_itself_is_not_left_out() -> None:

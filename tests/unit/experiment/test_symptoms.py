@@ -75,13 +75,15 @@ class Uncopied(MeanSquaredError):
 
 
 def test_a_criterion_that_can_not_be_copied_shows_nothing_and_is_learnt(
-    workdir: Path, monkeypatch: pytest.MonkeyPatch
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     monkeypatch.setenv("DLEXP_ALLOW", Uncopied.__module__)
-    words = ["data=linear", "data.num_points=60", "model=linear", "task.standardise=auto", "epochs=1", "threads=1"]
+    words = ["data=linear", "data.fields=null", "data.num_points=60", "model=linear", "epochs=1", "threads=1"]
     words.append(f"criterion._target_={Uncopied.__module__}.Uncopied")
     config = compose(words).config
     assert likeliest(assemble(config), config) is None
+    assert "since the criterion can't be copied to be tried" in caplog.text
     assert api.run([*words, "pictures=false"], folder=workdir / "run").metrics
 
 

@@ -300,16 +300,19 @@ def modules() -> list[nn.Module]:
     passing.register_buffer("empty", None)
     passing.register_parameter("none", None)
     plain = [nn.Sequential(shared, nn.ReLU(), nn.BatchNorm1d(3), shared), passing, nn.CrossEntropyLoss(torch.ones(2))]
-    return [*plain, nn.Sequential(nn.ReLU(), Extra(2, 2)), hooked()]
+    own: Any = nn.Linear(2, 2)
+    own.state_dict = lambda: {"more": torch.ones(1)}
+    return [*plain, nn.Sequential(nn.ReLU(), Extra(2, 2)), hooked(), own]
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("lacks", [False, True])
 def test_saved_tensors_are_those_of_the_state_dict(number: int, lacks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if lacks:
         lacking(monkeypatch, "STATE_WRITERS")
         torch_private._is_saved_plainly.cache_clear()
     module = modules()[number]
+    assert torch_private._gather(module, []) is (number < 3 and not lacks)
     found, saved = torch_private.saved_tensors(module), module.state_dict().values()
     assert [each.tolist() for each in found] == [each.tolist() for each in saved] and found
     torch_private._is_saved_plainly.cache_clear()
