@@ -91,8 +91,9 @@ class Batches:
                 self.ready[name] = normalise(column)
         self.stored = {name: each for name, each in split.fields.items() if isinstance(each, Stored)}
         self.to_normalise = [name for name in self.normalised if name not in self.ready]
-        changes = self.operations or self.mixings or self.stored or split.weights is not None
-        self.is_one_batch = self.batch_size == len(split) and not changes
+        changes = self.operations or self.mixings or split.weights is not None
+        self.keeps_order = not shuffle or (self.batch_size == len(split) and not changes)
+        self.is_one_batch = self.keeps_order and self.batch_size == len(split) and not self.stored
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -141,7 +142,7 @@ class Batches:
         """
         device = self.split.inputs.device
         generator = torch.Generator(device=device) if self.operations or self.mixings else None
-        order = self._order(epoch, device) if self.shuffle and not self.is_one_batch else None
+        order = None if self.keeps_order else self._order(epoch, device)
         step = start
         for rows, batch in self._columns(epoch, order, start, position):
             if self.views > 1:

@@ -35,7 +35,7 @@ class WeightPath(Watcher):
     Raises UserError for numbers that the model does not have, and for runs that have no such path.
     """
 
-    def __init__(self, *, weights: list[int], beside: list[str] | None = None) -> None:
+    def __init__(self, *, weights: list[int], beside: list[str] | None) -> None:
         self.weights, self.points, self.stride = weights, list[Tensor](), 1
         self.last: Tensor | None = None
         self.beside, self.others = beside or [], dict[str, dict[str, Any]]()
