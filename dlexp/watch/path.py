@@ -47,7 +47,8 @@ class WeightPath(Watcher):
                 f"watch.path.weights={self.weights} must be the numbers of two weights, each below {count}: so many has"
                 " this model"
             )
-        if [*self.others] != self.beside:  # a run that goes on has them in its state
+        is_rehearsed = next(model.parameters()).is_meta
+        if [*self.others] != self.beside and not is_rehearsed:  # a run that goes on has them in its state
             self.others = {folder: _path_of(Path(folder), self.weights) for folder in self.beside}
 
     def before_update(self, view: View) -> None:
