@@ -311,8 +311,8 @@ def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:
     ("words", "apart"),
     [
         (["criterion=mse,huber"], "criterion"),
-        (["criterion=huber", "criterion.delta=0.5,1"], "criterion"),
-        (["task.standardise=true,false"], "task.standardise"),
+        pytest.param(["criterion=huber", "criterion.delta=0.5,1"], "criterion", marks=pytest.mark.slow),
+        pytest.param(["task.standardise=true,false"], "task.standardise", marks=pytest.mark.slow),
         (["optimizer=sgd,adam", "criterion=huber", "tune=criterion.delta"], "criterion.delta"),
     ],
     ids=lambda each: each if isinstance(each, str) else " ".join(each),

@@ -82,7 +82,9 @@ CRITERIA = [
 ]
 
 
-@pytest.mark.parametrize("more", [["accumulate=1"], ["accumulate=3"], ["method=sam"]], ids=str)
+@pytest.mark.parametrize(
+    "more", [pytest.param(["accumulate=1"], marks=pytest.mark.slow), ["accumulate=3"], ["method=sam"]], ids=str
+)
 @pytest.mark.parametrize("criterion", CRITERIA, ids=str)
 def test_batches_in_which_nothing_counts_add_nothing(criterion: list[str], more: list[str], own: Path) -> None:
     metric = "metric=accuracy" if criterion == ["criterion=hinge"] else "metric=[nll,accuracy]"
@@ -161,7 +163,7 @@ def test_a_folder_of_images_is_named_so_too(workdir: Path) -> None:
     assert build_task(compose([*words, f"task.ignore_index={names[1]}"]).config).ignore_index == 1
 
 
-@pytest.mark.parametrize("number", [255, -1, 2])
+@pytest.mark.parametrize("number", [255, pytest.param(-1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("image", [False, True])
 def test_pictures_leave_out_what_is_ignored(own: Path, number: int, image: bool) -> None:
     words = [*WORDS, f"data.number={number}", f"task.ignore_index={number}", "epochs=1", "pictures=true"]

@@ -156,7 +156,13 @@ def test_every_method_is_tried() -> None:
     assert sorted(METHODS) == [name for name, kind in kinds.items() if kind is not Method and not kind.whole]
 
 
-@pytest.mark.parametrize("method", METHODS)
+# Together these keep all that methods keep: a draw, masks, and weights of their own with an average.
+QUICK = ("sam", "mean_teacher", "pruning")
+
+
+@pytest.mark.parametrize(
+    "method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+)
 def test_each_resumes_to_the_bit(method: str, workdir: Path, teacher: Path, every_state_is_kept: None) -> None:
     """In mid-epoch, in the middle of a group of accumulated batches' epoch, and between epochs."""
     steps = (1, 7, 14) if "accumulate=2" in METHODS[method] else (1, 15, 29)
