@@ -50,6 +50,7 @@ NEEDS = {
     "report ": "again",
     "list": "again",
     "init_from=outputs": "again",
+    "beside=[outputs": "again",
     "find ": "find",
     "compare ": "compare",
     "allow=": "own",
@@ -172,7 +173,9 @@ def test_going_on_with_runs(workdir: Path, run_cli: RunCli) -> None:
     for _ in range(2):
         has_succeeded(run_cli(["model=cnn", "data=mnist", "epochs=2", *short]))
     has_succeeded(run_cli(["-m", "model=mlp", "data=mnist", "optimizer=sgd,adam", "epochs=2", *short]))
-    assert len(commands("again")) >= 6
+    for name in ("batch", "single"):
+        has_succeeded(run_cli(["experiment=linear_regression", "epochs=1", f"hydra.run.dir=outputs/{name}"]))
+    assert len(commands("again")) >= 7
     for words in commands("again"):
         has_succeeded(run_cli([*words[3:], *(short + ["epochs=2"] if any("data=" in word for word in words) else [])]))
 
