@@ -45,12 +45,13 @@ def weight_path(
         filled = axes.contourf(x, y, heights, levels=[least, *levels], cmap="Blues", alpha=0.55)
         axes.contour(x, y, heights, levels=levels, colors=FAINT, linewidths=0.6)
         figure.colorbar(filled, ax=axes, label="loss", format="%.3g")
-    for order, (name, each), colour in zip(range(len(drawn)), drawn.items(), cycle(PATHS), strict=False):
-        is_short, is_last = len(each) <= 200, order == len(drawn) - 1
+    *_, last = drawn
+    for (name, each), colour in zip(drawn.items(), cycle(PATHS), strict=False):
+        is_short = len(each) <= 200
         look: dict[str, Any] = {"linewidth": 1.6, "marker": ".", "markersize": 4} if is_short else {"linewidth": 0.8}
         axes.plot(each[:, 0], each[:, 1], color=colour, zorder=3, label=shortened(name, 40), **look)
         (x0, y0), (x1, y1) = each[0].tolist(), each[-1].tolist()
-        labels = ("start", "end") if is_last else (None, None)
+        labels = ("start", "end") if name == last else (None, None)
         axes.scatter([x0], [y0], s=46, facecolors="white", edgecolors=INK, zorder=4, label=labels[0])
         axes.scatter([x1], [y1], s=60, marker="X", color=INK, linewidths=0, zorder=4, label=labels[1])
     axes.legend(loc="best", frameon=True, framealpha=0.85, edgecolor="none")
