@@ -49,7 +49,7 @@ def value_problem(value: Any, hint: Any) -> str | None:
         return None if None in found else " or ".join(p for p in found if p).replace(" or must be", " or")
     if origin in (list, tuple) or hint in (list, tuple):
         if not isinstance(value, list):
-            return "must be a list like [1,2]"
+            return "must be a list like " + ("[one,other]" if args[:1] == (str,) else "[1,2]")
         problems = [value_problem(each, args[0]) for each in value] if origin is list else []
         return next((f"must be a list in which each is {p.removeprefix('must be ')}" for p in problems if p), None)
     if hint is type(None):

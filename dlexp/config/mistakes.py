@@ -126,9 +126,7 @@ def sentence(error: Exception, word: str | None = None, said: str | None = None)
         return _no_group(found[1].split("@")[0], word)
     if (found := re.search(r"Invalid Defaults List override '(\w+): ", text)) is not None:  # Hydra 1.4
         return _no_group(found[1], None)
-    if (
-        found := re.search(r"Error resolving interpolation '\$\{([^}']+)\}', possible", text)
-    ) is not None:  # of a group
+    if (found := re.search(r"Error resolving interpolation '\$\{([^}']+)\}', possible", text)) is not None:
         return f"{word or f'${{{found[1]}}}'} refers to a setting that is not there"
     if (found := re.search(r"Multiple values for (\S+)\. To override a value use '(.+)'", text)) is not None:
         return (
@@ -191,6 +189,8 @@ def _unreadable(override: str | None) -> str:
         return f"{override} {problem}"
     if any(value.count(opened) != value.count(closed) for opened, closed in ("[]", "{}", "()")):
         return f"{override} can't be read: a bracket is open"
+    if value[:1] in ("[", "{") and "=" in value:
+        return f"{override} can't be read: within brackets a text with = stands in quotes of its own, ['epochs=5']"
     quoted = to_type(f"{key}='{value}'")
     return f"{override} can't be read; if the value is a text, quote it twice: {quoted}"
 
@@ -200,7 +200,7 @@ def _wrong_type(cause: ValidationError, word: str | None) -> str:
     value = re.search(r"Value '(.*?)'", str(cause))
     typed = word or (f"{cause.full_key}={value[1]}" if value else str(cause.full_key))
     problem = value_problem(object(), field.type) if field else None
-    if problem and word and problem.startswith("must be a list"):
+    if problem and word and problem.startswith("must be a list") and not word.endswith(("=true", "=false")):
         as_list = to_type("=[".join(re.sub("=null$", "=", word).split("=", 1)) + "]")
         return f"{typed} {problem.partition(' like')[0]}: {as_list}"
     return f"{typed} {problem}" if problem else f"{typed}: {str(cause).splitlines()[0]}"

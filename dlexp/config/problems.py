@@ -55,6 +55,7 @@ def settings_problems(config: Mapping[str, Any]) -> list[str]:
             problems += against_hints(config[name], schema, f"{name}.")
     return problems or [
         *_fold_problems(config["data"]),
+        *_unit_problems(config),
         *_patience_problems(config),
         *_label_problems(config),
         *_evaluation_problems(config),
@@ -92,6 +93,20 @@ def _fold_problems(data: Any) -> list[str]:
     if (folds is None) != (fold is None):
         return ["data.folds and data.fold go together: data.folds=5 data.fold=0 validates on the first of five parts"]
     return [f"data.fold={fold} must be below data.folds={folds}: folds count from 0"] if fold and fold >= folds else []
+
+
+def _unit_problems(config: Mapping[str, Any]) -> list[str]:
+    """Of a mean or deviation for other samples: a preset's own stay where another data set is typed."""
+    data = config["data"]
+    shape = data.get("shape") if isinstance(data, dict) else None
+    if config["view"] or not isinstance(shape, list) or not shape or not isinstance(shape[0], int):
+        return []
+    given = {f"data.{key}": data.get(key) for key in ("mean", "std")}
+    wrong = {key: value for key, value in given.items() if isinstance(value, list) and len(value) != shape[0]}
+    told = " and ".join(f"{key}={value}" for key, value in wrong.items())
+    computed = " ".join(f"{key}=null" for key in wrong)
+    each = "feature" if len(shape) == 1 else "channel"
+    return [f"{told} must have {shape[0]} values, one for each {each}; {computed} computes them"] if wrong else []
 
 
 def _patience_problems(config: Mapping[str, Any]) -> list[str]:

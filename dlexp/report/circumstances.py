@@ -142,10 +142,12 @@ def _of_the_splits(answer: Answer) -> Iterator[str]:
     elif _differs_in_data(answer):
         yield "Nothing about other splits: the intervals tell the scatter of the seeds alone."
     else:
-        yield (
-            "Nothing about other splits: all runs share one division into training, validation and test, and the"
-            " intervals tell the scatter of the seeds alone."
-        )
+        metrics = {key.partition("/")[0] for arm in answer.arms for run in arm.finished for key in run.metrics}
+        others = [name for split, name in (("val", "validation"), ("test", "test")) if split in metrics]
+        shared = f"splits: all runs share one division into {few(['training', *others])}"
+        if not others:
+            shared = "samples: all runs are trained and measured on the same ones"
+        yield f"Nothing about other {shared}, and the intervals tell the scatter of the seeds alone."
 
 
 def _of_the_arms(answer: Answer) -> Iterator[str]:

@@ -85,6 +85,11 @@ def chains(jobs: Sequence[Job], read: words.Words) -> list[Chain] | None:
     with composing(read.folders) as compose:
         for job in jobs:
             to_all, addressed = parted(job.overrides)
+            if replaced := [word for word in to_all if key_of(word) == KEY and word != f"{KEY}=null"]:
+                preset, _ = compose([word for word in to_all if word not in replaced])
+                if preset is not None and preset.config[KEY] is not None:
+                    problems.append(_of_the_preset(replaced[0], preset.config[KEY]))
+                    continue
             first, wrong = compose(to_all)
             stages = None if first is None else first.config[KEY]
             if wrong and addressed:
@@ -104,6 +109,11 @@ def chains(jobs: Sequence[Job], read: words.Words) -> list[Chain] | None:
 
 def _to_nobody(name: str, its: Sequence[str]) -> str:
     return f"{KEY}.{name}.{its[0]} is said to a stage, and this command has none: a preset lists them under {KEY}"
+
+
+def _of_the_preset(word: str, stages: Any) -> str:
+    one = next(iter(stages), "NAME")
+    return f"{word}: a preset's stages are changed one by one, {KEY}.{one}.epochs=5; {KEY}=null leaves them out"
 
 
 def _problems(stages: Any, to_all: Sequence[str], addressed: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -136,7 +146,9 @@ def _problems(stages: Any, to_all: Sequence[str], addressed: Mapping[str, Sequen
     before: list[str] = []
     for name, its in stages.items():
         for word in [*its, *addressed.get(name, [])]:
-            if key_of(word).partition(".")[0] in NOT_THEIRS:
+            if key_of(word) in words.PLACES:
+                yield f"{KEY}.{name} has no folder of its own to choose: all stages stand in one"
+            elif key_of(word).partition(".")[0] in NOT_THEIRS:
                 yield f"{KEY}.{name}: {word} can't be said to one stage alone"
             elif word.startswith(REFERENCE) and (source := word.removeprefix(REFERENCE)) not in before:
                 earlier = f"one of {listed(before)}" if before else "none, being the first"

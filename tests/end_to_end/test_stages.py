@@ -76,6 +76,8 @@ def test_weights_are_handed_on_and_nothing_is_trained_twice(cli, preset: Path) -
     assert [line.split()[0] for line in swept.out.splitlines() if line.endswith("  finished")] == ["deep"], swept.out
     with pytest.raises(UserError, match=r"outputs.two is not the folder of a run; it holds several: outputs.two.deep,"):
         dlexp.load(folder.relative_to(preset))
+    ended = cli("resume=outputs/two")
+    assert "one run goes on, and this folder holds several: outputs/two/deep, outputs/two/shallow; a sweep" in ended.err
 
 
 def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
@@ -93,8 +95,14 @@ def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
     assert "stages.deep.init_from=shallow names no run; the stage is stages.deep.init_from=stages.shallow" in ended.err
     ended = cli(*SHORT, "stages.deep.watch=rbm")
     assert "watch=rbm looks at model=rbm" in ended.err and "(in stage deep)" in ended.err, "told before the first one"
-    ended = cli(*SHORT, "stages=[shallow]")
-    assert "stages=[shallow] puts a list where stages has settings by name: stages.NAME=… changes one" in ended.err
+    for word in ("stages=[shallow]", "stages={}", "stages={thrid:['epochs=1']}", "stages={deep:[epochs=1]}"):
+        ended = cli(*SHORT, word)
+        told = "a preset's stages are changed one by one, stages.shallow.epochs=5; stages=null leaves them out"
+        assert ended.code == 1 and f"{word}: {told}" in ended.err, ended
+    ended = cli("stages={deep:[epochs=1]}")
+    assert "can't be read: within brackets a text with = stands in quotes of its own, ['epochs=5']" in ended.err
+    ended = cli(*SHORT, "stages.deep.hydra.run.dir=elsewhere")
+    assert "stages.deep has no folder of its own to choose: all stages stand in one" in ended.err
     ended = cli(*SHORT, "stages.deep.model.width=16")
     assert ended.code == 1 and not (preset / "outputs").exists(), ended
     assert "none of the weights of stage shallow has a name and shape of this model (in stage deep)" in ended.err

@@ -461,6 +461,12 @@ def test_the_scope_holds_for_the_data_at_hand(tmp_path: Path) -> None:
                 made_run(tmp_path / name / f"{arm}-{seed}", SGD[seed], seed=seed, settings={"optimizer": arm, **more})
     share = "all runs share one division into training, validation and test"
     assert any(share in each for each in make_answer([tmp_path / "same"]).scope)
+    for seed in range(3):
+        for arm in ("sgd", "adam"):
+            facts: dict[str, Any] = {"metrics": {"train/accuracy": SGD[seed]}, "metric": "train/accuracy"}
+            made_run(tmp_path / "whole" / f"{arm}-{seed}", seed=seed, settings={"optimizer": arm}, **facts)
+    scope = " ".join(make_answer([tmp_path / "whole"], metric="train/accuracy").scope)
+    assert "all runs are trained and measured on the same ones" in scope and "division" not in scope
     found = make_answer([tmp_path / "own"])
     assert "data.split_seed" in found.varied and not any(share in each for each in found.scope)
     assert any("The arms differ in their data" in each for each in found.scope)

@@ -1,13 +1,12 @@
 """Views: every file of the group does what it says to images, and each what it is for."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from conftest import ROOT
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from dlexp.errors import UserError
 FILES = sorted((ROOT / "conf" / "view").glob("*.yaml"))
 NODES: dict[str, Any] = {}
 for file in FILES:
-    NODES |= yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    NODES |= OmegaConf.to_container(OmegaConf.load(file), resolve=True)
 
 
 def shown(images: Tensor, name: str, draws: int = 0, **changes: Any) -> Tensor:
@@ -81,6 +80,16 @@ def test_a_permutation_moves_places_alike_in_all_images_and_channels() -> None:
     assert not torch.equal(shown(places, "permutation", seed=1), found)
     features = torch.arange(5.0).expand(3, 5)
     assert sorted(shown(features, "permutation")[0].tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_resized_is_pillows_bicubic() -> None:
+    for height, width in ((40, 36), (10, 9), (20, 30)):
+        found = shown(images(), "resized", height=height, width=width)
+        assert found.shape == (4, 3, height, width)
+        for channel, before in zip(found.flatten(0, 1), images().flatten(0, 1), strict=True):
+            pillow = np.asarray(Image.fromarray(before.numpy()).resize((width, height), Image.Resampling.BICUBIC))
+            assert torch.allclose(channel, torch.from_numpy(pillow.copy()).clamp(0, 1), atol=1e-5)
+    assert shown(images(), "resized", width=9).shape == (4, 3, 40, 9)
 
 
 def test_noise_has_its_deviation_and_cuts_images_alone() -> None:
