@@ -185,12 +185,12 @@ def _unreadable(override: str | None) -> str:
     key, equals, value = (override or "").partition("=")
     if not equals:
         return f"'{override}' is not key=value"
-    if (kind := meant.TYPES.get(key)) and (problem := value_problem(object(), kind)) and "text" not in problem:
-        return f"{override} {problem}"
     if any(value.count(opened) != value.count(closed) for opened, closed in ("[]", "{}", "()")):
         return f"{override} can't be read: a bracket is open"
     if value[:1] in ("[", "{") and "=" in value:
         return f"{override} can't be read: within brackets a text with = stands in quotes of its own, ['epochs=5']"
+    if (kind := meant.TYPES.get(key)) and (problem := value_problem(object(), kind)) and "text" not in problem:
+        return f"{override} {problem}"
     quoted = to_type(f"{key}='{value}'")
     return f"{override} can't be read; if the value is a text, quote it twice: {quoted}"
 

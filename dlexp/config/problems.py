@@ -103,10 +103,12 @@ def _unit_problems(config: Mapping[str, Any]) -> list[str]:
         return []
     given = {f"data.{key}": data.get(key) for key in ("mean", "std")}
     wrong = {key: value for key, value in given.items() if isinstance(value, list) and len(value) != shape[0]}
+    if not wrong:
+        return []
     told = " and ".join(f"{key}={value}" for key, value in wrong.items())
     computed = " ".join(f"{key}=null" for key in wrong)
     each = "feature" if len(shape) == 1 else "channel"
-    return [f"{told} must have {shape[0]} values, one for each {each}; {computed} computes them"] if wrong else []
+    return [f"{told} must hold a number for each {each}, and the samples have {shape[0]}: {computed} for computed ones"]
 
 
 def _patience_problems(config: Mapping[str, Any]) -> list[str]:

@@ -134,6 +134,13 @@ def test_a_training_too_short_for_its_rates(cli, workdir: Path) -> None:
     assert not warned(cli(*words, "optimizer=lbfgs").out)
 
 
+def test_the_mean_of_other_samples_is_refused_before_they_are_read(workdir: Path) -> None:
+    told = r"^data.mean=\[0.1\] must hold a number for each feature, and the samples have 2: data.mean=null for comp"
+    with pytest.raises(UserError, match=told):
+        api.run(["data.mean=[0.1]", "dry_run=true"])
+    assert not list(workdir.iterdir())
+
+
 def test_patience_waits_for_validation(workdir: Path) -> None:
     with pytest.raises(
         UserError, match=r"^patience=2 waits for validation, which data\.val_size=0 leaves out: .*patience=null"
