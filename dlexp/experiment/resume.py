@@ -56,8 +56,8 @@ def resume(folder: Path, overrides: list[str]) -> Result:
     """
     if inside := runs_in(folder):
         raise UserError(
-            f"resume={folder}: one run goes on, and this folder holds several: {listed(inside)}; a sweep or the stages"
-            " of a preset go on where their own command is typed again"
+            f"{folder} is not the folder of a run; it holds several: {listed(inside)}. A sweep and a preset's stages"
+            " go on where their own command is typed again"
         )
     stored, entry = stored_run(folder)
     hold_to_division(folder, stored)

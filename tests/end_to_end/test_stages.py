@@ -77,7 +77,7 @@ def test_weights_are_handed_on_and_nothing_is_trained_twice(cli, preset: Path) -
     with pytest.raises(UserError, match=r"outputs.two is not the folder of a run; it holds several: outputs.two.deep,"):
         dlexp.load(folder.relative_to(preset))
     ended = cli("resume=outputs/two")
-    assert "one run goes on, and this folder holds several: outputs/two/deep, outputs/two/shallow; a sweep" in ended.err
+    assert "it holds several: outputs/two/deep, outputs/two/shallow. A sweep and a preset's stages go on" in ended.err
 
 
 def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
