@@ -151,7 +151,7 @@ def test_each_arm_has_a_chain_of_its_own(cli, preset: Path) -> None:
     assert len(starts) == 2, "one for each arm, whatever the seed"
     table = ended.out[ended.out.rindex("stages.shallow.max_steps  ") :].splitlines()
     assert [row.split()[0] for row in table[2:4]] in (["1", "2"], ["2", "1"]) and "± half" in ended.out
-    told = cli("report", str(folder)).out
+    told = " ".join(cli("report", str(folder)).out.split())
     assert told.count("weights were handed on") == 4 and all(start.split()[1] in told for start in starts), told
     assert "nothing is left to do" in cli("-m", *words, "dry_run=true").out
 
