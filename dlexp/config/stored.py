@@ -25,8 +25,8 @@ FREE = {"epochs", "max_steps", "patience", "val_every", "test"}
 CAME_WITH_CLASSES = {"dlexp.data.arrays.arrays": "missing", "dlexp.data.image_folder.image_folder": "background"}
 
 
-def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Reads a run's config and record, as data.
+def stored_run(folder: Path, of_several: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads a run's config and record, as data. of_several: what else is said of a folder that holds several runs.
 
     Raises:
         UserError: the folder is none of a run, another version of dlexp wrote it, or its files are damaged.
@@ -38,7 +38,7 @@ def stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     refuse_other_version(folder)
     entry = read_entry(folder)
     if inside := runs_in(folder):
-        raise UserError(f"{folder} is not the folder of a run; it holds several: {listed(inside)}")
+        raise UserError(f"{folder} is not the folder of a run; it holds several: {listed(inside)}{of_several}")
     try:
         stored = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -12,10 +12,10 @@ from dlexp.config.composed import Composed
 from dlexp.config.stored import changed_config, hold_to_division, is_free, stored_run, value_of
 from dlexp.console.streams import log_to
 from dlexp.console.wording import describe
-from dlexp.errors import UserError, as_typed, listed, to_type
+from dlexp.errors import UserError, as_typed, to_type
 from dlexp.experiment.identity import identity
 from dlexp.metric import read_facts
-from dlexp.records.folder import LOG, runs_in, saved_states
+from dlexp.records.folder import LOG, saved_states
 from dlexp.records.naming import OUTPUTS
 from dlexp.records.result import Result, read_result
 from dlexp.records.run_json import read_entry
@@ -54,12 +54,8 @@ def resume(folder: Path, overrides: list[str]) -> Result:
     Raises:
         UserError: there is no such run, a word is wrong, or it changes what needs consent.
     """
-    if inside := runs_in(folder):
-        raise UserError(
-            f"{folder} is not the folder of a run; it holds several: {listed(inside)}. A sweep and a preset's stages"
-            " go on where their own command is typed again"
-        )
-    stored, entry = stored_run(folder)
+    going_on = ". A sweep and a preset's stages go on where their own command is typed again"
+    stored, entry = stored_run(folder, of_several=going_on)
     hold_to_division(folder, stored)
     typed = [word for word in overrides if word != CONSENT]
     config, changed = changed_config(stored, typed, entry["follows"])
