@@ -131,10 +131,11 @@ def course_table() -> list[str]:
 
 def course_result(record: str, rows: dict[str, list[str]]) -> str:
     """Returns the figure of a record; without one the measured line of the preset of that name, if any."""
-    if record in rows:
-        result, seeds, *_ = rows[record]
-        return f"{result}; {seeds} seed{'s' * (seeds != '1')}"
     file = PRESETS / f"{record}.yaml"
+    if record in rows:
+        result, seeds, *where = rows[record]
+        told = f"{result}; {seeds} seed{'s' * (seeds != '1')}"
+        return told if file.exists() else f"{told}; {', '.join(where)}"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     told = [line.removeprefix("# measured: ") for line in lines if line.startswith("# measured: ")]
     return told[0] if told else "not measured yet"

@@ -42,7 +42,7 @@ AS_IT_LOOKS: dict[str, Any] = Reading()._asdict()
 def divided(splits: Splits, **changes: Any) -> Splits:
     """Returns what a run makes of a data set: a tenth of the training samples validates, if nothing else is said."""
     unchanged = {"val_size": 0.1, "split_seed": 0, "limit": None, "train_limit": None, "folds": None, "fold": None}
-    unchanged |= {"sampling": None, "label_noise": None, "num_outputs": 2}
+    unchanged |= {"sampling": None, "label_noise": None, "test_label_noise": None, "num_outputs": 2}
     unchanged |= {"labelled": None, "ignored": None, "is_supervised": True}
     return prepare(splits, **(unchanged | changes))
 

@@ -122,10 +122,11 @@ def _patience_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def _label_problems(config: Mapping[str, Any]) -> list[str]:
-    share, task = (config[group].get(key) for group, key in (("data", "label_noise"), ("task", "targets")))
-    if share is None or task == "classes":
+    if config["task"].get("targets") == "classes":
         return []
-    return [f"data.label_noise={share:g} replaces the classes of samples, and this task learns no class a sample"]
+    shares = {key: config["data"].get(key) for key in ("label_noise", "test_label_noise")}
+    what = "replaces the classes of samples, and this task learns no class a sample"
+    return [f"data.{key}={share:g} {what}" for key, share in shares.items() if share is not None]
 
 
 def _evaluation_problems(config: Mapping[str, Any]) -> list[str]:

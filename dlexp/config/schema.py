@@ -148,6 +148,7 @@ class DataSettings:
     weight_file: Annotated[str | None, Later()]
     sampling: Annotated[str | None, Choice("balanced")]
     label_noise: Annotated[float | None, Range(gt=0, lt=1), Later()]
+    test_label_noise: Annotated[float | None, Range(gt=0, lt=1), Later()]
     fields: dict[str, Any] | None
     range: Annotated[list[float] | None, Ends(), Later()]
     shape: Annotated[list[int | None], Sizes()]

@@ -16,7 +16,7 @@ from dlexp.config.stand_ins import not_normalised, start_of
 from dlexp.config.viewed import build_views, fields_of_data, shape_seen
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples
 from dlexp.data.splits import Split
-from dlexp.errors import UserError, listed
+from dlexp.errors import UserError, listed, to_type
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import asked, shadow
 from dlexp.tasks.protocol import hold_to_metrics
@@ -99,6 +99,7 @@ def try_views(config: Mapping[str, Any]) -> None:
     if None in field.shape:
         raise UserError(f"{told} changes samples of one size, and these differ in theirs: data.shape={field.shape}")
     samples, moves = torch.zeros(NUM_SAMPLES, *field.sizes), False
+    has_ends = field.kind == "image" or len(field.shape) != 3 or config["data"]["range"] is not None
     for name in names:
         with refused(f"view.{name}", RuntimeError, IndexError):
             (view,) = build_views({name: config["view"][name]}).values()
@@ -106,6 +107,9 @@ def try_views(config: Mapping[str, Any]) -> None:
                 shown = view(samples, torch.Generator())
             except UserError as error:
                 raise UserError(f"view.{name}: {error}") from error
+        if not has_ends and getattr(view, "has_black_and_white", False):
+            what = f"view={name} changes images from 0 (black) to 1 (white), and {first} are none (kind: {field.kind})"
+            raise UserError(f"{what}: {to_type('data.range=[LOW,HIGH]')} says what counts as 0 and 1 of them")
         stated = shape_seen({name: config["view"][name]}, list(samples.shape[1:]))
         if not isinstance(shown, Tensor) or list(shown.shape) != [NUM_SAMPLES, *stated]:
             found = list(shown.shape[1:]) if isinstance(shown, Tensor) else type(shown).__name__
@@ -210,6 +214,7 @@ def _try_views(config: Mapping[str, Any], name: str, fields: Mapping[str, Field]
 
 
 def try_optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> None:
+    """Makes the optimizer. Raises UserError where it can't be made, or asks for a loss that `accumulate` would split."""
     with refused("optimizer"):
         optimizer = build_optimizer(config["optimizer"], named_parameters)
     if wants_closure(optimizer) and config["accumulate"] > 1:

@@ -18,7 +18,7 @@ class Hinge(nn.Module):
     score)^p. Targets N×… (int64), of which `IGNORED` counts nowhere.
 
     The multi-class hinge loss of Weston and Watkins 1999, divided by the number of classes as torch's
-    MultiMarginLoss; written out because that one lacks bfloat16 and some devices.
+    MultiMarginLoss; written out because that one lacks bfloat16 and some devices. Raises UserError for other targets.
     """
 
     def __init__(self, *, margin: Annotated[float, Range(gt=0)], p: Annotated[int, Range(ge=1, le=2)]) -> None:

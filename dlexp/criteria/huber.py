@@ -14,7 +14,7 @@ class Huber(nn.Module):
     outliers pull less than with squares (Huber 1964).
 
     Outputs and targets as `MeanSquaredError` takes them. delta: in the unit that the loss sees, which is the targets'
-    deviation where they are standardised.
+    deviation where they are standardised. Raises UserError for other targets.
     """
 
     def __init__(self, *, delta: Annotated[float, Range(gt=0)]) -> None:

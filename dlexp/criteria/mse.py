@@ -9,6 +9,8 @@ from dlexp.criteria.targets import as_numbers, at_least_float32, mean_over_kept
 class MeanSquaredError(nn.Module):
     """Mean squared difference of outputs N×outputs×… from values (float) of the same shape, or from classes (int64
     N×…): 1 for the class and 0 for all others; of one score N×1×… 1 for the second class and -1 for the first.
+
+    Raises UserError for other targets.
     """
 
     # nn.Module's own constructor takes any keyword, so the check of config keys would find nothing to object to.

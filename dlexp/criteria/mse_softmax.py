@@ -18,6 +18,7 @@ class SoftmaxError(nn.Module):
     samples and classes; of one score N×1×… that of its sigmoid from 1 for the second class and 0 for the first.
 
     Targets are class numbers (int64 N×…), of which `IGNORED` counts nowhere, or probabilities N×classes (float).
+    Raises UserError for others.
     """
 
     gives_probabilities = True  # to pictures, which draw other outputs as scores

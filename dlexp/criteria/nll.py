@@ -10,7 +10,7 @@ class NLL(nn.Module):
     """Mean negative log likelihood of class numbers N×… (int64), but `IGNORED`, under logits N×classes×….
 
     Applies log-softmax itself, since all models here return logits: the same number as cross entropy, in two
-    steps.
+    steps. Raises UserError for other targets.
     """
 
     gives_probabilities = True  # to pictures, which draw other outputs as scores

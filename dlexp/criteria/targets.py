@@ -30,6 +30,7 @@ def are_classes(outputs: Tensor, targets: Tensor) -> bool:
 
 
 def want_classes(criterion: str, outputs: Tensor, targets: Tensor) -> None:
+    """Raises UserError unless targets are class numbers N×… (int64) of scores N×classes×…."""
     if are_classes(outputs, targets):
         return
     raise UserError(

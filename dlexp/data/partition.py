@@ -33,6 +33,7 @@ def prepare(
     fold: int | None,
     sampling: str | None,
     label_noise: float | None,
+    test_label_noise: float | None,
     num_outputs: int,
     labelled: int | None,
     ignored: int | None,
@@ -46,12 +47,14 @@ def prepare(
     samples this one validates, whatever `val_size` says. Groups stay whole. Choices depend on `split_seed` alone.
     sampling: "balanced" draws every class equally often in training. labelled: of so many training samples, of each
     class in proportion, the label is known; the others have the class `ignored` where there is such a number, and are
-    left out where there is none and the task `is_supervised`. label_noise: see `with_label_noise`; samples that
-    validate keep their classes: choosing is by the truth. ignored: a number in the place of classes that is none.
+    left out where there is none and the task `is_supervised`. label_noise, test_label_noise: see `with_label_noise`;
+    samples that validate keep their classes: choosing is by the truth. ignored: a number in the place of classes that
+    is none.
 
     Raises:
         UserError: no training sample would remain, there are fewer samples or groups than folds, the data set brings
-            a validation split beside folds, two splits share a group, or the weights draw nothing.
+            a validation split beside folds, two splits share a group, the weights draw nothing, or there are no test
+            samples to get other labels.
     """
     train, val, divided_by = splits.train, splits.val, splits.divided_by
     if folds is not None:
@@ -71,13 +74,18 @@ def prepare(
     train = _shorten(train, min(filter(None, (limit, train_limit)), default=None), split_seed + 1)
     if labelled is not None:
         train = with_labels(train, labelled, split_seed + 4, ignored, is_supervised)
-    train, num_replaced = with_label_noise(train, label_noise, num_outputs, split_seed, ignored)
+    num_replaced: dict[str, int] = {}
+    train, num_replaced["train"] = with_label_noise(train, label_noise, num_outputs, split_seed, ignored, "train")
     if sampling == "balanced":
         train = _balanced(train, ignored)
     if train.weights is not None and not train.weights.any():
         raise UserError("the weights of all training samples are 0: there is none to draw")
     val = None if val is None else _shorten(val, limit, split_seed + 2)
     test = None if splits.test is None else _shorten(splits.test, limit, split_seed + 3)
+    if test is not None:
+        test, num_replaced["test"] = with_label_noise(test, test_label_noise, num_outputs, split_seed, ignored, "test")
+    elif test_label_noise is not None:
+        raise UserError(f"data.test_label_noise={test_label_noise:g} changes nothing: there are no test samples")
     return replace(splits, train=train, val=val, test=test, divided_by=divided_by, num_replaced=num_replaced)
 
 

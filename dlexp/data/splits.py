@@ -1,7 +1,7 @@
 """What a data set is once loaded: a training, a validation and a test split, as tensors or as what reads samples."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -174,8 +174,8 @@ class Splits:
     feature_names: what the features of the inputs are called, in their order, in words and pictures. fills_missing: NaN
     among the inputs stands for a value that nobody knows, and becomes the feature's mean over the training samples.
     stratified: whether what is held out has its part of each class; published and generated sets were divided before,
-    and the figures of their presets stand on it. divided_by: the settings that held something out. num_replaced:
-    training samples whose class was replaced by another one (`data.label_noise`).
+    and the figures of their presets stand on it. divided_by: the settings that held something out. num_replaced: by
+    split, samples whose class was replaced by another one (`data.label_noise`, `data.test_label_noise`).
     """
 
     train: Split
@@ -185,7 +185,7 @@ class Splits:
     fills_missing: bool = False
     stratified: bool = True
     divided_by: tuple[str, ...] = ()
-    num_replaced: int = 0
+    num_replaced: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.feature_names is not None and self.train.inputs.shape[1:2] != (len(self.feature_names),):

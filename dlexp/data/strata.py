@@ -39,8 +39,10 @@ def class_numbers(split: Split) -> Tensor | None:
 
 
 def numbered(values: NDArray[Any]) -> Tensor:
+    """Returns for each value the number that it has among all different ones, sorted, from 0 on (int64)."""
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 
 
 def generator(seed: int) -> torch.Generator:
+    """Returns a generator on the CPU."""
     return torch.Generator().manual_seed(seed)

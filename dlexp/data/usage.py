@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlexp.data.class_counts import counts_by_class
+from dlexp.data.label_noise import SETTINGS
 from dlexp.data.normalisation import Normalisation
 from dlexp.data.splits import Splits
+
+# By split, how many of its samples have a class that is not theirs.
+REPLACED = {"train": "replaced_labels", "test": "replaced_test_labels"}
 
 
 def usage(
@@ -28,5 +32,5 @@ def usage(
         "class_counts": counts_by_class(splits, data, data["ignored"]),
         "divided_by": splits.divided_by,
         **({} if data.get("labelled") is None else {"labelled": data["labelled"]}),
-        **({"replaced_labels": splits.num_replaced} if data["label_noise"] is not None else {}),
+        **{key: splits.num_replaced[name] for name, key in REPLACED.items() if data[SETTINGS[name]] is not None},
     }

@@ -19,11 +19,13 @@ def not_arrived(run: Assembly) -> str | None:
     """Returns what shows that the weights of a linear model are not at the minimum of loss and weight decay, which
     has no gradient where a hinge loss bends: a multiple of them for which the sum is clearly lower; None without any.
 
-    Of plain descent by SGD, whose weight decay is part of the loss, on the last weights and not their average.
+    Of plain descent by SGD, whose weight decay is part of the loss and is all that is added to it, on the last weights
+    and not their average, of samples that count alike.
     """
     optimizers = getattr(run.state.optimizer, "parts", [run.state.optimizer])
     is_plain = all(type(each) is torch.optim.SGD for each in optimizers) and type(run.state.method) is Method
     seen = run.in_order("train", None)
+    is_plain = is_plain and run.plan.l1 is None and run.train.split.weights is None
     if not is_plain or not isinstance(run.state.average, NoAverage) or seen is None:
         return None
     decay = sum(

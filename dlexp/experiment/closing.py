@@ -13,6 +13,7 @@ from dlexp.config.cell import is_incidental
 from dlexp.config.composed import Composed
 from dlexp.console.wording import TRAINED_ON, number, result, told_gap, told_split
 from dlexp.data.splits import Split
+from dlexp.data.usage import REPLACED
 from dlexp.errors import to_type
 from dlexp.experiment.arrival import not_arrived
 from dlexp.experiment.assemble import Assembly
@@ -155,10 +156,12 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float], *, is_
     split = told_split(metrics)
     count = run.data_facts["sizes"].get(split, FEW_SAMPLES)
     few = f"; of {count} sample{'s' * (count > 1)} only" if count < FEW_SAMPLES else ""
+    if split == "test" and (replaced := run.data_facts.get(REPLACED[split])):
+        few += f"; {replaced:,} of {count:,} labels are wrong, data.test_label_noise"
     facts, leading = run.measures[run.task.metric], run.task.metric
     gap = told_gap(metrics, leading, facts)
     told = f"{leading} {number(metrics[f'{TRAINED_ON}/{leading}'], facts)} on the training samples" if gap else ""
-    if replaced := run.data_facts.get("replaced_labels"):
+    if replaced := run.data_facts.get(REPLACED["train"]):
         told += f", {replaced:,} of whose labels are wrong (data.label_noise)"
     return [
         f"{result(metrics, run.measures)} ({weights}{few})",

@@ -6,6 +6,8 @@ from typing import Any
 
 from dlexp.console.wording import percent
 from dlexp.data.class_counts import are_unbalanced
+from dlexp.data.label_noise import SETTINGS
+from dlexp.data.usage import REPLACED
 from dlexp.errors import listed
 from dlexp.experiment.advice import FEWEST_STEPS
 from dlexp.experiment.assemble import Assembly
@@ -33,13 +35,21 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     if run.state.method.whole:
         told = "sets the weights in one step that sees all training samples: epochs, batch size and learning rate"
         log.info(f"method {type(run.state.method).__name__} {told} have no part in it")
-    if (replaced := run.data_facts.get("replaced_labels")) is not None:
-        log.info(
-            f"{replaced:,} of {run.data_facts['sizes']['train']:,} training samples have another class in place of"
-            f" theirs (data.label_noise={config['data']['label_noise']:g}); validation and test keep theirs"
-        )
+    for split, key in SETTINGS.items():
+        if (share := config["data"][key]) is not None:
+            log.info(_replaced(run, split, f"data.{key}={share:g}"))
     if counts and are_unbalanced(list(counts.values())):
         log.info(_unbalanced(counts, config["data"]["sampling"]))
+
+
+def _replaced(run: Assembly, split: str, typed: str) -> str:
+    """Returns how many samples of a split have a wrong class on purpose, and who has not."""
+    called, others = {
+        "train": ("training", "those that validate keep theirs"),
+        "test": ("test", "their figures are by these"),
+    }[split]
+    told = f"{run.data_facts[REPLACED[split]]:,} of {run.data_facts['sizes'][split]:,} {called} samples"
+    return f"{told} have another class in place of theirs ({typed}); {others}"
 
 
 def _few_of_a_class(run: Assembly, counts: Mapping[str, int], data: Mapping[str, Any]) -> str | None:

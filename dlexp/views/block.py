@@ -1,6 +1,6 @@
 """A white block, and with that white rows."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ class Block:
 
     place: row and column of its upper left corner, from 0 on. size: height and width in pixels; None: to the edge.
     """
+
+    has_black_and_white: ClassVar[bool] = True
 
     def __init__(self, *, place: list[int], size: Annotated[list[int | None], Sizes()]) -> None:
         if len(place) != 2 or len(size) != 2 or min(place) < 0:

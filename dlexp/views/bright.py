@@ -1,6 +1,6 @@
 """Bright pixels marked."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from dlexp.views.view import brightness, hold_to_images
 
 class Bright:
     """Gives one colour to all pixels brighter than `above`, from 0 (black) to 1 (white). colour: each from 0 to 255."""
+
+    has_black_and_white: ClassVar[bool] = True
 
     def __init__(self, *, above: Annotated[float, Range(ge=0, le=1)], colour: Annotated[list[int], Colour()]) -> None:
         self.above, self.colour = above, colour

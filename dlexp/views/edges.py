@@ -1,6 +1,6 @@
 """Edges (Canny, "A computational approach to edge detection", IEEE PAMI 8(6), 1986)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,8 @@ class Edges:
     hangs together with something that reaches `high`. The outermost pixels are never an edge. Both thresholds are of
     Sobel's gradients, not divided by anything: a sharp border of black and white has 4.
     """
+
+    has_black_and_white: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ class Noise:
     """
 
     draws: ClassVar[bool] = True
+    has_black_and_white: ClassVar[bool] = True
 
     def __init__(self, *, std: Annotated[float, Range(ge=0)]) -> None:
         self.std = std
@@ -29,6 +30,7 @@ class SaltAndPepper:
     """Makes a share of the pixels white or black, with all their channels, each with even chances."""
 
     draws: ClassVar[bool] = True
+    has_black_and_white: ClassVar[bool] = True
 
     def __init__(self, *, share: Annotated[float, Range(ge=0, le=1)]) -> None:
         self.share = share

@@ -1,6 +1,6 @@
 """Images of another size: the same picture in more pixels or fewer."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,8 @@ from dlexp.views.view import hold_to_images
 
 class Resized:
     """Scales each image to `height` and `width`, in pixels: bicubic, smoothed first where it shrinks."""
+
+    has_black_and_white: ClassVar[bool] = True
 
     def __init__(self, *, height: Annotated[int, Range(ge=1)], width: Annotated[int, Range(ge=1)]) -> None:
         self.size = [height, width]

@@ -16,7 +16,8 @@ class View(Protocol):
 
     What it says of itself as attributes of the class, where it is so: `draws = True`: it draws at random, so it is for
     the samples of a data set alone and a loaded model leaves it out; `moves = True`: pixels change their places;
-    `keeps_colours = True`: mean and deviation of each channel stay as they are.
+    `keeps_colours = True`: mean and deviation of each channel stay as they are; `has_black_and_white = True`: samples
+    of three axes must be images, or have a `data.range`, since 0 and 1 are the ends of their values to it.
     """
 
     def __call__(self, samples: Tensor, generator: torch.Generator) -> Tensor:

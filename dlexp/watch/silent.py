@@ -63,17 +63,17 @@ class SilentUnits(Watcher):
 def silent_shares(view: View, split: str) -> dict[str, float]:
     """Returns the shares of a split's samples, by the names they are logged by."""
     seen: list[tuple[str, Tensor]] = []  # what the layers left at 0 of one batch, in the order in which they were asked
+    model = view.averaged.eval()  # what validates and is chosen: the average, where there is one
     hooks = [
         layer.register_forward_hook(lambda *called, name=name: seen.append((name, called[-1] == 0)))
-        for name, layer in _layers(view.model).items()
+        for name, layer in _layers(model).items()
     ]
     sums: dict[tuple[int, str], Tensor] = {}  # of each unit; a layer that is asked twice has twice its units
     rows, places = 0, dict[tuple[int, str], int]()
-    view.model.eval()
     try:
         for batch in view.batches(split):
             seen.clear()
-            view.loss(batch)
+            view.loss(batch, model)
             rows += num_rows(batch)
             for turn, (name, is_zero) in enumerate(seen):
                 units = is_zero.flatten(2) if is_zero.ndim == 4 else is_zero.flatten(1)[..., None]

@@ -151,6 +151,9 @@ def test_support_vectors_are_those_of_gradients(workdir: Path) -> None:
     api.run([*words, "scheduler=linear", "batch_size=100", "epochs=10", "val_every=10"], folder="short")
     said = Path("short/log.txt").read_text(encoding="utf-8")
     assert "not yet at its minimum: " in said and "more epochs or a higher optimizer.lr" in said
+    api.run([*words, "scheduler=linear", "batch_size=100", "epochs=10", "val_every=10", "l1=0.01"], folder="other")
+    said = Path("other/log.txt").read_text(encoding="utf-8")
+    assert "not yet at its minimum" not in said, "what l1 adds has another minimum"
 
 
 def test_the_hard_margin_touches_both_classes(workdir: Path) -> None:

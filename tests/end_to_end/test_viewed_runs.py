@@ -71,8 +71,9 @@ def test_what_is_not_asked_for_enters_no_cell() -> None:
     kept = essentials(plain)
     assert not {"view", "l1"} & kept.keys() and "label_noise" not in kept["data"] and "train" not in kept["evaluation"]
     changes = ["view=noise", "view=[noise,rows]", "view=[rows,noise]", "l1=0.1", "data.label_noise=0.1"]
+    changes += ["data.test_label_noise=0.1"]
     cells = {cell(compose(["data=fake", word]).config) for word in (*changes, "evaluation.train=true", "seed=0")}
-    assert len(cells) == 7 and cell(plain) in cells
+    assert len(cells) == 8 and cell(plain) in cells
 
 
 def test_runs_from_before_are_read_and_go_on(workdir: Path) -> None:
@@ -86,7 +87,13 @@ def test_runs_from_before_are_read_and_go_on(workdir: Path) -> None:
 
 @pytest.mark.usefixtures("every_state_is_kept")
 def test_all_of_it_resumes_exactly(workdir: Path) -> None:
-    views = ["view=[grey,noise]", "view.noise.split=train", "data.label_noise=0.3", "l1=1e-3"]
+    views = [
+        "view=[grey,noise]",
+        "view.noise.split=train",
+        "data.label_noise=0.3",
+        "data.test_label_noise=0.2",
+        "l1=1e-3",
+    ]
     resumes_exactly([*CNN, *views, "evaluation.train=true", "model.widths=[8]", "augment=flip"], workdir, [17])
 
 
@@ -96,6 +103,11 @@ def test_labels_are_replaced_told_and_recorded(workdir: Path, caplog: pytest.Log
     assert "on the training samples, 27 of whose labels are wrong (data.label_noise): a gap of" in caplog.text
     assert "27 of 108 training samples have another class in place of theirs (data.label_noise=0.25)" in caplog.text
     assert facts_of(workdir / "run")["replaced_labels"] == 27
+    api.run([*POINTS, "data.test_label_noise=0.5"], folder=workdir / "test")
+    facts = facts_of(workdir / "test")
+    assert facts["replaced_test_labels"] == facts["sizes"]["test"] / 2 == 60 and "replaced_labels" not in facts
+    assert "60 of 120 test samples have another class in place of theirs (data.test_label_noise=0.5)" in caplog.text
+    assert "; 60 of 120 labels are wrong, data.test_label_noise)" in caplog.text
 
 
 def test_l1_pulls_every_weight_towards_0(workdir: Path) -> None:
@@ -167,6 +179,11 @@ def test_a_teacher_of_plain_samples_is_not_shown_others(workdir: Path) -> None:
         (["data=linear", "task=regression", "criterion=mse", "data.label_noise=0.1"], "learns no class a sample"),
         (["l1=0.1", "optimizer=lbfgs"], "wants it smooth, which l1 is not"),
         (["l1=0"], r"l1=0\.0 must be > 0"),
+        (["data=linear", "task=regression", "criterion=mse", "data.test_label_noise=0.1"], "learns no class a sample"),
+        (
+            [*IMAGES, "view=noise", "data.fields={inputs: {kind: normalised}}"],
+            r"none \(kind: normalised\): data.range=",
+        ),
         (["data.label_noise=1"], "data.label_noise=1 must be > 0 and < 1"),
         (["evaluation.train=true", "overfit_batches=1"], "has nothing to add to overfit_batches"),
         (["evaluation.train=yes please"], "evaluation.train=yes please must be true or false"),

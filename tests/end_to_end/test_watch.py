@@ -242,7 +242,7 @@ def test_what_is_thawed_after_its_part_is_done_resumes_to_the_bit(workdir: Path,
 
 
 def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
-    words = [*SPIRAL, "watch=[gradients,goal,thaw]", "watch.goal.value=2", "watch.thaw.patterns=[linear1*]"]
+    words = [*SPIRAL, "watch=[gradients,goal,thaw,moved]", "watch.goal.value=2", "watch.thaw.patterns=[linear1*]"]
     words += ["freeze=[linear1*]", "grad_clip=0.1"]
     resumes_exactly(words, workdir, (3, 9))
     (first, *_) = [row for row in metrics_of(workdir / "whole") if row["kind"] == "steps"]
@@ -290,6 +290,24 @@ def test_mistakes_are_sentences(workdir: Path) -> None:
             api.run([*SPIRAL, *words], folder="run")
 
 
+def test_how_far_weights_have_moved_is_of_the_chosen_ones(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    words = [*SPIRAL, "model.depth=2", "watch=moved", "ema=ema", "init=he", "freeze=[linear2.weight]"]
+    folder = api.run(words, folder="run").folder
+    before, after = assemble(compose(words).config).state.model.state_dict(), dlexp.load(folder).model.state_dict()
+    expected = {
+        f"watch/moved/{name}": float((after[name] - first).norm() / first.norm())
+        for name, first in before.items()
+        if name.endswith("weight")
+    }
+    *_, last = metrics_of(folder)
+    found = {key: value for key, value in last.items() if key.startswith("watch/moved/")}
+    assert found == pytest.approx(expected, abs=1e-6) and len(found) == 3 and found["watch/moved/linear2.weight"] == 0
+    assert sum("watch/moved/linear1.weight" in row for row in read_epochs(folder)) == 4
+    first, end = (f"{name}.weight {found[f'watch/moved/{name}.weight']:.2g}" for name in ("linear1", "output"))
+    assert f"moved from where they began, as a part of their norm there: {first}, {end}" in caplog.text
+
+
 def test_silent_units_are_counted(cli, workdir: Path) -> None:
     words = [*SPIRAL, "model.depth=2", "model.width=6", "watch=silent", "val_every=2", "hydra.run.dir=run"]
     ended = cli(*words)
@@ -330,8 +348,8 @@ class Seen(nn.Module):
 
 def test_a_map_is_one_unit_and_a_layer_asked_twice_has_twice_its_units() -> None:
     batches = [{"inputs": torch.rand(rows, 4, 4)} for rows in (3, 2)]
-    view = SimpleNamespace(model=Seen(), batches=lambda split: batches)
-    view.loss = lambda batch: view.model(batch["inputs"])
+    view = SimpleNamespace(model=None, averaged=Seen(), batches=lambda split: batches)
+    view.loss = lambda batch, model: model(batch["inputs"])
     found = silent_shares(view, "val")
     assert found == {
         "relu": 17 / 33,
