@@ -12,6 +12,7 @@ from torch import nn
 
 from dlexp.errors import UserError, listed
 from dlexp.experiment.assemble import Assembly
+from dlexp.experiment.going_on import change_of_data, hold_against_first_batch, hold_to_length
 from dlexp.machine.shortage import is_out_of_memory
 from dlexp.records import checkpoints
 from dlexp.records.folder import BEST, saved_states
@@ -56,13 +57,14 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     for path in states:
         try:
             saved = read_state(path)
-            other_data = _change_of_data(saved.get("data"), run.state.data, folder)
+            other_data = change_of_data(saved.get("data"), run.state.data, folder)
             load_state(run, saved, keep_settings=resumption.changed)
-            _hold_against_first_batch(run, is_unchanged=not resumption.changed and other_data is None)
+            hold_against_first_batch(run, is_unchanged=not resumption.changed and other_data is None)
         except UserError as error:
             reasons.append(error)
         else:
             state = run.state
+            hold_to_length(run, folder, is_unchanged=not resumption.changed)
             kept = metrics_before(folder, state.epoch, state.step)
             _refuse_without_consent(resumption, other_data)
             for reason in reasons:
@@ -86,47 +88,11 @@ def restore(run: Assembly, folder: Path, resumption: Resumption) -> list[dict[st
     return []
 
 
-def _hold_against_first_batch(run: Assembly, is_unchanged: bool) -> None:
-    """Raises UserError where the data does not give again the samples that this epoch, or the last, began with."""
-    state = run.state
-    repeats = all(each.repeats for each in (run.train, run.val, run.test) if each is not None)
-    if repeats and is_unchanged and run.train.stored and state.first_batch:
-        repeats = run.train.begins_with(state.epoch if state.batch else state.epoch - 1, state.first_batch)
-    if not repeats:
-        raise UserError(
-            f"the data does not give again the samples that epoch {state.epochs_begun} began with, so no resume would"
-            " be exact: what it draws at random has to come from the default generators; init_from= starts another"
-            " run from its weights"
-        )
-
-
 def _refuse_without_consent(resumption: Resumption, other_data: str | None) -> None:
     changes = [change for change in (resumption.other_settings, other_data) if change]
     if changes and not resumption.consents:
         way = "another folder begins it anew" if resumption.shares else "add accept_changes=true to go on all the same"
         raise UserError("; ".join([*changes, way]))
-
-
-def _change_of_data(before: Any, now: dict[str, Any], folder: Path) -> str | None:
-    """Returns how the content of the data is not known to be that which a state was trained on, and what that does."""
-    before = before if isinstance(before, dict) and isinstance(before.get("fingerprint"), str) else {}
-    if before.get("fingerprint") == now["fingerprint"]:
-        return None
-    effect = (
-        "what was trained on may now be in its validation or test set, whose figures would be too good"
-        " (files and rows are split anew)"
-    )
-    names, others = before.get("class_names"), now["class_names"]
-    if isinstance(names, list) and names != others:
-        effect = (
-            f"its classes were {listed(names)} and are {listed(others or ['none'])}, so its class numbers mean others;"
-            f" {effect}"
-        )
-    if before:
-        what = f"the data of {folder} changed since it was trained ({before['fingerprint']} → {now['fingerprint']})"
-    else:
-        what = f"the state of {folder} does not say what data it was trained on, so it may have changed"
-    return f"{what}: {effect}"
 
 
 def _forget_lost_best(state: TrainState, path: Path, is_changed: bool) -> None:

@@ -391,6 +391,25 @@ def test_a_finished_run_without_states_is_left_as_it_is(workdir: Path) -> None:
     assert bytes_of(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "more", "sentence"),
+    [
+        ([*CNN, "epochs=2"], ["epochs=1"], "run has 26 steps behind it, and with these settings it would have ended"),
+        (
+            ["data=linear", "model=linear", "task=regression", "criterion=mse", *SHORT, "method=least_squares"],
+            ["epochs=2"],
+            "in one step, so nothing is left",
+        ),
+    ],
+)
+def test_less_than_was_trained_is_no_going_on(workdir: Path, words: list[str], more: list[str], sentence: str) -> None:
+    folder = api.run(words, folder="run").folder
+    before = bytes_of(folder)
+    with pytest.raises(UserError, match=f"{sentence}.* init_from=run starts another run from its weights"):
+        resume.resume(folder, more)
+    assert bytes_of(folder) == before
+
+
 def images(folder: Path, count: int = 20) -> list[str]:
     """Writes `count` images of cats and as many of dogs; returns the words of a run on them."""
     random = np.random.default_rng(0)
