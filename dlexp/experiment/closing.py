@@ -12,6 +12,7 @@ from dlexp.batch import Batch, mapped
 from dlexp.config.cell import is_incidental
 from dlexp.config.composed import Composed
 from dlexp.console.wording import TRAINED_ON, number, result, told_gap, told_split
+from dlexp.data.label_noise import SETTINGS
 from dlexp.data.splits import Split
 from dlexp.data.usage import REPLACED
 from dlexp.errors import to_type
@@ -94,6 +95,8 @@ def _look_back(
         log.info(f"learnt: w = [{', '.join(weights)}], b = {coefficients['b']:.4f}{margin}")
         if margin and (told := not_arrived(run)) is not None:
             log.info(told)
+        if _is_flat(run, coefficients["w"]):
+            log.info("w is 0 up to rounding: all samples have one score, and rounding decides which class they get")
     outputs = run.task.in_own_units(outputs)
     details = run.task.summary(outputs, on_cpu)
     for line in run.task.remarks(details):
@@ -111,6 +114,17 @@ def _look_back(
     last = run.task.last_look(outputs, on_cpu)
     run.task.besides = {**run.task.besides, **{key: facts for key, (_, facts) in last.items()}}
     return {key: value for key, (value, _) in last.items()}
+
+
+def _is_flat(run: Assembly, w: list[float]) -> bool:
+    """Returns whether the border between two classes is none: the scores of the training samples are all the same."""
+    from dlexp.pictures.planes import ROUNDING
+
+    inputs = run.train.split.inputs
+    if run.task.targets != "classes" or not isinstance(inputs, Tensor):
+        return False
+    scores = inputs.double().flatten(1).cpu() @ torch.tensor(w, dtype=torch.float64)
+    return float(scores.max() - scores.min()) <= ROUNDING
 
 
 @torch.no_grad()
@@ -156,8 +170,10 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float], *, is_
     split = told_split(metrics)
     count = run.data_facts["sizes"].get(split, FEW_SAMPLES)
     few = f"; of {count} sample{'s' * (count > 1)} only" if count < FEW_SAMPLES else ""
-    if split == "test" and (replaced := run.data_facts.get(REPLACED[split])):
-        few += f"; {replaced:,} of {count:,} labels are wrong, data.test_label_noise"
+    own = {TRAINED_ON: "train"}.get(split, split)
+    if replaced := run.data_facts.get(REPLACED.get(own, "")):
+        of = f"{replaced:,} of {run.data_facts['sizes'][own]:,}"
+        few += f"; {of} labels are wrong, data.{SETTINGS[own]}"
     facts, leading = run.measures[run.task.metric], run.task.metric
     gap = told_gap(metrics, leading, facts)
     told = f"{leading} {number(metrics[f'{TRAINED_ON}/{leading}'], facts)} on the training samples" if gap else ""

@@ -29,7 +29,9 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     """
     counts = run.data_facts["class_counts"].get("train", {})
     is_whole = config["data"]["limit"] is None and config["overfit_batches"] is None
-    few = _few_of_a_class(run, counts, config["data"]) or _few_that_validate(run, config) if is_whole else None
+    few = None
+    if is_whole or config["data"]["labelled"] is not None:
+        few = _few_of_a_class(run, counts, config["data"]) or (_few_that_validate(run, config) if is_whole else None)
     for sentence in filter(None, (few, _few_steps(run, config), too_fast(run, config))):
         log.warning(f"warning: {sentence}")
     if run.state.method.whole:
@@ -45,7 +47,7 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
 def _replaced(run: Assembly, split: str, typed: str) -> str:
     """Returns how many samples of a split have a wrong class on purpose, and who has not."""
     called, others = {
-        "train": ("training", "those that validate keep theirs"),
+        "train": ("training", "those that validate, if any, keep theirs"),
         "test": ("test", "their figures are by these"),
     }[split]
     told = f"{run.data_facts[REPLACED[split]]:,} of {run.data_facts['sizes'][split]:,} {called} samples"

@@ -86,6 +86,8 @@ def _of_gradients(shares: Mapping[str, float], model: nn.Module, config: Mapping
     if not shares:
         return None
     sizes, optimizer = list(shares.values()), config["optimizer"]
+    if not any(sizes) and len(sizes) > 1 and not any(bool(each.any()) for each in model.parameters() if each.ndim > 1):
+        return "All weights are 0, which no gradient gets through, as init=zeros begins: try init=pytorch"
     if not any(sizes):
         what = "No gradient reaches any layer, as where too large steps have silenced all units"
         return f"{what}: try {lower_rate(optimizer, config['recipe'])}, or a model with batch norm"

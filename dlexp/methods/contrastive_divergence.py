@@ -27,10 +27,15 @@ class ContrastiveDivergence(Method):
         self.k = k
 
     def setup(self, start: Start) -> None:
-        """Raises UserError for a model that is no such machine, and for inputs that are normalised."""
+        """Raises UserError for a model that is no such machine, a criterion of no logits, and normalised inputs."""
         if not hasattr(start.model, "free_energy") or not hasattr(start.model, "chain"):
             name = type(start.model).__name__
             raise UserError(f"method=contrastive_divergence trains restricted Boltzmann machines, and {name} is none")
+        if not getattr(start.task, "learns_shares", True):
+            raise UserError(
+                "method=contrastive_divergence trains a machine that answers with logits of probabilities, and the"
+                " criterion reads them as values: criterion=bce"
+            )
         for name, each in start.normalised.items():
             if any(each.mean) or any(std != 1 for std in each.std):
                 raise UserError(

@@ -132,7 +132,9 @@ def splits_of(config: Mapping[str, Any]) -> Splits:
     function: Any = target(data["_target_"])
     if not function.__module__.startswith("dlexp."):
         raise UserError(f"{function.__module__} is your own: it would have to run")
-    source = getattr(sys.modules[function.__module__], "SOURCE", None)
+    module = sys.modules[function.__module__]
+    several = getattr(module, "source_of", None)  # a function for many sets, by their name
+    source = getattr(module, "SOURCE", None) if several is None else several(data["name"])
     if source is not None and find(source, search_roots(data["root"])) is None:
         raise UserError(f"{source.name} is not on this machine yet")
     kept = {"in_memory": False} if "in_memory" in data else {}

@@ -93,7 +93,7 @@ class Autoencoding(Task):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Returns the criterion of outputs and inputs, a mean over samples and values."""
         target = self._target(batch)
-        return self.mean_loss(outputs, self.in_unit(target) if self._learns_shares else target, None)
+        return self.mean_loss(outputs, self.in_unit(target) if self.learns_shares else target, None)
 
     def judged(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
         """Returns reconstructions, and the inputs as targets, in the unit of pictures."""
@@ -101,7 +101,7 @@ class Autoencoding(Task):
 
     def answer(self, outputs: Tensor) -> Tensor:
         """Returns reconstructions in the unit of pictures."""
-        return outputs.sigmoid() if self._learns_shares else self.in_unit(outputs)
+        return outputs.sigmoid() if self.learns_shares else self.in_unit(outputs)
 
     def in_unit(self, values: Tensor) -> Tensor:
         """Returns normalised values in the unit of pictures: between 0 and 1 where there is one, else as they are."""
@@ -131,13 +131,13 @@ class Autoencoding(Task):
             shape = [1, -1, *[1] * (inputs.ndim - 2)]
             mean, std = (torch.tensor(each).to(inputs).view(shape) for each in (normalised.mean, normalised.std))
             self.zero, self.spread = -mean / std, std
-        elif self._learns_shares:
+        elif self.learns_shares:
             raise UserError(
                 "criterion=bce compares values between 0 and 1, and nobody says which of these inputs count as 0 and 1:"
                 f" {to_type('data.range=[LOW,HIGH]')} does, and criterion=mse takes any values"
             )
         mean = inputs.mean(dim=0, keepdim=True)
-        guess = (self.in_unit(mean).logit(eps=1e-6) if self._learns_shares else mean).expand_as(inputs)
+        guess = (self.in_unit(mean).logit(eps=1e-6) if self.learns_shares else mean).expand_as(inputs)
         self.chance = {"mse": float((self.answer(guess) - self.in_unit(inputs)).square().mean())}
 
     def summary(self, outputs: None, split: Split) -> dict[str, Any]:
@@ -159,7 +159,8 @@ class Autoencoding(Task):
         return figures(self, split, predict)
 
     @property
-    def _learns_shares(self) -> bool:
+    def learns_shares(self) -> bool:
+        """Whether outputs are logits of shares between 0 and 1."""
         return isinstance(self.criterion, (BCE, nn.BCEWithLogitsLoss))
 
     @property

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlexp.batch import Batch
 from dlexp.console.wording import named
+from dlexp.criteria.bce import BCE
 from dlexp.errors import UserError
 from dlexp.metric import Metric
 from dlexp.metrics.measure import Measure
@@ -128,6 +129,15 @@ def hold_to_numbers(task: Task, outputs: Any, targets: Field | None) -> None:
         raise UserError(
             "task.standardise=true is about the numbers of task=regression, an output of the model for each;"
             " task.standardise=auto leaves all others as they are"
+        )
+
+
+def hold_to_values(task: Task) -> None:
+    """Raises UserError where the criterion reads outputs as logits, and all else of the task as values."""
+    if type(task) is Regression and isinstance(task.criterion, (BCE, nn.BCEWithLogitsLoss)):
+        raise UserError(
+            "criterion=bce reads outputs as logits of probabilities, and task=regression as values: criterion=mse or"
+            " huber takes values, and labels of 0 and 1 are for task=multi_label"
         )
 
 

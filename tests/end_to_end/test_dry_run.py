@@ -102,6 +102,9 @@ def test_a_set_that_is_not_there_is_not_fetched(cli, workdir: Path, monkeypatch)
     (row,) = table(ended.out)
     assert ended.code == 0 and row["steps"] == row["time"] == "?" and files(workdir) == before
     assert "steps are unknown where mnist is not on this machine yet" in ended.out
+    ended = cli("dry_run=true", "model=cnn", "data=medmnist", "data.url=http://127.0.0.1:9/")
+    assert "steps are unknown where medmnist is not on this machine yet" in ended.out and "Downl" not in ended.out
+    assert ended.code == 0 and files(workdir) == before
 
 
 def test_own_code_is_not_run_but_what_it_gave_before_is_known(cli, workdir: Path) -> None:

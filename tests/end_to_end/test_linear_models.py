@@ -264,6 +264,15 @@ def test_a_line_is_told_and_drawn_with_its_margin_and_its_path(cli, workdir: Pat
     assert {"separating_line.png", "weight_path.png"} <= {each.name for each in (workdir / "run" / "plots").iterdir()}
 
 
+def test_that_chance_decided_is_told(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    words = ["model=mlp", "model.depth=0", "epochs=2", "init=zeros", *SHORT]
+    for data, is_told in (["data=gates"], True), (["data=gates", "data.gate=and"], False):
+        caplog.clear()
+        api.run([*data, *words])
+        assert ("w is 0 up to rounding: all samples have one score, and rounding decides" in caplog.text) is is_told
+
+
 @pytest.mark.parametrize("words", [[], ["task.standardise=true"]])
 def test_the_path_ends_at_the_weights_that_are_told(words: list[str], cli, workdir: Path, monkeypatch: Any) -> None:
     """In the data's own units, though features and targets are normalised; the loss there is that of the training."""

@@ -146,6 +146,10 @@ def test_inputs_that_are_normalised_are_refused() -> None:
     start = Start(torch.nn.Linear(2, 2), task_of(), lambda folder: torch.nn.Identity(), {}, 10)
     with pytest.raises(UserError, match="trains restricted Boltzmann machines, and Linear is none"):
         ContrastiveDivergence(k=1).setup(start)
+    task = task_of()
+    task.criterion = torch.nn.MSELoss()
+    with pytest.raises(UserError, match=r"the criterion reads them as values: criterion=bce"):
+        ContrastiveDivergence(k=1).setup(Start(machine(), task, lambda folder: torch.nn.Identity(), {}, 10))
 
 
 def test_the_gap_is_to_samples_from_all_over_the_training_set(workdir: Path) -> None:

@@ -164,6 +164,8 @@ def test_what_is_asked_for_holds(workdir: Path) -> None:
     stated = assemble(compose([*TABLE, "data.fields={targets: {kind: plain}}"]).config)
     assert stated.task.units is None
     assert assemble(compose(["data=linear", "data.num_points=50"]).config).task.units is None, "a book's own figures"
+    with pytest.raises(UserError, match="criterion=bce reads outputs as logits of probabilities, and task=regression"):
+        run("criterion=bce", folder="logits")
     with pytest.raises(UserError, match="task.standardise=true is about the numbers of task=regression"):
         check(compose(["data=spiral", "task.standardise=true"]).config)
 

@@ -103,6 +103,8 @@ def test_labels_are_replaced_told_and_recorded(workdir: Path, caplog: pytest.Log
     assert "on the training samples, 27 of whose labels are wrong (data.label_noise): a gap of" in caplog.text
     assert "27 of 108 training samples have another class in place of theirs (data.label_noise=0.25)" in caplog.text
     assert facts_of(workdir / "run")["replaced_labels"] == 27
+    api.run(["data=gates", "data.label_noise=0.5", *POINTS[1:]], folder=workdir / "gates")
+    assert "; 2 of 4 labels are wrong, data.label_noise)" in caplog.text
     api.run([*POINTS, "data.test_label_noise=0.5"], folder=workdir / "test")
     facts = facts_of(workdir / "test")
     assert facts["replaced_test_labels"] == facts["sizes"]["test"] / 2 == 60 and "replaced_labels" not in facts
@@ -182,7 +184,7 @@ def test_a_teacher_of_plain_samples_is_not_shown_others(workdir: Path) -> None:
         (["data=linear", "task=regression", "criterion=mse", "data.test_label_noise=0.1"], "learns no class a sample"),
         (
             [*IMAGES, "view=noise", "data.fields={inputs: {kind: normalised}}"],
-            r"none \(kind: normalised\): data.range=",
+            r"none \(kind: normalised\): 'data.range=",
         ),
         (["data.label_noise=1"], "data.label_noise=1 must be > 0 and < 1"),
         (["evaluation.train=true", "overfit_batches=1"], "has nothing to add to overfit_batches"),

@@ -241,7 +241,8 @@ def test_what_is_thawed_after_its_part_is_done_resumes_to_the_bit(workdir: Path,
     resumes_exactly([*words, "grad_clip=0.1"], workdir, (12,))
 
 
-def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
+def test_the_options(workdir: Path, every_state_is_kept: None, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     words = [*SPIRAL, "watch=[gradients,goal,thaw,moved]", "watch.goal.value=2", "watch.thaw.patterns=[linear1*]"]
     words += ["freeze=[linear1*]", "grad_clip=0.1"]
     resumes_exactly(words, workdir, (3, 9))
@@ -249,6 +250,8 @@ def test_the_options(workdir: Path, every_state_is_kept: None) -> None:
     norms = {key.rpartition("/")[2]: value for key, value in first.items() if key.startswith("watch/gradients/")}
     assert "linear1.weight" not in norms and norms["all"] > max(v for k, v in norms.items() if k != "all") > 0
     assert norms["all"] > 0.1, "before they are clipped"
+    (*_, last) = [row for row in metrics_of(workdir / "whole") if row["kind"] == "steps"]
+    assert f"last step: linear1.weight {last['watch/gradients/linear1.weight']:.2g}, output.weight" in caplog.text
 
 
 @pytest.mark.parametrize(

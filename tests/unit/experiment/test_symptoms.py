@@ -43,6 +43,10 @@ def told(*words: str, change: Callable[[nn.Module], Any] = lambda model: None) -
         (["model.depth=0"], "The model is linear and draws only straight borders: try model.depth=1"),
         (["model=linear", "data=linear", "data.num_points=60"], "The model is linear and bends nowhere: try model=mlp"),
         (["model.depth=8", "model.activation=sigmoid"], "dies on its way back through 8 layers of Sigmoid"),
+        (
+            ["init=zeros", "model.depth=2"],
+            "All weights are 0, which no gradient gets through, as init=zeros begins: try in",
+        ),
         (["optimizer.lr=1e-8"], "try optimizer.lr=1e-06 (a hundred times)"),
     ],
 )
