@@ -1,15 +1,16 @@
 """A model with auxiliary outputs under each method, resumed and loaded; test_extending.py has plain training."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import COMPILES
+from conftest import COMPILES, Ended
 from resuming import SHORT, resumes_exactly
 from small import batch_of, task_with
 
+import dlexp
 from dlexp import api
 from dlexp.methods.contrastive import Contrastive
 from dlexp.methods.method import Moment, Start
@@ -102,3 +103,12 @@ def test_a_contrastive_method_leaves_targets_to_the_last_layer(workdir: Path) ->
 def test_it_compiles(workdir: Path) -> None:
     plain, compiled = (api.run([*WORDS, f"compile={on}"]).metrics for on in ("false", "true"))
     assert compiled["train/loss"] == pytest.approx(plain["train/loss"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_their_weights_are_swept(cli: Callable[..., Ended], workdir: Path) -> None:
+    ended = cli("-m", *WORDS, "model.weights=[0.1],[0.9]", "hydra.sweep.dir=sweep")
+    assert ended.code == 0 and "2 jobs" in ended.out, ended
+    runs = dlexp.runs("sweep")
+    assert [each["model.weights"] for each in runs] == [[0.1], [0.9]]
+    assert len({each["test/loss"] for each in runs}) == 2, "each is of its own training"

@@ -116,7 +116,15 @@ def test_a_class_without_training_samples_is_named(cli, workdir: Path) -> None:
     np.savez("table.npz", x=np.zeros((60, 2)), y=np.repeat([3, 7], [50, 10]), groups=np.repeat([0, 1], [50, 10]))
     ended = cli("data=arrays", "data.file=table.npz", "data.val_size=0", "max_steps=1", *QUICK)
     assert warned(ended.out) == ["no training sample of 1 of 2 classes (7); data.test_size=0 trains on all of them"]
-    ended = cli("data=arrays", "data.file=table.npz", "data.val_size=0", "max_steps=1", "data.labelled=1", "data.limit=50", *QUICK)
+    ended = cli(
+        "data=arrays",
+        "data.file=table.npz",
+        "data.val_size=0",
+        "max_steps=1",
+        "data.labelled=1",
+        "data.limit=50",
+        *QUICK,
+    )
     told = "no training sample of 1 of 2 classes (7); data.labelled=1 leaves them out, data.labelled=2 or more"
     assert [line.partition(" leaves some")[0] for line in warned(ended.out)] == [told]
 
