@@ -19,7 +19,7 @@ from dlexp.errors import to_type
 from dlexp.experiment.arrival import not_arrived
 from dlexp.experiment.assemble import Assembly
 from dlexp.experiment.remarks import FEW_SAMPLES
-from dlexp.experiment.view import Watchers
+from dlexp.experiment.watching import Watchers
 from dlexp.records import checkpoints
 from dlexp.records.folder import BEST, RESULTS
 from dlexp.records.run_json import write_json

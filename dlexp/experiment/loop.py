@@ -13,7 +13,7 @@ from dlexp.errors import UnreadableError, UserError
 from dlexp.experiment.advice import diverging, is_learnt_by_heart, lower_rate, stuck_at_chance
 from dlexp.experiment.assemble import Assembly
 from dlexp.experiment.symptoms import likeliest
-from dlexp.experiment.view import PREFIX, Watchers
+from dlexp.experiment.watching import PREFIX, Watchers
 from dlexp.machine.busy_cores import BusyCores
 from dlexp.machine.signals import StopRequested, Stops
 from dlexp.records.checkpoints import BestWeights, Checkpoints, save
