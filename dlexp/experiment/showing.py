@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dlexp.augment.operation import Draw, Mixing
@@ -73,12 +72,14 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
         called = names_seen(called, shown, unit, samples)
         samples = panels[" + ".join(views)] = seen(samples, shown, unit, generator)
         feature_names.append(called)
-    if augments:
+    if augments and any(config["augment"].values()):
         panels["augmented"] = _augmented(samples, config, generator)
         feature_names.append(called)
     told = f"{len(few):,} of {len(whole):,} {split} samples of data={composed.choices['data']}"
     if not views and (others := [name for name, node in (config["view"] or {}).items() if node]):
         told += f"; view={listed(others)} changes none of these"
+    if augments and "augmented" not in panels:
+        told += f"; augment={composed.choices['augment']} augments nothing"
     names = data["class_names"] if are_classes else None
     if is_image:
         return _images(panels, unit, few, names, told), told
@@ -109,8 +110,7 @@ def _images(
     titles = None if names is None else [title(target, names) for target in few.targets]
     if len(shown) == 1:
         return image_grid(shown[0], titles, told)
-    same_size = [F.interpolate(each, shown[0].shape[2:], mode="nearest") for each in shown]
-    return side_by_side(dict(zip(panels, same_size, strict=True)), titles, told)
+    return side_by_side(dict(zip(panels, shown, strict=True)), titles, told)
 
 
 def _in_fractions(images: Tensor, unit: tuple[float, float]) -> Tensor:

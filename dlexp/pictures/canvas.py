@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from dlexp.pictures.drawing import BETWEEN, Drawing, Mark
 from dlexp.pictures.looks import LIGHT, LOOKS
-from dlexp.pictures.style import styled
+from dlexp.pictures.style import NARROWER, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 AROUND = 12.0  # pixels of paper
-# DejaVu Sans, which comes with matplotlib, is that much wider than what browsers take.
-NARROWER = 0.88
 
 
 @styled

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlexp.console.wording import percent
-from dlexp.pictures.style import FAINT, INK, WRONG, bare, new_plot, shortened, styled
+from dlexp.pictures.style import FAINT, INK, TITLE_SIZE, WRONG, bare, new_plot, shortened, styled, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,10 +18,14 @@ MOST_MISTAKES = 24
 MOST_LEGENDS = 20
 # The longest name of a class beside which there is room on its line.
 LONGEST_BESIDE = 6
-LONGEST_TITLE = 18
 GAP = 0.08
 LINE = 0.155
 PADDING = 0.2
+CAPTION_SIZE = 6.6
+FEWEST_COLUMNS = 4  # that there is room for: a heading stands above one image, too
+TILE = 0.94  # inches that an image is wide, at least
+# Images are drawn at most so many times as high as wide; and of one, however flat, so much of a width is seen.
+TALLEST, THINNEST = 4.0, 0.04
 NAMES = 1.0  # inches beside rows
 
 
@@ -30,7 +34,7 @@ def image_grid(images: Tensor, titles: Sequence[str] | None = None, heading: str
     """Returns up to 64 images N×C×H×W (uint8, or float in [0, 1]) in rows, each under its title if there are any."""
     images = images[:MOST_IMAGES]
     columns = min(8, max(4, math.ceil(math.sqrt(len(images)))))
-    lines = [[(title, INK)] for title in titles[: len(images)]] if titles is not None else None
+    lines = _captions(titles[: len(images)]) if titles is not None else None
     return _tiles(images, lines, columns, heading or f"{len(images)} images")
 
 
@@ -38,15 +42,29 @@ def image_grid(images: Tensor, titles: Sequence[str] | None = None, heading: str
 def side_by_side(panels: Mapping[str, Tensor], titles: Sequence[str] | None, heading: str) -> Figure:
     """Returns images, each beside what was made of it, under its title and the panels' names.
 
-    All panels are N×C×H×W, floats in [0, 1].
+    All panels are N×C×H×W, floats in [0, 1]; where H×W is not that of all, it stands beside the names.
     """
-    import torch
-
-    tiles = torch.stack([_coloured(each) for each in panels.values()], dim=1).flatten(0, 1)
-    firsts = titles if titles is not None else [next(iter(panels))] * (len(tiles) // len(panels))
-    lines = [[(shortened(word, LONGEST_TITLE), INK)] for first in firsts for word in (first, *list(panels)[1:])]
-    columns = len(panels) * (8 // len(panels) if len(tiles) >= 8 else 1)
+    drawn = [_coloured(each) for each in panels.values()]
+    tiles = [image for images in zip(*drawn, strict=True) for image in images]
+    is_one_size = len({each.shape[2:] for each in drawn}) == 1
+    sizes = [""] * len(drawn) if is_one_size else [f" ({_size(each)})" for each in drawn]
+    firsts = titles if titles is not None else [next(iter(panels))] * len(drawn[0])
+    names = [(first, *list(panels)[1:]) for first in firsts]
+    lines = _captions([f"{name}{size}" for each in names for name, size in zip(each, sizes, strict=True)])
+    columns = len(panels) * max(1, min(len(firsts), 8 // len(panels)))
     return _tiles(tiles, lines, columns, heading)
+
+
+def _size(images: Tensor) -> str:
+    height, width = images.shape[2:]
+    return f"{height}×{width}" if height == width else f"{height} high, {width} wide"
+
+
+def _captions(words: Sequence[str]) -> list[list[tuple[str, str]]]:
+    """Returns the lines of each caption, as many as the longest needs, empty ones first."""
+    captions = [wrapped(each, TILE, CAPTION_SIZE).split("\n") for each in words]
+    most = max(map(len, captions), default=0)
+    return [[(line, INK) for line in [*[""] * (most - len(each)), *each]] for each in captions]
 
 
 def _coloured(images: Tensor) -> Tensor:
@@ -145,25 +163,36 @@ def image_rows(rows: Sequence[tuple[str, Tensor]], heading: str, notes: Sequence
     return figure
 
 
-def _tiles(images: Tensor, lines: Sequence[Sequence[tuple[str, str]]] | None, columns: int, heading: str) -> Figure:
-    """Lays the images out in one plot, a unit each wide, so that a hundred of them cost no hundred plots."""
-    height = images.shape[2] / images.shape[3]
+def _tiles(
+    images: Tensor | Sequence[Tensor], lines: Sequence[Sequence[tuple[str, str]]] | None, columns: int, heading: str
+) -> Figure:
+    """Lays the images C×H×W out in one plot, so that a hundred of them cost no hundred plots.
+
+    Each is a unit wide, or narrower where it would be higher than the first one and than wide.
+    """
+    first, *others = [each.shape[1] / each.shape[2] for each in images]
+    height = min(TALLEST, max(first, min(1.0, max(others, default=0.0))))
     text = LINE * len(lines[0]) + 0.04 if lines else 0.0
     rows = math.ceil(len(images) / columns)
     pitch = height + text + GAP
-    width = 1.05 * columns
-    unit = (width - PADDING) / (columns * (1 + GAP) - GAP)
+    room = max(columns, FEWEST_COLUMNS)
+    width = 1.05 * room
+    heading = wrapped(heading, width - PADDING, TITLE_SIZE)
+    unit = (width - PADDING) / (room * (1 + GAP) - GAP)
     figure, axes = new_plot(width, unit * (rows * pitch - GAP) + PADDING + 0.15 + 0.18 * len(heading.split("\n")))
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         left, top = column * (1 + GAP), row * pitch + text
-        extent = (left, left + 1, top + height, top)
+        wide = min(1.0, height * image.shape[2] / image.shape[1])
+        high = wide * image.shape[1] / image.shape[2]
+        extent = (left, left + max(wide, THINNEST), top + max(high, THINNEST), top)
         axes.imshow(*_pixels(image), extent=extent, interpolation="nearest", vmin=0, vmax=1)
         for number, (words, colour) in enumerate(lines[index] if lines else ()):
             middle = top - text + (number + 0.5) * LINE
             weight = "bold" if colour == WRONG else "normal"
-            axes.text(left, middle, words, color=colour, weight=weight, fontsize=6.6, va="center")
-    axes.set(xlim=(0, columns * (1 + GAP) - GAP), ylim=(rows * pitch - GAP, 0))
+            if words:
+                axes.text(left, middle, words, color=colour, weight=weight, fontsize=CAPTION_SIZE, va="center")
+    axes.set(xlim=(0, room * (1 + GAP) - GAP), ylim=(rows * pitch - GAP, 0))
     axes.set_aspect("equal", anchor="NW")
     bare(axes)
     axes.set_title(heading)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlexp.pictures.planes import MOST_IN_THE_LEGEND, MOST_POINTS, size_of_points
-from dlexp.pictures.style import COLOURS, FAINT, class_colours, new_figure, new_plot, shortened, styled
+from dlexp.pictures.style import (
+    COLOURS,
+    FAINT,
+    TITLE_SIZE,
+    class_colours,
+    new_figure,
+    new_plot,
+    shortened,
+    styled,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +40,8 @@ def points(
     targets: N class numbers where there are `class_names`, else N or N×values, of which the first is drawn, as a colour
     or as a height. feature_names: of each panel.
     """
-    figure = new_figure(1.2 + 4.6 * len(panels), 4.4)
+    width = 1.2 + 4.6 * len(panels)
+    figure, heading = new_figure(width, 4.4), wrapped(heading, width - 1.0, TITLE_SIZE)
     values = None if targets is None else targets.reshape(len(targets), -1)[:, 0]
     plots = figure.subplots(1, len(panels), squeeze=False)[0]
     size = size_of_points(len(next(iter(panels.values()))))
@@ -57,7 +68,7 @@ def points(
         scale = (34 / size) ** 0.5
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.2, markerscale=scale)
     if len(panels) > 1:
-        figure.suptitle(heading, x=0.01, ha="left", size=11, weight="bold")
+        figure.suptitle(heading, x=0.01, ha="left", size=TITLE_SIZE, weight="bold")
     return figure
 
 

@@ -54,6 +54,15 @@ def test_a_view_of_other_samples_is_told(cli, workdir: Path) -> None:
     assert "; view=noise changes none of these" in cli("show", "view=noise", "view.noise.split=test").out
 
 
+def test_what_augments_nothing_is_told_and_not_drawn(workdir: Path) -> None:
+    drawn = {}
+    for chosen in ("none", "flip"):
+        figure, told = samples_shown(compose([*FAKE, f"augment={chosen}"]), "train", 2, augments=True)
+        drawn[chosen] = sum(text.get_text() == "augmented" for text in figure.axes[0].texts)
+        assert ("; augment=none augments nothing" in told) == (chosen == "none")
+    assert drawn == {"none": 0, "flip": 2}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
