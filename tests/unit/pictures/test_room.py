@@ -1,5 +1,6 @@
 """What is written in a picture has room there: nothing is cut at its edge, and no two words lie upon each other."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -83,6 +84,35 @@ def test_an_image_of_another_size_keeps_its_shape_and_tells_it(
     assert (first[1] - first[0], first[2] - first[3]) == pytest.approx((1.0, 1.0))
     assert (other[1] - other[0], other[2] - other[3]) == pytest.approx(drawn)
     assert " ".join(text.get_text() for text in axes.texts) == f"3 (28×28) {told}"
+
+
+@pytest.mark.parametrize(
+    ("loss", "path", "marks"),
+    [
+        (lambda x, y: 0.003 + x**2 + y**2, [[-3.0, -2.0], [0.0, 0.0]], ["0", "5", "10", "15", "20"]),
+        (lambda x, y: 0.0669 + 0.002 * (x - 0.39), [[0.390012, 0.1], [0.39005, 0.1001]], None),
+        (lambda x, y: -1e6 + 3 * x, [[0.390012, 1e-9], [0.390031, 8e-9]], None),
+    ],
+)
+def test_the_way_of_weights_has_whole_names_and_numbers_apart(loss: Any, path: Any, marks: list[str] | None) -> None:
+    names = [
+        "linear1.weight, number 0 (features normalised)",
+        "blocks.0.attention.in_projection.weight, number 1234567",
+    ]
+    figure = pictures.weight_path(loss, torch.tensor(path), names, "Weights")
+    assert not _cut(figure)
+    axes, bar = figure.axes
+    assert [" ".join(each.split()) for each in (axes.get_xlabel(), axes.get_ylabel())] == names
+    for axis, place in ((axes.xaxis, "x"), (axes.yaxis, "y"), (bar.yaxis, "y")):
+        low, high = sorted(axis.get_view_interval())
+        drawn = [tick.label1 if place == "x" or axis is axes.yaxis else tick.label2 for tick in axis.get_major_ticks()]
+        seen = [each for each in drawn if low <= each.get_position()[place == "y"] <= high]
+        words = [each.get_text() for each in seen]
+        assert len({*words}) == len(words) > 2 and axis.get_offset_text().get_text() == "", "plain numbers, each once"
+        boxes = [each.get_window_extent() for each in seen]
+        assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+        if marks is not None and axis is bar.yaxis:
+            assert words == marks
 
 
 def test_the_heading_of_points_is_whole() -> None:
