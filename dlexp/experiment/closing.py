@@ -91,7 +91,7 @@ def _look_back(
         if len(names) == len(weights):
             coefficients["feature_names"] = names
             weights = [f"{name}: {weight}" for name, weight in zip(names, weights, strict=True)]
-        margin = f", margin {coefficients['margin']:.4g}" if "margin" in coefficients else ""
+        margin = f", margin {coefficients['margin']:.4g} on each side" if "margin" in coefficients else ""
         log.info(f"learnt: w = [{', '.join(weights)}], b = {coefficients['b']:.4f}{margin}")
         if margin and (told := not_arrived(run)) is not None:
             log.info(told)

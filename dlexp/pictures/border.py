@@ -31,9 +31,9 @@ def separating_line(
 ) -> Figure:
     """Returns the line w·x + b = 0 among points N×2 of classes 0 and 1 (others are left out), in the data's own unit.
 
-    An arrow shows the normal vector w, which points to the second class. margin: how far on both sides the loss begins;
-    the points that it counts, the support vectors, are ringed. None: there is none. Where scores differ by rounding
-    alone there is neither line nor arrow, and the title says so.
+    An arrow shows the direction of the normal vector w, to the second class, and not its length. margin: how far on
+    each side the loss begins; the points that it counts, the support vectors, are ringed. None: there is none. Where
+    scores differ by rounding alone there is neither line nor arrow, and the title says so.
     """
     from matplotlib.patheffects import withStroke
 
@@ -71,14 +71,15 @@ def separating_line(
         ringed = points[holds][:MOST_POINTS]
         style = {"facecolors": "none", "edgecolors": INK, "linewidths": 0.9}
         axes.scatter(ringed[:, 0], ringed[:, 1], s=60, label="support vectors", zorder=3.5, **style)
-        title += f"\nmargin {margin:.4g}, {int(holds.sum())} of {len(points)} points on it, within it or beyond"
+        title += f"\nmargin {margin:.4g} on each side"
+        title += f"\n{int(holds.sum())} of {len(points)} points on it, within it or beyond"
     tip = foot + unit * (margin if margin is not None and margin < reach / 4 else reach / 8)
     arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": COLOURS[5], "linewidth": 2.4, "shrinkA": 0, "shrinkB": 0}
     arrow["mutation_scale"] = 16
     # A white edge tells it from the points and rings that it lies on.
     arrow["path_effects"] = [withStroke(linewidth=5.5, foreground="white")]
     axes.annotate("", xy=tuple(tip.tolist()), xytext=tuple(foot.tolist()), arrowprops=arrow, zorder=4)
-    axes.plot([], [], color=COLOURS[5], label="normal vector w")
+    axes.plot([], [], color=COLOURS[5], label="direction of w")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, handletextpad=0.4)
     axes.set_title(title)
     return figure

@@ -21,10 +21,12 @@ R = TypeVar("R")
 # The eight colours of Okabe and Ito 2008 ("Color Universal Design"), yellow and black replaced by darker ones
 # of ours that stay visible as points on a light plane.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6A51A3", "#8C6D31"]
+# Two more of ours where ten classes have a colour each: CIEDE2000 is 20 and more between any two of the ten.
+TWO_MORE = ["#9F0050", "#222222"]
 TRAIN, VAL, WRONG, INK, FAINT = "#0072B2", "#D55E00", "#C0392B", "#222222", "#8A8F98"
 # DejaVu Sans, which comes with matplotlib, is that much wider than what browsers take.
 NARROWER = 0.88
-TITLE_SIZE = 11
+TITLE_SIZE, NOTE_SIZE = 11, 8.5
 DPI = 160
 SETTINGS: Any = {
     "font.family": USUAL,
@@ -90,8 +92,9 @@ def new_plot(width: float, height: float) -> tuple[Figure, Axes]:
 
 @styled
 def noted(figure: Figure, note: str) -> Figure:
-    """Returns the figure with a few words below it, on the right."""
-    figure.supxlabel(note, x=0.99, ha="right", fontsize=8.5, color=FAINT)
+    """Returns the figure with a few words below it, on the right, in place of those it had there."""
+    note = wrapped(note, 0.98 * figure.get_figwidth(), NOTE_SIZE)
+    figure.supxlabel(note, x=0.99, ha="right", fontsize=NOTE_SIZE, color=FAINT)
     return figure
 
 
@@ -114,9 +117,10 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 
 def class_colours(num_classes: int) -> list[Any]:
-    """Returns a colour for each class: the palette, and beyond it evenly spaced hues of two brightnesses."""
-    if num_classes <= len(COLOURS):
-        return COLOURS[:num_classes]
+    """Returns a colour for each class: the palette of ten, and beyond it evenly spaced hues of two brightnesses."""
+    palette = [*COLOURS, *TWO_MORE]
+    if num_classes <= len(palette):
+        return palette[:num_classes]
     import colorsys
 
     return [colorsys.hsv_to_rgb(index / num_classes, 0.75, 0.85 if index % 2 else 0.6) for index in range(num_classes)]

@@ -93,7 +93,8 @@ class Classification(Classes):
         """Returns `{"w": [...], "b": ...}` of the border w·x + b = 0 between two classes, where the model is one linear
         layer of up to 16 features; above 0 the second one is answered. Of two scores it is their difference.
 
-        With a hinge loss of one score also the `margin`: how far from the border the loss begins, in the data's unit.
+        With a hinge loss of one score also the `margin`: how far from the border, on each side, the loss begins, in the
+        data's unit.
         """
         found = line_of(model, mean, std) if self.num_outputs == 2 else None
         if found is None:
@@ -106,7 +107,7 @@ class Classification(Classes):
         return told
 
     def line_figures(self, coefficients: Mapping[str, Any], trained: Split) -> dict[str, Figure]:
-        """Returns the border between two classes of two features, with its normal vector and margin."""
+        """Returns the border between two classes of two features, with its normal vector's direction and its margin."""
         from dlexp import pictures
         from dlexp.pictures.style import noted
 

@@ -260,7 +260,7 @@ def test_a_line_is_told_and_drawn_with_its_margin_and_its_path(cli, workdir: Pat
     words = [word for word in BLOBS if word != "pictures=false"]
     ended = cli(*words, *MARGIN, "watch=path", "hydra.run.dir=run")
     found = told(workdir / "run")["coefficients"]
-    assert ended.code == 0 and f"b = {found['b']:.4f}, margin {found['margin']:.4g}" in ended.out
+    assert ended.code == 0 and f"b = {found['b']:.4f}, margin {found['margin']:.4g} on each side" in ended.out
     assert {"separating_line.png", "weight_path.png"} <= {each.name for each in (workdir / "run" / "plots").iterdir()}
 
 

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -353,8 +354,31 @@ def test_prediction_against_truth(outputs: int) -> None:
 
 
 def test_every_class_has_a_colour_of_its_own() -> None:
-    for num_classes in (2, 8, 9, 100):
+    for num_classes in (2, 8, 9, 10, 11, 100):
         assert len(set(class_colours(num_classes))) == num_classes
+
+
+def _lab(colour: Any) -> Tensor:
+    """Returns L*, a*, b* of a colour of sRGB (CIE 1976, white D65), and its luminance from 0 to 1 before them."""
+    from matplotlib.colors import to_rgb
+
+    light = torch.tensor([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)])
+    weights = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = weights @ light / weights.sum(dim=1)
+    a, b, c = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (x, y, z))
+    return torch.stack([y, 116 * b - 16, 500 * (a - b), 200 * (b - c)])
+
+
+def test_ten_classes_are_told_apart_on_white() -> None:
+    """By the distances of CIE 1994, which count less between strong colours."""
+    colours = torch.stack([_lab(colour) for colour in class_colours(10)])
+    assert (1.05 / (colours[:, 0] + 0.05)).min() > 2, "contrast"
+    for one, other in combinations(colours[:, 1:], 2):
+        (first, second), steps = (each[1:].norm() for each in (one, other)), (one - other).square()
+        strengths = (first - second).square()
+        hues, chroma = steps[1:].sum() - strengths, (first * second).sqrt()
+        told = steps[0] + strengths / (1 + 0.045 * chroma) ** 2 + hues / (1 + 0.015 * chroma) ** 2
+        assert told.sqrt() > 18, "evenly spaced hues of two brightnesses come to 12"
 
 
 @pytest.mark.slow
@@ -390,10 +414,12 @@ def test_no_border_is_drawn_of_rounding() -> None:
     _image(line)
 
 
-def test_the_normal_vector_lies_above_the_ringed_points() -> None:
+def test_the_direction_of_w_lies_above_the_ringed_points() -> None:
     points = torch.tensor([[-1.0, 0], [1, 0.1], [1.2, 0]])
-    axes = pictures.separating_line([1.0, 0.0], 0.0, 2.0, points, torch.tensor([0, 1, 1]), ["a", "b"]).axes[0]
+    figure = pictures.separating_line([1.0, 0.0], 0.0, 2.0, points, torch.tensor([0, 1, 1]), ["a", "b"])
+    (axes,) = figure.axes
     (arrow,) = axes.texts
+    assert "direction of w" in _words(figure) and "margin 2 on each side\n3 of 3 points on it" in _words(figure)
     assert arrow.arrow_patch.get_path_effects() and arrow.get_zorder() > max(c.get_zorder() for c in axes.collections)
 
 
