@@ -104,13 +104,10 @@ def _look_back(
     write_json(tracker.folder / RESULTS, {"split": name, **details, "coefficients": coefficients})
     if composed.config["pictures"]:
         figures = run.task.figures(outputs, on_cpu, partial(_predict, run))
-        if name == TRAINED_ON:
-            from dlexp.pictures.style import noted
-
-            figures = {key: noted(figure, "on the training samples") for key, figure in figures.items()}
+        lines: dict[str, Any] = {}
         if coefficients and isinstance(run.train.split.inputs, Tensor):
-            figures |= run.task.line_figures(coefficients, run.train.split.to("cpu"))
-        tracker.figures(figures)
+            lines = run.task.line_figures(coefficients, run.train.split.to("cpu"))
+        tracker.figures(_noted(run, figures, name) | _noted(run, lines, TRAINED_ON))
     last = run.task.last_look(outputs, on_cpu)
     run.task.besides = {**run.task.besides, **{key: facts for key, (_, facts) in last.items()}}
     return {key: value for key, (value, _) in last.items()}
@@ -125,6 +122,20 @@ def _is_flat(run: Assembly, w: list[float]) -> bool:
         return False
     scores = inputs.double().flatten(1).cpu() @ torch.tensor(w, dtype=torch.float64)
     return float(scores.max() - scores.min()) <= ROUNDING
+
+
+def _noted(run: Assembly, figures: dict[str, Any], split: str) -> dict[str, Any]:
+    """Returns pictures with a note below that they are of training samples, and by labels wrong on purpose."""
+    told = ["on the training samples"] if split == TRAINED_ON else []
+    drawn = "train" if split == TRAINED_ON else split
+    if replaced := run.data_facts.get(REPLACED.get(drawn, "")):
+        is_are = "is" if replaced == 1 else "are"
+        told.append(f"by their labels, of which {replaced:,} {is_are} wrong on purpose (data.{SETTINGS[drawn]})")
+    if not told:
+        return figures
+    from dlexp.pictures.style import noted
+
+    return {key: noted(figure, ", ".join(told)) for key, figure in figures.items()}
 
 
 @torch.no_grad()

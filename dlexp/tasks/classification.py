@@ -109,7 +109,6 @@ class Classification(Classes):
     def line_figures(self, coefficients: Mapping[str, Any], trained: Split) -> dict[str, Figure]:
         """Returns the border between two classes of two features, with its normal vector's direction and its margin."""
         from dlexp import pictures
-        from dlexp.pictures.style import noted
 
         inputs = trained.inputs
         if len(coefficients["w"]) != 2 or not isinstance(inputs, Tensor):
@@ -124,7 +123,7 @@ class Classification(Classes):
             self.class_names,
             self.feature_names,
         )
-        return {"separating_line": noted(line, "on the training samples")}
+        return {"separating_line": line}
 
     def figures(self, outputs: Tensor, split: Split, predict: Callable[[Batch], Tensor]) -> dict[str, Figure]:
         """Returns pictures by file name: accuracies, confusion, of images the worst mistakes, of points the regions

@@ -80,6 +80,25 @@ def test_pictures_say_that_they_are_of_training_samples(xor: list[str], monkeypa
     assert not any(notes.values())
 
 
+def test_pictures_say_that_labels_are_wrong_on_purpose(xor: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlexp.records.tracker import Tracker
+
+    notes: dict[str, str] = {}
+    monkeypatch.setattr(Tracker, "figure", lambda self, name, figure, **_: notes.update({name: figure.get_supxlabel()}))
+    line = [*xor, "model=linear", "epochs=1", "data.val_size=0"]
+    api.run([*line, "data.test_size=0", "data.label_noise=0.25"])
+    told = notes["decision_regions"].replace("\n", " ")
+    assert (
+        told == "on the training samples, by their labels, of which 1 is wrong on purpose (data.label_noise)"
+        and notes["separating_line"] == notes["decision_regions"]
+    )
+    api.run([*line, "hydra.run.dir=both", "data.test_size=0.5", "data.label_noise=0.5"])
+    assert notes["decision_regions"] == "" and "(data.label_noise)" in notes["separating_line"]
+    api.run([*line, "hydra.run.dir=test", "data.test_size=0.5", "data.test_label_noise=0.5"])
+    assert notes["decision_regions"] == "by their labels, of which 1 is wrong on purpose (data.test_label_noise)"
+    assert notes["separating_line"] == "on the training samples"
+
+
 def test_one_class_wins_more_often(cli, unbalanced: list[str]) -> None:
     ended = cli(*unbalanced, "hydra.run.dir=run")
     assert (
