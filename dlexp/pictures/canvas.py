@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlexp.pictures.drawing import BETWEEN, Drawing, Mark
 from dlexp.pictures.looks import LIGHT, LOOKS
-from dlexp.pictures.style import NARROWER, styled
+from dlexp.pictures.style import styled
+from dlexp.pictures.wrapping import NARROWER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

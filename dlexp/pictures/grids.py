@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlexp.console.wording import percent
-from dlexp.pictures.style import FAINT, INK, TITLE_SIZE, WRONG, bare, new_plot, shortened, styled, wrapped
+from dlexp.pictures.style import FAINT, INK, TITLE_SIZE, WRONG, bare, new_plot, shortened, styled
+from dlexp.pictures.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlexp.pictures.planes import MOST_IN_THE_LEGEND, MOST_POINTS, size_of_points
-from dlexp.pictures.style import (
-    COLOURS,
-    FAINT,
-    TITLE_SIZE,
-    class_colours,
-    new_figure,
-    new_plot,
-    shortened,
-    styled,
-    wrapped,
-)
+from dlexp.pictures.style import COLOURS, FAINT, TITLE_SIZE, class_colours, new_figure, new_plot, shortened, styled
+from dlexp.pictures.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from dlexp.pictures.drawing import fitted, text_width
 from dlexp.pictures.fonts import USUAL, help_out, without_noise
+from dlexp.pictures.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +24,6 @@ COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6
 # Two more of ours where ten classes have a colour each: CIEDE2000 is 20 and more between any two of the ten.
 TWO_MORE = ["#9F0050", "#222222"]
 TRAIN, VAL, WRONG, INK, FAINT = "#0072B2", "#D55E00", "#C0392B", "#222222", "#8A8F98"
-# DejaVu Sans, which comes with matplotlib, is that much wider than what browsers take.
-NARROWER = 0.88
 TITLE_SIZE, NOTE_SIZE = 11, 8.5
 DPI = 160
 SETTINGS: Any = {
@@ -124,23 +122,6 @@ def class_colours(num_classes: int) -> list[Any]:
     import colorsys
 
     return [colorsys.hsv_to_rgb(index / num_classes, 0.75, 0.85 if index % 2 else 0.6) for index in range(num_classes)]
-
-
-def wrapped(words: str, width: float, size: float) -> str:
-    """Returns words in as many lines as they need where letters of that size have so many inches.
-
-    A word that is wider than a line is cut with an ellipsis.
-    """
-    lines, room = list[str](), 72 * width * NARROWER
-    for part in words.split("\n"):
-        lines.append("")
-        for word in part.split():
-            longer = f"{lines[-1]} {word}".lstrip()
-            if lines[-1] and text_width(longer, size) > room:
-                lines.append(word)
-            else:
-                lines[-1] = longer
-    return "\n".join(fitted(line, room, size) for line in lines)
 
 
 def shortened(name: str, length: int) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlexp.pictures.style import COLOURS, FAINT, INK, new_plot, shortened, styled, wrapped
+from dlexp.pictures.style import COLOURS, FAINT, INK, new_plot, shortened, styled
+from dlexp.pictures.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

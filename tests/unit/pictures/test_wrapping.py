@@ -8,7 +8,8 @@ import torch
 from matplotlib.text import Text
 
 from dlexp import pictures
-from dlexp.pictures.style import render, wrapped
+from dlexp.pictures.style import render
+from dlexp.pictures.wrapping import wrapped
 
 LONG = "2 of 54,000 train samples of data=mnist; view=noise changes none of these"
 
