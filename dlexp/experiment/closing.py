@@ -124,18 +124,24 @@ def _is_flat(run: Assembly, w: list[float]) -> bool:
     return float(scores.max() - scores.min()) <= ROUNDING
 
 
+def _wrong_labels(run: Assembly, split: str) -> str | None:
+    """Returns how many labels of the samples that figures are of were made wrong; None: none."""
+    drawn = {TRAINED_ON: "train"}.get(split, split)
+    if not (replaced := run.data_facts.get(REPLACED.get(drawn, ""))):
+        return None
+    return f"{replaced:,} of {run.data_facts['sizes'][drawn]:,} labels are wrong on purpose, data.{SETTINGS[drawn]}"
+
+
 def _noted(run: Assembly, figures: dict[str, Any], split: str) -> dict[str, Any]:
     """Returns pictures with a note below that they are of training samples, and by labels wrong on purpose."""
     told = ["on the training samples"] if split == TRAINED_ON else []
-    drawn = "train" if split == TRAINED_ON else split
-    if replaced := run.data_facts.get(REPLACED.get(drawn, "")):
-        is_are = "is" if replaced == 1 else "are"
-        told.append(f"by their labels, of which {replaced:,} {is_are} wrong on purpose (data.{SETTINGS[drawn]})")
+    if wrong := _wrong_labels(run, split):
+        told.append(wrong)
     if not told:
         return figures
     from dlexp.pictures.style import noted
 
-    return {key: noted(figure, ", ".join(told)) for key, figure in figures.items()}
+    return {key: noted(figure, "; ".join(told)) for key, figure in figures.items()}
 
 
 @torch.no_grad()
@@ -181,10 +187,8 @@ def closing_words(run: Assembly, folder: Path, metrics: dict[str, float], *, is_
     split = told_split(metrics)
     count = run.data_facts["sizes"].get(split, FEW_SAMPLES)
     few = f"; of {count} sample{'s' * (count > 1)} only" if count < FEW_SAMPLES else ""
-    own = {TRAINED_ON: "train"}.get(split, split)
-    if replaced := run.data_facts.get(REPLACED.get(own, "")):
-        of = f"{replaced:,} of {run.data_facts['sizes'][own]:,}"
-        few += f"; {of} labels are wrong, data.{SETTINGS[own]}"
+    if wrong := _wrong_labels(run, split):
+        few += f"; {wrong}"
     facts, leading = run.measures[run.task.metric], run.task.metric
     gap = told_gap(metrics, leading, facts)
     told = f"{leading} {number(metrics[f'{TRAINED_ON}/{leading}'], facts)} on the training samples" if gap else ""

@@ -88,14 +88,12 @@ def test_pictures_say_that_labels_are_wrong_on_purpose(xor: list[str], monkeypat
     line = [*xor, "model=linear", "epochs=1", "data.val_size=0"]
     api.run([*line, "data.test_size=0", "data.label_noise=0.25"])
     told = notes["decision_regions"].replace("\n", " ")
-    assert (
-        told == "on the training samples, by their labels, of which 1 is wrong on purpose (data.label_noise)"
-        and notes["separating_line"] == notes["decision_regions"]
-    )
+    assert told == "on the training samples; 1 of 4 labels are wrong on purpose, data.label_noise"
+    assert notes["separating_line"] == notes["decision_regions"]
     api.run([*line, "hydra.run.dir=both", "data.test_size=0.5", "data.label_noise=0.5"])
-    assert notes["decision_regions"] == "" and "(data.label_noise)" in notes["separating_line"]
+    assert notes["decision_regions"] == "" and "wrong on purpose, data.label_noise" in notes["separating_line"]
     api.run([*line, "hydra.run.dir=test", "data.test_size=0.5", "data.test_label_noise=0.5"])
-    assert notes["decision_regions"] == "by their labels, of which 1 is wrong on purpose (data.test_label_noise)"
+    assert notes["decision_regions"] == "1 of 2 labels are wrong on purpose, data.test_label_noise"
     assert notes["separating_line"] == "on the training samples"
 
 

@@ -104,12 +104,12 @@ def test_labels_are_replaced_told_and_recorded(workdir: Path, caplog: pytest.Log
     assert "27 of 108 training samples have another class in place of theirs (data.label_noise=0.25)" in caplog.text
     assert facts_of(workdir / "run")["replaced_labels"] == 27
     api.run(["data=gates", "data.label_noise=0.5", *POINTS[1:]], folder=workdir / "gates")
-    assert "; 2 of 4 labels are wrong, data.label_noise)" in caplog.text
+    assert "; 2 of 4 labels are wrong on purpose, data.label_noise)" in caplog.text
     api.run([*POINTS, "data.test_label_noise=0.5"], folder=workdir / "test")
     facts = facts_of(workdir / "test")
     assert facts["replaced_test_labels"] == facts["sizes"]["test"] / 2 == 60 and "replaced_labels" not in facts
     assert "60 of 120 test samples have another class in place of theirs (data.test_label_noise=0.5)" in caplog.text
-    assert "; 60 of 120 labels are wrong, data.test_label_noise)" in caplog.text
+    assert "; 60 of 120 labels are wrong on purpose, data.test_label_noise)" in caplog.text
 
 
 def test_l1_pulls_every_weight_towards_0(workdir: Path) -> None:
