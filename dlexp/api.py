@@ -119,7 +119,7 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
     if problems:
         raise UserError(*problems)
     refuse_files(place or composed.place or OUTPUTS, "hydra.run.dir")
-    check(composed.config)
+    check(composed.config, made_from=composed.made_from)
     if composed.config["dry_run"]:
         from dlexp.records.result import Result
         from dlexp.sweep import dry_run

@@ -51,6 +51,16 @@ class Sizes:
         return None if fits else "must be a list of sizes ≥ 1, such as [3,32,32]"
 
 
+class Centres:
+    """At least two points, all of as many numbers."""
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        if len(value) > 1 and len({len(each) for each in value}) == 1 and value[0]:
+            return None
+        return "must list a point for each of at least two classes, all of as many numbers, such as [[-2,-2],[2,2]]"
+
+
 class Ends:
     """A lowest and a highest number."""
 

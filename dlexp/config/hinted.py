@@ -46,7 +46,8 @@ def value_problem(value: Any, hint: Any) -> str | None:
     if origin in (Union, types.UnionType):
         # torch writes `lr: float | Tensor`, and no config holds a tensor.
         found = [value_problem(value, arg) for arg in args if getattr(arg, "__name__", "") != "Tensor"]
-        return None if None in found else " or ".join(p for p in found if p).replace(" or must be", " or")
+        told = sorted((p for p in found if p), key=lambda p: p.endswith(" or null"))  # which is said of its items
+        return None if None in found else " or ".join(told).replace(" or must be", " or")
     if origin in (list, tuple) or hint in (list, tuple):
         if not isinstance(value, list):
             return "must be a list like " + ("[one,other]" if args[:1] == (str,) else "[1,2]")

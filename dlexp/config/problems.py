@@ -179,10 +179,9 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
         node, only_looks = {key: value for key, value in node.items() if key != "only_looks"}, node.get("only_looks")
         if not isinstance(only_looks, bool | None):
             return [f"{name}.only_looks={only_looks} must be true or false"]
+    said: list[str] = []
     if name.startswith("view."):
         said, node = _of_view(name, node)
-        if said:
-            return said
     signature = list(inspect.signature(function).parameters.values())[num_positional:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature)
     parameters = {p.name: p for p in signature if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
@@ -193,6 +192,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     required = [key for key, each in parameters.items() if each.default is each.empty and key not in named]
     missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node and key not in optional]
     return [
+        *said,
         *(f"{name}.{key} is no setting of {node['_target_']}.{did_you_mean(key, known) or has}" for key in unknown),
         *(
             f"{name}.{key} is missing in the config: ~ can't take it out (=… changes it), and an option of your own"

@@ -214,7 +214,7 @@ def _try_views(config: Mapping[str, Any], name: str, fields: Mapping[str, Field]
 
 
 def try_optimizer(config: Mapping[str, Any], named_parameters: list[tuple[str, nn.Parameter]]) -> None:
-    """Makes the optimizer. Raises UserError where it can't be made, or asks for a loss that `accumulate` would split."""
+    """Makes the optimizer. Raises UserError where it can't be, or asks for a loss that `accumulate` would split."""
     with refused("optimizer"):
         optimizer = build_optimizer(config["optimizer"], named_parameters)
     if wants_closure(optimizer) and config["accumulate"] > 1:
