@@ -46,13 +46,14 @@ REFERENCE = re.compile(r"\$\{([a-z_]\w*(?:\.\w+)*)\}")  # all of a value, and fr
 _lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
 
-def compose(typed: Sequence[str]) -> Composed:
-    """Composes the run that the words of a command line describe, `--config-dir` among them.
+def compose(typed: Sequence[str], *, is_read_again: bool = False) -> Composed:
+    """Composes the run that the words of a command line describe, `--config-dir` among them. is_read_again: see
+    `words.read`.
 
     Raises:
         UserError: lists everything wrong with the words.
     """
-    read = words.read(typed)
+    read = words.read(typed, is_read_again=is_read_again)
     if read.is_sweep:
         raise UserError("-m starts a sweep, and here one run is meant; python -m dlexp -m … does what it says")
     words.refuse_place(read, "hydra.sweep.dir", "is the folder of a sweep; hydra.run.dir= is a run's")
