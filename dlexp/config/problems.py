@@ -21,7 +21,7 @@ from dlexp.config.schema import (
     takes_one_score,
 )
 from dlexp.config.viewed import view_problems
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import UserError, as_typed, did_you_mean, listed, to_type
 from dlexp.ranges import Later
 
 # What every option of a group understands besides its own settings.
@@ -31,6 +31,8 @@ COMMON: dict[str, Any] = {
     "criterion": CriterionSettings,
     "evaluation": EvaluationSettings,
 }
+
+FEW = 16  # features or channels of which each has its number in a suggestion
 
 
 def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.keys()) -> list[str]:
@@ -105,10 +107,13 @@ def _unit_problems(config: Mapping[str, Any]) -> list[str]:
     wrong = {key: value for key, value in given.items() if isinstance(value, list) and len(value) != shape[0]}
     if not wrong:
         return []
-    told = " and ".join(f"{key}={value}" for key, value in wrong.items())
-    computed = " ".join(f"{key}=null" for key in wrong)
+    told = " and ".join(f"{key}={as_typed(value)}" for key, value in wrong.items())
     each = "feature" if len(shape) == 1 else "channel"
-    return [f"{told} must hold a number for each {each}, and the samples have {shape[0]}: {computed} for computed ones"]
+    instead = f"{' '.join(f'{key}=null' for key in wrong)} for computed ones"
+    if shape[0] <= FEW and all(set(value) == {float(key == "data.std")} for key, value in wrong.items()):
+        same = " ".join(to_type(f"{key}={as_typed(value[:1] * shape[0])}") for key, value in wrong.items())
+        instead = f"{same} leaves them as they are too, {instead}"
+    return [f"{told} must hold a number for each {each}, and the samples have {shape[0]}: {instead}"]
 
 
 def _patience_problems(config: Mapping[str, Any]) -> list[str]:
