@@ -42,6 +42,14 @@ class Choice:
         return ", ".join(self.words)
 
 
+class One:
+    """The number 1, where null is the other choice."""
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        return None if value == 1 else "must be 1 or null"
+
+
 class Sizes:
     """A list of at least one size, each at least 1, or null where it differs."""
 

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from dlexp.config import registry
 from dlexp.config.build import target
 from dlexp.config.hinted import against_hints
 from dlexp.config.schema import (
@@ -83,11 +84,19 @@ def task_problems(config: Mapping[str, Any]) -> list[str]:
     criterion = config["criterion"]
     if targets == "classes" and outputs != 2 and takes_one_score(config):
         name = f"criterion {str(criterion['_target_']).rpartition('.')[2]}"
+        own = "criterion.outputs=null, " * _takes_each(criterion["_target_"])
         return [
-            f"{name} takes one score a sample, which tells two classes apart, and the data has {outputs}:"
-            " criterion=cross_entropy or hinge takes a score for each; of labels that go together task=multi_label does"
+            f"{name} takes one score a sample, which tells two classes apart, and the data has {outputs}: {own}"
+            "criterion=cross_entropy or hinge takes a score for each; of labels that go together task=multi_label does"
         ]
     return []
+
+
+def _takes_each(criterion: str) -> bool:
+    """Returns whether a criterion of ours takes a score of each class where nobody asks for one alone."""
+    files = [file for name in registry.groups()["criterion"] if (file := registry.file_of("criterion", name))]
+    file = next((file for file in files if f"_target_: {criterion}\n" in file.read_text(encoding="utf-8")), None)
+    return file is not None and any(each.key == "outputs" and each.value == "null" for each in registry.settings(file))
 
 
 def _fold_problems(data: Any) -> list[str]:
