@@ -1,5 +1,6 @@
 """The views of a config, tried before a run: what they would change, and what would stay behind."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,8 @@ from dlexp.config.lost_state import NUM_SAMPLES
 from dlexp.config.steps import refused
 from dlexp.config.viewed import build_views, fields_of_data, shape_seen
 from dlexp.data.fields import MOVED, NORMALISED
-from dlexp.errors import UserError, listed, to_type
+from dlexp.errors import UserError, as_typed, listed, to_type
+from dlexp.machine.memory import available_bytes
 
 
 def try_views(config: Mapping[str, Any]) -> None:
@@ -33,6 +35,8 @@ def try_views(config: Mapping[str, Any]) -> None:
     samples, moves = torch.zeros(NUM_SAMPLES, *field.sizes), False
     has_ends = field.kind == "image" or len(field.shape) != 3 or config["data"]["range"] is not None
     for name in names:
+        stated = shape_seen({name: config["view"][name]}, list(samples.shape[1:]))
+        _hold_to_memory(name, [size or 1 for size in stated])
         with refused(f"view.{name}", RuntimeError, IndexError):
             (view,) = build_views({name: config["view"][name]}).values()
             try:
@@ -42,7 +46,6 @@ def try_views(config: Mapping[str, Any]) -> None:
         if not has_ends and getattr(view, "has_black_and_white", False):
             what = f"view={name} changes images from 0 (black) to 1 (white), and {first} are none (kind: {field.kind})"
             raise UserError(f"{what}: {to_type('data.range=[LOW,HIGH]')} says what counts as 0 and 1 of them")
-        stated = shape_seen({name: config["view"][name]}, list(samples.shape[1:]))
         if not isinstance(shown, Tensor) or list(shown.shape) != [NUM_SAMPLES, *stated]:
             found = list(shown.shape[1:]) if isinstance(shown, Tensor) else type(shown).__name__
             raise UserError(
@@ -54,3 +57,13 @@ def try_views(config: Mapping[str, Any]) -> None:
     others = [name for name, each in fields.items() if name != first and each.kind in MOVED]
     if moves and others:
         raise UserError(f"{told} moves what {first} show, and {listed(others)} would stay: leave the view out")
+
+
+def _hold_to_memory(name: str, shape: list[int]) -> None:
+    """Raises UserError where not even the samples that a view is tried on fit in the memory that is free."""
+    each, free = math.prod(shape) * 4, available_bytes()
+    if NUM_SAMPLES * each > free:
+        raise UserError(
+            f"view.{name} makes samples of the shape {as_typed(shape)}, {each / 1e9:,.1f} GB each, which does not fit"
+            f" in the {free / 1e9:.1f} GB of memory that are free"
+        )
