@@ -55,9 +55,10 @@ def run(overrides: Sequence[str] = (), *, folder: Path | str | None = None) -> "
     with alone(), loading_once():
         if named not in (None, "auto"):
             return resume.resume_named(named, words)
-        if may_have_stages(words) and (staged := _staged(words, place)) is not None:
+        may_be_staged = may_have_stages(words)
+        if may_be_staged and (staged := _staged(words, place)) is not None:
             return staged
-        composed = compose(words)
+        composed = compose(words, is_read_again=may_be_staged)
         place = place or composed.place
         found = resume.find(place, composed.config) if named else None
         if found is not None:
@@ -119,7 +120,7 @@ def _new_run(composed: Composed, place: Path | None) -> "Result":
     if problems:
         raise UserError(*problems)
     refuse_files(place or composed.place or OUTPUTS, "hydra.run.dir")
-    check(composed.config)
+    check(composed.config, made_from=composed.made_from)
     if composed.config["dry_run"]:
         from dlexp.records.result import Result
         from dlexp.sweep import dry_run

@@ -42,6 +42,14 @@ class Choice:
         return ", ".join(self.words)
 
 
+class One:
+    """The number 1, where null is the other choice."""
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        return None if value == 1 else "must be 1 or null"
+
+
 class Sizes:
     """A list of at least one size, each at least 1, or null where it differs."""
 
@@ -49,6 +57,16 @@ class Sizes:
         """Returns what is wrong with `value`, or None."""
         fits = value and all(size is None or size >= 1 for size in value)
         return None if fits else "must be a list of sizes ≥ 1, such as [3,32,32]"
+
+
+class Centres:
+    """At least two points, all of as many numbers."""
+
+    def problem(self, value: Any) -> str | None:
+        """Returns what is wrong with `value`, or None."""
+        if len(value) > 1 and len({len(each) for each in value}) == 1 and value[0]:
+            return None
+        return "must list a point for each of at least two classes, all of as many numbers, such as [[-2,-2],[2,2]]"
 
 
 class Ends:

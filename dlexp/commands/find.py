@@ -75,7 +75,7 @@ def _checked(options: argparse.Namespace) -> "Composed":
     refuse_files(OUTPUTS)
     composed = compose([*CommandParser.folders(options), *options.overrides])
     refuse_what_is_for_runs(composed, "find")
-    check(composed.config)
+    check(composed.config, made_from=composed.made_from)
     return composed
 
 

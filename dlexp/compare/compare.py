@@ -156,7 +156,7 @@ def _problems_of(question: Question) -> tuning.Problems:
         if told or run is None:
             return told
         try:
-            check(run.config, is_here=is_here(run.config))
+            check(run.config, is_here=is_here(run.config), made_from=run.made_from)
         except UserError as error:
             return error.problems
         return []

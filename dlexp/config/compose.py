@@ -23,6 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 from dlexp.config import mistakes, options, registry, stored, words
 from dlexp.config.another_option import leave_out
 from dlexp.config.composed import Composed
+from dlexp.config.made_from import made_from, without_what_follows
+from dlexp.config.no_setting import unknown
 from dlexp.config.own_options import search_path
 from dlexp.config.problems import COMMON, settings_problems, task_problems
 from dlexp.config.recomposed import Recomposing
@@ -44,13 +46,14 @@ REFERENCE = re.compile(r"\$\{([a-z_]\w*(?:\.\w+)*)\}")  # all of a value, and fr
 _lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
 
-def compose(typed: Sequence[str]) -> Composed:
-    """Composes the run that the words of a command line describe, `--config-dir` among them.
+def compose(typed: Sequence[str], *, is_read_again: bool = False) -> Composed:
+    """Composes the run that the words of a command line describe, `--config-dir` among them. is_read_again: see
+    `words.read`.
 
     Raises:
         UserError: lists everything wrong with the words.
     """
-    read = words.read(typed)
+    read = words.read(typed, is_read_again=is_read_again)
     if read.is_sweep:
         raise UserError("-m starts a sweep, and here one run is meant; python -m dlexp -m … does what it says")
     words.refuse_place(read, "hydra.sweep.dir", "is the folder of a sweep; hydra.run.dir= is a run's")
@@ -72,6 +75,7 @@ def problems_of(found: Composed | None, problems: Sequence[str], read: words.Wor
     own = [key for word in read.overrides for key in [word.lstrip("+~").partition("=")[0]] if _is_an_options(key)]
     are_ours = all(registry.file_of(group, option) for group, option in found.choices.items())
     early = settings_problems(found.config) if problems or (are_ours and not own) else []
+    early = without_what_follows(early, found.made_from, own)  # the check tells of these
     source = found.config["init_from"]
     if isinstance(source, str) and not Path(source).expanduser().exists():
         near = _weights_near(Path(source).expanduser())
@@ -170,18 +174,18 @@ def _plain(cfg: DictConfig, overrides: Sequence[str], folders: Sequence[Path]) -
         while cause is not None and not isinstance(cause, UserError):
             cause = cause.__cause__ or cause.__context__
         raise cause or UserError(mistakes.unresolved(error)) from None
-    unresolved = OmegaConf.to_container(own, resolve=False)
+    unresolved: Any = OmegaConf.to_container(own, resolve=False)
     config = _following_views(own, config)
     choices = _choices(cfg, overrides)
     remarks = leave_out(config, own, choices, overrides, folders)
     unused = [key for key in config if key not in Settings.__dataclass_fields__ and f"${{{key}" not in str(unresolved)]
     if unused:  # with `+` Hydra takes any, and nobody would read it
-        raise UserError(*(mistakes.unknown(key, as_typed(config[key])) for key in unused))
+        raise UserError(*(unknown(key, as_typed(config[key])) for key in unused))
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
     follows = {key: source for key, source in _references(unresolved) if _is_there(config, key)}
     if takes_one_score(config):
         _give_one_score(config, follows)
-    return Composed(config, typed, choices, place, sweep, follows, remarks=remarks)
+    return Composed(config, typed, choices, place, sweep, follows, made_from(unresolved), remarks=remarks)
 
 
 def _is_there(config: Mapping[str, Any], key: str) -> bool:

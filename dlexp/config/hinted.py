@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dlexp.errors import as_typed
+from dlexp.ranges import Choice
 
 
 def hints_of(function: Any) -> dict[str, Any]:
@@ -25,10 +26,15 @@ def against_hints(values: Mapping[str, Any], function: Any, prefix: str) -> list
     hints = hints_of(function)
     found = [(key, value, value_problem(value, hints[key])) for key, value in values.items() if key in hints]
     return [
-        f"{prefix}{key}={as_typed(value)} {problem}{IN_QUOTES * ('a text' in problem and value is not None)}"
+        f"{prefix}{key}={as_typed(value)} {problem}{IN_QUOTES * ('a text' in problem and _was_read_otherwise(value))}"
         for key, value, problem in found
         if problem
     ]
+
+
+def _was_read_otherwise(value: Any) -> bool:
+    """Returns whether YAML may have made of a word what this is: a number, true or false, a list of such."""
+    return any(map(_was_read_otherwise, value)) if isinstance(value, list) else isinstance(value, int | float)
 
 
 IN_QUOTES = "; without quotes YAML reads no, yes, on and off as false and true, and digits as a number"
@@ -40,13 +46,17 @@ def value_problem(value: Any, hint: Any) -> str | None:
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         problem = value_problem(value, args[0])
+        words = next((mark for mark in args[1:] if isinstance(mark, Choice)), None)
+        if problem and words and problem.startswith("must be a text"):  # all of which are known
+            return problem.replace("a text", f"one of {words}", 1)
         if problem or value is None:
             return problem
         return next((p for mark in args[1:] if hasattr(mark, "problem") and (p := mark.problem(value))), None)
     if origin in (Union, types.UnionType):
         # torch writes `lr: float | Tensor`, and no config holds a tensor.
         found = [value_problem(value, arg) for arg in args if getattr(arg, "__name__", "") != "Tensor"]
-        return None if None in found else " or ".join(p for p in found if p).replace(" or must be", " or")
+        told = sorted((p for p in found if p), key=lambda p: p.endswith(" or null"))  # which is said of its items
+        return None if None in found else " or ".join(told).replace(" or must be", " or")
     if origin in (list, tuple) or hint in (list, tuple):
         if not isinstance(value, list):
             return "must be a list like " + ("[one,other]" if args[:1] == (str,) else "[1,2]")

@@ -14,14 +14,13 @@ from yaml import YAMLError
 
 from dlexp.config import meant, options, registry
 from dlexp.config.hinted import value_problem
-from dlexp.config.schema import GROUPS, Settings
+from dlexp.config.no_setting import NO_SETTING, unknown
+from dlexp.config.schema import Settings
 from dlexp.config.words import lost
-from dlexp.errors import closest, plain, to_type
+from dlexp.errors import closest, to_type
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
-NO_SETTING = "there is no setting"
 NEEDS_A_SWEEP = re.compile(r"which (only a sweep can take|a search tries): add -m")
-QUOTES = ("'", '"')
 HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
 
 
@@ -151,10 +150,10 @@ def sentence(error: Exception, word: str | None = None, said: str | None = None)
         return where + _wrong_type(cause, word)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key and "not in" in str(cause):
         full, typed = str(cause.full_key), (word or "").lstrip("+~").partition("=")[0]
-        is_within = "." not in full and typed.startswith(f"{full}.")  # of a group that is not there
-        return where + unknown(
-            typed if is_within else full, _value(said or word), None if is_within else cause.parent_node
-        )
+        within = typed.removeprefix(full) if typed.startswith(f"{full}.") else ""
+        if "." not in full:  # a group that is not there
+            return where + unknown(full + within, _value(said or word))
+        return where + unknown(full, _value(said or word), cause.parent_node, within)
     if isinstance(cause, ConfigTypeError) and "Cannot merge" in str(cause):
         full, is_named = str(cause.full_key), cause.object_type is dict
         kinds = f"a list where {full} has settings by name" if is_named else f"settings by name where {full} is a list"
@@ -204,42 +203,6 @@ def _wrong_type(cause: ValidationError, word: str | None) -> str:
         as_list = to_type("=[".join(re.sub("=null$", "=", word).split("=", 1)) + "]")
         return f"{typed} {problem.partition(' like')[0]}: {as_list}"
     return f"{typed} {problem}" if problem else f"{typed}: {str(cause).splitlines()[0]}"
-
-
-def unknown(key: str, value: str | None, parent: object = None) -> str:
-    """Returns the answer to a setting that is not there; `value` is what was typed for it, None in a file."""
-    group, _, name = key.rpartition(".")
-    siblings = [str(each) for each in parent] if group and isinstance(parent, DictConfig) else []
-    if not siblings:
-        return f"{NO_SETTING} '{key}'.{_meaning(meant.setting(key), value) or ' See --help'}"
-    near = closest(name, siblings)
-    elsewhere = meant.ELSEWHERE.get(plain(name), "").rpartition(".")[2]
-    near = near if near and plain(near) == plain(name) else elsewhere if elsewhere in siblings else near
-    having = meant.options_with(group, name) if group in GROUPS else {}
-    if having and not (near and plain(near) == plain(name)):
-        first, *others = having
-        if not others:
-            instead = meant.typed(f"{group}={first} {group}.{having[first]}", value)
-            return f"{NO_SETTING} '{key}' here, {group}={first} has it: {instead}"
-        own = f"; {group} has {_names(siblings)}" if _names(siblings) else ""
-        return f"{NO_SETTING} '{key}' here, {group}={' or '.join(having)} has it{own}"
-    if near:
-        return f"{NO_SETTING} '{key}'.{_meaning(f'{group}.{near}', value)}"
-    # Whether it takes that key only its function can tell, for which torch would be imported.
-    adding = f"; if it takes more: +{key}=…" if "_target_" in siblings else ""
-    return f"{NO_SETTING} '{key}': {group} has {_names(siblings)}{adding}"
-
-
-def _names(siblings: Sequence[str]) -> str:
-    return ", ".join(each for each in siblings if each != "_target_")
-
-
-def _meaning(key: str | None, value: str | None) -> str:
-    """Returns ` Did you mean 'optimizer.lr=0.1'?`, with the key alone where a file was wrong."""
-    if key is None:
-        return ""
-    word = f"'{key}'" if value is None else meant.typed(key, value)
-    return f" Did you mean {word if word.startswith(QUOTES) else repr(word)}?"
 
 
 def unresolved(error: OmegaConfBaseException) -> str:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from dlexp.config import registry
 from dlexp.config.build import target
 from dlexp.config.hinted import against_hints
 from dlexp.config.schema import (
@@ -21,7 +22,7 @@ from dlexp.config.schema import (
     takes_one_score,
 )
 from dlexp.config.viewed import view_problems
-from dlexp.errors import UserError, did_you_mean, listed
+from dlexp.errors import UserError, as_typed, did_you_mean, listed, to_type
 from dlexp.ranges import Later
 
 # What every option of a group understands besides its own settings.
@@ -31,6 +32,8 @@ COMMON: dict[str, Any] = {
     "criterion": CriterionSettings,
     "evaluation": EvaluationSettings,
 }
+
+FEW = 16  # features or channels of which each has its number in a suggestion
 
 
 def config_problems(config: Mapping[str, Any], groups: Collection[str] = GROUPS.keys()) -> list[str]:
@@ -81,11 +84,19 @@ def task_problems(config: Mapping[str, Any]) -> list[str]:
     criterion = config["criterion"]
     if targets == "classes" and outputs != 2 and takes_one_score(config):
         name = f"criterion {str(criterion['_target_']).rpartition('.')[2]}"
+        own = "criterion.outputs=null, " * _takes_each(criterion["_target_"])
         return [
-            f"{name} takes one score a sample, which tells two classes apart, and the data has {outputs}:"
-            " criterion=cross_entropy or hinge takes a score for each; of labels that go together task=multi_label does"
+            f"{name} takes one score a sample, which tells two classes apart, and the data has {outputs}: {own}"
+            "criterion=cross_entropy or hinge takes a score for each; of labels that go together task=multi_label does"
         ]
     return []
+
+
+def _takes_each(criterion: str) -> bool:
+    """Returns whether a criterion of ours takes a score of each class where nobody asks for one alone."""
+    files = [file for name in registry.groups()["criterion"] if (file := registry.file_of("criterion", name))]
+    file = next((file for file in files if f"_target_: {criterion}\n" in file.read_text(encoding="utf-8")), None)
+    return file is not None and any(each.key == "outputs" and each.value == "null" for each in registry.settings(file))
 
 
 def _fold_problems(data: Any) -> list[str]:
@@ -105,10 +116,13 @@ def _unit_problems(config: Mapping[str, Any]) -> list[str]:
     wrong = {key: value for key, value in given.items() if isinstance(value, list) and len(value) != shape[0]}
     if not wrong:
         return []
-    told = " and ".join(f"{key}={value}" for key, value in wrong.items())
-    computed = " ".join(f"{key}=null" for key in wrong)
+    told = " and ".join(f"{key}={as_typed(value)}" for key, value in wrong.items())
     each = "feature" if len(shape) == 1 else "channel"
-    return [f"{told} must hold a number for each {each}, and the samples have {shape[0]}: {computed} for computed ones"]
+    instead = f"{' '.join(f'{key}=null' for key in wrong)} for computed ones"
+    if shape[0] <= FEW and all(set(value) == {float(key == "data.std")} for key, value in wrong.items()):
+        same = " ".join(to_type(f"{key}={as_typed(value[:1] * shape[0])}") for key, value in wrong.items())
+        instead = f"{same} leaves them as they are too, {instead}"
+    return [f"{told} must hold a number for each {each}, and the samples have {shape[0]}: {instead}"]
 
 
 def _patience_problems(config: Mapping[str, Any]) -> list[str]:
@@ -179,10 +193,9 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
         node, only_looks = {key: value for key, value in node.items() if key != "only_looks"}, node.get("only_looks")
         if not isinstance(only_looks, bool | None):
             return [f"{name}.only_looks={only_looks} must be true or false"]
+    said: list[str] = []
     if name.startswith("view."):
         said, node = _of_view(name, node)
-        if said:
-            return said
     signature = list(inspect.signature(function).parameters.values())[num_positional:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature)
     parameters = {p.name: p for p in signature if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
@@ -193,6 +206,7 @@ def _node_problems(name: str, node: Any, num_positional: int = 0, named: Sequenc
     required = [key for key, each in parameters.items() if each.default is each.empty and key not in named]
     missing = [key for key in dict.fromkeys([*required, *shared]) if key not in node and key not in optional]
     return [
+        *said,
         *(f"{name}.{key} is no setting of {node['_target_']}.{did_you_mean(key, known) or has}" for key in unknown),
         *(
             f"{name}.{key} is missing in the config: ~ can't take it out (=… changes it), and an option of your own"

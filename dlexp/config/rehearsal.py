@@ -12,11 +12,13 @@ from dlexp.augment.operation import Draw, Mixing
 from dlexp.augment.together import change, mix, refuse_what_would_not_fit
 from dlexp.batch import mapped
 from dlexp.config.build import build_each, build_evaluation, build_task, hold_to_files
+from dlexp.config.fractions import hold_to_fractions
 from dlexp.config.lost_state import NUM_SAMPLES, lost_state
 from dlexp.config.new_model import build_model
 from dlexp.config.registry import groups
-from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single, try_views, try_watchers
+from dlexp.config.steps import are_rows, refused, try_method, try_optimizer, try_single, try_watchers
 from dlexp.config.viewed import fields_seen
+from dlexp.config.views_tried import try_views
 from dlexp.data.fields import MOVED, NORMALISED, Field, examples, left_behind
 from dlexp.errors import UserError, listed, to_type
 from dlexp.machine import generators
@@ -71,6 +73,7 @@ def rehearse(config: Mapping[str, Any], is_here: bool) -> list[str]:
                     tried(_augment, config, model, task, fields, outputs)
                 tried(_evaluation, config, fields, outputs)
             if model is not None and not problems:
+                tried(hold_to_fractions, config, model, fields)
                 tried(try_single, config, model, task, fields)
                 tried(try_method, config, model, task, fields)
                 tried(try_watchers, config, model, task)

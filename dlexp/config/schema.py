@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from dlexp.ranges import Choice, Ends, Incidental, Later, OfSweeps, Range, Sizes
+from dlexp.ranges import Choice, Ends, Incidental, Later, OfSweeps, One, Range, Sizes
 
 MISSING: Any = "???"  # OmegaConf's word for a value that a YAML file has to give
 
@@ -111,7 +111,7 @@ class TaskSettings:
 class CriterionSettings:
     """What every criterion understands; only where it takes another number of outputs than there are classes."""
 
-    outputs: Annotated[int | None, Range(ge=1, lt=2), Later()]
+    outputs: Annotated[int | None, One(), Later()]
 
 
 @dataclass

@@ -6,17 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlexp.augment.operation import Mixing
 from dlexp.batch import Batch, num_rows
 from dlexp.config.build import build, build_each, build_evaluation, build_optimizer, build_schedule, target
 from dlexp.config.lost_state import NUM_SAMPLES
 from dlexp.config.stand_ins import not_normalised, start_of
-from dlexp.config.viewed import build_views, fields_of_data, shape_seen
-from dlexp.data.fields import MOVED, NORMALISED, Field, examples
+from dlexp.data.fields import NORMALISED, Field, examples
 from dlexp.data.splits import Split
-from dlexp.errors import UserError, listed, to_type
+from dlexp.errors import UserError, listed
 from dlexp.methods.method import Method, Moment, overrides
 from dlexp.models.layers import asked, shadow
 from dlexp.tasks.protocol import hold_to_metrics
@@ -83,45 +82,6 @@ def try_watchers(config: Mapping[str, Any], model: nn.Module, task: Task) -> Non
     for watcher in build_each(config["watch"], ("only_looks",)).values():
         with suppress(NotImplementedError, RuntimeError):  # one's own may look at values, which these weights lack
             watcher.hold_to(model, [*names, *ALWAYS])
-
-
-def try_views(config: Mapping[str, Any]) -> None:
-    """Tries the views on samples of zeros. Raises UserError where one can't take them, or returns another shape than it
-    states, and where a field would have to move with the samples and can't.
-    """
-    fields, names = fields_of_data(config), [name for name, node in (config["view"] or {}).items() if node]
-    first = next((name for name in fields if name != "targets"), "targets")
-    field, told = fields[first], f"view={listed(names)}"
-    if not names:
-        return
-    if field.kind not in NORMALISED:
-        raise UserError(f"{told} changes images and quantities, and {first} are handed on as they are (kind: plain)")
-    if None in field.shape:
-        raise UserError(f"{told} changes samples of one size, and these differ in theirs: data.shape={field.shape}")
-    samples, moves = torch.zeros(NUM_SAMPLES, *field.sizes), False
-    has_ends = field.kind == "image" or len(field.shape) != 3 or config["data"]["range"] is not None
-    for name in names:
-        with refused(f"view.{name}", RuntimeError, IndexError):
-            (view,) = build_views({name: config["view"][name]}).values()
-            try:
-                shown = view(samples, torch.Generator())
-            except UserError as error:
-                raise UserError(f"view.{name}: {error}") from error
-        if not has_ends and getattr(view, "has_black_and_white", False):
-            what = f"view={name} changes images from 0 (black) to 1 (white), and {first} are none (kind: {field.kind})"
-            raise UserError(f"{what}: {to_type('data.range=[LOW,HIGH]')} says what counts as 0 and 1 of them")
-        stated = shape_seen({name: config["view"][name]}, list(samples.shape[1:]))
-        if not isinstance(shown, Tensor) or list(shown.shape) != [NUM_SAMPLES, *stated]:
-            found = list(shown.shape[1:]) if isinstance(shown, Tensor) else type(shown).__name__
-            raise UserError(
-                f"view.{name} returns {found} of samples {list(samples.shape[1:])}; a line shape: in its YAML file says"
-                " what comes out, null being a size that stays"
-            )
-        moves |= getattr(view, "moves", False) or shown.shape[2:] != samples.shape[2:]
-        samples = shown
-    others = [name for name, each in fields.items() if name != first and each.kind in MOVED]
-    if moves and others:
-        raise UserError(f"{told} moves what {first} show, and {listed(others)} would stay: leave the view out")
 
 
 def try_single(config: Mapping[str, Any], model: nn.Module, task: Task, fields: Mapping[str, Field]) -> None:

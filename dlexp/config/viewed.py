@@ -69,6 +69,16 @@ def build_views(views: Any, split: str | None = None) -> "dict[str, View]":
     return build_each(nodes, tuple(ViewSettings.__dataclass_fields__))
 
 
+def changing_figures(config: Mapping[str, Any], kind: str) -> list[str]:
+    """Returns the views whose training samples have another mean and deviation than the data, which are computed then.
+
+    kind: of the field. Noise leaves features in their units, and their scale as it was stated.
+    """
+    keeps = "keeps_colours" if kind == "image" else "draws"
+    views = build_views(config["view"], "train")
+    return [name for name, view in views.items() if not getattr(view, keeps, False)]
+
+
 def is_of(node: Mapping[str, Any], split: str) -> bool:
     """Returns whether a view changes the samples of "train" (those that validate among them) or "test"."""
     return node["split"] in ("both", split)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dlexp.config import meant, registry
 from dlexp.config.schema import DataSettings, Settings, TaskSettings, marked
+from dlexp.config.typed_twice import repeated
 from dlexp.errors import UserError, did_you_mean, to_type
 from dlexp.ranges import OfSweeps
 
@@ -61,10 +62,10 @@ def asks_hydra(words: Sequence[str]) -> bool:
     return any(word.partition("=")[0] in HYDRA_FLAGS for word in words)
 
 
-def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
+def read(words: Sequence[str], *, hydra_answers: bool = False, is_read_again: bool = False) -> Words:
     """Takes the words of a run or a sweep apart, or of a line that `hydra_answers`.
 
-    Says which of them are lost on what is no sweep.
+    Says which of them are lost: on what is no sweep, or, unless it `is_read_again`, to a later one.
 
     Raises:
         UserError: a flag or a folder is not there, or Hydra would lose a word of a line that it answers.
@@ -109,6 +110,8 @@ def read(words: Sequence[str], *, hydra_answers: bool = False) -> Words:
     for_sweeps = [word for word in overrides if re.split("[=.]", word.lstrip("+"))[0] in OF_SWEEPS]
     if for_sweeps and not is_sweep and not hydra_answers:
         log.warning(f"warning: {' '.join(for_sweeps)} has no effect without -m, which starts a sweep")
+    for sentence in () if hydra_answers or is_read_again else repeated(overrides):
+        log.warning(f"warning: {sentence}")
     return Words([quoted(word, is_sweep) for word in overrides], folders, is_sweep, for_hydra)
 
 

@@ -33,10 +33,11 @@ def want_classes(criterion: str, outputs: Tensor, targets: Tensor) -> None:
     """Raises UserError unless targets are class numbers N×… (int64) of scores N×classes×…."""
     if are_classes(outputs, targets):
         return
+    instead = "; targets that are numbers want criterion=mse" * targets.is_floating_point()
     raise UserError(
         f"criterion={criterion} wants one score a class and class numbers (int64) as targets, but "
         f"the model gives {shape_of(outputs)} and the targets are {shape_of(targets)} of type {name_of(targets)}. "
-        "It belongs to task=classification; task=regression wants criterion=mse."
+        f"It belongs to task=classification{instead}."
     )
 
 

@@ -6,14 +6,14 @@ import torch
 
 from dlexp.data.fingerprint import GENERATED, tells_content
 from dlexp.data.splits import Split, Splits, drawn
-from dlexp.errors import UserError
-from dlexp.ranges import Range
+from dlexp.errors import UserError, as_typed
+from dlexp.ranges import Centres, Range
 
 
 @tells_content(lambda: GENERATED)
 def blobs(
     *,
-    centres: list[list[float]],
+    centres: Annotated[list[list[float]], Centres()],
     points_per_class: Annotated[int, Range(ge=2)],
     spread: Annotated[float, Range(ge=0)],
     test_size: Annotated[float, Range(ge=0)],
@@ -25,11 +25,8 @@ def blobs(
     the same in all directions. test_size: as in `drawn`. Raises UserError for centres of unequal length, or fewer than
     two.
     """
-    if len(centres) < 2 or len({len(each) for each in centres}) != 1 or not centres[0]:
-        raise UserError(
-            f"data.centres={centres} must list a point for each of at least two classes, all of as many numbers: "
-            "'data.centres=[[-2,-2],[2,2]]'"
-        )
+    if problem := Centres().problem(centres):
+        raise UserError(f"data.centres={as_typed(centres)} {problem}")
     means = torch.tensor(centres, dtype=torch.float32)
 
     def points(count: int, generator: torch.Generator) -> Split:

@@ -4,7 +4,7 @@ Plain functions; who composes the config registers them as resolvers, and gives 
 parameter `_parent_`. Nothing here imports torch, and what reads files is imported when it is asked.
 """
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,14 @@ from dlexp.errors import UserError
 MOST_NAMES = 100_000
 
 
-def count(values: Sized | None) -> int:
-    """Returns the length of a list; 0 for null."""
-    return 0 if values is None else len(values)
+def count(values: Any) -> int:
+    """Returns the length of a list; 0 for null, and for what is no list, since a check of it follows."""
+    return len(values) if isinstance(values, Sized) else 0
+
+
+def count_of_first(values: Any) -> int:
+    """Returns the length of the first list of several; 0 where there is none, since a check of them follows."""
+    return count(values[0]) if isinstance(values, Sequence) and values else 0
 
 
 def numbered(word: str, number: int) -> list[str]:
@@ -95,6 +100,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         count,
+        count_of_first,
         numbered,
         fake_classes,
         gate_inputs,

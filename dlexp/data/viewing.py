@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -58,6 +59,7 @@ def viewed(
         UserError: a view draws, and samples are stored.
     """
     parts = dict(splits.named)
+    same: dict[str, Views] = {}
     for number, (name, split) in enumerate(splits.named.items()):
         own = {key: view for key, view in views.items() if sides[key] in ("both", SIDES[name])}
         column = split.inputs
@@ -73,11 +75,26 @@ def viewed(
             generator = torch.Generator().manual_seed(derived_seed(seed, number))
             assert isinstance(column, Tensor)
             found = torch.cat([seen(each, list(own.values()), unit, generator) for each in chunks(column)])
-            if torch.equal(found, column):
-                log.warning(f"warning: view={listed(list(own))} changes none of the {name} samples")
+            same |= {name: own} if torch.equal(found, column) else {}
             parts[name] = split.changed(**{split.first: found})
+    if same:
+        idle = {key: view for key, view in views.items() if any(key in own for own in same.values())}
+        told = f"warning: view={listed(list(idle))} changes none of the {listed(list(same))} samples"
+        log.warning(told + _another_seed(idle, unit, splits.train.inputs))
     names = _names_of_all(splits, views, sides, unit)
     return replace(splits, train=parts["train"], val=parts.get("val"), test=parts.get("test"), feature_names=names)
+
+
+def _another_seed(views: Views, unit: tuple[float, float], column: Column) -> str:
+    """Returns what to type where a view with a `seed` of its own came to leave samples as they are."""
+    some = column[torch.arange(min(TRIED, len(column)))]
+    for name, view in views.items():
+        other: Any = copy(view)
+        for seed in range(TRIED) if hasattr(view, "seed") else ():
+            other.seed = seed
+            if not torch.equal(seen(some, [other], unit, torch.Generator()), some):
+                return f"; with view.{name}.seed={seed} it does"
+    return ""
 
 
 def names_seen(

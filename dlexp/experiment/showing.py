@@ -13,8 +13,8 @@ from dlexp.augment.together import change
 from dlexp.config.build import build_each, build_task, load_data, prepared
 from dlexp.config.composed import Composed
 from dlexp.config.problems import config_problems
-from dlexp.config.steps import try_views
 from dlexp.config.viewed import build_views, fields_of_data
+from dlexp.config.views_tried import try_views
 from dlexp.data.fields import hold_to_classes, hold_to_fields
 from dlexp.data.missing import filled
 from dlexp.data.partition import some_of_each

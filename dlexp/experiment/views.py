@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from dlexp.config.viewed import build_views, fields_of_data, fields_seen, is_of
+from dlexp.config.viewed import build_views, changing_figures, fields_of_data, fields_seen
 from dlexp.data.splits import Splits
 from dlexp.data.units import ends
 from dlexp.data.viewing import AS_THEY_ARE, viewed
@@ -27,10 +27,7 @@ def as_seen(config: Mapping[str, Any], splits: Splits) -> tuple[Splits, dict[str
     unit = ends(splits.train.fields[first], field.kind, given["range"])
     sides = {name: config["view"][name]["split"] for name in views}
     splits = viewed(splits, views, sides, unit or AS_THEY_ARE, shape, data["split_seed"])
-    # Noise leaves features in their units, and their scale as it was stated.
-    keeps = "keeps_colours" if field.kind == "image" else "draws"
-    trained = [view for name, view in views.items() if is_of(config["view"][name], "train")]
-    if not all(getattr(view, keeps, False) for view in trained):
+    if changing_figures(config, field.kind):
         if given["mean"] is not None or given["std"] is not None:
             log.info("mean and standard deviation are computed, since views change what is trained on")
         given = {"mean": None, "std": None, "range": given["range"] if unit is None else list(unit)}

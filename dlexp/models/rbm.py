@@ -1,6 +1,6 @@
 """Restricted Boltzmann machines, one on the other: Bernoulli units, weights that go both ways."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ class RBM(Stack):
     0.01 and biases at 0, those of the first visible units at log(p / (1 - p)), p the mean of training samples
     (section 8). Inputs lie between 0 and 1 and count as probabilities. Raises UserError as `Stack`.
     """
+
+    takes_fractions: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -46,6 +48,8 @@ class RBM(Stack):
             raise UserError(
                 f"model=rbm takes inputs between 0 and 1, and here they go from {low:.3g} to {high:.3g}:"
                 f" {as_they_are(samples.shape[1])} leaves images as they are"
+                + ", and features must lie there in the data itself"
+                * (samples.ndim == 2)
             )
         # Of a pixel that is always black log p / (1 - p) has no end: 4.6 is once in a hundred.
         self.get_parameter("visible1").copy_(samples.flatten(1).mean(dim=0).logit(eps=0.01))

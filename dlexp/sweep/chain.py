@@ -92,7 +92,7 @@ def chains(jobs: Sequence[Job], read: words.Words) -> list[Chain] | None:
                     continue
             first, wrong = compose(to_all)
             stages = None if first is None else first.config[KEY]
-            if wrong and addressed:
+            if wrong and addressed and stages is None:  # else the stages tell, one of which may take it
                 raise UserError(*problems_of(first, wrong, read))
             if stages is None:  # whoever composes it tells what is wrong
                 bare.append(job)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dlexp.config.composed import Composed
 from dlexp.console.training_progress import estimate
-from dlexp.errors import UserError
+from dlexp.errors import UserError, listed
 from dlexp.experiment.identity import Identity
 from dlexp.sweep.forecast import Forecast, forecasts
 from dlexp.sweep.launchers.launcher import Launcher, is_here
@@ -30,9 +30,13 @@ def tell(
 
     launcher: None where it can't start jobs here. is_done: whether a cell is not to be trained any more. num_more: jobs
     besides, which nobody knows yet and which take about as long each.
+
+    Raises:
+        UserError: lists what is wrong with the data of jobs, with those that it concerns.
     """
     states = _states(runs[0], identities, launcher, is_done) if identities else ["to do"] * len(runs)
     expected = forecasts(runs)
+    _refuse(varied, expected)
     heads = [*varied[0], "parameters", "steps", "time", "disk", "status"]
     rows = [[*keys.values(), *_cells(each), state] for keys, each, state in zip(varied, expected, states, strict=True)]
     log.info(in_columns([heads, *rows]))
@@ -44,6 +48,17 @@ def tell(
         place = " on this machine" if is_here(runs[0].config) else ""
         log.info(f"times are unknown where no finished run under outputs/ had such a model, data and batch size{place}")
     log.info("dry run: nothing was trained, fetched or written")
+
+
+def _refuse(varied: Sequence[Mapping[str, str]], expected: Sequence[Forecast]) -> None:
+    """Raises UserError for jobs whose data is wrong, as they will themselves once they read it."""
+    problems: dict[str, list[str]] = {}
+    for keys, each in zip(varied, expected, strict=True):
+        if each.is_refused and each.doubt is not None:
+            problems.setdefault(each.doubt, []).append(" ".join(f"{key}={value}" for key, value in keys.items()))
+    where = {told: "" if len(jobs) == len(expected) else f" (in {listed(jobs, 3)})" for told, jobs in problems.items()}
+    if problems:
+        raise UserError(*(told + where[told] for told in problems))
 
 
 def _states(

@@ -39,7 +39,8 @@ LOOKED_AT = 5
 class Forecast:
     """What a run would take; None: nobody knows before it runs. doubt: why its steps are not known.
 
-    splits: those that the data has, by name; none where that is not known.
+    is_refused: the run will be too, for what `doubt` says. splits: those that the data has, by name; none where that is
+    not known.
     """
 
     parameters: int
@@ -50,6 +51,11 @@ class Forecast:
     seconds: float | None
     bytes: int
     doubt: str | None
+    is_refused: bool
+
+
+class OnlyARunKnows(UserError):
+    """Why samples can't be counted before a run, though nothing may be wrong."""
 
 
 def forecasts(runs: Sequence[Composed]) -> list[Forecast]:
@@ -100,6 +106,7 @@ def _forecast(run: Composed, sizes: dict[str, int] | UserError, earlier: Sequenc
         seconds=seconds,
         bytes=num_bytes(config, model, seconds),
         doubt=str(sizes) if isinstance(sizes, UserError) else None,
+        is_refused=isinstance(sizes, UserError) and not isinstance(sizes, OnlyARunKnows) and is_here(config),
     )
 
 
@@ -126,17 +133,17 @@ def splits_of(config: Mapping[str, Any]) -> Splits:
     Sets of dlexp are generated or read from where they lie (images are only counted).
 
     Raises:
-        UserError: it can't be known without a download, or without calling what a person wrote; or the data is wrong.
+        OnlyARunKnows: it can't be known without a download, or without calling what a person wrote.
+        UserError: the data is wrong.
     """
     data = config["data"]
     function: Any = target(data["_target_"])
     if not function.__module__.startswith("dlexp."):
-        raise UserError(f"{function.__module__} is your own: it would have to run")
+        raise OnlyARunKnows(f"{function.__module__} is your own: it would have to run")
     module = sys.modules[function.__module__]
-    several = getattr(module, "source_of", None)  # a function for many sets, by their name
-    source = getattr(module, "SOURCE", None) if several is None else several(data["name"])
+    source = module.source_of(data["name"]) if hasattr(module, "source_of") else getattr(module, "SOURCE", None)
     if source is not None and find(source, search_roots(data["root"])) is None:
-        raise UserError(f"{source.name} is not on this machine yet")
+        raise OnlyARunKnows(f"{source.name} is not on this machine yet")
     kept = {"in_memory": False} if "in_memory" in data else {}
     loaded = load_data({**data, **kept})
     splits: Splits = prepared(loaded, {**data, "sampling": None}, build_task(config))  # it draws as many

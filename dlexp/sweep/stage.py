@@ -185,7 +185,7 @@ def _composed(jobs: Sequence[Job], read: words.Words, begins: str | None) -> tup
         log.info(begins)
     for name, run in runs.items() if not found else ():
         try:
-            check(run.config, is_here=is_here(run.config))
+            check(run.config, is_here=is_here(run.config), made_from=run.made_from)
         except UserError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(name)

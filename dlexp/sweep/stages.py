@@ -12,8 +12,10 @@ from dlexp.config import words
 from dlexp.config.build import allowed_modules
 from dlexp.config.cell import essentials
 from dlexp.config.composed import Composed
+from dlexp.config.no_setting import is_missing
 from dlexp.errors import UserError, listed, to_type
 from dlexp.records.naming import OUTPUTS, plain_name
+from dlexp.report.reading.arms import key_of
 from dlexp.sweep.chain import KEY, Chain, Link, chains
 from dlexp.sweep.grid import Job, sweep_name
 from dlexp.sweep.ledger import cells_in, find_ledger
@@ -68,9 +70,28 @@ def _checked(found: Sequence[Chain], read: words.Words) -> list[Stage]:
     if not problems:
         problems = _without_weights(found, rounds)
     if problems:
-        told = {each: "" if set(its) == set(names) else f" (in stage {listed(its)})" for each, its in problems.items()}
+        by_stage = _of_some_alone(problems, names, read)
+        told = {each: "" if set(its) == set(names) else f" (in stage {listed(its)})" for each, its in by_stage.items()}
         raise UserError(*(problem + where for problem, where in told.items()))
     return rounds
+
+
+def _of_some_alone(
+    problems: Mapping[str, list[str]], names: Sequence[str], read: words.Words
+) -> dict[str, Sequence[str]]:
+    """Returns the problems with their stages; of a setting that only some stages have it says which."""
+    told: dict[str, Sequence[str]] = {}
+    typed = {key_of(word): word for word in read.overrides}
+    for problem, its in problems.items():
+        key = next((key for key in typed if is_missing(key, problem)), None)
+        lacking = [name for other, own in problems.items() if key and is_missing(key, other) for name in own]
+        having = [name for name in names if name not in lacking]
+        if key and having:
+            instead = " ".join(to_type(f"{KEY}.{name}.{typed[key]}") for name in having)
+            told[f"{key} is a setting in the stage{'s' * (len(having) > 1)} {listed(having)} alone: {instead}"] = names
+        else:
+            told[problem] = its
+    return told
 
 
 def _each_once(jobs: Sequence[Job]) -> list[Job]:

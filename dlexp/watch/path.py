@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.batch import num_rows
-from dlexp.errors import UserError
+from dlexp.errors import UserError, did_you_mean
 from dlexp.records import checkpoints
-from dlexp.records.folder import DATA, saved_states
+from dlexp.records.folder import DATA, RECORD, saved_states
 from dlexp.records.run_json import recorded
 from dlexp.watch.watcher import View, Watcher
 
@@ -127,9 +127,13 @@ class WeightPath(Watcher):
 
 
 def _path_of(folder: Path, weights: list[int]) -> dict[str, Any]:
-    """Returns the path of a run, steps×2, and the facts of its data. Raises UserError where it kept none of these
-    weights.
+    """Returns the path of a run, steps×2, and the facts of its data. Raises UserError where there is no such run, or it
+    kept none of these weights.
     """
+    if not folder.is_dir():
+        near = did_you_mean(str(folder), (str(each.parent) for each in folder.parent.glob(f"*/{RECORD}")))
+        told = f"watch.path.beside: {folder} is not the folder of a run: there is no such folder"
+        raise UserError(told + "." * bool(near) + near)
     try:
         kept = checkpoints.load(saved_states(folder)[0])["watchers"]
         points = next([*each["points"], each["last"]] for each in kept.values() if each.get("weights") == weights)

@@ -61,6 +61,17 @@ def test_mistakes_are_told_as_ever(cli, workdir: Path) -> None:
     assert ended.code == 1 and "model.width=wide must be" in ended.err and files(workdir) == {}
     ended = cli("dry_run=true", "freeze=[conv*]", *SHORT)
     assert ended.code == 1 and "freeze=conv* matches none of the parameters" in ended.err and files(workdir) == {}
+    for words, told in (
+        (["data=blobs", "data.centres=[[0,0],[1]]"], "data.centres=[[0,0],[1]] must list a point for each of at least"),
+        (["data=blobs", "data.centres=[0,1]"], "data.centres=[0,1] must be a list in which each is a list like [1,2]"),
+        (["data=blobs", "data.centres=[]"], "data.centres=[] must list a point"),
+        (["data=arrays", "data.file=nothere.csv"], "data.file=nothere.csv cannot be read"),
+        (["data.val_size=999999"], "data.val_size=999999 would leave nothing of the 3000 training samples"),
+        (["-m", "data.val_size=999999,0.1"], "0 for no validation. (in data.val_size=999999)"),
+    ):
+        ended = cli("dry_run=true", *words)
+        assert ended.code == 1 and ended.err.startswith("error: ") and told in ended.err, ended
+        assert "to do" not in ended.out and files(workdir) == {}
     ended = cli("dry_run=true", "resume=auto", *SHORT)
     assert ended.code == 1 and "dry_run= tells of new runs" in ended.err
 

@@ -306,7 +306,8 @@ def test_paths_of_other_runs_are_drawn_beside(cli, workdir: Path, monkeypatch: A
     assert cli(*LINE, "max_steps=2", "hydra.run.dir=bare").code == 0
     for beside, told in (
         ("bare", "bare has no path of the weights [0, 1]"),
-        ("nowhere", "nowhere has no path of the weights [0, 1]"),
+        ("nowhere", "nowhere is not the folder of a run: there is no such folder\n"),
+        ("outputs/whol", "there is no such folder. Did you mean 'outputs/whole'?"),
     ):
         ended = cli(*words, f"watch.path.beside=[{beside}]", "hydra.run.dir=refused")
         assert ended.code == 1 and told in ended.err and "Traceback" not in ended.err, ended

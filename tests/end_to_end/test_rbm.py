@@ -12,6 +12,7 @@ from resuming import SHORT
 
 import dlexp
 from dlexp import api
+from dlexp.config.check import check
 from dlexp.config.compose import compose
 from dlexp.data.normalisation import BYTES, Normalisation
 from dlexp.errors import UserError
@@ -150,6 +151,35 @@ def test_inputs_that_are_normalised_are_refused() -> None:
     task.criterion = torch.nn.MSELoss()
     with pytest.raises(UserError, match=r"the criterion reads them as values: criterion=bce"):
         ContrastiveDivergence(k=1).setup(Start(machine(), task, lambda folder: torch.nn.Identity(), {}, 10))
+
+
+IMAGES = ["model=rbm", "data=fake", "data.shape=[3,8,8]", "data.mean=[0.0,0.0,0.0]", "data.std=[1.0,1.0,1.0]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["data.mean=null"],
+            r"computed mean and deviation: 'data.mean=\[0.0,0.0,0.0\]' 'data.std=\[1.0,1.0,1.0\]' leaves",
+        ),
+        (["data.std=[0.5,0.5,0.5]"], "here they are normalised by data.mean and data.std"),
+        (
+            ["view=noise"],
+            "view=noise changes .* view=none leaves it out, view.noise.split=test is for the test samples",
+        ),
+        (["view=grey"], "normalised anew, whatever data.mean says: view=none leaves it out$"),
+        (["view=noise", "view.noise.split=test"], None),
+        (["view=permutation"], None),
+    ],
+)
+def test_inputs_that_will_be_normalised_are_refused_before_they_are_read(words: list[str], told: str | None) -> None:
+    config = compose([*IMAGES, *words]).config  # of words typed twice the last holds
+    if told is None:
+        check(config)
+        return
+    with pytest.raises(UserError, match=told):
+        check(config)
 
 
 def test_the_gap_is_to_samples_from_all_over_the_training_set(workdir: Path) -> None:

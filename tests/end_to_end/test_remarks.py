@@ -146,7 +146,7 @@ def test_a_class_without_training_samples_is_named(cli, workdir: Path) -> None:
     assert [line.partition(" leaves some")[0] for line in warned(ended.out)] == [told]
 
 
-@pytest.mark.parametrize("words", [[], ["data=linear"], ["overfit_batches=1"], ["epochs=1", "max_steps=3"]])
+@pytest.mark.parametrize("words", [[], ["data=linear"], ["overfit_batches=1"], ["max_steps=3"]])
 def test_a_usual_run_says_nothing_of_it(cli, workdir: Path, words: list[str]) -> None:
     ended = cli("epochs=2", *QUICK, *words)
     assert ended.code == 0 and not warned(ended.out) and "unbalanced" not in ended.out
@@ -163,6 +163,9 @@ def test_the_mean_of_other_samples_is_refused_before_they_are_read(workdir: Path
     told = r"^data.mean=\[0.1\] must hold a number for each feature, and the samples have 2: data.mean=null for comp"
     with pytest.raises(UserError, match=told):
         api.run(["data.mean=[0.1]", "dry_run=true"])
+    told = r"samples have 2: 'data.mean=\[0.0,0.0\]' leaves them as they are too, data.mean=null for computed ones$"
+    with pytest.raises(UserError, match=told):
+        api.run(["data.mean=[0.0]", "dry_run=true"])
     assert not list(workdir.iterdir())
 
 

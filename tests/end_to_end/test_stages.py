@@ -95,6 +95,11 @@ def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
     assert "stages.deep.init_from=shallow names no run; the stage is stages.deep.init_from=stages.shallow" in ended.err
     ended = cli(*SHORT, "stages.deep.watch=rbm")
     assert "watch=rbm looks at model=rbm" in ended.err and "(in stage deep)" in ended.err, "told before the first one"
+    ended = cli(*SHORT, "optimizer.betas=[0.9,0.9]", "stages.deep.optimizer=adam")
+    told = "error: optimizer.betas is a setting in the stage deep alone: 'stages.deep.optimizer.betas=[0.9,0.9]'\n"
+    assert ended.code == 1 and ended.err.startswith(told), ended
+    ended = cli(*SHORT, "optimizer.betas=[0.9,0.9]")
+    assert "no setting 'optimizer.betas' here" in ended.err and "stage" not in ended.err, ended
     for word in ("stages=[shallow]", "stages={}", "stages={thrid:['epochs=1']}", "stages={deep:[epochs=1]}"):
         ended = cli(*SHORT, word)
         told = "a preset's stages are changed one by one, stages.shallow.epochs=5; stages=null leaves them out"

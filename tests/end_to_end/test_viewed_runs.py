@@ -176,7 +176,14 @@ def test_a_teacher_of_plain_samples_is_not_shown_others(workdir: Path) -> None:
             r"view.block: a block at place \[4, 4\] of size \[8, 8\] is not within images of 8×8",
         ),
         ([*IMAGES, "view=edges", "view.edges.low=1"], r"view.edges: low=1 must not be above high=0.2"),
-        (["data=text", "view=noise"], "view=noise changes images and quantities, and inputs are handed on as they are"),
+        (
+            ["data=text", "view=noise"],
+            "the inputs of this data go into the model as they are: view=none leaves them so$",
+        ),
+        (
+            ["data=gates", "view=noise"],
+            "view=none leaves them so, and data.fields.inputs.kind=normalised normalises them",
+        ),
         (["data=mnist_canvas", "view=permutation"], "view=permutation moves what inputs show, and targets would stay"),
         (["data=linear", "task=regression", "criterion=mse", "data.label_noise=0.1"], "learns no class a sample"),
         (["l1=0.1", "optimizer=lbfgs"], "wants it smooth, which l1 is not"),

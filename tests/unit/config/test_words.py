@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlexp.api import run
 from dlexp.config import words
 from dlexp.config.axes import axes
 from dlexp.config.compose import compose
@@ -97,6 +98,32 @@ def test_what_only_a_sweep_heeds_is_told_once(tmp_path: Path, caplog: pytest.Log
     words.read(["-m", "seed=1,2", *typed])
     words.read(["--cfg", "job", *typed], hydra_answers=True)
     assert caplog.messages == [told] * 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("epochs=2 epochs=3", "epochs is typed twice: epochs=3 holds"),
+        ("epochs=2 epochs=3 epochs=4", "epochs is typed 3 times: epochs=4 holds"),
+        ("epochs=3 epochs=2 epochs=3", "epochs is typed twice: epochs=3 holds"),
+        ("model=mlp model=cnn", "model is typed twice: model=cnn holds"),
+        ("view=grey view=edges", "view is typed twice: view=edges holds; 'view=[grey,edges]' has both"),
+        ("view=grey view=none", "view is typed twice: view=none holds"),
+        ("freeze=[a] freeze=[b,c]", "freeze is typed twice: 'freeze=[b,c]' holds"),
+        ("epochs=3 epochs=3", None),
+        ("-m epochs=2,4 epochs=3", None),
+        ("data.fields={inputs:{kind:plain}} data.fields={targets:{kind:plain}}", None),
+    ],
+)
+def test_what_is_typed_twice_is_told(typed: str, told: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    words.read(typed.split())
+    assert caplog.messages == ([] if told is None else [f"warning: {told}"])
+
+
+def test_what_is_typed_twice_is_told_once(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING")
+    run(["experiment=spiral_mlp", "epochs=2", "epochs=3", "dry_run=true"])
+    assert caplog.messages == ["warning: epochs is typed twice: epochs=3 holds"]
 
 
 NOTES = [

@@ -134,4 +134,19 @@ def test_noise_is_another_in_each_split_and_the_same_by_its_seed(caplog: pytest.
     assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
     assert not torch.equal(first[0], first[1]) and not torch.equal(first[0], other[0]) and not caplog.text
     viewed(splits(pixels()[:, :1]), {"one": Grey()}, BOTH, (0.0, 255.0), [1, 4, 4], 0)
-    assert "view=one changes none of the train samples" in caplog.text
+    assert caplog.text.count("view=one changes none of the train, val, test samples\n") == 1
+
+
+def test_an_order_that_changes_nothing_is_told_once_with_another(caplog: pytest.LogCaptureFixture) -> None:
+    still = next(
+        seed
+        for seed in range(8)
+        if torch.equal(torch.randperm(2, generator=torch.Generator().manual_seed(seed)), torch.arange(2))
+    )
+    table = splits(torch.rand(12, 2))
+    viewed(table, {"permutation": Permutation(seed=still)}, {"permutation": "both"}, AS_THEY_ARE, [2], 0)
+    (told,) = caplog.messages
+    start, _, seed = told.partition("; with view.permutation.seed=")
+    assert start == "warning: view=permutation changes none of the train, val, test samples"
+    viewed(table, {"permutation": Permutation(seed=int(seed.split()[0]))}, {"permutation": "both"}, AS_THEY_ARE, [2], 0)
+    assert caplog.messages == [told], "what is suggested changes them"
