@@ -28,7 +28,7 @@ from dlexp.machine.torch_private import start_without_compiler
 from dlexp.models.layers import asked
 from dlexp.tasks.chosen import hold_to_sums
 from dlexp.tasks.protocol import hold_to_metrics, hold_to_protocol, misfit_of
-from dlexp.tasks.regression import hold_to_numbers, hold_to_values
+from dlexp.tasks.regression import hold_to_numbers
 from dlexp.tasks.task import Task
 from dlexp.train.frozen import to_freeze, trained_parameters
 
@@ -161,7 +161,6 @@ def _or_assumed(config: Mapping[str, Any], outputs: tuple[Any, Any] | None, fiel
 def _measures(config: Mapping[str, Any], task: Task, fields: Fields, outputs: tuple[Any, Any] | None) -> None:
     """Tries the loss and what is measured on what the model answers in training and in evaluation."""
     batch, name = examples(fields, NUM_SAMPLES), config["task"]["_target_"]
-    hold_to_values(task)
     if config["task"]["standardise"] is True:
         hold_to_numbers(task, _or_assumed(config, outputs, fields)[0], fields.get("targets"))
     criterion, ignored = config["criterion"]["_target_"], getattr(task, "ignore_index", None)

@@ -11,6 +11,7 @@ from dlexp.batch import Batch
 from dlexp.errors import UserError, closest, listed, to_type
 from dlexp.metric import Metric
 from dlexp.models.auxiliary import Auxiliary
+from dlexp.tasks.regression import hold_to_values
 from dlexp.tasks.task import Task, is_measure, measures_of
 
 UNITS = ("", "%")
@@ -19,7 +20,8 @@ SCORES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.MultiMarginLo
 
 
 def hold_to_protocol(task: Any, name: str, metric: str | None = None, options: Collection[str] = ()) -> None:
-    """Raises UserError where an object is no task: a member is missing, or its metrics are not what they should be.
+    """Raises UserError where an object is no task: a member is missing, or its metrics or criterion are not what they
+    should be.
 
     metric: the one of `task.metric=`, if any. options: what else can be measured, the names of the group `metric`.
     """
@@ -33,6 +35,7 @@ def hold_to_protocol(task: Any, name: str, metric: str | None = None, options: C
     if missing:
         raise UserError(f"task {name} has no {', '.join(missing)}; a class that inherits from dlexp.tasks.task.Task"
                         " owes metric, metrics, targets and measure")  # fmt: skip
+    hold_to_values(task)
     for key, each in task.chosen.items():
         if not is_measure(each):
             raise UserError(f"metric {key} must inherit from dlexp.metrics.measure.Measure, and have facts, a Metric")

@@ -92,7 +92,7 @@ def test_named_arms_folds_and_one_seed(cli, workdir: Path) -> None:
     assert plan.folds == ["data.fold=0", "data.fold=1"] and plan_of(workdir / "outputs" / "one").folds == []
 
 
-def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
+def test_a_dry_run_leaves_nothing(cli, workdir: Path) -> None:
     ended = cli("compare", *ARMS, *SHORT, *TUNED, "dry_run=true")
     assert ended.code == 0 and "8 trainings" in ended.out and "standard deviations" in ended.out, ended
     assert "  sgd: optimizer.lr=tag(log,interval(0.0033,3))\n" in ended.out and "the test set sealed" in ended.out
@@ -103,6 +103,11 @@ def test_a_dry_run_and_mistakes_leave_nothing(cli, workdir: Path) -> None:
     assert "the data has no test split, so the arms are compared on the validation samples that chose" in ended.out
     ended = cli("compare", *words, "hypothesis=all will be well")
     assert ended.code == 0 and "it stands as typed and is not judged" in ended.out, ended
+    assert list(workdir.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_mistakes_are_sentences_and_leave_nothing(cli, workdir: Path) -> None:
     for words, told in (
         ([*ARMS, "tune=model.dropuot"], "tune=model.dropuot: there is no such setting. Did you mean 'model.dropout'?"),
         ([*ARMS, "tune=model.xyz"], "error: tune=model.xyz: there is no such setting; model has shape, "),
@@ -208,7 +213,7 @@ class Killed(BaseException):
     """Stands for a kill -9: nothing answers to it."""
 
 
-@pytest.mark.parametrize("at", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 2)), 3])
+@pytest.mark.parametrize("at", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 2, 3))])
 def test_a_kill_before_the_first_run_leaves_one_folder(
     cli, workdir: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -313,7 +318,9 @@ def test_a_run_that_diverges_is_a_result(cli, workdir: Path) -> None:
         (["criterion=mse,huber"], "criterion"),
         pytest.param(["criterion=huber", "criterion.delta=0.5,1"], "criterion", marks=pytest.mark.slow),
         pytest.param(["task.standardise=true,false"], "task.standardise", marks=pytest.mark.slow),
-        (["optimizer=sgd,adam", "criterion=huber", "tune=criterion.delta"], "criterion.delta"),
+        pytest.param(
+            ["optimizer=sgd,adam", "criterion=huber", "tune=criterion.delta"], "criterion.delta", marks=pytest.mark.slow
+        ),
     ],
     ids=lambda each: each if isinstance(each, str) else " ".join(each),
 )

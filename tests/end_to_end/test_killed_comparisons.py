@@ -85,7 +85,13 @@ def test_a_full_disk_has_no_part_in_the_answer(cli, tmp_path: Path, monkeypatch:
     assert codes == [0, 0, 0, 1, 1, 0] and reports[0] == reports[1]
 
 
-@pytest.mark.parametrize("home", [(ledger.run_json, "write_json"), (course, "write_plan")], ids=["ledger", "plan"])
+@pytest.mark.parametrize(
+    "home",
+    [
+        pytest.param((ledger.run_json, "write_json"), id="ledger"),
+        pytest.param((course, "write_plan"), id="plan", marks=pytest.mark.slow),
+    ],
+)
 def test_a_disk_that_is_full_at_the_start_leaves_no_folder(
     cli, workdir: Path, monkeypatch: pytest.MonkeyPatch, home: tuple[Any, str]
 ) -> None:

@@ -461,6 +461,7 @@ def test_a_search_is_submitted_stage_by_stage(cli, cluster: Cluster, workdir: Pa
     assert refused.code == 1 and "choose while jobs run" in refused.err and len(cluster.calls("sbatch")) == 2
 
 
+@pytest.mark.slow
 def test_a_stage_is_submitted_when_the_one_before_it_is_done(cli, cluster: Cluster, workdir: Path) -> None:
     stages = "stages={first:['model.depth=1'],second:['init_from=stages.first','model.depth=2']}"
     words = [stages, "model.width=8", *SHORT, "launcher=slurm", "hydra.run.dir=here"]

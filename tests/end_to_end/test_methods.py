@@ -667,7 +667,9 @@ PLATEAU = ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=1"]
 LBFGS = ["optimizer=lbfgs", "model.dropout=0.1", "optimizer.max_iter=3"]
 
 
-@pytest.mark.parametrize("words", [PLATEAU, LBFGS], ids=["plateau", "lbfgs"])
+@pytest.mark.parametrize(
+    "words", [pytest.param(PLATEAU, id="plateau"), pytest.param(LBFGS, id="lbfgs", marks=pytest.mark.slow)]
+)
 def test_what_follows_validation_or_asks_again_resumes_to_the_bit(
     words: list[str], workdir: Path, every_state_is_kept: None
 ) -> None:

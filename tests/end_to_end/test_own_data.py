@@ -33,6 +33,7 @@ def test_a_table_with_a_column_of_patients(cli, workdir: Path) -> None:
     assert facts["shape"] == [2] and all(size % 5 == 0 for size in facts["sizes"].values()), facts
 
 
+@pytest.mark.slow
 def test_a_sweep_over_folds_ends_in_their_mean(cli, workdir: Path) -> None:
     words = ["-m", *a_table_of_patients(workdir), "data.folds=3", "data.fold=0,1,2", "hydra.sweep.dir=sweep"]
     ended = cli(*words)

@@ -42,6 +42,7 @@ def test_black_drawings_on_a_transparent_ground_are_learnt(workdir: Path, words:
         api.load(result.folder)(torch.rand(2, 1, 8, 8))
 
 
+@pytest.mark.slow
 @LINUX
 def test_names_that_are_not_utf8(workdir: Path, cli) -> None:
     folder = os.path.join("images", os.fsdecode("图".encode("gbk")))

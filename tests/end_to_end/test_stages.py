@@ -80,6 +80,7 @@ def test_weights_are_handed_on_and_nothing_is_trained_twice(cli, preset: Path) -
     assert "it holds several: outputs/two/deep, outputs/two/shallow. A sweep and a preset's stages go on" in ended.err
 
 
+@pytest.mark.slow
 def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
     ended = cli(*SHORT, "stages.deep.optimizer.lr=-1", "stages.deep.model.width=0")
     assert ended.code == 1 and not (preset / "outputs").exists()
@@ -122,6 +123,7 @@ def test_weights_of_another_name_are_not_lost_without_a_word(cli, preset: Path) 
     assert cli(*deeper, "stages.shallow.model.residual=true", "dry_run=true").code == 0
 
 
+@pytest.mark.slow
 def test_no_layer_of_a_stack_is_left_that_nobody_trains(cli, workdir: Path) -> None:
     small = ["data=fake", "data.shape=[1,4,4]", "max_steps=1", "pictures=false", "threads=1"]
     told = "of model.depth=3 layers only the top one is trained, and {} has no visible2 of this shape"

@@ -273,6 +273,7 @@ PRESETS = {
 }
 
 
+@pytest.mark.slow
 def test_what_a_preset_of_ones_own_may_have_wrong(tmp_path: Path) -> None:
     (tmp_path / "own" / "experiment").mkdir(parents=True)
     for number, text in enumerate(PRESETS):
