@@ -131,7 +131,9 @@ def test_a_disk_that_stays_full_ends_in_a_sentence(workdir: Path) -> None:
         assert process.stdout is not None and process.pid
         for line in process.stdout:
             if line.startswith("epoch"):
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+                resource.prlimit(
+                    process.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY)
+                )  # above log.txt's
                 break
         out = process.stdout.read()
     assert process.returncode == 1 and "Traceback" not in out, out
