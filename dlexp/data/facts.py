@@ -33,23 +33,23 @@ def fake_classes(num_outputs: int, targets: str) -> list[str] | None:
     return numbered("class", num_outputs) if targets != "values" else None
 
 
-def gate_inputs(gate: str) -> int:
-    """Returns how many inputs a gate of logic has."""
+def gate_inputs(gate: Any) -> int:
+    """Returns how many inputs a gate of logic has; what is no word is told by a check that follows."""
     return 1 if gate == "not" else 2
 
 
-def medmnist_shape(name: str) -> list[int]:
+def medmnist_shape(name: Any) -> list[int]:
     """Returns the shape of a MedMNIST set's images. Raises UserError as `facts_of` does."""
     from dlexp.data.formats.medmnist_facts import SIDE, facts_of
 
-    return [facts_of(name).channels, SIDE, SIDE]
+    return [facts_of(str(name)).channels, SIDE, SIDE]
 
 
-def medmnist_classes(name: str) -> list[str]:
+def medmnist_classes(name: Any) -> list[str]:
     """Returns the classes, or labels, of a MedMNIST set. Raises UserError as `facts_of` does."""
     from dlexp.data.formats.medmnist_facts import facts_of
 
-    return facts_of(name).class_names
+    return facts_of(str(name)).class_names
 
 
 def text_characters(file: str | None) -> list[str]:

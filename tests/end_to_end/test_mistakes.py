@@ -143,6 +143,7 @@ TYPED = [
         ["'dlexp.data.formats.image_tree.os.system' is not allowed"],
     ),
     (["data=image_folder"], ["data.folder=FOLDER"]),
+    (["data=medmnist", "data.name=1"], ["data.name=1 must be a set of MedMNIST: pathmnist, "]),
     (["data=arrays", "data.file=nothing.npz"], ["nothing.npz", "No such file"]),
     (["--config-dir", "nowhere", "epochs=1"], ["nowhere", "no such folder"]),
 ]
