@@ -4,7 +4,6 @@ The one place that composes, for a command line, a notebook, a command and each 
 """
 
 import inspect
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlexp.config import mistakes, options, registry, stored, words
 from dlexp.config.another_option import leave_out
 from dlexp.config.composed import Composed
-from dlexp.config.made_from import made_from, without_what_follows
+from dlexp.config.made_from import made_from, taken, without_what_follows
 from dlexp.config.no_setting import unknown
 from dlexp.config.own_options import search_path
 from dlexp.config.problems import COMMON, settings_problems, task_problems
@@ -42,7 +41,6 @@ Compose = Callable[[list[str]], tuple[Composed | None, list[str]]]
 BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
 OF_WEIGHTS = (".pt", ".pth", ".ckpt", ".bin")
 OUTPUTS = "data.num_outputs"
-REFERENCE = re.compile(r"\$\{([a-z_]\w*(?:\.\w+)*)\}")  # all of a value, and from the root
 _lock = threading.RLock()  # Hydra keeps what it is about in variables of the process
 
 
@@ -182,7 +180,7 @@ def _plain(cfg: DictConfig, overrides: Sequence[str], folders: Sequence[Path]) -
     if unused:  # with `+` Hydra takes any, and nobody would read it
         raise UserError(*(unknown(key, as_typed(config[key])) for key in unused))
     typed = [word for word in overrides if not word.startswith(words.PLACES)]
-    follows = {key: source for key, source in _references(unresolved) if _is_there(config, key)}
+    follows = {key: source for key, source in taken(unresolved).items() if _is_there(config, key)}
     if takes_one_score(config):
         _give_one_score(config, follows)
     return Composed(config, typed, choices, place, sweep, follows, made_from(unresolved), remarks=remarks)
@@ -212,14 +210,6 @@ def _following_views(own: DictConfig, config: dict[str, Any]) -> dict[str, Any]:
     own.data.shape = shape
     followed: Any = OmegaConf.to_container(own, resolve=True)
     return {**followed, "data": data}
-
-
-def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yields each setting that takes the value of another one, and that one."""
-    if isinstance(node, str) and (match := REFERENCE.fullmatch(node)):
-        yield path, match[1]
-    for key, value in node.items() if isinstance(node, dict) else ():
-        yield from _references(value, f"{path}.{key}" if path else str(key))
 
 
 def _choices(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, str]:

@@ -17,8 +17,8 @@ def made_from(unresolved: Mapping[str, Any]) -> dict[str, list[str]]:
     What follows the shape of the data follows that of its views too.
     """
     found: dict[str, list[str]] = {}
-    for key, source in _references(unresolved, []):
-        found.setdefault(key, []).append(source)
+    for path, source, _ in _references(unresolved, []):
+        found.setdefault(_key(path), []).append(source)
     views = unresolved.get("view")
     shapes = [f"view.{name}.shape" for name in views] if isinstance(views, Mapping) else []
     for key, sources in found.items():
@@ -27,8 +27,17 @@ def made_from(unresolved: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def _references(node: Any, path: Sequence[str | int]) -> Iterator[tuple[str, str]]:
-    """Yields each setting, a list as one, and a setting that it refers to."""
+def taken(unresolved: Mapping[str, Any]) -> dict[str, str]:
+    """Returns each setting that takes the value of another one as it is, `${optimizer.lr}`, and that one."""
+    return {
+        _key(path): source
+        for path, source, text in _references(unresolved, [])
+        if text == f"${{{source}}}" and all(isinstance(step, str) for step in path)
+    }
+
+
+def _references(node: Any, path: Sequence[str | int]) -> Iterator[tuple[Sequence[str | int], str, str]]:
+    """Yields the place of each value that refers to a setting, that setting, and how the value is written."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             yield from _references(value, [*path, str(key)])
@@ -38,10 +47,11 @@ def _references(node: Any, path: Sequence[str | int]) -> Iterator[tuple[str, str
     elif isinstance(node, str):
         for dots, name in REFERENCE.findall(node):
             above = path[: len(path) - len(dots)] if dots else []
-            yield _key(path), _key([*above, name])
+            yield path, _key([*above, name]), node
 
 
 def _key(path: Sequence[str | int]) -> str:
+    """Returns the name of a setting, a list as one."""
     return ".".join(step for step in path if isinstance(step, str))
 
 

@@ -46,7 +46,8 @@ def initialise(
         if class_names is None:
             _compare_units(source, units)
     model.load_state_dict(fitting, strict=False)
-    log.info(f"starts from {len(fitting)} of {len(own)} weights, taken from {source}")
+    none_left = ": none is left as init drew it" if len(fitting) == len(own) else ""
+    log.info(f"starts from {len(fitting)} of {len(own)} weights, taken from {source}{none_left}")
     for title, names in {
         "of another shape, so left as initialised": [n for n in own if n in weights and n not in fitting],
         "not there, so left as initialised": [n for n in own if n not in weights],
