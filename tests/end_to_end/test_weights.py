@@ -44,7 +44,8 @@ def test_the_tested_weights_alone_serve_all_but_resume(workdir: Path, cli) -> No
     folder = api.run([*TINY, "checkpoint.keep=best"], folder="run").folder
     points = torch.rand(5, 2)
     assert torch.equal(dlexp.load(folder)(points), dlexp.load(whole)(points))
-    api.run([*TINY, "init_from=run"], folder="next")
+    ended = cli(*TINY, "init_from=run", "init=zeros", "hydra.run.dir=next")
+    assert ended.code == 0 and "weights, taken from run: none is left as init drew it\n" in ended.out
     ended = cli("verify", "run")
     assert ended.code == 0 and "replayed from the beginning, is bit-identical" in ended.out
     before = content(folder)
