@@ -2,6 +2,7 @@
 
 python benchmarks/measure.py mnist_cnn lenet5 --seeds 3      # train, seeds 0, 1, 2; results to benchmarks/records
 python benchmarks/measure.py spiral_relu_sgd                 # the same for a `record` of benchmarks/course.yaml
+python benchmarks/measure.py few_data                        # a sweep, with the seeds that stand there
 python benchmarks/measure.py --table                         # write both tables from the records
 """
 
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import sweep_records
 import yaml
 
 HERE = Path(__file__).parent
@@ -35,6 +37,9 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     for preset in arguments.presets:
+        if (exercise := exercise_of(preset)) and "by" in exercise:
+            measure_sweep(preset, exercise)
+            continue
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             measure(preset, seed)
     if arguments.table:
@@ -42,31 +47,51 @@ def main() -> None:
         write_between(COURSE, course_table())
 
 
-def exercises() -> dict[str, list[dict[str, str]]]:
+def exercises() -> dict[str, list[dict[str, Any]]]:
     """Returns the exercises of the course by chapter, each with the name of its record, "" where it has none."""
-    chapters: dict[str, list[dict[str, str]]] = yaml.safe_load(EXERCISES.read_text(encoding="utf-8"))
+    chapters: dict[str, list[dict[str, Any]]] = yaml.safe_load(EXERCISES.read_text(encoding="utf-8"))
     for exercise in (each for chapter in chapters.values() for each in chapter):
         preset = exercise["type"].removeprefix("experiment=")
         exercise.setdefault("record", preset if (PRESETS / f"{preset}.yaml").exists() else "")
     return chapters
 
 
+def exercise_of(name: str) -> dict[str, Any] | None:
+    """Returns the exercise that has this record."""
+    return next((each for chapter in exercises().values() for each in chapter if each["record"] == name), None)
+
+
 def typed(name: str) -> list[str]:
-    """Returns the words of a preset or of the exercise that has this record."""
+    """Returns the words of a preset or of the exercise that has this record; of a sweep those of its first job."""
+    exercise = exercise_of(name)
+    if exercise is not None and "by" in exercise:
+        return sweep_records.first_job(exercise)
     if (PRESETS / f"{name}.yaml").exists():
         return [f"experiment={name}"]
-    return next(
-        shlex.split(each["type"]) for chapter in exercises().values() for each in chapter if each["record"] == name
-    )
+    assert exercise is not None, f"no preset and no exercise has the record {name}"
+    return shlex.split(exercise["type"])
+
+
+def folder_for(name: str) -> Path:
+    """Returns a folder below outputs/measure that is not there."""
+    folder, number = Path("outputs") / "measure" / name, 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{name}-{number}")
+    return folder
+
+
+def measure_sweep(name: str, exercise: dict[str, Any]) -> None:
+    """Trains the sweep of an exercise and keeps its record."""
+    folder = folder_for(name)
+    words = [*sweep_records.typed_words(exercise), f"hydra.sweep.dir={folder}"]
+    subprocess.run([sys.executable, "-m", "dlexp", *words], check=True)
+    sweep_records.keep(folder, exercise, RECORDS / name)
 
 
 def measure(preset: str, seed: int) -> None:
     """Trains one preset, or exercise, with one seed in a process of its own and keeps its slim record."""
-    folder = Path("outputs") / "measure" / f"{preset}-seed-{seed}"
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = folder.with_name(f"{preset}-seed-{seed}-{number}")
+    folder = folder_for(f"{preset}-seed-{seed}")
     command = [*typed(preset), f"seed={seed}", f"hydra.run.dir={folder}"]
     subprocess.run([sys.executable, "-m", "dlexp", *command], check=True)
     keep(folder, RECORDS / preset / f"seed-{seed}")
@@ -97,7 +122,8 @@ def write_results() -> None:
     rows = {name: row for name, row in measured().items() if (PRESETS / f"{name}.yaml").exists()}
     write_between(RESULTS, results_table())
     for name, (result, seeds, time, machine, date) in rows.items():
-        header = f"# measured: {result}, seeds: {seeds}, {time} a run, {machine}, {date}"
+        time += "" if time.endswith(sweep_records.A_SEED) else " a run"
+        header = f"# measured: {result}, seeds: {seeds}, {time}, {machine}, {date}"
         write_header(PRESETS / f"{name}.yaml", header)
 
 
@@ -143,7 +169,15 @@ def course_result(record: str, rows: dict[str, list[str]]) -> str:
 
 def measured() -> dict[str, list[str]]:
     """Returns the figures of all records by name."""
-    return {each.name: figures([read(seed) for seed in sorted(each.iterdir())]) for each in sorted(RECORDS.iterdir())}
+    return {folder.name: figures_of(folder) for folder in sorted(RECORDS.iterdir())}
+
+
+def figures_of(folder: Path) -> list[str]:
+    """Returns a record's result, number of seeds, time, machines and date."""
+    if (sweep := folder / sweep_records.FILE).exists():
+        record = json.loads(sweep.read_text(encoding="utf-8"))
+        return [*sweep_records.figures(record), machine(record["environment"]), record["ended"][:10]]
+    return figures([read(seed) for seed in sorted(folder.iterdir())])
 
 
 def write_header(file: Path, header: str) -> None:
@@ -191,7 +225,7 @@ def figures(runs: list[dict[str, Any]]) -> list[str]:
         result += f"; seed 0: w = [{', '.join(f'{weight:.4f}' for weight in learnt['w'])}], b = {learnt['b']:.4f}"
         result += f", margin {learnt['margin']:.4g}" if "margin" in learnt else ""
     seconds = statistics.median(run["seconds"] for run in runs)
-    time = f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+    time = sweep_records.told_time(seconds)
     machines = " and ".join(dict.fromkeys(machine(run["environment"]) for run in runs))
     return [result, str(len(runs)), time, machines, max(run["ended"] for run in runs)[:10]]
 

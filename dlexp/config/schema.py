@@ -186,10 +186,10 @@ LATER_OF_MODELS: dict[str, dict[str, Any]] = {
     "dlexp.models.googlenet.GoogLeNet": {"activation": "relu", "pool": "max", "batch_norm": True},
     "dlexp.models.lenet.lenet": {"dropout": 0.0},
     "dlexp.models.mlp.mlp": {"residual": False},
-    "dlexp.models.resnet.resnet": {"activation": "relu", "dropout": 0.0},
+    "dlexp.models.resnet.resnet": {"activation": "relu", "batch_norm": True, "dropout": 0.0},
     "dlexp.models.tiny_cnn.tiny_cnn": {"activation": "relu", "pool": "max", "batch_norm": False, "dropout": 0.0},
     "dlexp.models.torchvision.torchvision": {"auxiliary": False, "auxiliary_weight": 0.3},
-    "dlexp.models.unet.UNet": {"activation": "relu", "dropout": 0.0},
+    "dlexp.models.unet.UNet": {"activation": "relu", "pool": "max", "batch_norm": True, "dropout": 0.0},
     "dlexp.models.vgg.vgg": {"activation": "relu", "pool": "max"},
 }
 # The same of data sets.

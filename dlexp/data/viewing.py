@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 Views = Mapping[str, Callable[[Tensor, torch.Generator], Tensor]]  # as of dlexp.views.view.View, by name
 # What validates was held out of the training samples, and chooses as these would have it: it is seen as they are.
 SIDES = {"train": "train", "val": "train", "test": "test"}
+# Of what they draw: each split has its own, whether there are samples that validate or not.
+DRAWS = {"train": 0, "val": 1, "test": 2}
 AS_THEY_ARE = (0.0, 1.0)
 TRIED = 8  # samples that tell which feature another one is made of
 
@@ -60,7 +62,7 @@ def viewed(
     """
     parts = dict(splits.named)
     same: dict[str, Views] = {}
-    for number, (name, split) in enumerate(splits.named.items()):
+    for name, split in splits.named.items():
         own = {key: view for key, view in views.items() if sides[key] in ("both", SIDES[name])}
         column = split.inputs
         if own and isinstance(column, Stored):
@@ -72,7 +74,7 @@ def viewed(
             show = partial(seen, views=list(own.values()), unit=unit, generator=torch.Generator())
             parts[name] = split.changed(**{split.first: column.changed(show, shape)})
         elif own and len(split):
-            generator = torch.Generator().manual_seed(derived_seed(seed, number))
+            generator = torch.Generator().manual_seed(derived_seed(seed, DRAWS[name]))
             assert isinstance(column, Tensor)
             found = torch.cat([seen(each, list(own.values()), unit, generator) for each in chunks(column)])
             same |= {name: own} if torch.equal(found, column) else {}

@@ -37,6 +37,10 @@ def remark(run: Assembly, config: Mapping[str, Any]) -> None:
     if run.state.method.whole:
         told = "sets the weights in one step that sees all training samples: epochs, batch size and learning rate"
         log.info(f"method {type(run.state.method).__name__} {told} have no part in it")
+        if penalty := config["method"].get("weight_decay"):
+            log.info(
+                f"it holds the weights small besides: method.weight_decay={penalty:g}, by itself optimizer.weight_decay"
+            )
     for split, key in SETTINGS.items():
         if (share := config["data"][key]) is not None:
             log.info(_replaced(run, split, f"data.{key}={share:g}"))

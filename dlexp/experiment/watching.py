@@ -62,8 +62,13 @@ class RunView:
 
     @torch.no_grad()
     def loss(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
-        task = self._run.task
-        return task.loss(task.predict(model or self.model, batch), batch)
+        task, model = self._run.task, model or self.model
+        was_training = task.training
+        task.train(model.training)  # a task that adds noise in training adds none where the model is evaluated
+        try:
+            return task.loss(task.predict(model, batch), batch)
+        finally:
+            task.train(was_training)
 
     def log(self, name: str, value: Tensor | float) -> None:
         key = f"{PREFIX}/{self.name}/{name}"

@@ -1,7 +1,8 @@
 """What several model families share: activations by name, the look at the data's shape, first weights."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 from torch import Tensor, nn
@@ -19,7 +20,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
-POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
+# The mean is of what lies in the map: zeros beyond its border would make a corner of GoogLeNet's 0.44 times as bright.
+POOLS: dict[str, Callable[..., nn.Module]] = {
+    "max": nn.MaxPool2d,
+    "average": partial(nn.AvgPool2d, count_include_pad=False),
+}
 # Far beyond what anyone trains: what is typed with a few zeros too many must not take all memory while it is checked.
 MOST_LAYERS, WIDEST = 1_000, 1_000_000
 Activation = Annotated[str, Choice(*ACTIVATIONS)]

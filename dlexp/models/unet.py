@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.errors import UserError
-from dlexp.models.parts import MOST_LAYERS, WIDEST, Activation, activation_of, image_size, sequence
+from dlexp.models.parts import MOST_LAYERS, POOLS, WIDEST, Activation, Pool, activation_of, image_size, sequence
 from dlexp.ranges import Range, Sizes
 
 
 class UNet(nn.Module):
-    """Takes images N×C×H×W and returns N×num_outputs×H×W (arXiv 1505.04597, padded and with batch norm).
+    """Takes images N×C×H×W and returns N×num_outputs×H×W (arXiv 1505.04597, padded).
 
     widths: channels at each size of the image, which halves from one to the next. convolutions: 3×3, at each size on
     either way. dropout: where the image is smallest (section 3.1). First weights are torch's own: with smaller ones in
@@ -27,6 +27,8 @@ class UNet(nn.Module):
         widths: Annotated[list[int], Sizes()],
         convolutions: Annotated[int, Range(ge=1, le=MOST_LAYERS)],
         activation: Activation,
+        pool: Pool,
+        batch_norm: bool,
         dropout: Annotated[float, Range(ge=0, lt=1)],
     ) -> None:
         super().__init__()
@@ -41,13 +43,15 @@ class UNet(nn.Module):
             )
         wide = [channels, *widths]
         self.down = nn.ModuleList(
-            _stage(wide[each], wide[each + 1], convolutions, activation) for each in range(len(widths))
+            _stage(wide[each], wide[each + 1], convolutions, activation, batch_norm) for each in range(len(widths))
         )
-        self.pool = nn.MaxPool2d(2)
+        self.pool = POOLS[pool](2)
         self.dropout = nn.Dropout(dropout)
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, beside, 2, stride=2) for below, beside in pairs)
-        self.joined = nn.ModuleList(_stage(2 * beside, beside, convolutions, activation) for _, beside in pairs)
+        self.joined = nn.ModuleList(
+            _stage(2 * beside, beside, convolutions, activation, batch_norm) for _, beside in pairs
+        )
         self.output = nn.Conv2d(widths[0], num_outputs, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -61,11 +65,12 @@ class UNet(nn.Module):
         return outputs
 
 
-def _stage(channels: int, width: int, convolutions: int, activation: str) -> nn.Sequential:
+def _stage(channels: int, width: int, convolutions: int, activation: str, batch_norm: bool) -> nn.Sequential:
     layers: dict[str, nn.Module] = {}
     for number in range(1, convolutions + 1):
-        layers[f"conv{number}"] = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-        layers[f"norm{number}"] = nn.BatchNorm2d(width)
+        layers[f"conv{number}"] = nn.Conv2d(channels, width, 3, padding=1, bias=not batch_norm)
+        if batch_norm:
+            layers[f"norm{number}"] = nn.BatchNorm2d(width)
         layers[f"activation{number}"] = activation_of(activation)
         channels = width
     return sequence(layers)

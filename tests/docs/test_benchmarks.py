@@ -1,6 +1,7 @@
 """The command lines that benchmarks compare are ones that run; pages name measured figures, of presets as they are."""
 
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)  # its dataclasses look there
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # and scripts import each other
     spec.loader.exec_module(module)
     return module
 
@@ -78,7 +80,12 @@ def test_a_figure_is_of_the_preset_as_it_stands(monkeypatch: pytest.MonkeyPatch)
     """A record whose settings are others now is none of this preset: it is measured again, or goes."""
     measure = script("measure", monkeypatch)
     for record in sorted(measure.RECORDS.iterdir()):
-        stored = yaml.safe_load((record / "seed-0" / "config.yaml").read_text(encoding="utf-8"))
+        if (sweep := record / measure.sweep_records.FILE).exists():
+            found = json.loads(sweep.read_text(encoding="utf-8"))
+            assert found["typed"] == measure.exercise_of(record.name)["type"]
+            stored = found["config"]
+        else:
+            stored = yaml.safe_load((record / "seed-0" / "config.yaml").read_text(encoding="utf-8"))
         words = [word for word in measure.typed(record.name) if not word.startswith("init_from=")]  # it is not there
         then, now = dict(leaves(stored)), dict(leaves(compose([*words, "seed=0"]).config))
         ignored = {"threads", "init_from", "data.root", "data.class_names", "task.class_names"}

@@ -117,6 +117,8 @@ def test_least_squares_is_the_minimum_of_what_is_descended(workdir: Path, decay:
     assert one["w"] == pytest.approx(other["w"], abs=1e-4) and one["b"] == pytest.approx(other["b"], abs=1e-4)
     train = assemble(compose(words).config).train.split
     rows = np.hstack([train.inputs.numpy(), np.ones((200, 1))]).astype(np.float64)
+    said = Path("solved/log.txt").read_text(encoding="utf-8")
+    assert ("besides: method.weight_decay=0.3, by itself optimizer.weight_decay" in said) is bool(decay)
     if not decay:
         assert [*one["w"], one["b"]] == pytest.approx(np.linalg.lstsq(rows, train.targets.numpy())[0][:, 0], abs=1e-5)
     assert [each["epoch"] for each in solved.history] == [1] and told(solved.folder, "run.json")["status"] == "finished"

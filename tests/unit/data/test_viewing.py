@@ -133,6 +133,8 @@ def test_noise_is_another_in_each_split_and_the_same_by_its_seed(caplog: pytest.
     first, again, other = ([split.inputs[:] for split in each.named.values()] for each in made)
     assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
     assert not torch.equal(first[0], first[1]) and not torch.equal(first[0], other[0]) and not caplog.text
+    alone = viewed(replace(splits(pixels()), val=None), {"one": Noise(std=0.1)}, BOTH, (0.0, 255.0), [3, 4, 4], 0)
+    assert alone.test is not None and torch.equal(alone.test.inputs[:], first[2]), "whether any validate or not"
     viewed(splits(pixels()[:, :1]), {"one": Grey()}, BOTH, (0.0, 255.0), [1, 4, 4], 0)
     assert caplog.text.count("view=one changes none of the train, val, test samples\n") == 1
 

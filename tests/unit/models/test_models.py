@@ -16,7 +16,7 @@ from dlexp.config.cell import cell
 from dlexp.config.compose import compose
 from dlexp.config.schema import LATER_OF_MODELS
 from dlexp.errors import UserError
-from dlexp.models.parts import ACTIVATIONS
+from dlexp.models.parts import ACTIVATIONS, POOLS
 
 CONF = ROOT / "conf"
 FILES = sorted((CONF / "model").glob("*.yaml"))
@@ -219,20 +219,27 @@ def test_resnet_and_lenet_take_dropout_and_activation():
     assert kinds(on_meta("lenet", (1, 28, 28), dropout=0.3)).count("Dropout") == 2
 
 
+def test_without_batch_norm_a_block_of_resnet_begins_as_the_identity():
+    model = build("resnet18", (3, 16, 16), batch_norm=False)
+    assert "BatchNorm2d" not in kinds(model) and model.conv1.bias is not None
+    hidden = torch.rand(2, 64, 8, 8)
+    assert torch.equal(model.stage1.block1(hidden), hidden)
+    assert model(torch.rand(2, 3, 16, 16)).shape == (2, 10)
+
+
 @pytest.mark.parametrize(
     ("name", "layers", "smaller"),
     [
         ("tiny_cnn", {"BatchNorm2d": 2, "BatchNorm1d": 1, "Tanh": 3, "Dropout": 1}, {"pool": "average"}),
         ("autoencoder", {"BatchNorm1d": 4, "Tanh": 4, "Dropout": 4}, {"width": 6, "code": 3}),
         ("conv_autoencoder", {"BatchNorm2d": 4, "Tanh": 4, "Dropout2d": 4}, {"widths": [4, 5], "code": 3}),
-        ("unet", {"Dropout": 1}, {}),
+        ("unet", {"BatchNorm2d": 10, "Tanh": 10, "Dropout": 1}, {"pool": "average"}),
     ],
 )
 def test_batch_norm_dropout_and_activation_where_a_model_had_none(name, layers, smaller):
-    changes = {key: value for key, value in {"batch_norm": True, "activation": "tanh"}.items() if name != "unet"}
-    model = build(name, (1, 28, 28), **smaller, **changes, dropout=0.5).train()
+    model = build(name, (1, 28, 28), **smaller, batch_norm=True, activation="tanh", dropout=0.5).train()
     counted = {kind: kinds(model).count(kind) for kind in ("GELU", "MaxPool2d", *layers)}
-    assert counted == {"GELU": 0, "MaxPool2d": 1 if name == "unet" else 0, **layers}
+    assert counted == {"GELU": 0, "MaxPool2d": 0, **layers}
     images = torch.rand(8, 1, 28, 28)
     outputs = model(images)
     assert outputs.shape == {"tiny_cnn": (8, 10), "unet": (8, 10, 28, 28)}.get(name, images.shape)
@@ -240,6 +247,7 @@ def test_batch_norm_dropout_and_activation_where_a_model_had_none(name, layers, 
     outputs.square().sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     assert torch.equal(model.eval()(images), model(images))
+    assert not {"BatchNorm1d", "BatchNorm2d"} & set(kinds(build(name, (1, 28, 28), **smaller, batch_norm=False)))
 
 
 def test_unet_drops_where_the_image_is_smallest():
@@ -253,6 +261,10 @@ def test_unet_drops_where_the_image_is_smallest():
 def test_an_activation_is_everywhere_or_nowhere(name, changes):
     plain, other = (kinds(on_meta(name, (3, 32, 32), activation=each, **changes)) for each in ("relu", "elu"))
     assert plain.count("ReLU") == other.count("ELU") > 9 and "ReLU" not in other
+
+
+def test_an_average_is_of_what_lies_in_the_map():
+    assert torch.equal(POOLS["average"](3, stride=2, padding=1)(torch.ones(1, 1, 8, 8)), torch.ones(1, 1, 4, 4))
 
 
 def test_googlenet_without_batch_norm_and_with_averages():
