@@ -37,7 +37,7 @@ def keep(folder: Path, exercise: dict[str, Any], target: Path) -> None:
     An exercise names the setting `by` whose values are the arms, what it `tells` of each, by itself the accuracy in
     the test, and may say what arms are `called`. Runs without such a figure are stages on the way.
     """
-    runs = sorted(dlexp.runs(folder), key=lambda run: run["seed"])
+    runs = sorted(dlexp.runs(folder), key=lambda run: (run["seed"], run["started"]))
     assert all(run["status"] == "finished" for run in runs)
     by, called, tells = exercise["by"], exercise.get("called", {}), exercise.get("tells", ["test/accuracy"])
     arms: dict[str, dict[str, list[float]]] = {}

@@ -95,6 +95,15 @@ def test_a_figure_is_of_the_preset_as_it_stands(monkeypatch: pytest.MonkeyPatch)
         assert [key for key in then.keys() & now.keys() - ignored if then[key] != now[key]] == [], record.name
 
 
+@pytest.mark.parametrize("preset", sorted((ROOT / "conf" / "experiment").glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_preset_tells_its_command_and_what_it_gives(preset: Path) -> None:
+    """The result, how long it takes, where and when, or that nobody ran it in full."""
+    head = preset.read_text(encoding="utf-8").partition("defaults:")[0]
+    assert f"\n# python -m dlexp experiment={preset.stem}\n" in head
+    measured = r"\n# measured: .+, [\d.]+ (s|min) (a run|a seed with all its runs), .+, \d{4}-\d\d-\d\d\n"
+    assert re.search(measured, head) or "\n# not measured in full" in head
+
+
 def test_the_figures_in_readme_are_those_of_the_table() -> None:
     section = (
         (ROOT / "README.md").read_text(encoding="utf-8").partition("## Results and speed")[2].partition("\n## ")[0]

@@ -198,6 +198,25 @@ def test_comparisons(words: list[str], cli: RunCli, known_pace: None) -> None:
     assert ("trainings" in ended.out and "8 times in 10" in ended.out) or "sgd_vs_adam" in ended.out
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, id=" ".join(words))
+        for words in commands("compare")
+        if " ".join(words[3:]) in COURSE and words[4:]
+    ],
+)
+def test_comparisons_of_the_course(words: list[str], cli: RunCli, known_pace: None) -> None:
+    """Each is answered, on a little data."""
+    short = [*SHORT, "threads=1", "seeds=2", *(["trials=2"] if words[4] == "sgd_vs_adam" else [])]
+    keys = {word.partition("=")[0] for word in short}
+    ended = cli(*(word for word in words[3:] if word.partition("=")[0] not in keys), *short)
+    has_succeeded(ended)
+    assert "report.html" in ended.out
+
+
 @pytest.mark.parametrize(
     "words", cases("own", lambda words: "-m" not in words[3:] and "experiment=two_steps" not in words)
 )

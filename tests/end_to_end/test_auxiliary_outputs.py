@@ -55,6 +55,13 @@ def test_methods_go_on_from_within_an_epoch(method: str, workdir: Path, every_st
     assert isinstance(model(torch.zeros(2, 2)), torch.Tensor)
 
 
+@pytest.mark.slow
+def test_googlenet_goes_on_with_its_two(workdir: Path, every_state_is_kept: None) -> None:
+    words = ["model=googlenet", "model.auxiliary=true", "data=fake", "data.shape=[3,16,16]", "data.num_samples=40"]
+    resumes_exactly([*words, "data.num_test_samples=8", "batch_size=8", "epochs=2", *SHORT], workdir, (3,))
+    assert api.load(workdir / "whole")(torch.zeros(2, 3, 16, 16)).shape == (2, 10)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
