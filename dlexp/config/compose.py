@@ -23,6 +23,7 @@ from dlexp.config import mistakes, options, registry, stored, words
 from dlexp.config.another_option import leave_out
 from dlexp.config.composed import Composed
 from dlexp.config.made_from import made_from, taken, without_what_follows
+from dlexp.config.no_effect import no_effect
 from dlexp.config.no_setting import unknown
 from dlexp.config.own_options import search_path
 from dlexp.config.problems import COMMON, settings_problems, task_problems
@@ -176,6 +177,7 @@ def _plain(cfg: DictConfig, overrides: Sequence[str], folders: Sequence[Path]) -
     config = _following_views(own, config)
     choices = _choices(cfg, overrides)
     remarks = leave_out(config, own, choices, overrides, folders)
+    remarks += no_effect(config, overrides)
     unused = [key for key in config if key not in Settings.__dataclass_fields__ and f"${{{key}" not in str(unresolved)]
     if unused:  # with `+` Hydra takes any, and nobody would read it
         raise UserError(*(unknown(key, as_typed(config[key])) for key in unused))

@@ -30,7 +30,8 @@ def hold_to_fractions(config: Mapping[str, Any], model: nn.Module, fields: Mappi
     mean, std = config["data"]["mean"], config["data"]["std"]
     if not (mean and std) or any(mean) or any(each != 1 for each in std):
         figures = "by data.mean and data.std" if mean and std else "with computed mean and deviation"
+        elsewhere = "" if len(fields[first].shape) == 3 else "; features that lie elsewhere are for model=autoencoder"
         raise UserError(
             f"{told}, and here they are normalised {figures}: {as_they_are(fields[first].sizes[0])} leaves them as they"
-            " are"
+            f" are{elsewhere}"
         )

@@ -17,6 +17,10 @@ def repeated(overrides: Sequence[str]) -> Iterator[str]:
             its.pop(value, None)
             its[value] = word
     for key, words in typed.items():
+        for value in words if key in GROUPS and GROUPS[key].composes else ():
+            names = [name.strip() for name in value[1:-1].split(",")] if value.startswith("[") else []
+            if again := next((name for name in names if names.count(name) > 1), None):
+                yield f"{to_type(f'{key}={value}')} names {again} more than once, and it counts once"
         # Mappings are joined, and of values to try the sweep tells.
         if len(words) < 2 or any(re.match(r"\{|\w+\(|[^\['\"]*,", value) for value in words):
             continue

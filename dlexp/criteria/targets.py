@@ -35,7 +35,7 @@ def want_classes(criterion: str, outputs: Tensor, targets: Tensor) -> None:
         return
     instead = "; targets that are numbers want criterion=mse" * targets.is_floating_point()
     raise UserError(
-        f"criterion={criterion} wants one score a class and class numbers (int64) as targets, but "
+        f"criterion={criterion} wants scores of classes and class numbers (int64) as targets, but "
         f"the model gives {shape_of(outputs)} and the targets are {shape_of(targets)} of type {name_of(targets)}. "
         f"It belongs to task=classification{instead}."
     )

@@ -16,7 +16,8 @@ def with_labels(train: Split, count: int, seed: int, ignored: int | None, is_sup
     That is all of them where the task needs none; else those that have a label, or with a class number `ignored` all,
     the others of that class. Says which of it.
     """
-    told = f"labels of {min(count, len(train)):,} of {len(train):,} training samples (data.labelled)"
+    more = f"={count}, of which there are no more" * (count > len(train))
+    told = f"labels of {min(count, len(train)):,} of {len(train):,} training samples (data.labelled{more})"
     if not is_supervised:
         log.info(f"{told}; the task needs none, so all of these train")
         return train

@@ -26,6 +26,6 @@ def linear(
     def points(generator: torch.Generator) -> Split:
         inputs = torch.randn(num_points, len(weights), generator=generator)
         error = noise * torch.randn(num_points, 1, generator=generator)
-        return Split(inputs, inputs @ torch.tensor(weights)[:, None] + bias + error)
+        return Split(inputs, inputs @ torch.tensor(weights, dtype=inputs.dtype)[:, None] + bias + error)
 
     return drawn_twice(points, data_seed)

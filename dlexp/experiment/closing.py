@@ -75,7 +75,7 @@ def _looked_at(run: Assembly, *, is_sealed: bool) -> tuple[str, Batches | None]:
     """Returns the name and the samples of the split that tells most of the chosen weights."""
     if run.test is not None and not is_sealed:
         return "test", run.test
-    if run.val is None and run.test is None and run.train.can_be_seen_again:
+    if run.val is None and (run.test is None or is_sealed) and run.train.can_be_seen_again:
         return TRAINED_ON, run.in_order("train", None)
     return "val", run.val
 

@@ -37,7 +37,8 @@ def initialise(
     weights, own = read_weights(source), model.state_dict()
     fitting = fitting_tensors(model, weights)
     if not fitting:
-        raise UserError(f"none of the {len(weights)} weights of {source} has a name and shape of this model")
+        misfit = _another_shape(own, weights)
+        raise UserError(f"none of the {len(weights)} weights of {source} has a name and shape of this model{misfit}")
     if told := _left_untrained(model, fitting, str(source)):
         raise UserError(told)
     *_, head = own
@@ -69,8 +70,18 @@ def not_handed_on(model: Mapping[str, Any], source: Mapping[str, Any], name: str
         own, weights = build(model), build(source).state_dict()
     fitting = fitting_tensors(own, weights)
     if not any(each.ndim > 1 for each in fitting.values()):
-        return f"none of the weights of {name} has a name and shape of this model"
+        misfit = _another_shape(own.state_dict(), weights)
+        return f"none of the weights of {name} has a name and shape of this model{misfit}"
     return _left_untrained(own, fitting, name) or _other_names(renamed(own, weights), name)
+
+
+def _another_shape(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    """Returns `: linear1.weight is 256×784 there, and 128×784 here`, of the first such tensor, if any."""
+    name = next((name for name in own if name in weights and own[name].shape != weights[name].shape), None)
+    if name is None:
+        return ""
+    there, here = ("×".join(map(str, each[name].shape)) or "one number" for each in (weights, own))
+    return f": {name} is {there} there, and {here} here"
 
 
 def _left_untrained(model: nn.Module, fitting: Mapping[str, Tensor], source: str) -> str | None:

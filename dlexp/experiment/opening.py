@@ -105,7 +105,10 @@ def _noted(entry: RunRecord, config: Mapping[str, Any], folder: Path) -> Iterato
             yield
     except NonFiniteLoss as error:
         entry.broken_off("failed", str(error))
-        advice = f"try {lower_rate(config['optimizer'], config['recipe'])} or grad_clip=1. The run is in {folder}"
+        penalty = f"a smaller l1 than {config['l1']:g}, " if config["l1"] else ""
+        advice = (
+            f"try {penalty}{lower_rate(config['optimizer'], config['recipe'])} or grad_clip=1. The run is in {folder}"
+        )
         raise UserError(f"{error}; {advice}") from error
     except (KeyboardInterrupt, StopRequested) as error:
         with uninterrupted():  # a sweep's parent may tell its jobs a second time

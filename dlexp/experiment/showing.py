@@ -16,6 +16,7 @@ from dlexp.config.problems import config_problems
 from dlexp.config.viewed import build_views, fields_of_data
 from dlexp.config.views_tried import try_views
 from dlexp.data.fields import hold_to_classes, hold_to_fields
+from dlexp.data.label_noise import SETTINGS
 from dlexp.data.missing import filled
 from dlexp.data.partition import some_of_each
 from dlexp.data.splits import Split
@@ -76,6 +77,8 @@ def samples_shown(composed: Composed, split: str, count: int, *, augments: bool)
         panels["augmented"] = _augmented(samples, config, generator)
         feature_names.append(called)
     told = f"{len(few):,} of {len(whole):,} {split} samples of data={composed.choices['data']}"
+    if replaced := splits.num_replaced.get(split):
+        told += f"; {replaced:,} of these {len(whole):,} have a wrong label on purpose (data.{SETTINGS[split]})"
     if not views and (others := [name for name, node in (config["view"] or {}).items() if node]):
         told += f"; view={listed(others)} changes none of these"
     if augments and "augmented" not in panels:

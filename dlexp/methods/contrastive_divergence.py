@@ -40,7 +40,7 @@ class ContrastiveDivergence(Method):
             if any(each.mean) or any(std != 1 for std in each.std):
                 raise UserError(
                     f"method=contrastive_divergence takes {name} as probabilities, and here they are normalised:"
-                    f" {as_they_are(len(each.mean))} leaves them as they are"
+                    f" {as_they_are(len(each.mean))} leaves them as they are, which suits what lies between 0 and 1"
                 )
 
     def loss(self, task: Task, model: nn.Module, batch: Batch, moment: Moment) -> Outcome:

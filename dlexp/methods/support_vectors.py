@@ -39,6 +39,11 @@ class SupportVectors(Solver):
     def solve(self, task: Task, model: nn.Module, batch: Batch) -> None:
         layer, x, targets = linear_problem("support_vectors", task, model, batch)
         criterion = task.criterion
+        if layer.out_features > 2:
+            raise UserError(
+                f"method=support_vectors is for two classes, and the data has {layer.out_features}: method=plain trains"
+                " by gradients"
+            )
         if not (isinstance(criterion, Hinge) and task.one_score and criterion.p == criterion.margin == 1):
             raise UserError(
                 "method=support_vectors minimises criterion=hinge criterion.outputs=1 with criterion.margin=1 and"

@@ -47,9 +47,11 @@ class RBM(Stack):
         if low < 0 or high > 1:
             raise UserError(
                 f"model=rbm takes inputs between 0 and 1, and here they go from {low:.3g} to {high:.3g}:"
-                f" {as_they_are(samples.shape[1])} leaves images as they are"
-                + ", and features must lie there in the data itself"
-                * (samples.ndim == 2)
+                + (
+                    " features must lie there in the data itself, and model=autoencoder takes any"
+                    if samples.ndim == 2
+                    else f" {as_they_are(samples.shape[1])} leaves images as they are"
+                )
             )
         # Of a pixel that is always black log p / (1 - p) has no end: 4.6 is once in a hundred.
         self.get_parameter("visible1").copy_(samples.flatten(1).mean(dim=0).logit(eps=0.01))

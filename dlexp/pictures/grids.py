@@ -171,6 +171,8 @@ def _tiles(
 
     Each is a unit wide, or narrower where it would be higher than the first one and than wide.
     """
+    from matplotlib.patches import Rectangle
+
     first, *others = [each.shape[1] / each.shape[2] for each in images]
     height = min(TALLEST, max(first, min(1.0, max(others, default=0.0))))
     text = LINE * len(lines[0]) + 0.04 if lines else 0.0
@@ -188,6 +190,9 @@ def _tiles(
         high = wide * image.shape[1] / image.shape[2]
         extent = (left, left + max(wide, THINNEST), top + max(high, THINNEST), top)
         axes.imshow(*_pixels(image), extent=extent, interpolation="nearest", vmin=0, vmax=1)
+        place = (left, top), extent[1] - left, extent[2] - top
+        # White rows at the edge of an image would be none on a white page.
+        axes.add_patch(Rectangle(*place, fill=False, edgecolor=FAINT, linewidth=0.5, clip_on=False))
         for number, (words, colour) in enumerate(lines[index] if lines else ()):
             middle = top - text + (number + 0.5) * LINE
             weight = "bold" if colour == WRONG else "normal"

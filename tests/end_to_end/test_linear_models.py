@@ -175,6 +175,10 @@ def test_the_hard_margin_touches_both_classes(workdir: Path) -> None:
         ([*BLOBS, *MARGIN, "data.spread=3", "method=support_vectors"], "no line or plane separates all"),
         ([*BLOBS, "criterion=hinge", "method=support_vectors"], "minimises criterion=hinge criterion.outputs=1"),
         ([*BLOBS, *MARGIN, "model.bias=false", "method=support_vectors"], "has a bias"),
+        (
+            [*BLOBS, "data.centres=[[0,0],[1,1],[2,0]]", "criterion=hinge", "method=support_vectors"],
+            "is for two classes, and the data has 3: method=plain",
+        ),
         ([*LINE, "model=mlp", "method=least_squares"], "one linear layer, and this model is another"),
         ([*LINE, "criterion=huber", "method=least_squares"], "minimises criterion=mse, not Huber"),
         ([*LINE, "freeze=[*bias]", "method=least_squares"], "freeze= keeps some"),
@@ -264,6 +268,13 @@ def test_a_line_is_told_and_drawn_with_its_margin_and_its_path(cli, workdir: Pat
     found = told(workdir / "run")["coefficients"]
     assert ended.code == 0 and f"b = {found['b']:.4f}, margin {found['margin']:.4g} on each side" in ended.out
     assert {"separating_line.png", "weight_path.png"} <= {each.name for each in (workdir / "run" / "plots").iterdir()}
+
+
+def test_without_test_and_validation_the_samples_trained_on_are_looked_at(cli, workdir: Path) -> None:
+    words = [word for word in BLOBS if word != "pictures=false"]
+    ended = cli(*words, *MARGIN, "data.val_size=0", "test=false", "hydra.run.dir=run")
+    assert "learnt: w = [" in ended.out and "accuracy on the training samples" in ended.out, ended
+    assert (workdir / "run" / "plots" / "separating_line.png").is_file()
 
 
 def test_that_chance_decided_is_told(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:

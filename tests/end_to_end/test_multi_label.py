@@ -59,7 +59,7 @@ def test_the_loss_is_that_of_torch() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["criterion=cross_entropy"], "criterion=cross_entropy wants one score a class"),
+        (["criterion=cross_entropy"], "criterion=cross_entropy wants scores of classes"),
         (["criterion.pos_weight=[1]"], "criterion.pos_weight lists 1 weights for 4 labels"),
         (["task=classification"], "takes one score a sample, which tells two classes apart, and the data has 4"),
         (["metric=ece"], "metric=ece measures classes, and task dlexp.tasks.multi_label.MultiLabel learns labels"),

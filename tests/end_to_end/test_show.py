@@ -54,6 +54,12 @@ def test_a_view_of_other_samples_is_told(cli, workdir: Path) -> None:
     assert "; view=noise changes none of these" in cli("show", "view=noise", "view.noise.split=test").out
 
 
+def test_wrong_labels_are_told(cli, workdir: Path) -> None:
+    told = "have a wrong label on purpose (data.label_noise)"
+    assert f"; 9 of these 36 {told}" in cli("show", *FAKE, "data.label_noise=0.25").out
+    assert told not in cli("show", *FAKE, "data.label_noise=0.25", "--split", "test").out
+
+
 def test_what_augments_nothing_is_told_and_not_drawn(workdir: Path) -> None:
     drawn = {}
     for chosen in ("none", "flip"):

@@ -111,7 +111,8 @@ def test_mistakes_of_a_later_stage_are_told_first(cli, preset: Path) -> None:
     assert "stages.deep has no folder of its own to choose: all stages stand in one" in ended.err
     ended = cli(*SHORT, "stages.deep.model.width=16")
     assert ended.code == 1 and not (preset / "outputs").exists(), ended
-    assert "none of the weights of stage shallow has a name and shape of this model (in stage deep)" in ended.err
+    assert "none of the weights of stage shallow has a name and shape of this model: " in ended.err
+    assert "linear1.weight is 8×2 there, and 16×2 here (in stage deep)" in ended.err
 
 
 def test_weights_of_another_name_are_not_lost_without_a_word(cli, preset: Path) -> None:

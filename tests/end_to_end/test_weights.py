@@ -61,6 +61,12 @@ def test_the_tested_weights_alone_serve_all_but_resume(workdir: Path, cli) -> No
         assert ended.code == 0 and "run is finished: " in ended.out and "makes it longer" not in ended.out
 
 
+def test_a_folder_of_several_runs_is_told(workdir: Path, cli) -> None:
+    api.run(TINY, folder="several/one")
+    ended = cli(*TINY, "init_from=several")
+    assert ended.code == 1 and "several is not the folder of a run; it holds several: several/one" in ended.err
+
+
 def test_metrics_alone_say_what_is_missing(workdir: Path, cli) -> None:
     folder = api.run([*TINY, "checkpoint.keep=metrics"], folder="run").folder
     missing = "there are no weights in run: a run with checkpoint.keep=metrics keeps none"

@@ -110,6 +110,8 @@ def test_what_only_a_sweep_heeds_is_told_once(tmp_path: Path, caplog: pytest.Log
         ("view=grey view=edges", "view is typed twice: view=edges holds; 'view=[grey,edges]' has both"),
         ("view=grey view=none", "view is typed twice: view=none holds"),
         ("freeze=[a] freeze=[b,c]", "freeze is typed twice: 'freeze=[b,c]' holds"),
+        ("view=[grey,noise,grey]", "'view=[grey,noise,grey]' names grey more than once, and it counts once"),
+        ("view=[grey,noise]", None),
         ("epochs=3 epochs=3", None),
         ("-m epochs=2,4 epochs=3", None),
         ("data.fields={inputs:{kind:plain}} data.fields={targets:{kind:plain}}", None),

@@ -17,3 +17,8 @@ def test_linear_lies_on_its_line() -> None:
         assert found.tolist() == pytest.approx([2, -3.4, 4.2], abs=0.003)
         assert (targets - ones @ found[:, None]).std().item() == pytest.approx(0.01, rel=0.1)
     assert not torch.equal(splits.train.inputs, splits.test.inputs)
+
+
+def test_whole_numbers_are_weights_too() -> None:
+    whole, same = (linear(weights=each, bias=1, noise=0.0, num_points=5, data_seed=0) for each in ([1, 2], [1.0, 2.0]))
+    assert torch.equal(whole.train.targets, same.train.targets)
