@@ -4,6 +4,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -38,6 +39,12 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Returns ` Did you mean 'x'?` for the closest candidate, or an empty string."""
     meant = closest(word, candidates)
     return f" Did you mean '{meant}'?" if meant else ""
+
+
+def near_path(missing: Path, beside: Iterable[Path]) -> str:
+    """Returns ` Did you mean 'outputs/mlp'?` for the path beside one that is missing whose name is closest, if any."""
+    meant = closest(missing.name, [each.name for each in beside])
+    return f" Did you mean '{missing.parent / meant}'?" if meant else ""
 
 
 def closest(word: str, candidates: Iterable[str]) -> str | None:

@@ -31,7 +31,7 @@ from dlexp.config.recomposed import Recomposing
 from dlexp.config.schema import GROUPS, Settings, takes_one_score
 from dlexp.config.viewed import shape_seen
 from dlexp.data.facts import RESOLVERS
-from dlexp.errors import UserError, as_typed, closest
+from dlexp.errors import UserError, as_typed, near_path
 from dlexp.records.folder import RECORD
 
 # What stands in conf/config.yaml for a folder that nobody named.
@@ -83,10 +83,11 @@ def problems_of(found: Composed | None, problems: Sequence[str], read: words.Wor
 
 
 def _weights_near(missing: Path) -> str:
-    """Returns ` Did you mean 'outputs/mlp'?` for a run or a file of weights of a similar name, or an empty string."""
+    """Returns which run or file of weights of a similar name may be meant, or an empty string."""
+    if str(missing).startswith("stages."):
+        return " A preset with stages has such names, and this run has none"
     having = [each for each in missing.parent.glob("*") if (each / RECORD).exists() or each.suffix in OF_WEIGHTS]
-    meant = closest(missing.name, [each.name for each in having])
-    return f" Did you mean '{missing.parent / meant}'?" if meant else ""
+    return near_path(missing, having)
 
 
 def _is_an_options(key: str) -> bool:

@@ -14,7 +14,7 @@ from dlexp.config import meant
 from dlexp.config.cell import is_incidental
 from dlexp.config.schema import LATER, LATER_OF_DATA, LATER_OF_MODELS, LATER_OF_SETS, OWN_INIT, Settings
 from dlexp.config.words import in_words
-from dlexp.errors import UserError, did_you_mean, listed, to_type
+from dlexp.errors import UserError, did_you_mean, listed, near_path, to_type
 from dlexp.records.folder import CONFIG, RECORD, runs_in
 from dlexp.records.run_json import read_entry, refuse_other_version
 
@@ -33,7 +33,7 @@ def stored_run(folder: Path, of_several: str = "") -> tuple[dict[str, Any], dict
     """
     if not folder.is_dir():
         others = sorted(each.parent for each in folder.parent.glob(f"*/{RECORD}"))
-        near = did_you_mean(str(folder), map(str, others)) or (f" Runs there: {listed(others)}" if others else "")
+        near = near_path(folder, others) or (f" Runs there: {listed(others)}" if others else "")
         raise UserError(f"{folder} is not the folder of a run: there is no such folder.{near}".rstrip("."))
     refuse_other_version(folder)
     entry = read_entry(folder)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.batch import num_rows
-from dlexp.errors import UserError, did_you_mean
+from dlexp.errors import UserError, near_path
 from dlexp.records import checkpoints
 from dlexp.records.folder import DATA, RECORD, saved_states
 from dlexp.records.run_json import recorded
@@ -131,7 +131,7 @@ def _path_of(folder: Path, weights: list[int]) -> dict[str, Any]:
     kept none of these weights.
     """
     if not folder.is_dir():
-        near = did_you_mean(str(folder), (str(each.parent) for each in folder.parent.glob(f"*/{RECORD}")))
+        near = near_path(folder, (each.parent for each in folder.parent.glob(f"*/{RECORD}")))
         told = f"watch.path.beside: {folder} is not the folder of a run: there is no such folder"
         raise UserError(told + "." * bool(near) + near)
     try:

@@ -236,6 +236,8 @@ def test_only_what_has_weights_is_meant(workdir: Path) -> None:
     for typed, told in (
         ("outputs/reporter", r"can't be read: there is no such file or folder$"),
         ("outputs/nothere", r"Did you mean 'outputs/notthere-1'\?$"),
+        ("outputs/best-of-all-that-are", "there is no such file or folder$"),
+        ("stages.rbm1", "A preset with stages has such names, and this run has none$"),
         ("outputs/bset.pt", r"Did you mean 'outputs/best.pt'\?$"),
     ):
         with pytest.raises(UserError, match=told):
