@@ -26,8 +26,9 @@ def typed_words(exercise: dict[str, Any]) -> list[str]:
 
 
 def first_job(exercise: dict[str, Any]) -> list[str]:
-    """Returns what a sweep's first job is composed of; what is said to stages as typed."""
-    kept = [word for word in typed_words(exercise) if word != "-m" and not word.startswith(("n_jobs=", "hydra."))]
+    """Returns what a sweep's first job is composed of, without what is said to stages."""
+    told_elsewhere = ("n_jobs=", "hydra.", "stages.")
+    kept = [word for word in typed_words(exercise) if word != "-m" and not word.startswith(told_elsewhere)]
     return [word.replace("range(100)", "0").partition(",")[0] for word in kept]
 
 
@@ -42,7 +43,7 @@ def keep(folder: Path, exercise: dict[str, Any], target: Path) -> None:
     by, called, tells = exercise["by"], exercise.get("called", {}), exercise.get("tells", ["test/accuracy"])
     arms: dict[str, dict[str, list[float]]] = {}
     for run in runs:
-        if tells[0] not in run:
+        if run.get(tells[0]) is None:
             continue
         value = str(run[by]).partition(" ")[0]  # what init_from names is followed by its fingerprint
         arm = arms.setdefault(called.get(value, f"{by.rpartition('.')[2]} {value}"), {})
