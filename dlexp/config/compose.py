@@ -31,8 +31,8 @@ from dlexp.config.recomposed import Recomposing
 from dlexp.config.schema import GROUPS, Settings, takes_one_score
 from dlexp.config.viewed import shape_seen
 from dlexp.data.facts import RESOLVERS
-from dlexp.errors import UserError, as_typed, near_path
-from dlexp.records.folder import RECORD
+from dlexp.errors import UserError, as_typed, listed, near_path
+from dlexp.records.folder import RECORD, runs_in
 
 # What stands in conf/config.yaml for a folder that nobody named.
 UNNAMED = "outputs/NAME"
@@ -76,10 +76,18 @@ def problems_of(found: Composed | None, problems: Sequence[str], read: words.Wor
     early = settings_problems(found.config) if problems or (are_ours and not own) else []
     early = without_what_follows(early, found.made_from, own)  # the check tells of these
     source = found.config["init_from"]
-    if isinstance(source, str) and not Path(source).expanduser().exists():
-        near = _weights_near(Path(source).expanduser())
-        early.append(f"init_from={source} can't be read: there is no such file or folder{'.' * bool(near)}{near}")
+    early += _without_weights(source, Path(source).expanduser()) if isinstance(source, str) else []
     return [*problems, *early, *task_problems(found.config)] if problems or early or not own else []
+
+
+def _without_weights(source: str, path: Path) -> list[str]:
+    """Returns what is wrong with init_from=source where that is nothing, or a folder of several runs."""
+    if path.is_dir() and (inside := runs_in(path)):
+        return [f"init_from={source} is not the folder of a run; it holds several: {listed(inside)}"]
+    if path.exists():
+        return []
+    near = _weights_near(path)
+    return [f"init_from={source} can't be read: there is no such file or folder{'.' * bool(near)}{near}"]
 
 
 def _weights_near(missing: Path) -> str:

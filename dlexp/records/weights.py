@@ -6,8 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from dlexp.errors import UserError, listed
-from dlexp.records.folder import BEST, LAST, STATES, WEIGHTS, runs_in, saved_states
+from dlexp.errors import UserError
+from dlexp.records.folder import BEST, LAST, STATES, WEIGHTS, saved_states
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,6 @@ def chosen(folder: Path) -> Path:
     for path in (folder / BEST, folder / LAST):
         if path.exists():
             return path
-    if inside := runs_in(folder):
-        raise UserError(f"{folder} is not the folder of a run; it holds several: {listed(inside)}")
     raise UserError(f"there are no weights in {folder}: a run with checkpoint.keep=metrics keeps none")
 
 
