@@ -1,6 +1,7 @@
 """Records of sweeps, one file each: of its arms the figures of every seed. `measure.py` makes and reads them."""
 
 import json
+import re
 import shlex
 import statistics
 from pathlib import Path
@@ -29,7 +30,7 @@ def first_job(exercise: dict[str, Any]) -> list[str]:
     """Returns what a sweep's first job is composed of, without what is said to stages."""
     told_elsewhere = ("n_jobs=", "hydra.", "stages.")
     kept = [word for word in typed_words(exercise) if word != "-m" and not word.startswith(told_elsewhere)]
-    return [word.replace("range(100)", "0").partition(",")[0] for word in kept]
+    return [re.sub(r"=range\(\d+\)", "=0", word).partition(",")[0] for word in kept]
 
 
 def keep(folder: Path, exercise: dict[str, Any], target: Path) -> None:

@@ -194,10 +194,9 @@ def _of_the_arms(answer: Answer) -> Iterator[str]:
             if sizes[0] <= statistics.SMALL
             else ""
         )
-        if answer.facts.unit == "%" and min(there(each.visible) for each in answer.differences if each.visible) > 1:
-            yield f"With this scatter no difference that shares can have is found in 80 of 100 repetitions.{rough}"
-            return
-        yield (
-            f"Smaller differences may be there all the same: one of about {amount(seen, answer.facts)} is"
-            f" found in 80 of 100 repetitions, smaller ones less often.{rough}"
+        told = (
+            f"one of about {amount(seen, answer.facts)} is found in 80 of 100 repetitions, smaller ones less often"
+            if seen
+            else "with this scatter none that shares can have is found in 80 of 100 repetitions"
         )
+        yield f"Smaller differences may be there all the same: {told}.{rough}"

@@ -174,7 +174,8 @@ def _not_decided(answer: Answer, open_ones: Sequence[Difference]) -> str:
     sizes, seen = what_is_seen(answer)
     rough = "roughly" if sizes[0] <= statistics.SMALL else "about"
     seeds = counted(sizes[0], "seed") if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]} seeds"
-    text = f"{upper(seeds)} an arm see differences from {rough} {amount(seen, answer.facts)} on"
+    smallest = f"differences from {rough} {amount(seen, answer.facts)} on" if seen else "no difference that is possible"
+    text = f"{upper(seeds)} an arm see {smallest}"
     gaps = [each for each in open_ones if each.value]
     if gaps:
         known = [each.needed for each in gaps if each.needed is not None]

@@ -69,12 +69,15 @@ class Shown:
 
 def what_is_seen(answer: Answer) -> tuple[list[int], str]:
     """Returns how many seeds the arms of all tested differences have, fewest first, and the smallest differences that
-    these show, in the shown unit: one range for the whole report.
+    these show, in the shown unit: one range for the whole report, "" where shares can't differ by so much.
     """
     tested = [each for each in answer.differences if each.visible is not None]
     names = {name for each in tested for name in (each.arm, each.reference)}
     sizes = sorted(len(arm.values) for arm in answer.arms if arm.name in names)
-    return sizes, in_range([in_unit(there(each.visible), answer.facts) for each in tested])
+    smallest = [there(each.visible) for each in tested]
+    if answer.facts.unit == "%" and min(smallest) > 1:
+        return sizes, ""
+    return sizes, in_range([in_unit(each, answer.facts) for each in smallest])
 
 
 def subject(answer: Answer) -> str:

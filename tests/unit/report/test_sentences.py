@@ -356,6 +356,18 @@ SAID: dict[str, tuple[list[Sequence[float | str]], dict[str, Any], list[str]]] =
             ),
         ],
     ),
+    "shares that can't differ by so much": (
+        [[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]],
+        REFERENCE,
+        [
+            "Test accuracy: not decided between adam and sgd.",
+            (
+                "Means of three seeds each: adam 67 %, sgd 67 %. Difference: 0 points (95 % "
+                "interval −131 to +131; p = 1.000)."
+            ),
+            "Three seeds an arm see no difference that is possible. “Not decided” does not mean equal.",
+        ],
+    ),
 }
 
 
