@@ -94,6 +94,7 @@ def test_a_result_is_one_line() -> None:
     assert repr(Result({}, [], Path("outputs/a"), None)) == "Result('outputs/a': 0 epochs)"
 
 
+@pytest.mark.slow
 def test_a_sweep_returns_its_results_in_order(workdir: Path) -> None:
     """A learning rate that is no use ends one of the jobs; the second call reads what is finished."""
     words = [*TINY, "optimizer.lr=0.1,1e30,0.2", "epochs=3"]

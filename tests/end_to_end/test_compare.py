@@ -28,6 +28,7 @@ def statuses(folder: Path) -> dict[str, str]:
     return {path.parent.name: run_json.read_json(path)["status"] for path in folder.glob("*/run.json")}
 
 
+@pytest.mark.slow
 def test_arms_are_tuned_and_compared(cli, workdir: Path) -> None:
     """In ranges that end too early, so that each grows once."""
     words = ["compare", *ARMS, *SHORT, *TUNED, "margin=0.5", "hypothesis=Adam beats SGD"]
@@ -213,6 +214,7 @@ class Killed(BaseException):
     """Stands for a kill -9: nothing answers to it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 2, 3))])
 def test_a_kill_before_the_first_run_leaves_one_folder(
     cli, workdir: Path, monkeypatch: pytest.MonkeyPatch, at: int

@@ -76,6 +76,7 @@ def test_a_sweep_in_child_processes(cli, own: Path) -> None:
     assert {path.parent.name for path in own.glob("outputs/*/*/run.json")} == {"model-tiny", "model-mlp"}
 
 
+@pytest.mark.slow
 def test_data_is_loaded_once_in_a_process(cli, own: Path) -> None:
     """Its content is asked for too, by `resume=auto` and by a job that goes on: a function of one's own may be slow."""
     calls = own / "calls.txt"

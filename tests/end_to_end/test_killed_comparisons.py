@@ -85,6 +85,7 @@ def test_a_full_disk_has_no_part_in_the_answer(cli, tmp_path: Path, monkeypatch:
     assert codes == [0, 0, 0, 1, 1, 0] and reports[0] == reports[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "home",
     [

@@ -160,6 +160,7 @@ def test_every_method_is_tried() -> None:
 QUICK = ("sam", "mean_teacher", "pruning")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 )

@@ -13,6 +13,7 @@ from dlexp.errors import UserError
 WORDS = ["data=mnist", "data.download=false", "model=mlp", "epochs=1", "batch_size=64", "pictures=false"]
 
 
+@pytest.mark.slow
 def test_a_run_on_mnist_measures_what_others_compute(workdir: Path, data_root: Path) -> None:
     try:
         test = load_data(compose(WORDS).config["data"]).test

@@ -17,6 +17,7 @@ ARMS = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
 VALUES = {"sgd": [0.90, 0.91, 0.905], "adam": [0.95, 0.951, 0.96]}
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_run_that_diverged(cli: Callable[..., Ended]) -> None:
     assert cli("-m", "optimizer=sgd,adam", "seed=0,1", *TINY).code == 0
     assert cli("optimizer=sgd", "optimizer.lr=1e25", *TINY).code == 1

@@ -74,6 +74,7 @@ def test_streamed_images(every_state_is_kept: None, workdir: Path) -> None:
     resumes_exactly(words, workdir, [2, 8])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accumulate", "stride"), [(1, 60), pytest.param(2, 20, marks=pytest.mark.slow)])
 def test_an_image_that_can_not_be_read_stops_a_run_that_goes_on_when_it_is_replaced(
     workdir: Path, accumulate: int, stride: int

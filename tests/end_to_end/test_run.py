@@ -221,6 +221,7 @@ def test_accumulated_batches_are_one_large_batch(workdir: Path) -> None:
     assert uneven.history[-1]["step"] == 3, "ten batches are two groups of four and one of two"
 
 
+@pytest.mark.slow
 def test_clipped_gradients_hardly_move(workdir: Path) -> None:
     words = [*SPIRAL, "epochs=3", "batch_size=90", "optimizer.lr=0.1"]
     free = api.run(words, folder="free").history

@@ -21,6 +21,7 @@ def metrics(folder: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_xor_is_solved_drawn_and_loaded(cli: Cli, workdir: Path) -> None:
     ended = cli("experiment=gates", "epochs=150", "model.width=8", "threads=1", "hydra.run.dir=run")
     assert ended.code == 0 and "solved on the training samples 100.00 %" in ended.out

@@ -34,6 +34,7 @@ train_job(compose({words}), Path("job"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [RUN, pytest.param(JOB, marks=pytest.mark.slow)], ids=["run", "job"])
 def test_a_run_with_everything_it_does_loads_no_compiler(workdir: Path, code: str) -> None:
     words = ["data.points_per_class=60", "epochs=2", "optimizer=adam", "grad_clip=1", "ema=ema"]

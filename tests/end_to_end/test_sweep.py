@@ -374,6 +374,7 @@ def test_ctrl_c_ends_a_run(workdir: Path) -> None:
     assert [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("num_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_ends_a_sweep(workdir: Path, num_jobs: int) -> None:

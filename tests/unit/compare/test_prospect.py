@@ -194,6 +194,7 @@ def test_steps_of_a_dry_run_keep_nothing(is_dry: bool, monkeypatch: pytest.Monke
     assert sender == [f"keeps {not is_dry}"]
 
 
+@pytest.mark.slow
 def test_arms_of_which_only_some_have_the_compared_split_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The forecast promised one thing, and the report compared another."""
     monkeypatch.setattr(prospect, "seconds_of", lambda *_: ({}, set(), {}))

@@ -326,6 +326,7 @@ def test_batch_sizes_are_tried_in_processes_of_their_own(cli, monkeypatch: pytes
     assert lines[4] == "batch_size=162   all 162 training samples in one batch" and lines[5].startswith("batch_size=")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="limits of memory are those of Linux")
 def test_too_little_memory_is_an_answer() -> None:
     config = compose([*SPIRAL, "model.width=4000"]).config

@@ -46,6 +46,7 @@ def test_every_thread_acts(two_threads: None) -> None:
     assert threading.get_native_id() in acting
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not thread_times(), reason="this kernel does not tell what threads compute")
 def test_idle_threads_sleep_sooner_until_the_end(two_threads: None) -> None:
     spins = ShortSpins()

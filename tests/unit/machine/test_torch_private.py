@@ -200,6 +200,7 @@ MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 EVERYTHING = ("UNCOMPILED_MARK", "GLOBAL_HOOKS", "OWN_HOOKS", *WRAPPERS, "TRACES_AUTOGRAD")
 
 
+@pytest.mark.slow
 def test_a_run_without_any_private_name_is_the_same_run(
     unmarked: None, monkeypatch: pytest.MonkeyPatch, workdir: Path
 ) -> None:

@@ -238,6 +238,7 @@ def test_a_page_of_four_arms_is_light(tmp_path: Path) -> None:
     assert "Of 2 epochs one is drawn" in html
 
 
+@pytest.mark.slow
 def test_many_runs_are_thinned_and_it_says_so(tmp_path: Path) -> None:
     arms = {
         str(number): ({"optimizer.lr": 0.001 * (number + 1)}, scattered(0.9 + number / 1e4, 5)) for number in range(100)
