@@ -43,6 +43,7 @@ def test_the_metric_of_a_task_goes_on_to_lead_where_it_is_named(workdir: Path) -
     assert run_json.read_json(result.folder / "run.json")["metric"] == "val/accuracy"
 
 
+@pytest.mark.slow
 def test_a_sweep_is_ordered_by_it(cli, workdir: Path) -> None:
     ended = cli("-m", *SPIRAL, "epochs=1,2", NAMES, "task.metric=ece", "hydra.sweep.dir=sweep")
     assert ended.code == 0, ended

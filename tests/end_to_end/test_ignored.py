@@ -163,6 +163,7 @@ def test_a_folder_of_images_is_named_so_too(workdir: Path) -> None:
     assert build_task(compose([*words, f"task.ignore_index={names[1]}"]).config).ignore_index == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [255, pytest.param(-1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("image", [False, True])
 def test_pictures_leave_out_what_is_ignored(own: Path, number: int, image: bool) -> None:

@@ -27,6 +27,7 @@ from dlexp.records.metrics import read_epochs
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on Linux and macOS")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.slow), "adam"])
 def test_from_anywhere(every_state_is_kept: None, workdir: Path, optimizer: str) -> None:
     """Within an epoch, at its last step, after it, in the last one, and after the training."""

@@ -72,6 +72,7 @@ def test_two_jobs(cli, workdir: Path) -> None:
     assert again.code == 0 and len(sweep_folders(workdir)) == 2, "other cells, another folder"
 
 
+@pytest.mark.slow
 def test_a_list_of_options_is_one_value(cli, workdir: Path) -> None:
     images = ["data=fake", "data.shape=[1,8,8]", "data.num_samples=64", "data.num_test_samples=16", "batch_size=16"]
     words = ["-m", "augment=flip,[flip,mixup],[cutmix]", *images, *SHORT[1:]]
@@ -554,6 +555,7 @@ def test_the_gap_to_the_training_samples_has_its_mean_too() -> None:
     assert "  +60 ± 12 points" in second and "  90.00 %" in second, second
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_its_report_and_hparams_with_the_means_of_its_arms(cli, workdir: Path) -> None:
     from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
     from tensorboard.context import RequestContext

@@ -81,6 +81,7 @@ def accuracy_of(folder: Path, inputs: torch.Tensor, targets: torch.Tensor) -> fl
     return float((api.load(folder)(inputs).argmax(dim=1) == targets).float().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_images_of_more_than_8_bits_are_learnt(workdir: Path, case: str) -> None:
     """Each file had a unit of its own: 700 and 740 both became 2, 0.3 with one pixel of 1.02 became black."""
