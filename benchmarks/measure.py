@@ -176,7 +176,7 @@ def figures_of(folder: Path) -> list[str]:
     """Returns a record's result, number of seeds, time, machines and date."""
     if (sweep := folder / sweep_records.FILE).exists():
         record = json.loads(sweep.read_text(encoding="utf-8"))
-        return [*sweep_records.figures(record), machine(record["environment"]), record["ended"][:10]]
+        return [*sweep_records.figures(record), machine(record["environment"]), record["date"]]
     return figures([read(seed) for seed in sorted(folder.iterdir())])
 
 

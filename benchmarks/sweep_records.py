@@ -58,7 +58,7 @@ def keep(folder: Path, exercise: dict[str, Any], target: Path) -> None:
     config["data"]["root"] = None
     record = {
         "typed": exercise["type"],
-        "ended": max(run["started"] for run in runs)[:10],
+        "date": max(run["started"] for run in runs)[:10],
         "seconds": [round(each, 2) for each in seconds.values()],
         "arms": arms,
         "environment": {key: environment[key] for key in ("packages", "cpu", "device")},
@@ -83,4 +83,5 @@ def figures(record: dict[str, Any]) -> list[str]:
 
 
 def told_time(seconds: float) -> str:
+    """Returns seconds as the tables have them: `4.5 s`, from a minute on `2.3 min`."""
     return f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.1f} min"

@@ -8,7 +8,9 @@ from dlexp.errors import to_type
 
 
 def repeated(overrides: Sequence[str]) -> Iterator[str]:
-    """Yields a sentence for each setting that is typed with several values, of which all but the last are lost."""
+    """Yields a sentence for each setting that is typed with several values, of which all but the last are lost, and for
+    each list of options that names one more than once.
+    """
     typed: dict[str, dict[str, str]] = {}
     for word in overrides:
         key, equals, value = word.lstrip("+").partition("=")

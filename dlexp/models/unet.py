@@ -14,9 +14,10 @@ class UNet(nn.Module):
     """Takes images N×C×H×W and returns N×num_outputs×H×W (arXiv 1505.04597, padded).
 
     widths: channels at each size of the image, which halves from one to the next. convolutions: 3×3, at each size on
-    either way. dropout: where the image is smallest (section 3.1). First weights are torch's own: with smaller ones in
-    the last layer all its features came to tell what is rare from the rest, and no more. Raises UserError where samples
-    are no images, or a side can't be halved that often.
+    either way, with `batch_norm` behind each (the paper has none). pool: what halves the image. dropout: where it is
+    smallest (section 3.1). First weights are torch's own: with smaller ones in the last layer all its features came to
+    tell what is rare from the rest, and no more. Raises UserError where samples are no images, or a side can't be
+    halved that often.
     """
 
     def __init__(
